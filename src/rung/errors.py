@@ -1,0 +1,56 @@
+"""Every error that rung raises on purpose: one sentence that says what is wrong and what to do.
+
+``exit_code`` is what the command line returns: 2 for anything that stops the work, 1 for findings in data.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class RungError(Exception):
+    """The base of all errors that a user can mend."""
+
+    exit_code = 2
+
+
+class ConfigError(RungError):
+    """A setting is unknown, missing or impossible."""
+
+
+class DataError(RungError):
+    """A file of labelled structures cannot be used as it is."""
+
+
+class FindingsError(DataError):
+    """The checks of the doctor found errors in readable data."""
+
+    exit_code = 1
+
+
+class ModelError(RungError):
+    """A model file cannot be used."""
+
+
+class UntrustedError(ModelError):
+    """A file could run code while it loads, and the user has not said that it is trusted."""
+
+
+class MissingExtraError(ModelError):
+    """An optional package is needed; the message names the extra that brings it."""
+
+
+class StorageError(RungError):
+    """A file cannot be written, read or locked."""
+
+
+class FitError(RungError):
+    """The labels given cannot determine the fit that was asked for."""
+
+
+def one_of(name: str, known: Iterable[str], what: str) -> str:
+    """Return a sentence for an unknown ``name``: what there is, and the nearest of it."""
+    choices = sorted(known)
+    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    listed = ", ".join(choices) if choices else "none"
+    return f"Unknown {what} {name!r}; there is: {listed}.{hint}"

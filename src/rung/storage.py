@@ -1,0 +1,162 @@
+"""Files that are whole or absent: atomic writes, folder locks and content hashes."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from rung.errors import StorageError
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends well, remove it otherwise.
+
+    Raises
+    ------
+    StorageError
+        When the operating system refuses (no space, no permission), with one sentence that names the file.
+    """
+    path = Path(path)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"Cannot write {path}: {reason}; nothing was left under that name.") from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(FileNotFoundError):
+                temporary.unlink()
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` so that a reader sees all of it or nothing."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text to ``path`` so that a reader sees all of it or nothing."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON to ``path`` atomically; NaN and infinities become null, for they are not JSON."""
+    write_text(path, json.dumps(jsonable(content), indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON from ``path``, or raise one sentence that says why not."""
+    try:
+        return json.loads(Path(path).read_text())
+    except FileNotFoundError as error:
+        raise StorageError(f"There is no file {path}.") from error
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path} is not readable JSON ({error}); delete it and run again.") from error
+
+
+def jsonable(value: Any) -> Any:
+    """Return ``value`` with numpy types, paths, tuples and non-finite numbers turned into what JSON has."""
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [jsonable(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return jsonable(value.tolist())
+    if isinstance(value, np.generic):
+        return jsonable(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def content_hash(*parts: Any) -> str:
+    """Return 32 hexadecimal digits that identify ``parts``: strings, numbers, bytes, None, arrays or tuples of them.
+
+    Arrays count with their type and shape, so equal bytes of another shape differ.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        _feed(digest, part)
+    return digest.hexdigest()[:32]
+
+
+def _feed(digest: Any, part: Any) -> None:
+    if isinstance(part, np.ndarray):
+        array = np.ascontiguousarray(part)
+        digest.update(f"array:{array.dtype.str}:{array.shape}:".encode())
+        digest.update(array.tobytes())
+    elif isinstance(part, bytes):
+        digest.update(f"bytes:{len(part)}:".encode())
+        digest.update(part)
+    elif isinstance(part, (list, tuple)):
+        digest.update(f"tuple:{len(part)}:".encode())
+        for item in part:
+            _feed(digest, item)
+    elif part is None or isinstance(part, (str, int, float, bool)):
+        text = repr(part)
+        digest.update(f"{type(part).__name__}:{len(text)}:{text}:".encode())
+    else:
+        raise TypeError(f"content_hash takes no {type(part).__name__}")
+
+
+def file_hash(path: Path) -> str:
+    """Return 32 hexadecimal digits of the SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:32]
+
+
+class FolderLock:
+    """An exclusive lock on a folder, held by the process and released by the kernel however the process ends.
+
+    Use as a context manager; a second holder gets a :class:`~rung.errors.StorageError` at once.
+    """
+
+    def __init__(self, folder: Path, name: str = ".lock") -> None:
+        self.folder = Path(folder)
+        self.path = self.folder / name
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> "FolderLock":
+        """Take the lock or raise."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("a+")
+        except OSError as error:
+            raise StorageError(f"Cannot open {self.path}: {error.strerror}.") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            self._file = None
+            raise StorageError(f"Another process is working in {self.folder}; wait for it or choose another folder.") from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Release the lock; the lock file stays, because removing it could race with the next holder."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

@@ -1,0 +1,18 @@
+"""Units inside rung: eV, Å, eV/Å, eV/Å³, K and fs; readers convert, nothing else does."""
+
+from ase import units
+
+HARTREE = float(units.Hartree)
+"""One Hartree in eV (CODATA 2014, the set that ASE uses)."""
+
+BOHR = float(units.Bohr)
+"""One Bohr radius in Å."""
+
+KCAL_PER_MOL = float(units.kcal / units.mol)
+"""One kcal/mol in eV."""
+
+BOLTZMANN = float(units.kB)
+"""Boltzmann's constant in eV/K."""
+
+MILLI = 1000.0
+"""eV to meV, for what people read."""
