@@ -1,0 +1,170 @@
+"""The one batch of rows that potentials see: geometries as tensors with their neighbours and labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from ase import Atoms
+from matscipy.neighbours import neighbour_list
+from torch import Tensor
+
+from rung.data.structure import Structure
+from rung.fidelity import require_fidelity
+
+
+@dataclass(frozen=True)
+class Batch:
+    """``S`` rows, each one geometry at one fidelity, of ``N`` atoms and ``M`` edges in all.
+
+    Parameters
+    ----------
+    fidelities
+        The names that ``fidelity`` indexes.
+    fidelity
+        Index of each row's fidelity, shape ``(S,)``.
+    numbers
+        Atomic numbers, shape ``(N,)``.
+    positions
+        Å, shape ``(N, 3)``.
+    atom_row
+        The row of each atom, shape ``(N,)``, ascending.
+    cell
+        Lattice vectors as rows, Å, shape ``(S, 3, 3)``.
+    pbc
+        Periodicity, shape ``(S, 3)``.
+    edges
+        Sender and receiver of each directed edge, shape ``(2, M)``.
+    edge_cells
+        Lattice translations of each edge, whole numbers, shape ``(M, 3)``: the edge's vector is
+        ``positions[receiver] - positions[sender] + edge_cells @ cell``.
+    energy, energy_stderr
+        Labels, eV, shape ``(S,)``, NaN where absent.
+    forces
+        Labels, eV/Å, shape ``(N, 3)``, NaN where absent.
+    stress
+        Labels, eV/Å³, shape ``(S, 6)``, NaN where absent.
+    """
+
+    fidelities: tuple[str, ...]
+    fidelity: Tensor
+    numbers: Tensor
+    positions: Tensor
+    atom_row: Tensor
+    cell: Tensor
+    pbc: Tensor
+    edges: Tensor
+    edge_cells: Tensor
+    energy: Tensor
+    energy_stderr: Tensor
+    forces: Tensor
+    stress: Tensor
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return int(self.cell.shape[0])
+
+    @property
+    def n_atoms(self) -> Tensor:
+        """Number of atoms of each row, shape ``(S,)``."""
+        return torch.bincount(self.atom_row, minlength=self.n_rows)
+
+    def edge_vectors(self) -> Tensor:
+        """Return the vector of each edge, Å, shape ``(M, 3)``, differentiable in positions and cell."""
+        sender, receiver = self.edges
+        shift = torch.einsum("mi,mij->mj", self.edge_cells, self.cell[self.atom_row[sender]])
+        return self.positions[receiver] - self.positions[sender] + shift
+
+    def strained(self, strain: Tensor) -> "Batch":
+        """Return the batch with positions and cell times ``1 + strain``, symmetrised, shape ``(S, 3, 3)``."""
+        symmetric = 0.5 * (strain + strain.transpose(1, 2))
+        positions = self.positions + torch.einsum("ni,nij->nj", self.positions, symmetric[self.atom_row])
+        return replace(self, positions=positions, cell=self.cell + self.cell @ symmetric)
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Batch":
+        """Return the batch on ``device`` with real tensors of ``dtype``."""
+        moved = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, Tensor):
+                moved[item.name] = value.to(device=device, dtype=dtype if value.is_floating_point() else None)
+        return replace(self, **moved)
+
+
+def neighbours(atoms: Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return edges ``(2, M)`` and their lattice translations ``(M, 3)`` within ``cutoff`` Å, in a fixed order.
+
+    Directions that are not periodic never contribute images, whatever the cell says of them.
+    """
+    positions = np.asarray(atoms.positions, dtype=float)
+    cell = np.array(atoms.cell.complete().array, dtype=float)
+    pbc = np.asarray(atoms.pbc, dtype=bool)
+    if not pbc.all():
+        # matscipy bins atoms by the cell, so a direction without images needs a cell that holds every atom;
+        # the translations are zero there, so the vectors of the edges do not know of it.
+        extent = np.ptp(positions, axis=0).max() if len(positions) else 0.0
+        for axis in np.flatnonzero(~pbc):
+            cell[axis] *= (extent + 2.0 * cutoff + 1.0) / np.linalg.norm(cell[axis])
+        positions = positions - positions.mean(axis=0) + 0.5 * cell[~pbc].sum(axis=0)
+    sender, receiver, translation = neighbour_list(
+        "ijS", positions=positions, cell=cell, pbc=pbc, cutoff=float(cutoff)
+    )
+    order = np.lexsort((*translation.T[::-1], receiver, sender))
+    return np.stack([sender, receiver])[:, order].astype(np.int64), translation[order].astype(np.int64)
+
+
+def collate(
+    structures: Sequence[Structure],
+    fidelities: Sequence[str],
+    cutoff: float,
+    *,
+    known: Sequence[str] | None = None,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
+) -> Batch:
+    """Put rows together: row ``k`` is ``structures[k]`` with the labels of ``fidelities[k]``.
+
+    Parameters
+    ----------
+    structures, fidelities
+        The rows; one name per structure.
+    cutoff
+        Å, within which atoms are neighbours.
+    known
+        The names that ``Batch.fidelity`` indexes; by default those that occur, sorted.
+    dtype, device
+        Of the real tensors; where the tensors live.
+
+    Raises
+    ------
+    ConfigError
+        When a row names a fidelity that is not ``known``.
+    """
+    names = tuple(known) if known is not None else tuple(sorted(set(fidelities)))
+    labels = [structure.labelled(name) for structure, name in zip(structures, fidelities, strict=True)]
+    sizes = np.array([len(structure) for structure in structures], dtype=np.int64)
+    offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+    pairs = [neighbours(structure.atoms, cutoff) for structure in structures]
+
+    def real(values: object) -> Tensor:
+        return torch.as_tensor(np.asarray(values, dtype=np.float64)).to(device=device, dtype=dtype)
+
+    def whole(values: object) -> Tensor:
+        return torch.as_tensor(np.asarray(values, dtype=np.int64)).to(device)
+
+    return Batch(
+        fidelities=names,
+        fidelity=whole([names.index(require_fidelity(name, names)) for name in fidelities]),
+        numbers=whole(np.concatenate([structure.atoms.numbers for structure in structures])),
+        positions=real(np.concatenate([structure.atoms.positions for structure in structures])),
+        atom_row=whole(np.repeat(np.arange(len(structures)), sizes)),
+        cell=real(np.stack([structure.atoms.cell.array for structure in structures])),
+        pbc=torch.as_tensor(np.stack([structure.atoms.pbc for structure in structures])).to(device),
+        edges=whole(np.concatenate([edge + start for (edge, _), start in zip(pairs, offsets, strict=True)], axis=1)),
+        edge_cells=real(np.concatenate([translation for _, translation in pairs])),
+        energy=real([label.energy for label in labels]),
+        energy_stderr=real([label.energy_stderr for label in labels]),
+        forces=real(np.concatenate([label.forces for label in labels])),
+        stress=real(np.stack([label.stress for label in labels])),
+    )

@@ -1,0 +1,43 @@
+"""Designs: derivatives of energies and forces with respect to fitted weights, constants of a structure."""
+
+from dataclasses import dataclass
+
+from rung.data.labels import Array
+
+
+@dataclass(frozen=True)
+class Design:
+    """Energy and forces of one structure of ``n`` atoms as linear functions of ``P`` readout weights w.
+
+    ``E = energy @ w + composition @ E0 + n · constant + fixed_energy`` and ``F = forces @ w + fixed_forces``,
+    where ``constant`` is the readout's constant per atom.
+
+    Parameters
+    ----------
+    energy
+        ∂E/∂w, eV per unit weight, shape ``(P,)``.
+    forces
+        ∂F/∂w, eV/Å per unit weight, shape ``(3n, P)``, atom by atom; shape ``(0, P)`` where only energies were asked.
+    composition
+        Number of atoms of each of the backbone's elements in ascending order.
+    fixed_energy
+        eV that no readout changes.
+    fixed_forces
+        eV/Å that no readout changes, shape ``(3n,)`` or ``(0,)``.
+    """
+
+    energy: Array
+    forces: Array
+    composition: Array
+    fixed_energy: float
+    fixed_forces: Array
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms."""
+        return int(round(float(self.composition.sum())))
+
+    @property
+    def has_forces(self) -> bool:
+        """Whether the design holds forces."""
+        return bool(len(self.forces))

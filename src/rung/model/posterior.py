@@ -1,0 +1,34 @@
+"""What a fit knows of its parameters afterwards: a mean, a covariance and the model's own error."""
+
+from dataclasses import dataclass
+
+from rung.data.labels import Array
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """A normal distribution over the change of the readout weights and of the reference energies.
+
+    Parameters
+    ----------
+    parameters
+        A name per parameter: readout weights, then ``E0[Z]`` per element.
+    mean
+        The fitted change, shape ``(K,)``.
+    covariance
+        Shape ``(K, K)``; along combinations of E0 that no label identifies the variance is infinite, which is held
+        in ``unidentified``, not here.
+    unidentified
+        Orthonormal rows in parameter space, shape ``(U, K)``, along which the labels say nothing.
+    model_error
+        The model's own error s, eV/√atom: what the fitted form cannot express.
+    force_error
+        The same for a component of a force, eV/Å.
+    """
+
+    parameters: tuple[str, ...]
+    mean: Array
+    covariance: Array
+    unidentified: Array
+    model_error: float
+    force_error: float

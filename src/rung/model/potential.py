@@ -1,0 +1,144 @@
+"""A potential made of a frozen backbone, and a readout and reference energies per fidelity."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from rung.data.batch import Batch
+from rung.errors import ModelError
+from rung.fidelity import require_fidelity
+from rung.model.protocols import Backbone, Prediction
+from rung.model.readout import Readout
+from rung.model.reference import ReferenceEnergies
+from rung.storage import content_hash
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What one fidelity adds to a backbone: its readout and its reference energies."""
+
+    readout: Readout
+    reference: ReferenceEnergies
+
+
+@dataclass(frozen=True)
+class ReadoutPotential:
+    """E = Σ_i [E0_z + scale·R_w(h_i) + shift] + what no readout changes, for each of its fidelities.
+
+    Parameters
+    ----------
+    backbone
+        The features; shared by all fidelities.
+    surfaces
+        Readout and reference energies by fidelity.
+    """
+
+    backbone: Backbone
+    surfaces: Mapping[str, Surface]
+
+    @property
+    def fidelities(self) -> tuple[str, ...]:
+        """The fidelities that can be asked for."""
+        return tuple(self.surfaces)
+
+    @property
+    def elements(self) -> frozenset[int]:
+        """Atomic numbers that the backbone knows."""
+        return self.backbone.elements
+
+    @property
+    def cutoff(self) -> float:
+        """Å; the range of one edge."""
+        return self.backbone.cutoff
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type in which features are computed."""
+        return self.backbone.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the backbone lives."""
+        return self.backbone.device
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of backbone, readouts and reference energies."""
+        parts = [
+            (
+                name,
+                surface.readout.fingerprint,
+                surface.readout.weights,
+                float(surface.readout.constant),
+                tuple((number, float(energy)) for number, energy in sorted(surface.reference.energies.items())),
+            )
+            for name, surface in sorted(self.surfaces.items())
+        ]
+        return content_hash("readout-potential-1", self.backbone.fingerprint, tuple(parts))
+
+    def surface(self, fidelity: str) -> Surface:
+        """Return the readout and reference energies of ``fidelity``; an unknown name raises and lists the known."""
+        return self.surfaces[require_fidelity(fidelity, self.surfaces)]
+
+    def with_surface(self, fidelity: str, surface: Surface) -> "ReadoutPotential":
+        """Return the potential with one fidelity added or replaced; the others stay as they are."""
+        return replace(self, surfaces={**self.surfaces, fidelity: surface})
+
+    def predict(self, batch: Batch, *, forces: bool = True, stress: bool = False) -> Prediction:
+        """Return energies, and forces and stress where asked for, each row at its fidelity."""
+        unknown = sorted({int(number) for number in batch.numbers.unique()} - self.elements)
+        if unknown:
+            raise ModelError(f"The potential does not know the atomic numbers {unknown}.")
+        with torch.enable_grad():
+            return self._predict(batch, forces=forces, stress=stress)
+
+    def _predict(self, batch: Batch, *, forces: bool, stress: bool) -> Prediction:
+        batch = replace(batch, positions=batch.positions.detach().requires_grad_(forces or stress))
+        strain = torch.zeros_like(batch.cell, requires_grad=stress)
+        moved = batch.strained(strain) if stress else batch
+        features = self.backbone.features(moved)
+        interaction = torch.zeros(len(batch.numbers), dtype=torch.float64, device=features.device)
+        reference = torch.zeros_like(interaction)
+        for index, name in enumerate(batch.fidelities):
+            atoms = (batch.fidelity == index)[batch.atom_row].nonzero().squeeze(1)
+            if len(atoms):
+                surface = self.surface(name)
+                interaction = interaction.index_copy(0, atoms, surface.readout.atom_energies(features[atoms]))
+                reference[atoms] = surface.reference.of(batch.numbers[atoms])
+        fixed = self.backbone.fixed_energy(moved).double()
+        rows = torch.zeros(batch.n_rows, dtype=torch.float64, device=features.device)
+        energy = rows.index_add(0, batch.atom_row, interaction) + fixed
+        wanted = [batch.positions] * (forces or stress) + [strain] * stress
+        gradients = self._gradients(energy.sum(), wanted)
+        share = (fixed / batch.n_atoms)[batch.atom_row]  # what no readout changes has no owner among the atoms
+        return Prediction(
+            energy=(energy + rows.index_add(0, batch.atom_row, reference)).detach(),
+            atom_energies=(interaction + reference + share).detach(),
+            forces=-gradients[0] if forces else None,
+            stress=_voigt_stress(gradients[-1], batch) if stress else None,
+        )
+
+    def _gradients(self, total: Tensor, wanted: list[Tensor]) -> tuple[Tensor, ...]:
+        if not wanted:
+            return ()
+        if not total.requires_grad:  # single atoms: nothing depends on where they are
+            return tuple(torch.zeros_like(tensor) for tensor in wanted)
+        found = torch.autograd.grad(total, wanted, allow_unused=True)
+        return tuple(
+            torch.zeros_like(tensor) if gradient is None else gradient
+            for tensor, gradient in zip(wanted, found, strict=True)
+        )
+
+
+def _voigt_stress(virial: Tensor, batch: Batch) -> Tensor:
+    """Return dE/dε over the volume in Voigt order; NaN for rows that are not periodic in three directions."""
+    volume = torch.linalg.det(batch.cell).abs()
+    periodic = batch.pbc.any(dim=1) & (volume > 0)
+    stress = virial / torch.where(periodic, volume, torch.nan)[:, None, None]
+    stress = 0.5 * (stress + stress.transpose(1, 2))
+    return torch.stack(
+        [stress[:, 0, 0], stress[:, 1, 1], stress[:, 2, 2], stress[:, 1, 2], stress[:, 0, 2], stress[:, 0, 1]], dim=1
+    )

@@ -1,0 +1,100 @@
+"""What rung asks of a backbone and of a potential; nothing else in rung knows which backend runs."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from rung.data.batch import Batch
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a potential says of a batch of ``S`` rows and ``N`` atoms.
+
+    Parameters
+    ----------
+    energy
+        Total energies, eV, shape ``(S,)``, float64.
+    atom_energies
+        The same by atom, eV, shape ``(N,)``, float64.
+    forces
+        eV/Å, shape ``(N, 3)``, or None where not asked for.
+    stress
+        eV/Å³, ASE's sign, Voigt order, shape ``(S, 6)``, or None where not asked for; NaN for a row without volume.
+    """
+
+    energy: Tensor
+    atom_energies: Tensor
+    forces: Tensor | None
+    stress: Tensor | None
+
+
+class Backbone(Protocol):
+    """Features of each atom: frozen, differentiable in positions and cell."""
+
+    @property
+    def cutoff(self) -> float:
+        """Å; the range of one edge."""
+
+    @property
+    def receptive_field(self) -> float:
+        """Å; an atom's features do not change when an atom farther away moves (infinite where unknown)."""
+
+    @property
+    def elements(self) -> frozenset[int]:
+        """Atomic numbers that the backbone knows."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of everything that the features depend on."""
+
+    @property
+    def conditioned(self) -> bool:
+        """Whether the features depend on the row's fidelity."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the features; batches come in this type."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the backbone lives; batches come there."""
+
+    def features(self, batch: Batch) -> Tensor:
+        """Return the invariant features of each atom, shape ``(N, D)``."""
+
+    def fixed_energy(self, batch: Batch) -> Tensor:
+        """Return what no readout changes (pair repulsion), eV, shape ``(S,)``."""
+
+
+class Potential(Protocol):
+    """Energies, forces and stress of a batch, at the fidelity that each row names."""
+
+    @property
+    def fidelities(self) -> tuple[str, ...]:
+        """The fidelities that can be asked for."""
+
+    @property
+    def elements(self) -> frozenset[int]:
+        """Atomic numbers that the potential knows."""
+
+    @property
+    def cutoff(self) -> float:
+        """Å; the range of one edge."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of everything that the predictions depend on."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type in which features are computed."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the potential lives."""
+
+    def predict(self, batch: Batch, *, forces: bool = True, stress: bool = False) -> Prediction:
+        """Return energies, and forces and stress where asked for."""
