@@ -33,7 +33,9 @@ class Fidelity:
         if not _NAME.fullmatch(self.name):
             raise ConfigError(f"The fidelity name {self.name!r} must be letters, digits, '_', '.', '+' or '-'.")
         if not (math.isfinite(self.energy_shared_stderr) and self.energy_shared_stderr >= 0):
-            raise ConfigError(f"energy_shared_stderr of fidelity {self.name!r} must be a finite number of eV, 0 or more.")
+            raise ConfigError(
+                f"energy_shared_stderr of fidelity {self.name!r} must be a finite number of eV, 0 or more."
+            )
 
 
 def require_fidelity(name: str, known: Iterable[str]) -> str:

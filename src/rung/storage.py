@@ -152,7 +152,9 @@ class FolderLock:
         except OSError as error:
             self._file.close()
             self._file = None
-            raise StorageError(f"Another process is working in {self.folder}; wait for it or choose another folder.") from error
+            raise StorageError(
+                f"Another process is working in {self.folder}; wait for it or choose another folder."
+            ) from error
         return self
 
     def __exit__(self, *_: object) -> None:

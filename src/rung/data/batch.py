@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,7 +85,7 @@ class Batch:
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Batch":
         """Return the batch on ``device`` with real tensors of ``dtype``."""
-        moved = {}
+        moved: dict[str, Any] = {}
         for item in fields(self):
             value = getattr(self, item.name)
             if isinstance(value, Tensor):
@@ -107,9 +108,7 @@ def neighbours(atoms: Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
         for axis in np.flatnonzero(~pbc):
             cell[axis] *= (extent + 2.0 * cutoff + 1.0) / np.linalg.norm(cell[axis])
         positions = positions - positions.mean(axis=0) + 0.5 * cell[~pbc].sum(axis=0)
-    sender, receiver, translation = neighbour_list(
-        "ijS", positions=positions, cell=cell, pbc=pbc, cutoff=float(cutoff)
-    )
+    sender, receiver, translation = neighbour_list("ijS", positions=positions, cell=cell, pbc=pbc, cutoff=float(cutoff))
     order = np.lexsort((*translation.T[::-1], receiver, sender))
     return np.stack([sender, receiver])[:, order].astype(np.int64), translation[order].astype(np.int64)
 
