@@ -1,0 +1,1 @@
+"""Labelled structures: keys, geometries, batches, readers, splits."""

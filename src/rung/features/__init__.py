@@ -1,0 +1,1 @@
+"""Designs of a frozen backbone: made in batches, kept in a cache."""

@@ -1,0 +1,1 @@
+"""What a potential is made of, whichever backend it came from."""
