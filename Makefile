@@ -1,0 +1,70 @@
+# Everything here runs without activation: the first target that needs it makes .venv and installs rung into it.
+#   make demo   make test   make lint   make docs   make test-slow   make benchmark
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# An own interpreter: make demo PYTHON=/path/to/python3.12
+PYTHON ?=
+PYTEST_ARGS ?=
+
+# Small matrices gain nothing from threads, and on a shared machine two threads were fifty times slower than one.
+export OMP_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+
+.PHONY: help install demo test test-slow lint docs benchmark clean
+
+help:
+	@echo "make demo       lift the bundled MoS2 potential and write demo/report.html"
+	@echo "make test       the fast tests"
+	@echo "make test-slow  the slow tests: seeds, killed processes, training"
+	@echo "make lint       ruff, mypy --strict, import-linter"
+	@echo "make docs       the documentation, in site/"
+	@echo "make benchmark  time against mace-torch's own readout training"
+
+install: $(INSTALLED)
+
+# The stamp is newer than what was asked for only after pip has succeeded; two makes at once wait for each other.
+$(INSTALLED): pyproject.toml constraints.txt
+	@exec 9>.venv.lock; \
+	if command -v flock >/dev/null; then flock 9; fi; \
+	if [ ! $(INSTALLED) -ot pyproject.toml ] && [ ! $(INSTALLED) -ot constraints.txt ]; then exit 0; fi; \
+	chosen=""; \
+	for python in $(or $(PYTHON),python3.11 python3.12 python3.13 python3); do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then chosen="$$python"; break; fi; \
+	done; \
+	if [ -z "$$chosen" ]; then \
+	  echo "rung needs Python 3.11 or later on PATH; install one or say 'make PYTHON=/path/to/python3.11'." >&2; exit 2; \
+	fi; \
+	if [ ! -x $(BIN)/python ]; then "$$chosen" -m venv $(VENV); fi; \
+	echo "Installing rung and what it needs into $(VENV) (once; torch is the large part)."; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mace,report,dev,docs]'; \
+	touch $(INSTALLED)
+
+demo: $(INSTALLED)
+	$(BIN)/rung demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest --durations=10 --durations-min=2 $(PYTEST_ARGS)
+
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow --durations=10 --durations-min=2 $(PYTEST_ARGS)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict src
+	$(BIN)/lint-imports
+
+docs: $(INSTALLED)
+	$(BIN)/mkdocs build --strict --quiet
+
+benchmark: $(INSTALLED)
+	$(BIN)/python benchmarks/readout_fit.py
+
+clean:
+	rm -rf $(VENV) .venv.lock site demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
