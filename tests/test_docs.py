@@ -1,0 +1,137 @@
+"""Every example in the README and the documentation is true: Python runs, configs validate, commands parse.
+
+How a block is treated is said by an HTML comment on the line above its fence; without one, Python runs in a folder that
+holds the bundled testbed, YAML is the config of a run, and lines of a shell that start with ``rung`` must parse.
+
+``<!-- slow -->`` anywhere in a page puts the page's Python into the slow tier. ``<!-- study -->`` above YAML: the config of a
+study. ``<!-- method -->``: its ``method`` is put into a config. ``<!-- not run: reason -->``: shown only.
+"""
+
+import re
+import shlex
+import shutil
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rung.cli import build_app
+from rung.config import RunConfig, StudyConfig
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=indent)```\s*$", re.MULTILINE | re.DOTALL)
+MARK = re.compile(r"<!--\s*(?P<mark>[^>]*?)\s*-->\s*\Z")
+LANGUAGES = {"python", "yaml", "sh", "text", "json", "bibtex"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block of a page."""
+
+    page: Path
+    line: int
+    language: str
+    mark: str
+    text: str
+
+    def __str__(self) -> str:
+        """Return where the block stands."""
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def blocks_of(page: Path) -> list[Block]:
+    content = page.read_text()
+    found = []
+    for match in FENCE.finditer(content):
+        before = content[: match.start()]
+        mark = MARK.search(before)
+        indent = len(match["indent"])
+        text = "\n".join(line[indent:] for line in match["body"].splitlines()) + "\n"
+        found.append(
+            Block(page, before.count("\n") + 2, match["language"], mark["mark"] if mark is not None else "", text)
+        )
+    return found
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+
+
+def shown_only(block: Block) -> bool:
+    return block.mark.startswith("not run:")
+
+
+def of_language(language: str) -> list[Block]:
+    return [block for block in BLOCKS if block.language == language and not shown_only(block)]
+
+
+def python_pages() -> list[object]:
+    pages = dict.fromkeys(block.page for block in of_language("python"))
+    return [
+        pytest.param(
+            page,
+            id=str(page.relative_to(ROOT)),
+            marks=[pytest.mark.slow] if "<!-- slow -->" in page.read_text() else [],
+        )
+        for page in pages
+    ]
+
+
+def commands_of(block: Block) -> list[str]:
+    joined = block.text.replace("\\\n", " ")
+    return [line.split(" #")[0].strip() for line in joined.splitlines() if line.startswith("rung ")]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_block_says_what_it_is(block: Block) -> None:
+    assert block.language in LANGUAGES, f"{block}: a fence names its language"
+    assert not block.mark.startswith("not run") or len(block.mark) > len("not run: "), f"{block}: give the reason"
+
+
+@pytest.mark.parametrize("page", python_pages())
+def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with as_file(files("rung") / "demo_data" / "mos2") as bundled:
+        shutil.copytree(bundled, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {"__name__": "__example__"}
+    for block in blocks_of(page):
+        if block.language == "python" and not shown_only(block):
+            # blank lines keep the line numbers of the page in a traceback
+            exec(compile("\n" * (block.line - 1) + block.text, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("block", of_language("yaml"), ids=str)
+def test_config_validates(block: Block) -> None:
+    values = yaml.safe_load(block.text)
+    if block.mark == "method":
+        values = {
+            "run": "runs/example",
+            "fidelities": {"pbe": {}, "r2scan": {}},
+            "target": "r2scan",
+            "base": {"file": "base.model", "fidelity": "pbe"},
+            "data": {"train": "train.extxyz"},
+            **values,
+        }
+    kind = StudyConfig if block.mark == "study" else RunConfig
+    kind.read(values, where=str(block))
+
+
+@pytest.mark.parametrize(
+    ("block", "command"), [(block, command) for block in of_language("sh") for command in commands_of(block)], ids=str
+)
+def test_command_parses(block: Block, command: str) -> None:
+    build_app().parse_args(shlex.split(command)[1:], print_error=False, exit_on_error=False)
+
+
+def test_pages_have_examples() -> None:
+    """The checks above are not vacuous."""
+    for language in ("python", "yaml", "sh"):
+        assert of_language(language)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_files_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}, which does not exist"
