@@ -45,6 +45,8 @@ class Batch:
         Labels, eV/Å, shape ``(N, 3)``, NaN where absent.
     stress
         Labels, eV/Å³, shape ``(S, 6)``, NaN where absent.
+    forces_stderr
+        One-sigma errors of ``forces``, eV/Å, shape ``(N, 3)``, NaN where absent; None where no row has any.
     """
 
     fidelities: tuple[str, ...]
@@ -60,6 +62,7 @@ class Batch:
     energy_stderr: Tensor
     forces: Tensor
     stress: Tensor
+    forces_stderr: Tensor | None = None
 
     @property
     def n_rows(self) -> int:
@@ -166,4 +169,5 @@ def collate(
         energy_stderr=real([label.energy_stderr for label in labels]),
         forces=real(np.concatenate([label.forces for label in labels])),
         stress=real(np.stack([label.stress for label in labels])),
+        forces_stderr=real(np.concatenate([label.forces_stderr for label in labels])),
     )

@@ -118,7 +118,7 @@ class ReadoutPotential:
             energy=(energy + rows.index_add(0, batch.atom_row, reference)).detach(),
             atom_energies=(interaction + reference + share).detach(),
             forces=-gradients[0] if forces else None,
-            stress=_voigt_stress(gradients[-1], batch) if stress else None,
+            stress=voigt_stress(gradients[-1], batch) if stress else None,
         )
 
     def _gradients(self, total: Tensor, wanted: list[Tensor]) -> tuple[Tensor, ...]:
@@ -133,7 +133,7 @@ class ReadoutPotential:
         )
 
 
-def _voigt_stress(virial: Tensor, batch: Batch) -> Tensor:
+def voigt_stress(virial: Tensor, batch: Batch) -> Tensor:
     """Return dE/dε over the volume in Voigt order; NaN for rows that are not periodic in three directions."""
     volume = torch.linalg.det(batch.cell).abs()
     periodic = batch.pbc.any(dim=1) & (volume > 0)

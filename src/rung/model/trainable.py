@@ -1,0 +1,119 @@
+"""A potential whose weights all move: what the trainer sees, whichever backend it came from."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from rung.data.batch import Batch
+from rung.errors import ModelError
+from rung.fidelity import require_fidelity
+from rung.model.potential import ReadoutPotential, voigt_stress
+from rung.model.protocols import Prediction
+from rung.model.reference import ReferenceEnergies
+
+_N_NUMBERS = 120
+
+
+class TrainablePotential(torch.nn.Module, ABC):
+    """Energies, forces and stress that keep their graph while the module is in training mode.
+
+    A backend gives :meth:`interaction` and :meth:`frozen`. Reference energies are held here, in float64 and outside
+    the weights: neither a change of type nor loading of weights touches them.
+
+    Parameters
+    ----------
+    references
+        Reference energies by fidelity; its keys are the fidelities that rows may name.
+    elements
+        Atomic numbers that the model knows.
+    cutoff
+        Å; the range of one edge.
+    """
+
+    def __init__(
+        self, references: Mapping[str, ReferenceEnergies], elements: frozenset[int], cutoff: float
+    ) -> None:
+        super().__init__()
+        self.elements = elements
+        self.cutoff = cutoff
+        self.references: Mapping[str, ReferenceEnergies] = {}
+        self.set_references(references)
+
+    @abstractmethod
+    def interaction(self, batch: Batch) -> Tensor:
+        """Return each atom's energy without its reference energy, eV, shape ``(N,)``."""
+
+    @abstractmethod
+    def frozen(self) -> ReadoutPotential:
+        """Return the potential as it stands, sharing no tensor with this module."""
+
+    @property
+    def fidelities(self) -> tuple[str, ...]:
+        """The fidelities that rows may name."""
+        return tuple(self.references)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the weights."""
+        return next(self.parameters()).dtype
+
+    def set_references(self, references: Mapping[str, ReferenceEnergies]) -> None:
+        """Replace the reference energies of all fidelities.
+
+        Raises
+        ------
+        ModelError
+            When an element of the model has none.
+        """
+        table = torch.full((len(references), _N_NUMBERS), torch.nan, dtype=torch.float64)
+        for row, (name, reference) in enumerate(references.items()):
+            missing = sorted(self.elements - set(reference.energies))
+            if missing:
+                raise ModelError(f"Fidelity {name!r} has no reference energy for the atomic numbers {missing}.")
+            for number, energy in reference.energies.items():
+                table[row, number] = energy
+        self.references = dict(references)
+        self._table = table
+
+    def forward(self, batch: Batch, *, forces: bool = True, stress: bool = False) -> Prediction:
+        """Return energies (float64), and forces and stress where asked for, each row at its fidelity.
+
+        In training mode everything returned can be differentiated with respect to the weights.
+        """
+        wanted = forces or stress
+        with torch.set_grad_enabled(self.training or wanted):
+            batch = replace(batch, positions=batch.positions.detach().requires_grad_(wanted))
+            strain = torch.zeros_like(batch.cell, requires_grad=stress)
+            interaction = self.interaction(batch.strained(strain) if stress else batch).double()
+            atom_energies = interaction + self._reference(batch)
+            rows = torch.zeros(batch.n_rows, dtype=torch.float64, device=interaction.device)
+            leaves = [batch.positions] * wanted + [strain] * stress
+            gradients = self._gradients(interaction.sum(), leaves)
+        return Prediction(
+            energy=rows.index_add(0, batch.atom_row, atom_energies),
+            atom_energies=atom_energies,
+            forces=-gradients[0] if forces else None,
+            stress=voigt_stress(gradients[-1], batch) if stress else None,
+        )
+
+    def _reference(self, batch: Batch) -> Tensor:
+        if self._table.device != batch.numbers.device:
+            self._table = self._table.to(batch.numbers.device)
+        names = self.fidelities
+        rows = [names.index(require_fidelity(name, names)) for name in batch.fidelities]
+        row = torch.as_tensor(rows, device=batch.numbers.device)[batch.fidelity]
+        return self._table[row[batch.atom_row], batch.numbers]
+
+    def _gradients(self, total: Tensor, leaves: list[Tensor]) -> list[Tensor]:
+        if not leaves:
+            return []
+        if not total.requires_grad:
+            return [torch.zeros_like(leaf) for leaf in leaves]
+        found = torch.autograd.grad(total, leaves, create_graph=self.training, allow_unused=True)
+        return [
+            torch.zeros_like(leaf) if gradient is None else gradient
+            for leaf, gradient in zip(leaves, found, strict=True)
+        ]
