@@ -1,0 +1,185 @@
+"""The features of a MACE model: the invariant channels of each layer that a readout reads."""
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from rung.backends.mace.describe import describe, heads_of, refuse_unknown
+from rung.backends.mace.extract import Layout, layout_of, readout_of, reference_of, scale_shift_of
+from rung.data.batch import Batch
+from rung.errors import ModelError, one_of
+from rung.model.potential import ReadoutPotential, Surface
+from rung.storage import content_hash
+
+_READOUT_PARTS = ("readouts.", "atomic_energies_fn.", "scale_shift.")
+_READOUT_FACTS = ("class", "heads", "gate", "readout_class", "mlp_units", "energies_shape", "scale_shape")
+
+
+@dataclass(frozen=True, eq=False)
+class MaceBackbone:
+    """A frozen MACE model seen as features of atoms.
+
+    Parameters
+    ----------
+    module
+        The model, ``mace.modules.models.MACE`` or ``ScaleShiftMACE``, in evaluation mode with frozen parameters.
+    head
+        The name of the head whose energies the model was wrapped for; features do not depend on it, the factor of
+        the pair repulsion does.
+    """
+
+    module: torch.nn.Module
+    head: str
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Which columns of the model's ``node_feats`` are features, layer by layer."""
+        return layout_of(self.module)
+
+    @cached_property
+    def head_index(self) -> int:
+        """The position of the head in the model."""
+        return heads_of(self.module).index(self.head)
+
+    @cached_property
+    def numbers(self) -> tuple[int, ...]:
+        """Atomic numbers in the model's own order."""
+        return tuple(int(number) for number in self.module.atomic_numbers)
+
+    @cached_property
+    def cutoff(self) -> float:
+        """Å; the range of one edge."""
+        return float(self.module.r_max)
+
+    @property
+    def receptive_field(self) -> float:
+        """Å; each layer of messages adds one cutoff."""
+        return len(self.module.interactions) * self.cutoff
+
+    @property
+    def elements(self) -> frozenset[int]:
+        """Atomic numbers that the model knows."""
+        return frozenset(self.numbers)
+
+    @property
+    def conditioned(self) -> bool:
+        """Features do not depend on a row's fidelity."""
+        return False
+
+    @cached_property
+    def dtype(self) -> torch.dtype:
+        """The type of the features."""
+        return next(self.module.parameters()).dtype
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the model lives."""
+        return next(self.module.parameters()).device
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of architecture and tensors, without readouts and reference energies: features know nothing of them.
+
+        A base and what was lifted from it so share cached designs.
+        """
+        facts = {key: value for key, value in describe(self.module).items() if key not in _READOUT_FACTS}
+        state = [
+            (name, tensor.detach().cpu().numpy())
+            for name, tensor in sorted(self.module.state_dict().items())
+            if not name.startswith(_READOUT_PARTS)
+        ]
+        return content_hash(
+            "mace-features-1", repr(sorted(facts.items())), self.layout.columns, self._pair_scale, state
+        )
+
+    @cached_property
+    def _pair_scale(self) -> float:
+        if not hasattr(self.module, "pair_repulsion"):
+            return 0.0
+        return scale_shift_of(self.module, self.head_index)[0]
+
+    def features(self, batch: Batch) -> Tensor:
+        """Return the invariant features of each atom, shape ``(N, D)``, differentiable in positions and cell."""
+        wanted = batch.positions.requires_grad or batch.cell.requires_grad
+        with torch.set_grad_enabled(wanted and torch.is_grad_enabled()):
+            output = self.module(self._graph(batch), compute_force=False)
+            return output["node_feats"][:, list(self.layout.columns)]
+
+    def fixed_energy(self, batch: Batch) -> Tensor:
+        """Return the pair repulsion of each row, eV, shape ``(S,)``; zeros where the model has none."""
+        rows = batch.positions.new_zeros(batch.n_rows)
+        if not hasattr(self.module, "pair_repulsion"):
+            return rows
+        lengths = torch.linalg.norm(batch.edge_vectors(), dim=-1, keepdim=True)
+        pairs = self.module.pair_repulsion_fn(lengths, self._one_hot(batch), batch.edges, self.module.atomic_numbers)
+        return rows.index_add(0, batch.atom_row, self._pair_scale * pairs)
+
+    def _one_hot(self, batch: Batch) -> Tensor:
+        table = torch.full((max(*self.numbers, 0) + 1,), -1, device=batch.numbers.device)
+        table[list(self.numbers)] = torch.arange(len(self.numbers), device=batch.numbers.device)
+        index = torch.where(batch.numbers < len(table), table[batch.numbers.clamp(max=len(table) - 1)], -1)
+        if bool((index < 0).any()):
+            unknown = sorted({int(number) for number in batch.numbers[index < 0]})
+            raise ModelError(f"The model does not know the atomic numbers {unknown}; it knows {sorted(self.elements)}.")
+        return torch.nn.functional.one_hot(index, len(self.numbers)).to(self.dtype)
+
+    def _graph(self, batch: Batch) -> dict[str, Tensor]:
+        sender = batch.edges[0]
+        ends = torch.cumsum(batch.n_atoms, dim=0)
+        return {
+            # mace calls requires_grad_ on what it is given: a view keeps the caller's tensor as it was
+            "positions": batch.positions.view_as(batch.positions),
+            "node_attrs": self._one_hot(batch),
+            "edge_index": batch.edges,
+            "shifts": torch.einsum("mi,mij->mj", batch.edge_cells, batch.cell[batch.atom_row[sender]]),
+            "unit_shifts": batch.edge_cells,
+            "cell": batch.cell.reshape(-1, 3),
+            "batch": batch.atom_row,
+            "ptr": torch.cat([ends.new_zeros(1), ends]),
+            "head": torch.full_like(ends, self.head_index),
+        }
+
+
+def wrap(model: torch.nn.Module, fidelity: str, head: str | None = None) -> ReadoutPotential:
+    """Return the potential of a MACE model; the model itself is copied, so it may be trained on.
+
+    Parameters
+    ----------
+    model
+        A ``MACE`` or ``ScaleShiftMACE``.
+    fidelity
+        The fidelity that the model (or its head) was trained on.
+    head
+        Which head, where the model has several.
+
+    Raises
+    ------
+    ModelError
+        When the model has a part that rung would drop in silence, or several heads and none is named.
+    """
+    refuse_unknown(model)
+    return adopt(copy.deepcopy(model), fidelity, head)
+
+
+def adopt(model: torch.nn.Module, fidelity: str, head: str | None = None) -> ReadoutPotential:
+    """Return the potential of ``model``, which from now on belongs to it: frozen and in evaluation mode."""
+    refuse_unknown(model)
+    model = model.eval().requires_grad_(requires_grad=False)
+    backbone = MaceBackbone(model, _choose_head(model, head))
+    readout = readout_of(model, backbone.head_index, backbone.layout)
+    surface = Surface(readout, reference_of(model, backbone.head_index))
+    return ReadoutPotential(backbone, {fidelity: surface})
+
+
+def _choose_head(model: torch.nn.Module, head: str | None) -> str:
+    heads = heads_of(model)
+    if head is None and len(heads) > 1:
+        raise ModelError(f"The model has several heads; name the one to use: {', '.join(heads)}.")
+    if head is None:
+        return heads[0]
+    if head not in heads:  # mace itself would take the last head in silence
+        raise ModelError(one_of(head, heads, "head"))
+    return head

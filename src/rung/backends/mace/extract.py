@@ -1,0 +1,152 @@
+"""Reading rung's readout, reference energies, scale and shift off a MACE model, with every normalisation in them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from rung.backends.mace.describe import function_name
+from rung.data.labels import Array
+from rung.errors import ModelError
+from rung.model.readout import HiddenLayer, Readout, ReadoutBlock
+from rung.model.reference import ReferenceEnergies
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where features stand in a MACE model's ``node_feats``.
+
+    Parameters
+    ----------
+    columns
+        The columns of ``node_feats`` that are features, in order.
+    of_readout
+        For each readout, the features that it reads, as indices into ``columns``.
+    """
+
+    columns: tuple[int, ...]
+    of_readout: tuple[tuple[int, ...], ...]
+
+
+def scalar_columns(irreps: object) -> list[int]:
+    """Return the columns of the even scalars of e3nn ``irreps``."""
+    columns, start = [], 0
+    for multiplicity, irrep in irreps:  # type: ignore[attr-defined]
+        if irrep.l == 0 and irrep.p == 1:
+            columns.extend(range(start, start + multiplicity))
+        start += multiplicity * irrep.dim
+    return columns
+
+
+def layout_of(model: torch.nn.Module) -> Layout:
+    """Return which columns of ``node_feats`` the model's readouts read."""
+    layers = [product.linear.irreps_out for product in model.products]
+    starts = np.concatenate([[0], np.cumsum([irreps.dim for irreps in layers])]).astype(int)
+    read = [len(layers) - 1] if len(model.readouts) == 1 else list(range(len(model.readouts)))
+    columns: list[int] = []
+    of_readout = []
+    for layer in read:
+        found = [int(starts[layer]) + column for column in scalar_columns(layers[layer])]
+        of_readout.append(tuple(range(len(columns), len(columns) + len(found))))
+        columns.extend(found)
+    return Layout(tuple(columns), tuple(of_readout))
+
+
+def dense(linear: torch.nn.Module) -> tuple[Array, Array]:
+    """Return weight ``(inputs, outputs)`` and bias ``(outputs,)`` of the even scalars of an ``e3nn.o3.Linear``.
+
+    e3nn keeps one flat tensor of paths, each to be multiplied by its ``path_weight`` (Geiger and Smidt,
+    arXiv:2207.09453, and the source of ``e3nn.o3.Linear`` 0.4.4).
+    """
+    inputs, outputs = linear.irreps_in, linear.irreps_out
+    rows = _starts(inputs)
+    columns = _starts(outputs)
+    weight = np.zeros((rows[-1], columns[-1]))
+    bias = np.zeros(columns[-1])
+    flat = linear.weight.detach().double().cpu().numpy()
+    flat_bias = linear.bias.detach().double().cpu().numpy()
+    used = used_bias = 0
+    for path in linear.instructions:
+        size = int(np.prod(path.path_shape))
+        to = slice(columns[path.i_out], columns[path.i_out + 1])
+        if path.i_in == -1:
+            bias[to] += path.path_weight * flat_bias[used_bias : used_bias + size]
+            used_bias += size
+            continue
+        values = flat[used : used + size].reshape(path.path_shape)
+        used += size
+        if _is_scalar(inputs[path.i_in]):
+            weight[rows[path.i_in] : rows[path.i_in + 1], to] += path.path_weight * values
+    return weight, bias
+
+
+def _is_scalar(part: object) -> bool:
+    return bool(part.ir.l == 0 and part.ir.p == 1)  # type: ignore[attr-defined]
+
+
+def _starts(irreps: object) -> list[int]:
+    """Return where the even scalars of each part of ``irreps`` start among all even scalars."""
+    starts = [0]
+    for part in irreps:  # type: ignore[attr-defined]
+        starts.append(starts[-1] + (part.mul if _is_scalar(part) else 0))
+    return starts
+
+
+def activation_of(non_linearity: torch.nn.Module) -> tuple[str, float]:
+    """Return the name of an ``e3nn.nn.Activation`` and the constant that normalises its second moment."""
+    acts = list(non_linearity.acts)
+    if len(acts) != 1:
+        raise ModelError(f"A readout with {len(acts)} activations is not supported.")
+    if acts[0] is None:
+        return "identity", 1.0
+    name = function_name(acts[0].f)
+    return name, 1.0 if acts[0]._is_id else float(acts[0].cst)
+
+
+def readout_of(model: torch.nn.Module, head: int, layout: Layout) -> Readout:
+    """Return the readout of one head."""
+    scale, shift = scale_shift_of(model, head)
+    blocks = tuple(
+        _block(f"readouts.{index}", module, layout.of_readout[index], head)
+        for index, module in enumerate(model.readouts)
+    )
+    return Readout(blocks, scale=scale, shift=shift)
+
+
+def _block(name: str, module: torch.nn.Module, columns: tuple[int, ...], head: int) -> ReadoutBlock:
+    if type(module).__name__ == "LinearReadoutBlock":
+        weight, bias = dense(module.linear)
+        return ReadoutBlock(name, columns, (), weight[:, head].copy(), float(bias[head]))
+    units = head_units(module, head)
+    activation, gain = activation_of(module.non_linearity)
+    weight, bias = dense(module.linear_1)
+    layers = [HiddenLayer(weight[:, units].copy(), bias[units].copy(), activation, gain)]
+    if hasattr(module, "linear_mid"):
+        weight, bias = dense(module.linear_mid)
+        layers.append(HiddenLayer(weight[units, units].copy(), bias[units].copy(), activation, gain))
+    weight, bias = dense(module.linear_2)
+    return ReadoutBlock(name, columns, tuple(layers), weight[units, head].copy(), float(bias[head]))
+
+
+def head_units(module: torch.nn.Module, head: int) -> slice:
+    """Return the hidden units that ``mask_head`` leaves to one head."""
+    width = int(module.hidden_irreps.count("0e"))
+    heads = getattr(module, "num_heads", 1)
+    share = width // heads
+    return slice(head * share, (head + 1) * share) if heads > 1 else slice(0, width)
+
+
+def scale_shift_of(model: torch.nn.Module, head: int) -> tuple[float, float]:
+    """Return the factor and the constant (eV) of one head's interaction energy; 1 and 0 for a plain ``MACE``."""
+    if not hasattr(model, "scale_shift"):
+        return 1.0, 0.0
+    scale = torch.atleast_1d(model.scale_shift.scale)[head]
+    shift = torch.atleast_1d(model.scale_shift.shift)[head]
+    return float(scale), float(shift)
+
+
+def reference_of(model: torch.nn.Module, head: int) -> ReferenceEnergies:
+    """Return the reference energies of one head."""
+    energies = torch.atleast_2d(model.atomic_energies_fn.atomic_energies)[head].tolist()
+    numbers = [int(number) for number in model.atomic_numbers]
+    return ReferenceEnergies(dict(zip(numbers, energies, strict=True)))

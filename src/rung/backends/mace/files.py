@@ -1,0 +1,101 @@
+"""Opening MACE files: as data alone by default, as pickles where the user trusts them."""
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rung.backends.importing import environment_restored
+from rung.backends.mace.backbone import adopt
+from rung.backends.mace.describe import children, class_name, describe, refuse_unknown
+from rung.backends.mace.inert import Inert, check_archive, read_inert, untrusted
+from rung.backends.mace.rebuild import build, load_scalars, load_tensors, scalars_of
+from rung.errors import ModelError, UntrustedError
+from rung.model.potential import ReadoutPotential
+
+
+def load(
+    path: Path,
+    *,
+    fidelity: str,
+    head: str | None = None,
+    trusted: bool = False,
+    dtype: torch.dtype | None = None,
+    device: str = "cpu",
+) -> ReadoutPotential:
+    """Return the potential of a ``.model`` file of MACE; see :func:`rung.backends.load_base`."""
+    check_archive(path)
+    model = _unpickle(path) if trusted else _rebuild(path)
+    model = model.to(device=device, dtype=dtype)
+    return adopt(model, fidelity, head)
+
+
+def _rebuild(path: Path) -> torch.nn.Module:
+    picture = read_inert(path)
+    if not isinstance(picture, Inert):
+        raise ModelError(f"{path} is not a MACE model: it holds a {type(picture).__name__}.")
+    refuse_unknown(picture)
+    try:
+        tensors = dict(_tensors(picture))
+        model = build(describe(picture), _type_of_constants(tensors))
+        model = model.to(dtype=_floating_type(tensors))
+        load_tensors(model, tensors)
+        load_scalars(model, scalars_of(picture))
+    except (ModelError, AttributeError, KeyError, TypeError, ValueError, RuntimeError, AssertionError) as error:
+        raise UntrustedError(untrusted(path, str(error))) from error
+    return model
+
+
+def _tensors(module: Inert, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Yield what ``state_dict`` of the live model would hold, but for what e3nn generates."""
+    transient = module.__dict__.get("_non_persistent_buffers_set", set())
+    for group in ("_parameters", "_buffers"):
+        for name, tensor in module.__dict__.get(group, {}).items():
+            if isinstance(tensor, Tensor) and name not in transient:
+                yield prefix + name, tensor.detach()
+    for name, child in module.__dict__.get("_modules", {}).items():
+        if isinstance(child, Inert) and "_modules" in child.__dict__:
+            yield from _tensors(child, f"{prefix}{name}.")
+
+
+def _floating_type(tensors: dict[str, Tensor]) -> torch.dtype:
+    return tensors["node_embedding.linear.weight"].dtype
+
+
+def _type_of_constants(tensors: dict[str, Tensor]) -> torch.dtype:
+    """Return the type in which the model was first made.
+
+    Coupling coefficients keep the rounding of that type when a model is converted, and those that e3nn generates are
+    not among the file's tensors: the ones that are tell which type it was.
+    """
+    coupling = [tensor for name, tensor in tensors.items() if "U_matrix_" in name]
+    rounded = all(torch.equal(tensor, tensor.float().to(tensor.dtype)) for tensor in coupling)
+    return torch.float32 if rounded else torch.float64
+
+
+def _unpickle(path: Path) -> torch.nn.Module:
+    try:
+        with environment_restored("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
+            model = torch.load(path, map_location="cpu", weights_only=False)
+    except (AttributeError, ImportError, pickle.UnpicklingError, RuntimeError, TypeError, KeyError) as error:
+        raise ModelError(f"{path} does not unpickle ({error}); {_made_by(path)}.") from error
+    if not isinstance(model, torch.nn.Module):
+        raise ModelError(f"{path} is not a MACE model: it holds a {type(model).__name__}.")
+    return model
+
+
+def _made_by(path: Path) -> str:
+    """Say which versions a file looks as if it was made by."""
+    from importlib.metadata import version  # noqa: PLC0415 - only for the message
+
+    here = f"here are mace-torch {version('mace-torch')} and e3nn {version('e3nn')}"
+    picture: Any = read_inert(path)
+    try:
+        linear = children(picture.products)[0].linear
+    except AttributeError:
+        return f"{here}; it is {class_name(picture)!r}"
+    made = "0.5 or later" if "irreps_in" not in vars(linear) or "__codegen__" not in vars(linear) else "0.4"
+    return f"it looks made by e3nn {made}, {here}"
