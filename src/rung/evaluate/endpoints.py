@@ -1,0 +1,122 @@
+"""Whether two structures can be the ends of a band."""
+
+import numpy as np
+from ase import Atoms
+from ase.geometry import find_mic
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from rung.data.labels import Array
+from rung.errors import DataError
+
+SAME_PLACE = 0.1
+"""Å: structures whose atoms all lie nearer to each other than this are one minimum."""
+
+_MOVED = 0.5
+"""Å: an atom that goes less far cannot have changed places with another."""
+
+_PERMUTED = 1 / 3
+"""Of squared paths, best pairing over the given one: atoms that truly follow each other in a row reach 1/2."""
+
+
+def displacements(initial: Atoms, final: Atoms) -> Array:
+    """Return the shortest way of each atom from ``initial`` to ``final`` under periodicity, Å, shape ``(n, 3)``."""
+    vectors, _ = find_mic(final.positions - initial.positions, initial.cell, initial.pbc)
+    return np.asarray(vectors, dtype=float)
+
+
+def unwrapped(initial: Atoms, final: Atoms) -> Atoms:
+    """Return ``final`` in the cell of ``initial``, every atom at the periodic image nearest to where it started."""
+    moved: Atoms = final.copy()
+    moved.set_cell(initial.cell)
+    moved.set_positions(initial.positions + displacements(initial, final), apply_constraint=False)
+    return moved
+
+
+def same_place(initial: Atoms, final: Atoms) -> bool:
+    """Return whether no atom moved by more than :data:`SAME_PLACE`."""
+    return bool(np.linalg.norm(displacements(initial, final), axis=1).max() < SAME_PLACE)
+
+
+def check_endpoints(initial: Atoms, final: Atoms, *, allow_exchange: bool = False) -> None:
+    """Refuse ends between which no sensible band can be drawn.
+
+    Parameters
+    ----------
+    initial, final
+        The same atoms in the same order in the same cell.
+    allow_exchange
+        Whether like atoms may truly change places, as the hydrogens of a turning methyl group do.
+
+    Raises
+    ------
+    DataError
+        When atoms, order, cell or periodicity differ, a position is not finite, the ends are one structure, or
+        like atoms are numbered differently.
+    """
+    check_same_atoms(initial, final, ("initial", "final"))
+    if same_place(initial, final):
+        raise DataError("The initial and the final structure are the same; give the two ends of the path.")
+    if not allow_exchange:
+        _refuse_permuted(initial, final)
+
+
+def check_same_atoms(first: Atoms, second: Atoms, names: tuple[str, str]) -> None:
+    """Raise a :class:`DataError` unless both hold the same atoms in one order in one cell, at finite places."""
+    one, two = names
+    for atoms, name in ((first, one), (second, two)):
+        if not len(atoms) or not np.isfinite(atoms.positions).all():
+            raise DataError(f"The {name} structure has no atoms or a position that is not finite.")
+    if sorted(first.numbers) != sorted(second.numbers):
+        formulas = first.get_chemical_formula(), second.get_chemical_formula()
+        raise DataError(
+            f"The {one} structure is {formulas[0]} and the {two} one {formulas[1]}; they must be one formula."
+        )
+    if (first.numbers != second.numbers).any():
+        place = int(np.flatnonzero(first.numbers != second.numbers)[0])
+        raise DataError(
+            f"The {one} and the {two} structure list their atoms in another order (first at index {place}); sort one "
+            "so that each index is one atom."
+        )
+    if (first.pbc != second.pbc).any() or not np.allclose(first.cell.array, second.cell.array, atol=1e-6):
+        raise DataError(f"The {one} and the {two} structure differ in cell or periodicity; a band keeps both.")
+
+
+def _refuse_permuted(initial: Atoms, final: Atoms) -> None:
+    lengths = np.linalg.norm(displacements(initial, final), axis=1)
+    for number in np.unique(initial.numbers):
+        movers = np.flatnonzero((initial.numbers == number) & (lengths > _MOVED))
+        for cycle in _exchanges(initial, final, movers):
+            listed = ", ".join(str(index) for index in cycle)
+            raise DataError(
+                f"Atoms {listed} of the final structure seem to be numbered differently from the initial one: paired "
+                "otherwise they hardly move; renumber them, or set allow_exchange if they truly change places."
+            )
+
+
+def _exchanges(initial: Atoms, final: Atoms, movers: NDArray[np.intp]) -> list[list[int]]:
+    """Return the cycles of like atoms whose best pairing is far shorter than the given one, as atom indices."""
+    if len(movers) < 2:
+        return []
+    between = final.positions[movers][None, :, :] - initial.positions[movers][:, None, :]
+    _, distances = find_mic(between.reshape(-1, 3), initial.cell, initial.pbc)
+    cost = np.square(distances).reshape(len(movers), len(movers))
+    partner = linear_sum_assignment(cost)[1]
+    found = []
+    for cycle in _cycles(partner):
+        best = sum(cost[row, partner[row]] for row in cycle)
+        if len(cycle) > 1 and best < _PERMUTED * sum(cost[row, row] for row in cycle):
+            found.append(sorted(int(movers[row]) for row in cycle))
+    return found
+
+
+def _cycles(permutation: NDArray[np.intp]) -> list[list[int]]:
+    left = set(range(len(permutation)))
+    cycles = []
+    while left:
+        cycle = [min(left)]
+        while (following := int(permutation[cycle[-1]])) != cycle[0]:
+            cycle.append(following)
+        left -= set(cycle)
+        cycles.append(cycle)
+    return cycles
