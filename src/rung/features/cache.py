@@ -1,11 +1,227 @@
-"""A content-addressed cache of designs."""
+"""A content-addressed cache of what a frozen backbone says of structures.
 
-from dataclasses import dataclass
+An entry is one ``.npz`` file under ``<first two digits>/<key>.npz``, readable by ``numpy.load``, followed by the
+SHA-256 of all that stands before it. It is written under a temporary name and then renamed, so any number of
+processes may write one folder: two that build the same entry write the same content, and the last one's file stays.
+"""
+
+import hashlib
+import io
+import json
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from rung.errors import StorageError
+from rung.storage import content_hash, write_bytes
+
+FORMAT_VERSION = 1
+
+EntryKind = Literal["features", "jacobian", "summed"]
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+_SEAL = 64  # hexadecimal digits of SHA-256
+_ABANDONED = 3600.0  # seconds after which nobody can still be writing a temporary file
+
+
+class DamagedEntryWarning(UserWarning):
+    """A file of the cache is not what was written; it is computed again."""
+
+
+@dataclass(frozen=True)
+class EntryKey:
+    """All that the content of an entry depends on.
+
+    Parameters
+    ----------
+    kind
+        ``features`` (features and fixed energy), ``jacobian`` (the same, the features' sparse Jacobian and the fixed
+        forces) or ``summed`` (the same with ∂F/∂w of one frozen basis in the Jacobian's place).
+    backbone
+        The backbone's fingerprint.
+    fidelity
+        Where the backbone is conditioned on it, else empty.
+    readout
+        Fingerprint of the readout's frozen basis for ``summed``, else empty.
+    structure
+        The structure's ``geometry_hash``.
+    dtype
+        The type in which the backbone ran, such as ``float32``.
+    """
+
+    kind: EntryKind
+    backbone: str
+    fidelity: str
+    readout: str
+    structure: str
+    dtype: str
+
+    @cached_property
+    def digest(self) -> str:
+        """The name of the entry: 32 hexadecimal digits."""
+        return content_hash("design-cache", FORMAT_VERSION, *asdict(self).values())
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """What ``rung cache list`` shows of an entry.
+
+    Parameters
+    ----------
+    path
+        Its file.
+    key
+        What it was made from; None where the file cannot say.
+    size
+        Bytes.
+    modified
+        Seconds since the epoch.
+    """
+
+    path: Path
+    key: EntryKey | None
+    size: int
+    modified: float
 
 
 @dataclass(frozen=True)
 class DesignCache:
-    """A folder of entries."""
+    """A folder of entries, safe under any number of readers and writers."""
 
     folder: Path
+
+    def path_of(self, key: EntryKey) -> Path:
+        """Return where the entry of ``key`` stands, whether or not it exists."""
+        return Path(self.folder) / key.digest[:2] / f"{key.digest}.npz"
+
+    def get(self, key: EntryKey) -> Arrays | None:
+        """Return the arrays of an entry, or None where it is absent or damaged (with a warning).
+
+        Raises
+        ------
+        StorageError
+            When the file is there but the operating system does not let rung read it.
+        """
+        path = self.path_of(key)
+        try:
+            arrays = _unpack(path, path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageError(f"Cannot read {path}: {error.strerror or error}.") from error
+        except ValueError as error:
+            warnings.warn(f"{error}; it is computed again.", DamagedEntryWarning, stacklevel=2)
+            return None
+        arrays.pop("key")
+        return arrays
+
+    def put(self, key: EntryKey, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Write an entry, whole or not at all.
+
+        Raises
+        ------
+        StorageError
+            When the operating system refuses (no space, no permission); no file is left then.
+        """
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, key=np.array(json.dumps(asdict(key))), **arrays)
+        body = buffer.getvalue()
+        write_bytes(self.path_of(key), body + hashlib.sha256(body).hexdigest().encode())
+
+    def entries(self) -> Iterator[CacheEntry]:
+        """Yield every entry in the order of file names, damaged ones too."""
+        for path in sorted(Path(self.folder).glob("??/*.npz")):
+            try:
+                status = path.stat()
+                yield CacheEntry(path, _read_key(path), status.st_size, status.st_mtime)
+            except FileNotFoundError:
+                continue  # another process pruned it meanwhile
+
+    def verify(self) -> Iterator[tuple[CacheEntry, str]]:
+        """Read every entry whole; yield each with what is wrong with it, the empty string where nothing is."""
+        for entry in self.entries():
+            try:
+                stored = EntryKey(**json.loads(str(_unpack(entry.path, entry.path.read_bytes())["key"])))
+                misplaced = self.path_of(stored) != entry.path
+                yield entry, f"{entry.path} holds the entry {stored.digest}" if misplaced else ""
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError) as error:
+                yield entry, str(error)
+
+    def prune(
+        self,
+        *,
+        older_than: float | None = None,
+        keep_backbones: frozenset[str] | None = None,
+        damaged: bool = True,
+    ) -> list[CacheEntry]:
+        """Delete entries and what killed processes left behind; return the entries deleted.
+
+        Parameters
+        ----------
+        older_than
+            Delete entries that were written more than so many seconds ago; None deletes none for its age.
+        keep_backbones
+            Delete entries of other backbones than these fingerprints; None deletes none for its backbone.
+        damaged
+            Whether to read every entry and delete the damaged ones.
+
+        Raises
+        ------
+        StorageError
+            When the operating system does not let rung delete a file.
+        """
+        now = time.time()
+        broken = {entry.path for entry, problem in self.verify() if problem} if damaged else set()
+        removed = []
+        for entry in self.entries():
+            old = older_than is not None and now - entry.modified > older_than
+            foreign = keep_backbones is not None and (entry.key is None or entry.key.backbone not in keep_backbones)
+            if old or foreign or entry.path in broken:
+                _delete(entry.path)
+                removed.append(entry)
+        for leftover in Path(self.folder).glob("??/.*.tmp"):
+            if _age(leftover, now) > _ABANDONED:
+                _delete(leftover)
+        return removed
+
+
+def _unpack(path: Path, content: bytes) -> Arrays:
+    """Return the arrays in ``content``; raise ValueError unless it is what was written."""
+    body, seal = content[:-_SEAL], content[-_SEAL:]
+    if not body or hashlib.sha256(body).hexdigest().encode() != seal:
+        raise ValueError(f"The cache entry {path} is damaged (its checksum does not fit)")
+    with np.load(io.BytesIO(body), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _read_key(path: Path) -> EntryKey | None:
+    """Return the key that a file says it has, reading little of it; None where the file is too damaged to say."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return EntryKey(**json.loads(str(archive["key"])))
+    except FileNotFoundError:
+        raise
+    except Exception:  # zip, npy and json each raise their own at damaged bytes; all mean the same here
+        return None
+
+
+def _age(path: Path, now: float) -> float:
+    try:
+        return now - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _delete(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"Cannot delete {path}: {error.strerror or error}.") from error

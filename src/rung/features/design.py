@@ -35,7 +35,7 @@ class Design:
     @property
     def n_atoms(self) -> int:
         """Number of atoms."""
-        return int(round(float(self.composition.sum())))
+        return round(float(self.composition.sum()))
 
     @property
     def has_forces(self) -> bool:
