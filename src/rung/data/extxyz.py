@@ -1,0 +1,137 @@
+"""The layout of extended XYZ: what must hold before ASE may read a file, and text that reads back to the last bit.
+
+The format is described in ASE's manual of ``ase.io.extxyz`` and at https://github.com/libAtoms/extxyz.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from rung.errors import DataError
+
+_PROPERTIES = re.compile(r'(?:^|\s)Properties="?([^\s"]+)')
+_RESERVED = {"Lattice", "Properties", "pbc", "uid"}
+
+
+def check_layout(text: str, path: Path) -> None:
+    """Raise unless every frame of ``text`` has its count, its comment and its full rows, and nothing lies between.
+
+    ASE stops at a blank line without a word and drops the columns that a row has too many: labels would be lost or
+    shifted in silence.
+
+    Raises
+    ------
+    DataError
+        Names the line.
+    """
+    lines = text.split("\n")
+    stop = len(lines)
+    while stop and not lines[stop - 1].strip():
+        stop -= 1
+    place = 0
+    while place < stop:
+        place = _check_frame(lines, place, stop, path)
+
+
+def _check_frame(lines: Sequence[str], place: int, stop: int, path: Path) -> int:
+    """Check the frame that starts at line ``place`` and return the line after it."""
+    header = lines[place].strip()
+    if not (header.isascii() and header.isdigit()):
+        found = f"{header[:30]!r}" if header else "a blank line"
+        raise DataError(f"{path}, line {place + 1}: a number of atoms should stand here, not {found}.")
+    end = place + 2 + int(header)
+    if int(header) == 0:
+        raise DataError(f"{path}, line {place + 1}: the frame has no atoms.")
+    if end > stop:
+        raise DataError(f"{path} is cut short: the frame at line {place + 1} announces {header} atoms.")
+    declared = _PROPERTIES.search(lines[place + 1])
+    if declared is not None:
+        width = _width(declared.group(1), path, place + 2)
+        for k in range(place + 2, end):
+            if len(lines[k].split()) != width:
+                raise DataError(f"{path}, line {k + 1}: {width} columns are announced, {len(lines[k].split())} found.")
+    while end < stop and lines[end].lstrip().startswith("VEC"):
+        end += 1
+    return end
+
+
+def _width(properties: str, path: Path, line: int) -> int:
+    counts = properties.split(":")[2::3]
+    if not counts or not all(count.isascii() and count.isdigit() for count in counts):
+        raise DataError(f"{path}, line {line}: Properties={properties[:60]} is not NAME:TYPE:COLUMNS repeated.")
+    return sum(int(count) for count in counts)
+
+
+def frame_text(atoms: Atoms, info: Mapping[str, Any], arrays: Mapping[str, Any], fixed_atoms: Sequence[int]) -> str:
+    """Return one frame as extended XYZ, every number with the digits that give it back exactly.
+
+    Parameters
+    ----------
+    atoms
+        The geometry.
+    info
+        What goes into the comment line; values that are no text, number, truth value or list of them are left out.
+    arrays
+        Real columns, each of shape ``(n, 3)``.
+    fixed_atoms
+        Indices of atoms that ``move_mask`` holds.
+    """
+    parts = [f'Lattice="{_numbers(np.ravel(atoms.cell.array))}"'] if atoms.cell.any() else []
+    properties = "species:S:1:pos:R:3" + "".join(f":{name}:R:3" for name in arrays)
+    moving = np.ones(len(atoms), dtype=bool)
+    moving[list(fixed_atoms)] = False
+    parts.append(f"Properties={properties}{'' if moving.all() else ':move_mask:L:1'}")
+    parts += [f"{_escaped(key)}={value}" for key, value in _written(info).items()]
+    parts.append('pbc="{}"'.format(" ".join("T" if periodic else "F" for periodic in atoms.pbc)))
+    real = np.hstack([atoms.positions, *arrays.values()])
+    rows = [f"{symbol} {_numbers(row)}" for symbol, row in zip(atoms.symbols, real, strict=True)]
+    if not moving.all():
+        rows = [f"{row} {'T' if free else 'F'}" for row, free in zip(rows, moving, strict=True)]
+    return "\n".join([str(len(atoms)), " ".join(parts), *rows]) + "\n"
+
+
+def _numbers(values: Any) -> str:
+    return " ".join(repr(float(value)) for value in values)
+
+
+def _written(info: Mapping[str, Any]) -> dict[str, str]:
+    found = {str(key): _value(value) for key, value in info.items() if str(key) and str(key) not in _RESERVED}
+    return {key: text for key, text in found.items() if text is not None}
+
+
+def _value(value: Any) -> str | None:
+    if isinstance(value, (bool, np.bool_)):
+        return "T" if value else "F"
+    if isinstance(value, (int, float, np.integer, np.floating)):
+        return repr(value.item() if isinstance(value, np.generic) else value)
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w.+-]*", value) and not _reads_as_other(value):
+        return value
+    if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "if" and len(value) > 1:
+        return f'"{_numbers(value) if value.dtype.kind == "f" else " ".join(str(int(v)) for v in value)}"'
+    try:
+        return _escaped("_JSON " + json.dumps(value.tolist() if isinstance(value, np.ndarray) else value))
+    except (TypeError, ValueError):
+        return None  # what JSON has no form for cannot stand in a comment line
+
+
+def _reads_as_other(text: str) -> bool:
+    """Whether ASE would read this bare word as a truth value or a number."""
+    if text in {"T", "F", "true", "false", "True", "False", "TRUE", "FALSE"}:
+        return True
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _escaped(text: str) -> str:
+    if re.fullmatch(r"[\w.+-]+", text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

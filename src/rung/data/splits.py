@@ -1,0 +1,284 @@
+"""Which structures teach, which test, and which keep a label: draws and folds that a seed makes again."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.data.labels import empty_labels
+from rung.data.structure import Structure
+from rung.errors import ConfigError, DataError, one_of
+
+Key = Callable[[Structure], Hashable]
+
+
+def structure_id(structure: Structure) -> str:
+    """Return the name of the geometry: the key that keeps one geometry on one side."""
+    return structure.structure_id
+
+
+def formula(structure: Structure) -> str:
+    """Return the composition: the key that keeps whole compositions on one side."""
+    return structure.formula
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """One structure that stands in two splits.
+
+    Parameters
+    ----------
+    splits
+        The names of the two splits.
+    structures
+        What each split calls it.
+    same_geometry
+        Whether the geometries are equal; otherwise only the names are.
+    """
+
+    splits: tuple[str, str]
+    structures: tuple[str, str]
+    same_geometry: bool
+
+
+def overlaps(splits: Mapping[str, Sequence[Structure]]) -> tuple[Overlap, ...]:
+    """Return every structure of one split whose geometry or ``structure_id`` stands in another, each once."""
+    found: list[Overlap] = []
+    for one, other in combinations(splits, 2):
+        by_geometry = {structure.geometry_hash: structure for structure in splits[one]}
+        by_name = {structure.structure_id: structure for structure in splits[one]}
+        seen: set[str] = set()
+        for structure in splits[other]:
+            if structure.geometry_hash in seen:
+                continue
+            twin = by_geometry.get(structure.geometry_hash) or by_name.get(structure.structure_id)
+            if twin is not None:
+                seen.add(structure.geometry_hash)
+                same = twin.geometry_hash == structure.geometry_hash
+                found.append(Overlap((one, other), (twin.structure_id, structure.structure_id), same))
+    return tuple(found)
+
+
+def check_disjoint(splits: Mapping[str, Sequence[Structure]]) -> None:
+    """Raise where one geometry, or one ``structure_id``, stands in two of ``splits``.
+
+    Raises
+    ------
+    DataError
+        Names the first such structure, the two splits and how many there are.
+    """
+    found = overlaps(splits)
+    if found:
+        first = found[0]
+        what = "the same geometry" if first.same_geometry else "the same structure_id"
+        raise DataError(
+            f"{len(found)} structures stand in two splits; the first: {first.structures[0]!r} of {first.splits[0]} and "
+            f"{first.structures[1]!r} of {first.splits[1]} have {what}. Remove them from one of the two."
+        )
+
+
+def labelled_with(structures: Sequence[Structure], fidelity: str) -> tuple[int, ...]:
+    """Return the indices of the structures that have an energy at ``fidelity``."""
+    return tuple(k for k, structure in enumerate(structures) if structure.labelled(fidelity).has_energy)
+
+
+def draw_labels(
+    structures: Sequence[Structure],
+    fidelity: str,
+    n: int,
+    seed: int,
+    *,
+    noise: float | tuple[float, float] | None = None,
+) -> tuple[Structure, ...]:
+    """Let ``n`` structures keep their labels at ``fidelity``; the others lose them and stay, for they may anchor.
+
+    For one seed the draws are nested: the ``n`` of a smaller draw are among those of a larger one, with equal noise.
+
+    Parameters
+    ----------
+    structures
+        All of them; only those with an energy at ``fidelity`` can be drawn.
+    fidelity
+        The fidelity whose labels are scarce.
+    n
+        How many keep their labels.
+    seed
+        Of the permutation and of the noise.
+    noise
+        eV: None keeps the energies as they are; a number adds normal noise of that standard deviation to each kept
+        energy and sets ``energy_stderr`` to it; two numbers draw each standard deviation uniformly between them.
+
+    Returns
+    -------
+    tuple of Structure
+        As many as were given, in the same order.
+
+    Raises
+    ------
+    DataError
+        When fewer than ``n`` structures have an energy at ``fidelity``.
+    ConfigError
+        When ``n`` or ``noise`` is impossible.
+    """
+    low, high = noise if isinstance(noise, tuple) else (noise or 0.0, noise or 0.0)
+    if n < 0 or (noise is not None and not 0.0 < low <= high < np.inf):
+        raise ConfigError(f"A draw needs n of 0 or more and positive noise, not n = {n} and noise = {noise}.")
+    able = labelled_with(structures, fidelity)
+    if not able and n:
+        raise DataError(f"No energies to draw from: {one_of(fidelity, _labelled_fidelities(structures), 'fidelity')}")
+    if n > len(able):
+        raise DataError(f"{n} energies of {fidelity!r} were asked for; only {len(able)} structures have one.")
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(len(able))
+    stderr = generator.uniform(low, high, len(able))  # drawn for all, so that a larger draw repeats a smaller one
+    error = stderr * generator.standard_normal(len(able))
+    kept = {able[place]: place for place in order[:n]}
+    drawn = []
+    for k, structure in enumerate(structures):
+        if k not in kept:
+            drawn.append(without_labels(structure, fidelity))
+        elif noise is None:
+            drawn.append(structure)
+        else:
+            exact = structure.labelled(fidelity).energy
+            drawn.append(_with_energy(structure, fidelity, exact + error[kept[k]], float(stderr[kept[k]])))
+    return tuple(drawn)
+
+
+def without_labels(structure: Structure, fidelity: str) -> Structure:
+    """Return ``structure`` without any label of ``fidelity``."""
+    labels = {name: label for name, label in structure.labels.items() if name != fidelity}
+    return replace(structure, labels=labels)
+
+
+def energies_only(structures: Sequence[Structure], fidelity: str) -> tuple[Structure, ...]:
+    """Return structures whose labels of ``fidelity`` are energies and their errors, without forces or stress."""
+    reduced = []
+    for structure in structures:
+        labels = dict(structure.labels)
+        if fidelity in labels:
+            known = labels[fidelity]
+            labels[fidelity] = replace(
+                empty_labels(len(structure)), energy=known.energy, energy_stderr=known.energy_stderr
+            )
+        reduced.append(replace(structure, labels=labels))
+    return tuple(reduced)
+
+
+def with_energies(
+    structures: Sequence[Structure], fidelity: str, energies: Mapping[str, float]
+) -> tuple[Structure, ...]:
+    """Return structures whose energy at ``fidelity`` is the exact one of ``energies``, by ``structure_id``.
+
+    Parameters
+    ----------
+    structures
+        Each must have an entry in ``energies``.
+    fidelity
+        The fidelity that ``energies`` belongs to; its forces and stress stay.
+    energies
+        eV, total per cell.
+
+    Raises
+    ------
+    DataError
+        When a structure has no entry.
+    """
+    missing = [structure.structure_id for structure in structures if structure.structure_id not in energies]
+    if missing:
+        raise DataError(f"{len(missing)} structures have no exact energy, the first is {missing[0]!r}.")
+    return tuple(
+        _with_energy(structure, fidelity, energies[structure.structure_id], np.nan) for structure in structures
+    )
+
+
+def grouped_folds(
+    structures: Sequence[Structure], n_folds: int, seed: int, key: Key = structure_id
+) -> tuple[NDArray[np.int64], ...]:
+    """Deal groups of structures into folds of about equal size; a group is never torn apart.
+
+    Parameters
+    ----------
+    structures
+        The structures to deal.
+    n_folds
+        How many folds, 2 or more.
+    seed
+        Of the shuffle.
+    key
+        Structures of equal key form a group.
+
+    Returns
+    -------
+    tuple of arrays
+        For each fold the indices that it holds out, ascending; every index stands in exactly one fold, none is empty.
+
+    Raises
+    ------
+    DataError
+        When there are fewer groups than folds.
+    """
+    groups = _groups(structures, key)
+    if n_folds < 2:
+        raise ConfigError(f"Folds come in twos or more, not {n_folds}.")
+    if len(groups) < n_folds:
+        raise DataError(f"{len(groups)} groups of structures cannot fill {n_folds} folds.")
+    folds: list[list[int]] = [[] for _ in range(n_folds)]
+    shuffled = [groups[k] for k in np.random.default_rng(seed).permutation(len(groups))]
+    for group in sorted(shuffled, key=len, reverse=True):  # the largest first, each into the emptiest fold
+        min(folds, key=len).extend(group)
+    return tuple(np.array(sorted(fold), dtype=np.int64) for fold in folds)
+
+
+def grouped_split(
+    structures: Sequence[Structure], fractions: Mapping[str, float], seed: int, key: Key = structure_id
+) -> dict[str, tuple[Structure, ...]]:
+    """Split structures by whole groups into parts of about the given fractions.
+
+    Parameters
+    ----------
+    structures
+        The structures to split.
+    fractions
+        The share of each part; they sum to 1.
+    seed
+        Of the shuffle.
+    key
+        Structures of equal key form a group, such as :func:`formula`.
+
+    Returns
+    -------
+    dict
+        The parts by name, each in the order of ``structures``.
+
+    Raises
+    ------
+    ConfigError
+        When the fractions are negative or do not sum to 1.
+    """
+    if min(fractions.values(), default=-1.0) < 0 or abs(sum(fractions.values()) - 1.0) > 1e-9:
+        raise ConfigError(f"The fractions of a split are 0 or more and sum to 1, not {dict(fractions)}.")
+    groups = _groups(structures, key)
+    members: dict[str, list[int]] = {name: [] for name in fractions}
+    for place in np.random.default_rng(seed).permutation(len(groups)):
+        lacking = {name: share * len(structures) - len(members[name]) for name, share in fractions.items()}
+        members[max(lacking, key=lambda name: lacking[name])].extend(groups[place])
+    return {name: tuple(structures[k] for k in sorted(indices)) for name, indices in members.items()}
+
+
+def _groups(structures: Sequence[Structure], key: Key) -> list[list[int]]:
+    groups: dict[Hashable, list[int]] = {}
+    for k, structure in enumerate(structures):
+        groups.setdefault(key(structure), []).append(k)
+    return list(groups.values())
+
+
+def _with_energy(structure: Structure, fidelity: str, energy: float, stderr: float) -> Structure:
+    label = replace(structure.labelled(fidelity), energy=float(energy), energy_stderr=stderr)
+    return replace(structure, labels={**structure.labels, fidelity: label})
+
+
+def _labelled_fidelities(structures: Sequence[Structure]) -> set[str]:
+    return {name for structure in structures for name, label in structure.labels.items() if label.has_energy}
