@@ -1,6 +1,6 @@
 """The features of a MACE model: the invariant channels of each layer that a readout reads."""
 
-import copy
+import io
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -161,7 +161,16 @@ def wrap(model: torch.nn.Module, fidelity: str, head: str | None = None) -> Read
         When the model has a part that rung would drop in silence, or several heads and none is named.
     """
     refuse_unknown(model)
-    return adopt(copy.deepcopy(model), fidelity, head)
+    return adopt(copy_model(model), fidelity, head)
+
+
+def copy_model(model: torch.nn.Module) -> torch.nn.Module:
+    """Return a copy of a live model; ``copy.deepcopy`` fails on the empty parameters that MACE gives odd scalars."""
+    buffer = io.BytesIO()
+    torch.save(model, buffer)
+    buffer.seek(0)
+    copied: torch.nn.Module = torch.load(buffer, weights_only=False)  # of our own bytes, made a line above
+    return copied
 
 
 def adopt(model: torch.nn.Module, fidelity: str, head: str | None = None) -> ReadoutPotential:

@@ -1,0 +1,79 @@
+"""Small seeded MACE models of every shape that the backend reads, built in code."""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from rung.backends.importing import import_mace
+
+import_mace()
+
+from e3nn import o3  # noqa: E402
+from mace import modules  # noqa: E402
+
+GATES = {"silu": torch.nn.functional.silu, "tanh": torch.tanh, "abs": torch.abs, "identity": None}
+
+
+def tiny_mace(
+    seed: int = 0,
+    *,
+    layers: int = 2,
+    hidden: str = "8x0e+8x1o",
+    max_ell: int = 2,
+    correlation: int = 2,
+    elements: Sequence[int] = (1, 6, 8),
+    heads: Sequence[str] = ("Default",),
+    units: int = 6,
+    gate: str = "silu",
+    readout: str = "NonLinearReadoutBlock",
+    scale_shift: bool = True,
+    pair_repulsion: bool = False,
+    cutoff: float = 4.0,
+    dtype: torch.dtype = torch.float64,
+    interaction: str = "RealAgnosticResidualInteractionBlock",
+    interaction_first: str = "RealAgnosticResidualInteractionBlock",
+    **options: object,
+) -> torch.nn.Module:
+    """Return a model with scale, shift and reference energies that are not trivial and forces of about 1 eV/Å."""
+    rng = np.random.default_rng(seed)
+    arguments = {
+        "r_max": cutoff,
+        "num_bessel": 5,
+        "num_polynomial_cutoff": 5,
+        "max_ell": max_ell,
+        "interaction_cls": modules.interaction_classes[interaction],
+        "interaction_cls_first": modules.interaction_classes[interaction_first],
+        "num_interactions": layers,
+        "num_elements": len(elements),
+        "hidden_irreps": o3.Irreps(hidden),
+        "MLP_irreps": o3.Irreps(f"{units}x0e"),
+        "atomic_energies": rng.normal(-5.0, 3.0, size=(len(heads), len(elements))),
+        "avg_num_neighbors": 5.3,
+        "atomic_numbers": list(elements),
+        "correlation": correlation,
+        "gate": GATES[gate],
+        "pair_repulsion": pair_repulsion,
+        "heads": list(heads),
+        "readout_cls": modules.readout_classes[readout],
+        "radial_MLP": [8, 8],
+        **options,
+    }
+    if scale_shift:
+        arguments["atomic_inter_scale"] = 3.1 + 0.4 * np.arange(len(heads))
+        arguments["atomic_inter_shift"] = -0.7 + 0.2 * np.arange(len(heads))
+    default = torch.get_default_dtype()
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(seed)
+        torch.set_default_dtype(dtype)
+        try:
+            model = (modules.ScaleShiftMACE if scale_shift else modules.MACE)(**arguments)
+            with torch.no_grad():  # e3nn starts biases at zero, where a mistake in them would not show
+                for name, parameter in model.named_parameters():
+                    if name.endswith("bias"):
+                        parameter.copy_(0.3 * torch.randn_like(parameter))
+        finally:
+            torch.set_default_dtype(default)
+    return model.eval()
