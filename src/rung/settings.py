@@ -1,11 +1,14 @@
 """Settings: frozen, typed data with a sentence per field; unknown keys raise with the nearest known name."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rung.errors import ConfigError, one_of
+
+_TAG_FIELDS = ("name", "kind")
+_LONGEST_INPUT = 80
 
 
 class Settings(BaseModel):
@@ -31,7 +34,8 @@ class Settings(BaseModel):
 
 
 def _sentence(settings: type[BaseModel], error: ValidationError) -> str:
-    first = error.errors()[0]
+    # an unknown key explains a missing one ("traget" and no "target"), so it is said first
+    first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     location = [str(part) for part in first["loc"]]
     place = ".".join(location)
     if first["type"] == "extra_forbidden":
@@ -39,18 +43,25 @@ def _sentence(settings: type[BaseModel], error: ValidationError) -> str:
         return f"at {place!r}: {one_of(location[-1], names, 'key')}"
     if first["type"] == "missing":
         return f"the key {place!r} is missing."
-    return f"at {place!r}: {first['msg']} (given: {first['input']!r})."
+    if first["type"] == "union_tag_invalid":
+        context = first["ctx"]
+        names = {name.strip().strip("'") for name in context["expected_tags"].split(",")}
+        return f"at {place!r}: {one_of(str(context['tag']), names, location[-1])}"
+    if first["type"] == "union_tag_not_found":
+        return f"at {place!r}: the key {first['ctx']['discriminator'].strip(chr(39))!r} is missing."
+    given = repr(first["input"])
+    short = given if len(given) <= _LONGEST_INPUT else given[: _LONGEST_INPUT - 1] + "…"
+    return f"at {place!r}: {first['msg'].removeprefix('Value error, ').rstrip('.')} (given: {short})."
 
 
 def _field_names(settings: type[BaseModel], path: list[str]) -> Iterator[str]:
     """Yield the names of fields that are known at ``path``, looking through unions and tagged unions."""
     models = [settings]
     for part in path:
+        tagged = [model for model in models if part in _tags(model)]
         following = [inner for model in models for inner in _models_in(_annotation(model, part))]
-        if following:
-            models = following
-    tagged = [model for model in models if path and _tag(model) in path]
-    for model in tagged or models:
+        models = tagged or following or models  # the position in a list or the key of a mapping is neither
+    for model in models:
         yield from model.model_fields
 
 
@@ -65,9 +76,11 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for inner in getattr(annotation, "__args__", ()) for model in _models_in(inner)]
 
 
-def _tag(model: type[BaseModel]) -> str | None:
-    for name in ("name", "kind"):
-        field = model.model_fields.get(name)
-        if field is not None and isinstance(field.default, str):
-            return field.default
-    return None
+def _tags(model: type[BaseModel]) -> tuple[str, ...]:
+    """Return the values that tell ``model`` from the others of a tagged union."""
+    return tuple(
+        str(value)
+        for name in _TAG_FIELDS
+        if (field := model.model_fields.get(name)) is not None
+        for value in get_args(field.annotation)
+    )

@@ -1,0 +1,96 @@
+"""The command line: each command parses, calls one public function and prints."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from rung import __version__
+from rung.cli.console import ERR
+from rung.errors import RungError
+
+INTERRUPTED = 130
+"""What a shell expects of a command that Ctrl-C ended."""
+
+COMMANDS = {
+    "doctor": "Check files of labelled structures before any work.",
+    "fit": "Fit, evaluate and export: everything that a config asks for.",
+    "evaluate": "Report the errors of a model on labelled structures.",
+    "study": "Draw a learning curve: numbers of labels, times seeds.",
+    "demo": "Do the whole job on bundled data.",
+    "export": "Write one fidelity of a model as a file of its backend.",
+    "report": "Write report.html of a run or a study again.",
+}
+CACHE_COMMANDS = {
+    "list": "Say what a cache of designs holds.",
+    "verify": "Read every entry of a cache and check it against its hash.",
+    "prune": "Delete old and damaged entries of a cache.",
+}
+EXAMPLES = {
+    "doctor": "rung doctor train.extxyz test.extxyz --base base.model --base-fidelity pbe --trusted",
+    "fit": "rung fit config.yaml",
+    "evaluate": "rung evaluate runs/mos2/model.rung test.extxyz --fidelity r2scan",
+    "study": "rung study study.yaml",
+    "demo": "rung demo --data mos2",
+    "export": "rung export runs/mos2/model.rung r2scan.model --fidelity r2scan",
+    "report": "rung report runs/mos2",
+    "list": "rung cache list runs/rung-cache",
+    "verify": "rung cache verify runs/rung-cache",
+    "prune": "rung cache prune runs/rung-cache --older-than-days 30",
+}
+
+
+def build_app() -> App:
+    """Return the command line; the modules behind it are imported when a command runs, for torch takes seconds."""
+    app = App(
+        name="rung",
+        help="Lift an interatomic potential to a higher level of theory with a few energies.",
+        help_epilogue="Begin with: rung demo",
+        version=__version__,
+        print_error=False,
+        exit_on_error=False,
+        help_format="plaintext",
+        suppress_keyboard_interrupt=False,
+        result_action="return_value",
+    )
+    cache = App(name="cache", help="Look after a cache of designs: list, verify, prune.")
+    for name, sentence in COMMANDS.items():
+        _add(app, name, name, sentence)
+    for name, sentence in CACHE_COMMANDS.items():
+        _add(cache, name, f"cache_{name}", sentence)
+    app.command(cache)
+    return app
+
+
+def _add(app: App, name: str, function: str, sentence: str) -> None:
+    app.command(f"rung.cli.commands:{function}", name=name, help=sentence, help_epilogue=f"Example: {EXAMPLES[name]}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 1 for findings, 2 for an error, 130 when interrupted.
+
+    A traceback is shown only where ``RUNG_DEBUG=1`` is set, or where the error is a defect of rung.
+    """
+    try:
+        code = build_app()(None if arguments is None else list(arguments))
+    except RungError as error:
+        _show(error)
+        return error.exit_code
+    except CycloptsError as error:
+        _show(error)
+        return RungError.exit_code
+    except KeyboardInterrupt:
+        ERR.print("Interrupted. What was finished is kept: run the same command again to go on.", markup=False)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader of a pipe left; Python would complain once more while it closes stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def _show(error: Exception) -> None:
+    if os.environ.get("RUNG_DEBUG") == "1":
+        ERR.print_exception()
+    ERR.print(f"rung: {' '.join(str(error).split())}", markup=False)

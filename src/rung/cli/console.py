@@ -1,0 +1,102 @@
+"""What people see while work goes on: one bar in a terminal, plain lines where the output is a file or a pipe."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from rung.storage import jsonable
+
+OUT = Console(highlight=False, soft_wrap=True)
+"""Results: tables and JSON."""
+
+ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Everything else: progress, notes and errors, so that a pipe carries results alone."""
+
+
+class _BarTask:
+    def __init__(self, bar: Progress, task: TaskID) -> None:
+        self._bar = bar
+        self._task = task
+
+    def advance(self, steps: int = 1) -> None:
+        self._bar.advance(self._task, steps)
+
+    def describe(self, text: str) -> None:
+        self._bar.update(self._task, description=text)
+
+
+class _QuietTask:
+    def advance(self, steps: int = 1) -> None:
+        pass
+
+    def describe(self, text: str) -> None:
+        pass
+
+
+class TerminalProgress:
+    """Progress on stderr; work within work replaces the bar of what it is part of until it ends."""
+
+    def __init__(self, console: Console = ERR) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._open: list[TaskID] = []
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[_BarTask | _QuietTask]:
+        """Show one piece of work of ``total`` steps; leave a line with its time when it ends well."""
+        started = time.monotonic()
+        if not self._console.is_terminal:
+            yield _QuietTask()
+        else:
+            with self._shown(description, total) as task:
+                yield task
+        if not self._open:
+            self._console.print(f"{description}: {time.monotonic() - started:.1f} s", style="dim", markup=False)
+
+    @contextmanager
+    def _shown(self, description: str, total: int) -> Iterator[_BarTask]:
+        if self._open:
+            self._bar.update(self._open[-1], visible=False)
+        else:
+            self._bar.start()
+        task = self._bar.add_task(description, total=total)
+        self._open.append(task)
+        try:
+            yield _BarTask(self._bar, task)
+        finally:
+            self._open.pop()
+            self._bar.remove_task(task)
+            if self._open:
+                self._bar.update(self._open[-1], visible=True)
+            else:
+                self._bar.stop()
+
+
+def print_json(content: Any) -> None:
+    """Print JSON on stdout, numbers that are not finite as null."""
+    sys.stdout.write(json.dumps(jsonable(content), indent=1, allow_nan=False) + "\n")

@@ -1,0 +1,276 @@
+"""What a run and a study are told: frozen data, read from YAML, with a sentence per field."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import BeforeValidator, Field, model_validator
+
+from rung.errors import ConfigError
+from rung.fidelity import Fidelity, require_fidelity
+from rung.fit.offset import OffsetSettings
+from rung.fit.readout import ReadoutSettings
+from rung.settings import Settings
+from rung.storage import write_text
+
+MethodSettings = Annotated[
+    OffsetSettings | ReadoutSettings,
+    Field(discriminator="name"),
+]
+"""The settings of every method, told apart by ``name``."""
+
+CONFIG_FILE = "config.yaml"
+CACHE_FOLDER = "rung-cache"
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, (str, Path)) else value
+
+
+def _or_empty(value: Any) -> Any:
+    return {} if value is None else value
+
+
+Files = Annotated[tuple[Path, ...], BeforeValidator(_as_list), Field(min_length=1)]
+"""A path or a list of paths."""
+
+
+class FidelitySettings(Settings):
+    """What is said of one fidelity."""
+
+    level_of_theory: str = ""
+    """What made the labels, for people: "DMC, T-moves, ccECP"."""
+    energy_shared_stderr: float = Field(default=0.0, ge=0.0)
+    """One-sigma error, eV per cell, that every energy of this fidelity shares (finite size, time step)."""
+
+
+class BaseSettings(Settings):
+    """The potential that was trained before, on a cheaper fidelity."""
+
+    file: Path
+    """The model file: a MACE `.model`, or a `.rung` checkpoint."""
+    fidelity: str
+    """The fidelity that the base was trained on."""
+    head: str | None = None
+    """The head to take, where the file has several."""
+    trusted: bool = False
+    """Whether a file that could run code while it loads (a pickle) comes from a source you trust."""
+
+
+class DataSettings(Settings):
+    """Files of labelled structures; one geometry never stands in two of the splits."""
+
+    train: Files
+    """Structures to fit: with target energies, and others that may anchor."""
+    evaluate: dict[str, Files] = Field(default_factory=dict)
+    """Structures to evaluate on, by the name of the split; a fit never sees them."""
+    valid: Files | None = None
+    """Structures by which a method may choose."""
+
+    @model_validator(mode="after")
+    def _split_names(self) -> Self:
+        for name in self.evaluate:
+            if name in ("train", "valid") or Path(name).name != name:
+                raise ConfigError(
+                    f"The name {name!r} of an evaluate split must be a plain name other than train, valid."
+                )
+        return self
+
+
+class RunConfig(Settings):
+    """One fit, its evaluation and its export: everything that ``rung fit`` reads."""
+
+    run: Path
+    """The folder that the run is kept in."""
+    fidelities: dict[str, Annotated[FidelitySettings, BeforeValidator(_or_empty)]]
+    """Every fidelity that the run may use, by name."""
+    target: str
+    """The fidelity to lift to."""
+    base: BaseSettings | None = None
+    """The base; absent where a model is trained from scratch."""
+    data: DataSettings
+    """Where the labelled structures are."""
+    method: MethodSettings
+    """The method and its settings."""
+    seed: int = Field(default=0, ge=0)
+    """Of everything random in the run."""
+    device: str = "cpu"
+    """Where models run, as torch spells it: cpu, cuda, cuda:1."""
+    dtype: Literal["float32", "float64"] | None = None
+    """The type in which models run; by default the base's own, and float32 for new models."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads of torch; by default as many as torch takes (OMP_NUM_THREADS)."""
+    cache: Path | None = None
+    """The folder of the cache of designs; by default `rung-cache` beside the run folder."""
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        if not self.fidelities:
+            raise ConfigError("fidelities is empty; name at least the target.")
+        self.fidelity_table()
+        _known(self.target, self.fidelities, "target")
+        if self.base is not None:
+            _known(self.base.fidelity, self.fidelities, "base.fidelity")
+        name = self.method.name
+        if self.base is None and name in METHODS_WITH_BASE:
+            raise ConfigError(f"The method {name!r} needs a base; add base: {{file: ..., fidelity: ...}}.")
+        if self.base is not None and name in METHODS_WITHOUT_BASE:
+            raise ConfigError(f"The method {name!r} trains a new model; remove base, or use the method 'transfer'.")
+        return self
+
+    def fidelity_table(self) -> dict[str, Fidelity]:
+        """Return the fidelities by name."""
+        return {
+            name: Fidelity(name, settings.level_of_theory, settings.energy_shared_stderr)
+            for name, settings in self.fidelities.items()
+        }
+
+    def splits(self) -> dict[str, tuple[Path, ...]]:
+        """Return the files of every split by name: train, valid where given, and those to evaluate on."""
+        valid = {} if self.data.valid is None else {"valid": self.data.valid}
+        return {"train": self.data.train, **valid, **self.data.evaluate}
+
+    def files(self) -> dict[str, Path]:
+        """Return every file that the run reads by the key that names it."""
+        listed: dict[str, tuple[Path, ...]] = {"data.train": self.data.train}
+        if self.data.valid is not None:
+            listed["data.valid"] = self.data.valid
+        listed |= {f"data.evaluate.{name}": paths for name, paths in self.data.evaluate.items()}
+        found = {
+            key if len(paths) == 1 else f"{key}.{index}": path
+            for key, paths in listed.items()
+            for index, path in enumerate(paths)
+        }
+        return found if self.base is None else {**found, "base.file": self.base.file}
+
+    def resolved(self, folder: Path) -> Self:
+        """Return the config with every path absolute, those that were relative taken from ``folder``."""
+        root = Path(folder).absolute()
+        run = root / self.run
+        data = self.data.model_copy(
+            update={
+                "train": tuple(root / path for path in self.data.train),
+                "valid": None if self.data.valid is None else tuple(root / path for path in self.data.valid),
+                "evaluate": {name: tuple(root / path for path in paths) for name, paths in self.data.evaluate.items()},
+            }
+        )
+        base = None if self.base is None else self.base.model_copy(update={"file": root / self.base.file})
+        cache = run.parent / CACHE_FOLDER if self.cache is None else root / self.cache
+        return self.model_copy(update={"run": run, "data": data, "base": base, "cache": cache})
+
+
+METHODS_WITH_BASE = frozenset({"offset", "readout", "transfer"})
+"""Methods that start from a base."""
+
+METHODS_WITHOUT_BASE = frozenset({"scratch"})
+"""Methods that would ignore a base."""
+
+
+class NoiseSettings(Settings):
+    """Labels drawn afresh for each seed, where the exact energies of the target are known (model-made labels)."""
+
+    exact: Path
+    """JSON of noise-free target energies, eV, by structure_id."""
+    energy_stderr: tuple[float, float]
+    """Least and greatest one-sigma error of a drawn label, eV; each structure's own is drawn between them."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        low, high = self.energy_stderr
+        if not 0.0 <= low <= high:
+            raise ConfigError("noise.energy_stderr must be two numbers of eV, 0 or more, the smaller first.")
+        return self
+
+
+class StudyConfig(RunConfig):
+    """A learning curve: the run's method, and others beside it, over numbers of labels and seeds."""
+
+    labels: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
+    """Numbers of target energies."""
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    """Each draws a subset of the labels (smaller ones nested in larger ones), and noise where ``noise`` is given."""
+    compare: dict[str, MethodSettings] = Field(default_factory=dict)
+    """Further methods for the same draws, by the name that their rows get."""
+    noise: NoiseSettings | None = None
+    """How to draw noise; by default the labels are taken as they stand."""
+    bands: dict[str, Path] = Field(default_factory=dict)
+    """Bands of structures, by name, whose static barrier (highest image less the first) each fit predicts."""
+    force_structures: int = Field(default=60, ge=0)
+    """At most so many structures of a split, evenly spaced, have their forces predicted: these designs cost most."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        for name in self.compare:
+            if name == self.method.name or Path(name).name != name:
+                raise ConfigError(f"compare.{name}: the name must be plain and differ from {self.method.name!r}.")
+        return self
+
+    def resolved(self, folder: Path) -> Self:
+        """Return the config with every path absolute, those that were relative taken from ``folder``."""
+        config = super().resolved(folder)
+        root = Path(folder).absolute()
+        bands = {name: root / path for name, path in config.bands.items()}
+        noise = None
+        if config.noise is not None:
+            noise = config.noise.model_copy(update={"exact": root / config.noise.exact})
+        return config.model_copy(update={"noise": noise, "bands": bands})
+
+    def files(self) -> dict[str, Path]:
+        """Return every file that the study reads by the key that names it."""
+        found = {**super().files(), **{f"bands.{name}": path for name, path in self.bands.items()}}
+        return found if self.noise is None else {**found, "noise.exact": self.noise.exact}
+
+    def methods(self) -> dict[str, Any]:
+        """Return the settings of every method by the name of its rows."""
+        return {self.method.name: self.method, **self.compare}
+
+
+Config = TypeVar("Config", bound=RunConfig)
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read the config of a run from YAML, with its paths made absolute.
+
+    Raises
+    ------
+    ConfigError
+        When the file is missing, is not YAML, or has an unknown, missing or impossible key.
+    """
+    return _load(Path(path), RunConfig)
+
+
+def load_study_config(path: Path) -> StudyConfig:
+    """Read the config of a study from YAML, with its paths made absolute; errors as :func:`load_config`."""
+    return _load(Path(path), StudyConfig)
+
+
+def write_config(config: RunConfig, path: Path) -> None:
+    """Write a resolved config as YAML that :func:`load_config` reads back to an equal one."""
+    write_text(Path(path), yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+
+
+def _load(path: Path, kind: type[Config]) -> Config:
+    try:
+        values = yaml.safe_load(path.read_text())
+    except FileNotFoundError as error:
+        raise ConfigError(f"There is no config file {path}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The config file {path} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{path} holds no settings; a config is a mapping that begins with 'run: FOLDER'.")
+    try:
+        config = kind.read(values, where=str(path))
+    except ConfigError as error:
+        sentence = str(error)
+        raise ConfigError(sentence if sentence.startswith(str(path)) else f"{path}: {sentence}") from error
+    return config.resolved(path.parent)
+
+
+def _known(name: str, fidelities: Mapping[str, Any], key: str) -> None:
+    try:
+        require_fidelity(name, fidelities)
+    except ConfigError as error:
+        raise ConfigError(f"at {key!r}: {error}") from error

@@ -1,0 +1,156 @@
+"""What a potential says of labelled structures, beside the labels and the base."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rung.data.batch import collate
+from rung.data.labels import Array
+from rung.data.structure import Structure
+from rung.evaluate.errors import SplitErrors, split_errors
+from rung.model.potential import ReadoutPotential
+from rung.progress import SILENT, Progress
+
+ATOMS_PER_BATCH = 300
+"""Enough to fill the processor, little enough for any memory."""
+
+
+@dataclass(frozen=True)
+class SplitPrediction:
+    """What a potential says of ``S`` structures of ``n`` atoms each.
+
+    Parameters
+    ----------
+    energy
+        eV, shape ``(S,)``.
+    energy_stderr
+        One-sigma error of each energy, posterior and model error together, eV, shape ``(S,)``; NaN where unknown,
+        infinite beyond what the labels determine.
+    forces
+        eV/Å, one ``(n, 3)`` a structure, None where they were not computed.
+    forces_stderr
+        One-sigma error of each component, like ``forces``; None where no error bars are known.
+    stress
+        eV/Å³, shape ``(S, 6)``, NaN without volume; None where it was not computed.
+    """
+
+    energy: Array
+    energy_stderr: Array
+    forces: tuple[Array | None, ...]
+    forces_stderr: tuple[Array | None, ...] | None = None
+    stress: Array | None = None
+
+
+def predict(
+    potential: ReadoutPotential,
+    structures: Sequence[Structure],
+    fidelity: str,
+    *,
+    stress: bool = False,
+    progress: Progress = SILENT,
+) -> SplitPrediction:
+    """Run a potential over structures in batches, without error bars.
+
+    Raises
+    ------
+    ConfigError
+        When the potential does not offer ``fidelity``.
+    ModelError
+        When it does not know an element.
+    """
+    potential.surface(fidelity)  # an unknown name is refused before the neighbours are listed
+    energies, forces, stresses = [np.empty(0)], [], [np.empty((0, 6))]
+    with progress.task(f"Predictions ({fidelity})", len(structures)) as task:
+        for chunk in _chunks(structures):
+            batch = collate(
+                chunk, [fidelity] * len(chunk), potential.cutoff, dtype=potential.dtype, device=potential.device
+            )
+            found = potential.predict(batch, forces=True, stress=stress)
+            energies.append(found.energy.cpu().numpy())
+            if found.forces is not None:
+                sizes = [len(structure) for structure in chunk]
+                forces += [block.double().cpu().numpy() for block in found.forces.detach().split(sizes)]
+            if found.stress is not None:
+                stresses.append(found.stress.detach().double().cpu().numpy())
+            task.advance(len(chunk))
+    energy = np.concatenate(energies)
+    return SplitPrediction(
+        energy=energy,
+        energy_stderr=np.full(len(energy), np.nan),
+        forces=tuple(forces),
+        stress=np.concatenate(stresses) if stress else None,
+    )
+
+
+def errors_of(
+    prediction: SplitPrediction,
+    structures: Sequence[Structure],
+    fidelity: str,
+    base: SplitPrediction | None = None,
+) -> SplitErrors:
+    """Return the errors of ``prediction`` against the labels of ``fidelity``, and its departure from the base."""
+    labels = [structure.labelled(fidelity) for structure in structures]
+    computed = [forces is not None for forces in prediction.forces]
+    return split_errors(
+        prediction.energy,
+        [label.energy for label in labels],
+        [len(structure) for structure in structures],
+        [structure.formula for structure in structures],
+        energy_stderr_label=[label.energy_stderr for label in labels],
+        energy_stderr=prediction.energy_stderr,
+        forces=_blocks(prediction.forces, structures, computed),
+        forces_label=_blocks([label.forces for label in labels], structures, computed),
+        base_forces=None if base is None else _blocks(base.forces, structures, computed),
+        stress=prediction.stress,
+        stress_label=None if prediction.stress is None else [label.stress for label in labels],
+    )
+
+
+def has_stress(structures: Sequence[Structure], fidelity: str) -> bool:
+    """Return whether any of ``structures`` has a stress label of ``fidelity``."""
+    return any(structure.labelled(fidelity).has_stress for structure in structures)
+
+
+def _blocks(forces: Sequence[Array | None], structures: Sequence[Structure], computed: Sequence[bool]) -> list[Array]:
+    """Return one block a structure, NaN where the prediction has none, so that a label there does not count."""
+    return [
+        block if block is not None and known else np.full((len(structure), 3), np.nan)
+        for block, structure, known in zip(forces, structures, computed, strict=True)
+    ]
+
+
+def _chunks(structures: Sequence[Structure]) -> Iterator[list[Structure]]:
+    chunk: list[Structure] = []
+    atoms = 0
+    for structure in structures:
+        if chunk and atoms + len(structure) > ATOMS_PER_BATCH:
+            yield chunk
+            chunk, atoms = [], 0
+        chunk.append(structure)
+        atoms += len(structure)
+    if chunk:
+        yield chunk
+
+
+def as_json(
+    structures: Sequence[Structure], fidelity: str, prediction: SplitPrediction, base: SplitPrediction | None
+) -> dict[str, Any]:
+    """Return the content of ``predictions/<split>.json``: values, labels and error bars of every structure."""
+    labels = [structure.labelled(fidelity) for structure in structures]
+    return {
+        "fidelity": fidelity,
+        "structure_ids": [structure.structure_id for structure in structures],
+        "formulas": [structure.formula for structure in structures],
+        "n_atoms": [len(structure) for structure in structures],
+        "energy": prediction.energy,
+        "energy_stderr": prediction.energy_stderr,
+        "energy_label": [label.energy for label in labels],
+        "energy_stderr_label": [label.energy_stderr for label in labels],
+        "energy_base": None if base is None else base.energy,
+        "forces": prediction.forces,
+        "forces_stderr": prediction.forces_stderr,
+        "forces_label": [label.forces if label.has_forces else None for label in labels],
+        "forces_base": None if base is None else base.forces,
+    }

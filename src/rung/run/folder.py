@@ -1,0 +1,139 @@
+"""A run is a folder: what lies in it, who may write to it, and whose it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rung.config import CONFIG_FILE, RunConfig, write_config
+from rung.errors import StorageError
+from rung.run.provenance import differences
+from rung.storage import FolderLock, read_json, write_json
+
+LOCK_FILE = ".lock"
+LOG_FILE = "log.txt"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run; every one is whole or absent.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved config."""
+        return self.path / CONFIG_FILE
+
+    @property
+    def provenance(self) -> Path:
+        """Hashes, versions, seed, device, and what became of the export."""
+        return self.path / "provenance.json"
+
+    @property
+    def findings(self) -> Path:
+        """What the doctor found."""
+        return self.path / "findings.json"
+
+    @property
+    def features(self) -> Path:
+        """How many designs were needed and how long they took."""
+        return self.path / "features.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where a training keeps what it resumes from."""
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """The fitted potential with its posterior."""
+        return self.path / "model.rung"
+
+    @property
+    def fit(self) -> Path:
+        """What the method says of its fit."""
+        return self.path / "fit.json"
+
+    @property
+    def metrics(self) -> Path:
+        """Errors on every split, beside the base's."""
+        return self.path / "metrics.json"
+
+    @property
+    def report(self) -> Path:
+        """The report for people."""
+        return self.path / "report.html"
+
+    @property
+    def log(self) -> Path:
+        """One line per thing that happened."""
+        return self.path / LOG_FILE
+
+    def predictions(self, split: str) -> Path:
+        """Return the file of the predictions on one split."""
+        return self.path / "predictions" / f"{split}.json"
+
+    def native(self, fidelity: str) -> Path:
+        """Return the file of one fidelity in the format of its backend."""
+        return self.path / f"{fidelity}.model"
+
+    def lock(self) -> FolderLock:
+        """Return the lock that keeps a second process out."""
+        return FolderLock(self.path, LOCK_FILE)
+
+    def stamp(self, config: RunConfig, provenance: Mapping[str, Any]) -> None:
+        """Make the folder the run of ``config``, or find that it is that already.
+
+        Raises
+        ------
+        StorageError
+            When the folder is the run of another config or other data, or holds files that are no run's.
+        """
+        if self.provenance.exists():
+            self.require_same(provenance["ingredients"])
+        elif self._foreign():
+            raise StorageError(f"{self.path} holds files that are no run's; choose another folder as run.")
+        else:
+            write_config(config, self.config)
+            write_json(self.provenance, provenance)
+
+    def require_same(self, ingredients: Mapping[str, str]) -> None:
+        """Raise a :class:`~rung.errors.StorageError` if the folder is the run of other ``ingredients``."""
+        if not self.provenance.exists():
+            return
+        before = read_json(self.provenance).get("ingredients", {})
+        changed = differences(before, ingredients)
+        if changed:
+            raise StorageError(
+                f"{self.path} is another run: {', '.join(changed)} changed since; "
+                "name another folder as run, or pass --new to take the next free one."
+            )
+
+    def note(self, sentence: str) -> None:
+        """Append one line with the time to the log."""
+        try:
+            with self.log.open("a", encoding="utf-8") as file:
+                file.write(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {sentence}\n")
+        except OSError as error:
+            raise StorageError(f"Cannot write {self.log}: {error.strerror}.") from error
+
+    def _foreign(self) -> bool:
+        ours = {LOCK_FILE, LOG_FILE, CONFIG_FILE}
+        return any(path.name not in ours and not path.name.endswith(".tmp") for path in self.path.iterdir())
+
+
+def next_free(folder: Path) -> Path:
+    """Return ``folder``, or the first of ``folder-2``, ``folder-3``, ... that does not exist."""
+    candidate, number = folder, 1
+    while candidate.exists():
+        number += 1
+        candidate = folder.with_name(f"{folder.name}-{number}")
+    return candidate

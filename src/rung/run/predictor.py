@@ -1,0 +1,167 @@
+"""Predictions with error bars from designs of a frozen backbone: each design is computed once, whatever reads it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from rung.data.structure import Structure
+from rung.features.cache import DesignCache
+from rung.features.design import Design
+from rung.features.passes import build_designs
+from rung.fit.predict import DesignPrediction, difference_variance, predict_designs
+from rung.model.posterior import Posterior
+from rung.model.potential import ReadoutPotential
+from rung.progress import SILENT, Progress
+from rung.run.evaluation import SplitPrediction, predict
+
+_Key = tuple[str, str, str, str, bool]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Predicts for many fits on one set of structures.
+
+    Parameters
+    ----------
+    base
+        The base whose backbone the fits share; a fit that moved the backbone is run as it is, without error bars.
+    cache
+        Where designs are kept; None keeps them in memory alone.
+    force_structures
+        At most so many structures of a split have their forces predicted.
+    progress
+        Where long work reports.
+    """
+
+    base: ReadoutPotential | None
+    cache: DesignCache | None = None
+    force_structures: int = 60
+    progress: Progress = SILENT
+    _designs: dict[_Key, Design] = field(default_factory=dict, repr=False)
+
+    def predict(
+        self,
+        potential: ReadoutPotential,
+        posterior: Posterior | None,
+        structures: Sequence[Structure],
+        fidelity: str,
+        target: str,
+    ) -> SplitPrediction:
+        """Return energies of all, and forces of some: of those whose forces ``target`` labels, or else of any.
+
+        Parameters
+        ----------
+        potential, posterior
+            The potential and what its fit knows of its parameters.
+        structures
+            What to predict.
+        fidelity
+            The fidelity to predict.
+        target
+            The fidelity whose labels decide which structures have their forces predicted.
+        """
+        rows = self.force_rows(structures, target)
+        chosen = [structures[row] for row in rows]
+        if not self._frozen(potential):
+            return self._run(potential, structures, fidelity, rows)
+        energies = self._predicted(potential, posterior, structures, fidelity, forces=False)
+        forces = dict(
+            zip(rows, self._predicted(potential, posterior, chosen, fidelity, forces=bool(rows)), strict=True)
+        )
+        return SplitPrediction(
+            energy=np.array([one.energy for one in energies]),
+            energy_stderr=np.sqrt(np.array([one.energy_total_variance for one in energies])),
+            forces=tuple(forces[k].forces if k in forces else None for k in range(len(structures))),
+            forces_stderr=tuple(
+                np.sqrt(forces[k].force_total_variance) if k in forces else None for k in range(len(structures))
+            ),
+        )
+
+    def force_rows(self, structures: Sequence[Structure], target: str) -> tuple[int, ...]:
+        """Return the positions of the structures whose forces are predicted, evenly spaced."""
+        labelled = [k for k, structure in enumerate(structures) if structure.labelled(target).has_forces]
+        able = labelled or list(range(len(structures)))
+        if len(able) <= self.force_structures:
+            return tuple(able)
+        places = np.linspace(0, len(able) - 1, self.force_structures).round().astype(int)
+        return tuple(able[place] for place in dict.fromkeys(places.tolist()))
+
+    def static_barrier(
+        self, potential: ReadoutPotential, posterior: Posterior | None, images: Sequence[Structure], fidelity: str
+    ) -> dict[str, float]:
+        """Return the highest energy of a band less the first with its error bars, eV; NaN bars without a posterior.
+
+        ``barrier_stderr`` is the weights' alone, ``barrier_stderr_total`` counts the model's own error too, as what two
+        images share cancels.
+        """
+        if not self._frozen(potential):
+            energies = predict(potential, images, fidelity).energy
+        else:
+            found = self._predicted(potential, posterior, images, fidelity, forces=False)
+            energies = np.array([one.energy for one in found])
+        saddle = int(np.argmax(energies))
+        barrier = float(energies[saddle] - energies[0])
+        if posterior is None or not self._frozen(potential):
+            return {"barrier": barrier, "barrier_stderr": np.nan, "barrier_stderr_total": np.nan}
+        first, highest = self.designs(potential, [images[0], images[saddle]], fidelity, forces=False)
+        variance = difference_variance(highest, first, posterior)
+        return {
+            "barrier": barrier,
+            "barrier_stderr": float(np.sqrt(variance.weights)),
+            "barrier_stderr_total": float(np.sqrt(variance.correlated)),
+        }
+
+    def designs(
+        self, potential: ReadoutPotential, structures: Sequence[Structure], fidelity: str, *, forces: bool
+    ) -> list[Design]:
+        """Return the design of each structure, from memory where it was asked for before."""
+        readout, backbone = potential.surface(fidelity).readout, potential.backbone
+        common = (backbone.fingerprint, readout.fingerprint, fidelity if backbone.conditioned else "")
+        keys: list[_Key] = [(*common, structure.geometry_hash, forces) for structure in structures]
+        missing = [structure for structure, key in zip(structures, keys, strict=True) if key not in self._designs]
+        if missing:
+            made = build_designs(
+                missing, backbone, readout, forces=forces, fidelity=fidelity, cache=self.cache, progress=self.progress
+            )
+            for structure, design in zip(missing, made, strict=True):
+                self._designs[*common, structure.geometry_hash, forces] = design
+        return [self._designs[key] for key in keys]
+
+    def _frozen(self, potential: ReadoutPotential) -> bool:
+        return self.base is not None and potential.backbone.fingerprint == self.base.backbone.fingerprint
+
+    def _predicted(
+        self,
+        potential: ReadoutPotential,
+        posterior: Posterior | None,
+        structures: Sequence[Structure],
+        fidelity: str,
+        *,
+        forces: bool,
+    ) -> list[DesignPrediction]:
+        designs = self.designs(potential, structures, fidelity, forces=forces)
+        return predict_designs(designs, potential.surface(fidelity), sorted(potential.elements), posterior)
+
+    def _run(
+        self, potential: ReadoutPotential, structures: Sequence[Structure], fidelity: str, rows: Sequence[int]
+    ) -> SplitPrediction:
+        whole = predict(potential, structures, fidelity, progress=self.progress)
+        kept = set(rows)
+        return replace(whole, forces=tuple(block if k in kept else None for k, block in enumerate(whole.forces)))
+
+
+def with_bars(
+    prediction: SplitPrediction,
+    potential: ReadoutPotential,
+    posterior: Posterior,
+    structures: Sequence[Structure],
+    fidelity: str,
+    *,
+    cache: DesignCache | None = None,
+    progress: Progress = SILENT,
+) -> SplitPrediction:
+    """Return ``prediction`` with the error bars of its energies, which one forward pass a structure gives."""
+    designs = Predictor(potential, cache, 0, progress).designs(potential, structures, fidelity, forces=False)
+    found = predict_designs(designs, potential.surface(fidelity), sorted(potential.elements), posterior)
+    return replace(prediction, energy_stderr=np.sqrt(np.array([one.energy_total_variance for one in found])))

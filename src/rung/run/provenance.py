@@ -1,0 +1,75 @@
+"""What a run was made of: hashes of its files, versions of its packages, its seed and device."""
+
+import platform
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from rung import __version__
+from rung.config import RunConfig
+from rung.errors import DataError
+from rung.storage import content_hash, file_hash, jsonable
+
+PACKAGES = ("torch", "numpy", "scipy", "ase", "mace-torch", "e3nn", "matscipy", "pydantic")
+"""Packages whose version can change a result."""
+
+PLACES: dict[str, bool | dict[str, bool]] = {
+    **dict.fromkeys(("run", "cache", "threads", "data", "bands"), True),
+    "base": {"file": True, "trusted": True},
+    "noise": {"exact": True},
+}
+"""Keys of a config that say where things are; what is in the files counts by its hash."""
+
+
+def require_files(config: RunConfig) -> None:
+    """Raise a :class:`~rung.errors.DataError` that names the first file of ``config`` that does not exist."""
+    for key, path in config.files().items():
+        if not path.is_file():
+            raise DataError(f"There is no file {path} ({key}).")
+
+
+def ingredients(config: RunConfig) -> dict[str, str]:
+    """Return what determines the result of a run, by key: settings as they are, files by their content.
+
+    Two configs with equal ingredients give the same run, wherever their files lie.
+    """
+    settings = config.model_dump(mode="json", exclude=PLACES)
+    found = {key: content_hash(_plain(value)) for key, value in settings.items()}
+    return {**found, **{key: file_hash(path) for key, path in config.files().items()}}
+
+
+def differences(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the keys in which two sets of ingredients differ, sorted."""
+    return tuple(sorted(key for key in {*before, *now} if before.get(key) != now.get(key)))
+
+
+def provenance(config: RunConfig, found: Mapping[str, str]) -> dict[str, Any]:
+    """Return the content of ``provenance.json`` for a run whose ingredients are ``found``."""
+    return {
+        "rung": __version__,
+        "python": platform.python_version(),
+        "packages": dict(_versions()),
+        "platform": platform.platform(),
+        "seed": config.seed,
+        "device": config.device,
+        "dtype": config.dtype,
+        "files": {key: {"path": str(path), "sha256_32": found[key]} for key, path in config.files().items()},
+        "ingredients": dict(found),
+    }
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for package in PACKAGES:
+        try:
+            yield package, version(package)
+        except PackageNotFoundError:
+            continue  # an extra that this run does without
+
+
+def _plain(value: Any) -> Any:
+    """Return ``value`` as nested tuples, which a content hash takes, mappings sorted by key."""
+    if isinstance(value, Mapping):
+        return tuple((str(key), _plain(value[key])) for key in sorted(value))
+    if isinstance(value, (list, tuple)):
+        return tuple(_plain(item) for item in value)
+    return value if isinstance(value, (float, int, bool, str)) or value is None else str(jsonable(value))
