@@ -24,6 +24,10 @@ class Posterior:
         The model's own error s, eV/√atom: what the fitted form cannot express.
     force_error
         The same for a component of a force, eV/Å.
+    model_covariance
+        The model's own error as a random function of the features, a covariance over the parameters whose energy
+        variance is s² per atom, shape ``(K, K)``: for differences, in which what two structures share cancels.
+        None where the method does not know it.
     """
 
     parameters: tuple[str, ...]
@@ -32,3 +36,4 @@ class Posterior:
     unidentified: Array
     model_error: float
     force_error: float
+    model_covariance: Array | None = None

@@ -1,0 +1,142 @@
+"""Predictions with error bars straight from designs: what a study needs, without a calculator."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rung.data.labels import Array
+from rung.features.design import Design
+from rung.model.posterior import Posterior
+from rung.model.potential import Surface
+
+
+@dataclass(frozen=True)
+class DesignPrediction:
+    """What a surface says of one structure of ``n`` atoms.
+
+    Parameters
+    ----------
+    energy
+        eV.
+    energy_variance
+        eV², from the posterior of the weights and E0; infinite where E0 is not identified, NaN without a posterior.
+    energy_total_variance
+        The same with the model's own error, N s².
+    forces
+        eV/Å, shape ``(n, 3)``, or shape ``(0, 3)`` where the design holds none.
+    force_variance, force_total_variance
+        (eV/Å)², of each component, shape of ``forces``.
+    """
+
+    energy: float
+    energy_variance: float
+    energy_total_variance: float
+    forces: Array
+    force_variance: Array
+    force_total_variance: Array
+
+
+def predict_designs(
+    designs: Sequence[Design], surface: Surface, elements: Sequence[int], posterior: Posterior | None = None
+) -> list[DesignPrediction]:
+    """Return energies and forces of each design, with variances where there is a posterior.
+
+    Parameters
+    ----------
+    designs
+        Of the surface's own readout basis.
+    surface
+        Readout and reference energies.
+    elements
+        Atomic numbers in the order of ``Design.composition``: the backbone's, ascending.
+    posterior
+        Over the readout's weights, then ``E0[Z]`` in ascending Z.
+    """
+    return [_predicted(design, surface, elements, posterior) for design in designs]
+
+
+def energy_gradient(design: Design) -> Array:
+    """Return ∂E/∂(weights, E0) of one structure, shape ``(P + E,)``."""
+    return np.concatenate([design.energy, design.composition])
+
+
+def energy_covariance(designs: Sequence[Design], posterior: Posterior) -> Array:
+    """Return the covariance of the structures' energies from the posterior, eV², shape ``(S, S)``.
+
+    Rows of structures whose composition no label identifies are infinite; differences that cancel it must be
+    formed from :func:`difference_variance`.
+    """
+    gradient = np.array([energy_gradient(design) for design in designs])
+    covariance = gradient @ posterior.covariance @ gradient.T
+    unknown = [_unidentified(row, posterior) for row in gradient]
+    covariance[unknown, :] = np.inf
+    covariance[:, unknown] = np.inf
+    return np.asarray(covariance)
+
+
+@dataclass(frozen=True)
+class DifferenceVariance:
+    """The variance of a difference of two energies, eV².
+
+    Parameters
+    ----------
+    weights
+        From the posterior of the weights and E0 alone.
+    correlated
+        With the model's own error as a random function of the features: what two similar structures share cancels.
+    independent
+        With the model's own error independent at both ends, N s² each: an upper bound in small cells.
+    """
+
+    weights: float
+    correlated: float
+    independent: float
+
+
+def difference_variance(first: Design, second: Design, posterior: Posterior) -> DifferenceVariance:
+    """Return the variance of ``E(first) - E(second)``; infinite where their compositions differ unidentified."""
+    gradient = energy_gradient(first) - energy_gradient(second)
+    if _unidentified(gradient, posterior):
+        return DifferenceVariance(np.inf, np.inf, np.inf)
+    weights = float(gradient @ posterior.covariance @ gradient)
+    own = posterior.model_covariance
+    correlated = weights + (float(gradient @ own @ gradient) if own is not None else np.nan)
+    return DifferenceVariance(
+        weights, correlated, weights + (first.n_atoms + second.n_atoms) * posterior.model_error**2
+    )
+
+
+def _unidentified(gradient: Array, posterior: Posterior) -> bool:
+    if not len(posterior.unidentified):
+        return False
+    return bool(np.abs(posterior.unidentified @ gradient).max() > 1e-8 * max(np.abs(gradient).max(), 1.0))
+
+
+def _predicted(
+    design: Design, surface: Surface, elements: Sequence[int], posterior: Posterior | None
+) -> DesignPrediction:
+    readout = surface.readout
+    reference = sum(
+        count * surface.reference.energies[element]
+        for count, element in zip(design.composition, elements, strict=True)
+        if count
+    )
+    energy = design.energy @ readout.weights + reference + design.n_atoms * readout.constant + design.fixed_energy
+    forces = (design.forces @ readout.weights + design.fixed_forces).reshape(-1, 3)
+    if posterior is None:
+        missing = np.full_like(forces, np.nan)
+        return DesignPrediction(float(energy), np.nan, np.nan, forces, missing, missing)
+    gradient = energy_gradient(design)
+    variance = np.inf if _unidentified(gradient, posterior) else float(gradient @ posterior.covariance @ gradient)
+    n_weights = len(readout.weights)
+    weights = posterior.covariance[:n_weights, :n_weights]
+    force_variance = np.sum((design.forces @ weights) * design.forces, axis=1).reshape(-1, 3)
+    return DesignPrediction(
+        float(energy),
+        variance,
+        variance + design.n_atoms * posterior.model_error**2,
+        forces,
+        force_variance,
+        force_variance + posterior.force_error**2,
+    )
