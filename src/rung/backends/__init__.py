@@ -1,14 +1,18 @@
 """Backends: each turns one library's models into potentials of rung, and is imported when a file needs it."""
 
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 
-from rung.errors import ConfigError, one_of
+from rung.backends.plain import surface_from_plain, surface_to_plain
+from rung.errors import ConfigError, ModelError, one_of
 from rung.model.potential import ReadoutPotential
 
+BACKENDS = ("mace",)
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -54,6 +58,46 @@ def load_base(
     return potential
 
 
+def export(potential: ReadoutPotential, fidelity: str, path: Path | str) -> None:
+    """Write one fidelity as a native file of its library, whole or not at all.
+
+    The file holds classes of that library, e3nn and torch only. Where weights and reference energies are what the base
+    had, its tensors keep every bit.
+
+    Raises
+    ------
+    ModelError
+        When no native file can hold the fidelity, saying why.
+    ConfigError
+        When the potential has no such fidelity.
+    StorageError
+        When the file cannot be written.
+    """
+    _backend(_name_of(potential)).export(potential, fidelity, Path(path))
+
+
+def dump(potential: ReadoutPotential) -> dict[str, Any]:
+    """Return the potential as plain data and tensors, which ``torch.load`` reads with ``weights_only=True``.
+
+    Raises
+    ------
+    ModelError
+        When the backbone belongs to no backend, or cannot be built again from data.
+    """
+    name = _name_of(potential)
+    return {
+        "backend": name,
+        "backbone": _backend(name).dump(potential.backbone),
+        "surfaces": {fidelity: surface_to_plain(surface) for fidelity, surface in potential.surfaces.items()},
+    }
+
+
+def restore(data: Mapping[str, Any], *, dtype: str | None = None, device: str = "cpu") -> ReadoutPotential:
+    """Return the potential that :func:`dump` wrote: every bit of it, unless another ``dtype`` is asked for."""
+    backbone = _backend(data["backend"]).restore(data["backbone"], dtype=torch_dtype(dtype), device=device)
+    return ReadoutPotential(backbone, {name: surface_from_plain(item) for name, item in data["surfaces"].items()})
+
+
 def torch_dtype(name: str | None) -> torch.dtype | None:
     """Return torch's type of a name in ``DTYPES``, None for None."""
     if name is None:
@@ -64,4 +108,14 @@ def torch_dtype(name: str | None) -> torch.dtype | None:
 
 
 def _backend(name: str) -> ModuleType:
+    if name not in BACKENDS:
+        raise ModelError(one_of(name, BACKENDS, "backend"))
     return import_module(f"rung.backends.{name}")
+
+
+def _name_of(potential: ReadoutPotential) -> str:
+    home = type(potential.backbone).__module__
+    for name in BACKENDS:
+        if home.startswith(f"rung.backends.{name}."):
+            return name
+    raise ModelError(f"The backbone {type(potential.backbone).__name__} belongs to no backend, so no file can hold it.")

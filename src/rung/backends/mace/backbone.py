@@ -3,6 +3,7 @@
 import io
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,10 +30,13 @@ class MaceBackbone:
     head
         The name of the head whose energies the model was wrapped for; features do not depend on it, the factor of
         the pair repulsion does.
+    rebuilt
+        Whether the model was built by rung from a description, so that it is known to have one.
     """
 
-    module: torch.nn.Module
+    module: Any
     head: str
+    rebuilt: bool = False
 
     @cached_property
     def layout(self) -> Layout:
@@ -105,7 +109,7 @@ class MaceBackbone:
         """Return the invariant features of each atom, shape ``(N, D)``, differentiable in positions and cell."""
         wanted = batch.positions.requires_grad or batch.cell.requires_grad
         with torch.set_grad_enabled(wanted and torch.is_grad_enabled()):
-            output = self.module(self._graph(batch), compute_force=False)
+            output = self.module(self.graph(batch), compute_force=False)
             return output["node_feats"][:, list(self.layout.columns)]
 
     def fixed_energy(self, batch: Batch) -> Tensor:
@@ -126,7 +130,8 @@ class MaceBackbone:
             raise ModelError(f"The model does not know the atomic numbers {unknown}; it knows {sorted(self.elements)}.")
         return torch.nn.functional.one_hot(index, len(self.numbers)).to(self.dtype)
 
-    def _graph(self, batch: Batch) -> dict[str, Tensor]:
+    def graph(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the batch in the form that MACE's ``forward`` takes."""
         sender = batch.edges[0]
         ends = torch.cumsum(batch.n_atoms, dim=0)
         return {
@@ -173,11 +178,16 @@ def copy_model(model: torch.nn.Module) -> torch.nn.Module:
     return copied
 
 
-def adopt(model: torch.nn.Module, fidelity: str, head: str | None = None) -> ReadoutPotential:
+def freeze(model: torch.nn.Module) -> torch.nn.Module:
+    """Return the model in evaluation mode, with no parameter that asks for a gradient."""
+    return model.eval().requires_grad_(requires_grad=False)
+
+
+def adopt(model: torch.nn.Module, fidelity: str, head: str | None = None, *, rebuilt: bool = False) -> ReadoutPotential:
     """Return the potential of ``model``, which from now on belongs to it: frozen and in evaluation mode."""
     refuse_unknown(model)
-    model = model.eval().requires_grad_(requires_grad=False)
-    backbone = MaceBackbone(model, _choose_head(model, head))
+    model = freeze(model)
+    backbone = MaceBackbone(model, _choose_head(model, head), rebuilt)
     readout = readout_of(model, backbone.head_index, backbone.layout)
     surface = Surface(readout, reference_of(model, backbone.head_index))
     return ReadoutPotential(backbone, {fidelity: surface})

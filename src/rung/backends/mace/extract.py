@@ -1,6 +1,8 @@
 """Reading rung's readout, reference energies, scale and shift off a MACE model, with every normalisation in them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,17 +30,18 @@ class Layout:
     of_readout: tuple[tuple[int, ...], ...]
 
 
-def scalar_columns(irreps: object) -> list[int]:
+def scalar_columns(irreps: Any) -> list[int]:
     """Return the columns of the even scalars of e3nn ``irreps``."""
-    columns, start = [], 0
-    for multiplicity, irrep in irreps:  # type: ignore[attr-defined]
+    columns: list[int] = []
+    start = 0
+    for multiplicity, irrep in irreps:
         if irrep.l == 0 and irrep.p == 1:
             columns.extend(range(start, start + multiplicity))
         start += multiplicity * irrep.dim
     return columns
 
 
-def layout_of(model: torch.nn.Module) -> Layout:
+def layout_of(model: Any) -> Layout:
     """Return which columns of ``node_feats`` the model's readouts read."""
     layers = [product.linear.irreps_out for product in model.products]
     starts = np.concatenate([[0], np.cumsum([irreps.dim for irreps in layers])]).astype(int)
@@ -52,47 +55,84 @@ def layout_of(model: torch.nn.Module) -> Layout:
     return Layout(tuple(columns), tuple(of_readout))
 
 
-def dense(linear: torch.nn.Module) -> tuple[Array, Array]:
-    """Return weight ``(inputs, outputs)`` and bias ``(outputs,)`` of the even scalars of an ``e3nn.o3.Linear``.
+@dataclass(frozen=True)
+class ScalarPath:
+    """One path of an ``e3nn.o3.Linear`` between even scalars, or the bias of some.
+
+    Parameters
+    ----------
+    flat
+        Where its entries stand in the flat tensor.
+    shape
+        ``(inputs, outputs)``, or ``(outputs,)`` of a bias.
+    rows, columns
+        Its place in the dense matrix.
+    factor
+        The normalisation by which entries are multiplied.
+    is_bias
+        Whether it is a bias.
+    """
+
+    flat: slice
+    shape: tuple[int, ...]
+    rows: slice
+    columns: slice
+    factor: float
+    is_bias: bool
+
+
+def scalar_paths(linear: Any) -> Iterator[ScalarPath]:
+    """Yield the paths that matter to even scalars.
 
     e3nn keeps one flat tensor of paths, each to be multiplied by its ``path_weight`` (Geiger and Smidt,
     arXiv:2207.09453, and the source of ``e3nn.o3.Linear`` 0.4.4).
     """
-    inputs, outputs = linear.irreps_in, linear.irreps_out
-    rows = _starts(inputs)
-    columns = _starts(outputs)
-    weight = np.zeros((rows[-1], columns[-1]))
-    bias = np.zeros(columns[-1])
-    flat = linear.weight.detach().double().cpu().numpy()
-    flat_bias = linear.bias.detach().double().cpu().numpy()
-    used = used_bias = 0
+    rows, columns = _starts(linear.irreps_in), _starts(linear.irreps_out)
+    used = {True: 0, False: 0}
     for path in linear.instructions:
+        is_bias = path.i_in == -1
         size = int(np.prod(path.path_shape))
-        to = slice(columns[path.i_out], columns[path.i_out + 1])
-        if path.i_in == -1:
-            bias[to] += path.path_weight * flat_bias[used_bias : used_bias + size]
-            used_bias += size
+        flat = slice(used[is_bias], used[is_bias] + size)
+        used[is_bias] += size
+        if not _is_scalar(linear.irreps_out[path.i_out]):
             continue
-        values = flat[used : used + size].reshape(path.path_shape)
-        used += size
-        if _is_scalar(inputs[path.i_in]):
-            weight[rows[path.i_in] : rows[path.i_in + 1], to] += path.path_weight * values
+        yield ScalarPath(
+            flat=flat,
+            shape=tuple(path.path_shape),
+            rows=slice(0, 0) if is_bias else slice(rows[path.i_in], rows[path.i_in + 1]),
+            columns=slice(columns[path.i_out], columns[path.i_out + 1]),
+            factor=float(path.path_weight),
+            is_bias=is_bias,
+        )
+
+
+def dense(linear: Any) -> tuple[Array, Array]:
+    """Return weight ``(inputs, outputs)`` and bias ``(outputs,)`` of the even scalars of an ``e3nn.o3.Linear``."""
+    weight = np.zeros((_starts(linear.irreps_in)[-1], _starts(linear.irreps_out)[-1]))
+    bias = np.zeros(weight.shape[1])
+    for path in scalar_paths(linear):
+        source = linear.bias if path.is_bias else linear.weight
+        values = path.factor * source.detach().double().cpu().numpy()[path.flat].reshape(path.shape)
+        if path.is_bias:
+            bias[path.columns] += values
+        else:
+            weight[path.rows, path.columns] += values
     return weight, bias
 
 
-def _is_scalar(part: object) -> bool:
-    return bool(part.ir.l == 0 and part.ir.p == 1)  # type: ignore[attr-defined]
+def _is_scalar(part: Any) -> bool:
+    return bool(part.ir.l == 0 and part.ir.p == 1)
 
 
-def _starts(irreps: object) -> list[int]:
+def _starts(irreps: Any) -> list[int]:
     """Return where the even scalars of each part of ``irreps`` start among all even scalars."""
     starts = [0]
-    for part in irreps:  # type: ignore[attr-defined]
+    for part in irreps:
         starts.append(starts[-1] + (part.mul if _is_scalar(part) else 0))
     return starts
 
 
-def activation_of(non_linearity: torch.nn.Module) -> tuple[str, float]:
+def activation_of(non_linearity: Any) -> tuple[str, float]:
     """Return the name of an ``e3nn.nn.Activation`` and the constant that normalises its second moment."""
     acts = list(non_linearity.acts)
     if len(acts) != 1:
@@ -103,7 +143,7 @@ def activation_of(non_linearity: torch.nn.Module) -> tuple[str, float]:
     return name, 1.0 if acts[0]._is_id else float(acts[0].cst)
 
 
-def readout_of(model: torch.nn.Module, head: int, layout: Layout) -> Readout:
+def readout_of(model: Any, head: int, layout: Layout) -> Readout:
     """Return the readout of one head."""
     scale, shift = scale_shift_of(model, head)
     blocks = tuple(
@@ -113,7 +153,7 @@ def readout_of(model: torch.nn.Module, head: int, layout: Layout) -> Readout:
     return Readout(blocks, scale=scale, shift=shift)
 
 
-def _block(name: str, module: torch.nn.Module, columns: tuple[int, ...], head: int) -> ReadoutBlock:
+def _block(name: str, module: Any, columns: tuple[int, ...], head: int) -> ReadoutBlock:
     if type(module).__name__ == "LinearReadoutBlock":
         weight, bias = dense(module.linear)
         return ReadoutBlock(name, columns, (), weight[:, head].copy(), float(bias[head]))
@@ -128,7 +168,7 @@ def _block(name: str, module: torch.nn.Module, columns: tuple[int, ...], head: i
     return ReadoutBlock(name, columns, tuple(layers), weight[units, head].copy(), float(bias[head]))
 
 
-def head_units(module: torch.nn.Module, head: int) -> slice:
+def head_units(module: Any, head: int) -> slice:
     """Return the hidden units that ``mask_head`` leaves to one head."""
     width = int(module.hidden_irreps.count("0e"))
     heads = getattr(module, "num_heads", 1)
@@ -136,7 +176,7 @@ def head_units(module: torch.nn.Module, head: int) -> slice:
     return slice(head * share, (head + 1) * share) if heads > 1 else slice(0, width)
 
 
-def scale_shift_of(model: torch.nn.Module, head: int) -> tuple[float, float]:
+def scale_shift_of(model: Any, head: int) -> tuple[float, float]:
     """Return the factor and the constant (eV) of one head's interaction energy; 1 and 0 for a plain ``MACE``."""
     if not hasattr(model, "scale_shift"):
         return 1.0, 0.0
@@ -145,7 +185,7 @@ def scale_shift_of(model: torch.nn.Module, head: int) -> tuple[float, float]:
     return float(scale), float(shift)
 
 
-def reference_of(model: torch.nn.Module, head: int) -> ReferenceEnergies:
+def reference_of(model: Any, head: int) -> ReferenceEnergies:
     """Return the reference energies of one head."""
     energies = torch.atleast_2d(model.atomic_energies_fn.atomic_energies)[head].tolist()
     numbers = [int(number) for number in model.atomic_numbers]

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rung.backends.archive import check_archive, untrusted
 from rung.backends.importing import environment_restored
 from rung.backends.mace.backbone import adopt
 from rung.backends.mace.describe import children, class_name, describe, refuse_unknown
-from rung.backends.mace.inert import Inert, check_archive, read_inert, untrusted
+from rung.backends.mace.inert import Inert, read_inert
 from rung.backends.mace.rebuild import build, load_scalars, load_tensors, scalars_of
 from rung.errors import ModelError, UntrustedError
 from rung.model.potential import ReadoutPotential
@@ -30,7 +31,7 @@ def load(
     check_archive(path)
     model = _unpickle(path) if trusted else _rebuild(path)
     model = model.to(device=device, dtype=dtype)
-    return adopt(model, fidelity, head)
+    return adopt(model, fidelity, head, rebuilt=not trusted)
 
 
 def _rebuild(path: Path) -> torch.nn.Module:
@@ -44,7 +45,16 @@ def _rebuild(path: Path) -> torch.nn.Module:
         model = model.to(dtype=_floating_type(tensors))
         load_tensors(model, tensors)
         load_scalars(model, scalars_of(picture))
-    except (ModelError, AttributeError, KeyError, TypeError, ValueError, RuntimeError, AssertionError) as error:
+    except (
+        ModelError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        AssertionError,
+        RecursionError,
+    ) as error:
         raise UntrustedError(untrusted(path, str(error))) from error
     return model
 

@@ -8,15 +8,15 @@ its arguments and its state, and does nothing.
 import collections
 import pickle
 import types
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from rung.errors import ModelError, UntrustedError
+from rung.backends.archive import untrusted
+from rung.errors import UntrustedError
 
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): collections.OrderedDict,
@@ -26,7 +26,7 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,
     ("numpy", "dtype"): np.dtype,
     ("numpy", "ndarray"): np.ndarray,
-    **{("builtins", kind.__name__): kind for kind in (set, frozenset, slice, complex, bytearray, range)},
+    **{("builtins", kind.__name__): kind for kind in (set, frozenset, slice, complex)},
 }
 for _home in ("numpy.core.multiarray", "numpy._core.multiarray"):
     _ALLOWED[_home, "_reconstruct"] = np.empty(0).__reduce__()[0]
@@ -42,11 +42,10 @@ def _latin1(text: str, encoding: str) -> bytes:
 
 _ALLOWED["_codecs", "encode"] = _latin1
 _CALLABLE = tuple({id(thing): thing for thing in _ALLOWED.values() if callable(thing)}.values())
-_STATEFUL = (np.ndarray, np.dtype, collections.OrderedDict)
 
 
 class Inert:
-    """What stands for an object of a class that the file names: subclasses carry ``inert_module`` and ``inert_name``."""
+    """What stands for an object of a class that the file names; each class has a subclass with its two names."""
 
     inert_module = ""
     inert_name = ""
@@ -80,10 +79,13 @@ def _inert_class(module: str, name: str) -> type[Inert]:
     return types.new_class("Inert", (Inert,), exec_body=lambda body: body.update(inert_module=module, inert_name=name))
 
 
-class _InertUnpickler(pickle._Unpickler):  # type: ignore[name-defined]
+_Unpickler: Any = pickle._Unpickler  # the one in Python, whose operations can be replaced
+
+
+class _InertUnpickler(_Unpickler):
     """The pure-Python unpickler with every operation that calls or alters something restricted."""
 
-    dispatch: dict[int, Callable[..., None]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    dispatch: ClassVar[dict[int, Callable[..., None]]] = dict(_Unpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
         module = "builtins" if module == "__builtin__" else module
@@ -106,7 +108,7 @@ class _InertUnpickler(pickle._Unpickler):  # type: ignore[name-defined]
         elif isinstance(target, collections.OrderedDict):
             pass  # attributes of a dictionary carry nothing that a model needs
         elif isinstance(target, (np.ndarray, np.dtype)):
-            target.__setstate__(state)
+            target.__setstate__(state)  # type: ignore[union-attr]
         else:
             raise pickle.UnpicklingError(f"the state of a {type(target).__name__}")
 
@@ -147,6 +149,19 @@ def _is_torch(thing: Any) -> bool:
     return isinstance(thing, type) and getattr(thing, "inert_module", "").split(".")[0] == "torch"
 
 
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
 def read_inert(path: Path) -> Any:
     """Return the inert picture of a file that ``torch.save`` wrote.
 
@@ -158,47 +173,5 @@ def read_inert(path: Path) -> Any:
     reader = types.SimpleNamespace(Unpickler=_InertUnpickler, __name__="inert")
     try:
         return torch.load(path, map_location="cpu", pickle_module=reader, weights_only=False)
-    except (pickle.UnpicklingError, AttributeError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise UntrustedError(untrusted(path, f"it could not be read without running it: {error}")) from error
-
-
-def untrusted(path: Path, reason: str) -> str:
-    """Return the sentence for a file that only trust would open."""
-    return (
-        f"{path} is a pickle that could run code on your machine, and rung cannot rebuild the model from its data alone "
-        f"({reason}); set trusted: true (on the command line --trusted) if you trust where it came from."
-    )
-
-
-def check_archive(path: Path) -> None:
-    """Raise one sentence where ``path`` is not a file in which torch keeps a Python model.
-
-    Raises
-    ------
-    ModelError
-        When it is missing, truncated, another kind of file, or TorchScript.
-    UntrustedError
-        When it has the format of torch before 1.6, which cannot be read inertly.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise ModelError(f"There is no model file {path}.")
-    with path.open("rb") as file:
-        head = file.read(64)
-    if not zipfile.is_zipfile(path):
-        if head[:4] == b"PK\x03\x04":
-            raise ModelError(f"{path} is truncated: copy or download it again.")
-        if head[:1] == b"\x80":
-            raise UntrustedError(untrusted(path, "it is a bare pickle, not the archive that torch writes since 1.6"))
-        raise ModelError(f"{path} is not a MACE model: it is no file of torch at all.")
-    with zipfile.ZipFile(path) as archive:
-        names = {name.split("/", maxsplit=1)[-1] for name in archive.namelist()}
-        damaged = archive.testzip()
-    if damaged is not None:
-        raise ModelError(f"{path} is damaged at {damaged!r}: copy or download it again.")
-    if "constants.pkl" in names:
-        raise ModelError(
-            f"{path} is compiled TorchScript (for LAMMPS, perhaps); give the .model file it was made from."
-        )
-    if "data.pkl" not in names:
-        raise ModelError(f"{path} is not a MACE model: it is a zip archive without a model of torch.")

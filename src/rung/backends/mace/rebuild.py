@@ -14,7 +14,7 @@ from torch import Tensor
 from rung.backends.mace.describe import Description
 from rung.errors import ModelError, one_of
 
-_GATES = {
+GATES = {
     "silu": torch.nn.functional.silu,
     "tanh": torch.tanh,
     "abs": torch.abs,
@@ -38,6 +38,14 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
+@contextmanager
+def building(dtype: torch.dtype) -> Iterator[None]:
+    """Let MACE build blocks of ``dtype``: no random number of the process is used up, and nothing is said."""
+    with torch.random.fork_rng(devices=[]), default_dtype(dtype), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch says of each block that TorchScript is deprecated: theirs to change
+        yield
+
+
 def build(description: Description, dtype: torch.dtype) -> torch.nn.Module:
     """Return a model of the described architecture with tensors of ``dtype`` whose values mean nothing yet.
 
@@ -50,8 +58,7 @@ def build(description: Description, dtype: torch.dtype) -> torch.nn.Module:
     scale = {"atomic_inter_scale": np.ones(description["scale_shape"] or ()), "atomic_inter_shift": 0.0}
     if description["scale_shape"] is not None:
         scale["atomic_inter_shift"] = np.zeros(description["scale_shape"])
-    with torch.random.fork_rng(devices=[]), default_dtype(dtype), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch says of each block that TorchScript is deprecated: theirs to change
+    with building(dtype):
         if name == "ScaleShiftMACE":
             return modules.ScaleShiftMACE(**scale, **_arguments(description))
         return modules.MACE(**_arguments(description))
@@ -76,7 +83,7 @@ def _arguments(description: Description) -> dict[str, Any]:
         "avg_num_neighbors": description["avg_num_neighbors"],
         "atomic_numbers": description["atomic_numbers"],
         "correlation": description["correlation"],
-        "gate": _GATES[description["gate"]],
+        "gate": GATES[description["gate"]],
         "pair_repulsion": description["pair_repulsion"],
         "apply_cutoff": description["apply_cutoff"],
         "use_reduced_cg": description["use_reduced_cg"],

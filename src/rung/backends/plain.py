@@ -1,0 +1,78 @@
+"""Surfaces as plain data and tensors, which ``torch.load`` reads with ``weights_only=True``."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from rung.data.labels import Array
+from rung.model.potential import Surface
+from rung.model.readout import HiddenLayer, Readout, ReadoutBlock
+from rung.model.reference import ReferenceEnergies
+
+
+def surface_to_plain(surface: Surface) -> dict[str, Any]:
+    """Return a surface as dictionaries, lists, numbers and float64 tensors."""
+    readout = surface.readout
+    return {
+        "scale": float(readout.scale),
+        "shift": float(readout.shift),
+        "blocks": [_block_to_plain(block) for block in readout.blocks],
+        "reference": {int(number): float(energy) for number, energy in surface.reference.energies.items()},
+    }
+
+
+def surface_from_plain(data: Mapping[str, Any]) -> Surface:
+    """Return the surface that :func:`surface_to_plain` wrote, bit for bit."""
+    blocks = tuple(_block_from_plain(block) for block in data["blocks"])
+    return Surface(
+        Readout(blocks, scale=float(data["scale"]), shift=float(data["shift"])),
+        ReferenceEnergies({int(number): float(energy) for number, energy in data["reference"].items()}),
+    )
+
+
+def array_to_plain(array: Array) -> torch.Tensor:
+    """Return a float64 tensor that shares nothing with ``array``."""
+    return torch.tensor(np.asarray(array, dtype=np.float64))
+
+
+def array_from_plain(tensor: torch.Tensor) -> Array:
+    """Return a float64 array."""
+    return np.array(tensor.cpu().numpy(), dtype=np.float64)
+
+
+def _block_to_plain(block: ReadoutBlock) -> dict[str, Any]:
+    return {
+        "name": block.name,
+        "columns": [int(column) for column in block.columns],
+        "layers": [
+            {
+                "weight": array_to_plain(layer.weight),
+                "bias": array_to_plain(layer.bias),
+                "activation": layer.activation,
+                "gain": float(layer.gain),
+            }
+            for layer in block.layers
+        ],
+        "weights": array_to_plain(block.weights),
+        "bias": float(block.bias),
+        "n_random": int(block.n_random),
+    }
+
+
+def _block_from_plain(data: Mapping[str, Any]) -> ReadoutBlock:
+    layers = tuple(
+        HiddenLayer(
+            array_from_plain(layer["weight"]), array_from_plain(layer["bias"]), layer["activation"], layer["gain"]
+        )
+        for layer in data["layers"]
+    )
+    return ReadoutBlock(
+        name=data["name"],
+        columns=tuple(data["columns"]),
+        layers=layers,
+        weights=array_from_plain(data["weights"]),
+        bias=data["bias"],
+        n_random=data["n_random"],
+    )
