@@ -136,8 +136,10 @@ class ReadoutPotential:
 def voigt_stress(virial: Tensor, batch: Batch) -> Tensor:
     """Return dE/dε over the volume in Voigt order; NaN for rows that are not periodic in three directions."""
     volume = torch.linalg.det(batch.cell).abs()
-    periodic = batch.pbc.any(dim=1) & (volume > 0)
-    stress = virial / torch.where(periodic, volume, torch.nan)[:, None, None]
+    periodic = (batch.pbc.any(dim=1) & (volume > 0))[:, None, None]
+    # NaN is set after the division: dividing by it would put NaN into gradients of rows that have a volume
+    stress = virial / torch.where(periodic, volume[:, None, None], 1.0)
+    stress = torch.where(periodic, stress, torch.nan)
     stress = 0.5 * (stress + stress.transpose(1, 2))
     return torch.stack(
         [stress[:, 0, 0], stress[:, 1, 1], stress[:, 2, 2], stress[:, 1, 2], stress[:, 0, 2], stress[:, 0, 1]], dim=1

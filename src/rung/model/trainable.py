@@ -33,9 +33,7 @@ class TrainablePotential(torch.nn.Module, ABC):
         Å; the range of one edge.
     """
 
-    def __init__(
-        self, references: Mapping[str, ReferenceEnergies], elements: frozenset[int], cutoff: float
-    ) -> None:
+    def __init__(self, references: Mapping[str, ReferenceEnergies], elements: frozenset[int], cutoff: float) -> None:
         super().__init__()
         self.elements = elements
         self.cutoff = cutoff

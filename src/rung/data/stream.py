@@ -1,0 +1,218 @@
+"""Rows packed once, neighbours included, and batches cut out of them: an epoch builds no neighbour list.
+
+Edges take 14 bytes each (whole numbers as small as they come), so memory is flat in the number of epochs and small in
+the number of structures; a batch costs a few copies.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rung.data.batch import Batch, neighbours
+from rung.data.structure import Structure
+from rung.fidelity import require_fidelity
+from rung.progress import SILENT, Progress
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PackedRows:
+    """``S`` rows (geometry and fidelity) of ``N`` atoms and ``M`` edges in all, one after the other.
+
+    Parameters
+    ----------
+    fidelities
+        The names that ``fidelity`` indexes.
+    cutoff
+        Å, within which atoms are neighbours.
+    atom_start, edge_start
+        Where each row's atoms and edges begin, shape ``(S + 1,)``.
+    fidelity, energy, energy_stderr, cell, pbc, stress
+        By row, as in :class:`~rung.data.batch.Batch`.
+    numbers, positions, forces, forces_stderr
+        By atom.
+    edges, edge_cells
+        By edge, shapes ``(M, 2)`` and ``(M, 3)``; edges count atoms from the row's first.
+    """
+
+    fidelities: tuple[str, ...]
+    cutoff: float
+    atom_start: Rows
+    edge_start: Rows
+    fidelity: NDArray[np.int64]
+    energy: NDArray[np.float64]
+    energy_stderr: NDArray[np.float64]
+    cell: NDArray[np.float64]
+    pbc: NDArray[np.bool_]
+    stress: NDArray[np.float64]
+    numbers: NDArray[np.int64]
+    positions: NDArray[np.float64]
+    forces: NDArray[np.float64]
+    forces_stderr: NDArray[np.float64]
+    edges: NDArray[np.int32]
+    edge_cells: NDArray[np.int16]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.energy)
+
+    @property
+    def n_atoms(self) -> Rows:
+        """Number of atoms of each row, shape ``(S,)``."""
+        return np.diff(self.atom_start)
+
+    @property
+    def has_forces(self) -> bool:
+        """Whether any row has a force label."""
+        return bool(np.isfinite(self.forces).any())
+
+    @property
+    def has_stress(self) -> bool:
+        """Whether any row has a stress label."""
+        return bool(np.isfinite(self.stress).any())
+
+    def batch(self, rows: Rows, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Batch:
+        """Return the batch of ``rows``, equal to what ``collate`` makes of the same structures.
+
+        Energies and their errors stay in float64 whatever ``dtype`` is: a total energy of 10⁵ eV is worth
+        10 meV in float32.
+        """
+        atoms = _spans(self.atom_start, rows)
+        edges = _spans(self.edge_start, rows)
+        sizes = self.n_atoms[rows]
+        counts = np.diff(self.edge_start)[rows]
+        offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+
+        def real(values: NDArray[np.generic]) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(values)).to(device=device, dtype=dtype)
+
+        def exact(values: NDArray[np.generic]) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(values)).to(device)
+
+        return Batch(
+            fidelities=self.fidelities,
+            fidelity=exact(self.fidelity[rows]),
+            numbers=exact(self.numbers[atoms]),
+            positions=real(self.positions[atoms]),
+            atom_row=exact(np.repeat(np.arange(len(rows)), sizes)),
+            cell=real(self.cell[rows]),
+            pbc=exact(self.pbc[rows]),
+            edges=exact((self.edges[edges] + np.repeat(offsets, counts)[:, None]).T),
+            edge_cells=real(self.edge_cells[edges]),
+            energy=exact(self.energy[rows]),
+            energy_stderr=exact(self.energy_stderr[rows]),
+            forces=real(self.forces[atoms]),
+            stress=real(self.stress[rows]),
+            forces_stderr=real(self.forces_stderr[atoms]),
+        )
+
+
+def pack(
+    structures: Sequence[Structure],
+    fidelities: Sequence[str],
+    cutoff: float,
+    *,
+    known: Sequence[str] | None = None,
+    progress: Progress = SILENT,
+) -> PackedRows:
+    """Pack rows: row ``k`` is ``structures[k]`` with the labels of ``fidelities[k]``.
+
+    Parameters
+    ----------
+    structures, fidelities
+        The rows; one name per structure.
+    cutoff
+        Å, within which atoms are neighbours.
+    known
+        The names that ``Batch.fidelity`` indexes; by default those that occur, sorted.
+    progress
+        Told of each neighbour list.
+
+    Raises
+    ------
+    ConfigError
+        When a row names a fidelity that is not ``known``.
+    """
+    names = tuple(known) if known is not None else tuple(sorted(set(fidelities)))
+    labels = [structure.labelled(name) for structure, name in zip(structures, fidelities, strict=True)]
+    edges, cells = [], []
+    with progress.task("neighbours", total=len(structures)) as task:
+        for structure in structures:
+            pair, translation = neighbours(structure.atoms, cutoff)
+            edges.append(pair.T.astype(np.int32))
+            cells.append(translation.astype(np.int16))
+            task.advance()
+    return PackedRows(
+        fidelities=names,
+        cutoff=cutoff,
+        atom_start=_starts([len(structure) for structure in structures]),
+        edge_start=_starts([len(pair) for pair in edges]),
+        fidelity=np.array([names.index(require_fidelity(name, names)) for name in fidelities], dtype=np.int64),
+        energy=np.array([label.energy for label in labels], dtype=np.float64),
+        energy_stderr=np.array([label.energy_stderr for label in labels], dtype=np.float64),
+        cell=_stacked([structure.atoms.cell.array for structure in structures], (3, 3)),
+        pbc=np.array([structure.atoms.pbc for structure in structures], dtype=bool).reshape(-1, 3),
+        stress=_stacked([label.stress for label in labels], (6,)),
+        numbers=np.concatenate([np.zeros(0, np.int64), *(structure.atoms.numbers for structure in structures)]),
+        positions=_joined([structure.atoms.positions for structure in structures]),
+        forces=_joined([label.forces for label in labels]),
+        forces_stderr=_joined([label.forces_stderr for label in labels]),
+        edges=np.concatenate([np.zeros((0, 2), np.int32), *edges]),
+        edge_cells=np.concatenate([np.zeros((0, 3), np.int16), *cells]),
+    )
+
+
+def shuffled(n_rows: int, batch_size: int, seed: int, epoch: int) -> list[Rows]:
+    """Return the rows of each batch of one epoch: a function of seed and epoch, so a run can resume anywhere."""
+    order = np.random.default_rng([seed, epoch]).permutation(n_rows).astype(np.int64)
+    return [order[start : start + batch_size] for start in range(0, n_rows, batch_size)]
+
+
+def in_order(n_rows: int, batch_size: int) -> list[Rows]:
+    """Return the rows of each batch, unshuffled."""
+    order = np.arange(n_rows, dtype=np.int64)
+    return [order[start : start + batch_size] for start in range(0, n_rows, batch_size)]
+
+
+def share(rows: Rows, rank: int, world: int) -> tuple[Rows, bool]:
+    """Return the rows of a batch that one of ``world`` processes takes, and whether their labels count.
+
+    A process that would go empty-handed takes the first row without its labels (see :func:`unlabelled`), because
+    every process must run the model when gradients are averaged.
+    """
+    mine = rows[rank::world]
+    return (mine, True) if len(mine) else (rows[:1], False)
+
+
+def unlabelled(batch: Batch) -> Batch:
+    """Return the batch without labels: it adds nothing to any average."""
+
+    def absent(labels: Tensor) -> Tensor:
+        return torch.full_like(labels, torch.nan)
+
+    return replace(batch, energy=absent(batch.energy), forces=absent(batch.forces), stress=absent(batch.stress))
+
+
+def _starts(sizes: Sequence[int]) -> Rows:
+    return np.concatenate([[0], np.cumsum(np.array(sizes, dtype=np.int64))]).astype(np.int64)
+
+
+def _stacked(values: Sequence[NDArray[np.float64]], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    return np.array(values, dtype=np.float64).reshape(len(values), *shape)
+
+
+def _joined(values: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    return np.concatenate([np.zeros((0, 3)), *values])
+
+
+def _spans(starts: Rows, rows: Rows) -> Rows:
+    """Return the indices from ``starts[r]`` to ``starts[r + 1]`` of each row r, joined."""
+    sizes = starts[rows + 1] - starts[rows]
+    total = int(sizes.sum())
+    first = np.repeat(starts[rows] - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes)
+    return np.arange(total, dtype=np.int64) + first

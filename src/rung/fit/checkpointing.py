@@ -1,0 +1,143 @@
+"""Checkpoints of a training: versioned, whole or absent, and loadable without running code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rung.errors import FitError, StorageError
+from rung.storage import atomic_path
+
+FILE = "training.pt"
+_FORMAT = "rung-training"
+_VERSION = 1
+
+
+@dataclass
+class TrainingState:
+    """Where a training stands at the end of an epoch.
+
+    Parameters
+    ----------
+    average
+        Moving average of each parameter.
+    best
+        The average where the validation loss was least.
+    best_loss, best_epoch
+        That loss, and the epoch after which it was found (1 is the first; 0 before any).
+    updates
+        Steps of the optimizer so far.
+    log
+        One mapping of numbers per epoch.
+    finished
+        Why the training ended; empty while it goes on.
+    """
+
+    average: list[Tensor]
+    best: list[Tensor]
+    best_loss: float = float("inf")
+    best_epoch: int = 0
+    updates: int = 0
+    log: list[dict[str, float]] = field(default_factory=list)
+    finished: str = ""
+
+    @classmethod
+    def at(cls, parameters: list[torch.nn.Parameter]) -> "TrainingState":
+        """Return the state before the first epoch."""
+        start = [parameter.detach().clone() for parameter in parameters]
+        return cls(average=start, best=[tensor.clone() for tensor in start])
+
+
+def save(
+    folder: Path,
+    identity: str,
+    state: TrainingState,
+    parameters: list[torch.nn.Parameter],
+    optimizer: Mapping[str, Any],
+) -> None:
+    """Write the checkpoint of ``folder``.
+
+    Parameters
+    ----------
+    folder
+        Where it goes; the one before is replaced only once this one is whole.
+    identity
+        A hash of everything that the training depends on: a checkpoint of another training is refused.
+    state, parameters, optimizer
+        What is saved; ``optimizer`` is the optimizer's ``state_dict``.
+
+    Raises
+    ------
+    StorageError
+        When the file cannot be written.
+    """
+    content = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "identity": identity,
+        "parameters": [parameter.detach() for parameter in parameters],
+        "average": state.average,
+        "best": state.best,
+        "best_loss": state.best_loss,
+        "best_epoch": state.best_epoch,
+        "updates": state.updates,
+        "log": state.log,
+        "finished": state.finished,
+        "optimizer": dict(optimizer),
+    }
+    with atomic_path(Path(folder) / FILE) as temporary:
+        torch.save(content, temporary)
+
+
+def load(
+    folder: Path, identity: str, parameters: list[torch.nn.Parameter], device: torch.device
+) -> tuple[TrainingState, dict[str, Any]] | None:
+    """Put the checkpoint of ``folder`` into ``parameters``; return its state and the optimizer's, or None without one.
+
+    Raises
+    ------
+    StorageError
+        When there is a file, but it is no checkpoint of this version.
+    FitError
+        When it belongs to a training on other data, settings or starting weights.
+    """
+    path = Path(folder) / FILE
+    if not path.exists():
+        return None
+    content = _read(path, device)
+    if content["identity"] != identity:
+        raise FitError(
+            f"{path} was written by a training with other data, settings, seed or base; delete it or choose "
+            "another folder."
+        )
+    with torch.no_grad():
+        for parameter, saved in zip(parameters, content["parameters"], strict=True):
+            parameter.copy_(saved)
+    state = TrainingState(
+        average=content["average"],
+        best=content["best"],
+        best_loss=content["best_loss"],
+        best_epoch=content["best_epoch"],
+        updates=content["updates"],
+        log=content["log"],
+        finished=content["finished"],
+    )
+    return state, content["optimizer"]
+
+
+def _read(path: Path, device: torch.device) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch raises many types for a damaged file
+        raise StorageError(f"{path} is damaged ({type(error).__name__}); delete it to train from the start.") from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise StorageError(f"{path} is not a training checkpoint; delete it to train from the start.")
+    if content["version"] != _VERSION:
+        raise StorageError(
+            f"{path} has version {content['version']} of the format, this rung reads {_VERSION}; delete it to train "
+            "from the start."
+        )
+    return content

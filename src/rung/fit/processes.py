@@ -1,0 +1,95 @@
+"""The processes of a training: one by default; several on one machine are spawned, on several joined by a launcher."""
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+from pydantic import Field
+
+from rung.errors import ConfigError
+from rung.progress import Progress, Task
+from rung.settings import Settings
+
+_LAUNCHED = ("LOCAL_RANK", "SLURM_PROCID")
+
+
+class Processes(Settings):
+    """On how many devices a training runs; the batch is shared between them, so results do not change."""
+
+    devices: int = Field(default=1, ge=1)
+    """Devices (or CPU processes) on each node."""
+    nodes: int = Field(default=1, ge=1)
+    """Machines; more than one needs torchrun or srun."""
+    strategy: Literal["auto", "ddp", "ddp_spawn", "ddp_find_unused_parameters_true"] = "auto"
+    """Lightning Fabric's name of how gradients are shared; auto chooses."""
+
+
+def make_fabric(processes: Processes, device: str) -> Fabric:
+    """Return the Fabric of a training on ``device`` (``cpu``, ``cuda``, ``cuda:1``).
+
+    Raises
+    ------
+    ConfigError
+        When the device is not there, or several nodes are asked for without a launcher.
+    """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    kind, _, index = device.partition(":")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("The device 'cuda' is not available here; use 'cpu', or install torch with CUDA.")
+    several = processes.devices * processes.nodes > 1
+    launched = any(name in os.environ for name in _LAUNCHED)
+    if processes.nodes > 1 and not launched:
+        raise ConfigError(f"A training on {processes.nodes} nodes must be started by torchrun or srun.")
+    strategy = processes.strategy
+    if strategy == "auto" and several:
+        strategy = "ddp" if launched else "ddp_spawn"
+    devices: Any = [int(index)] if index and not several else processes.devices
+    return Fabric(accelerator=kind, devices=devices, num_nodes=processes.nodes, strategy=strategy)
+
+
+@contextmanager
+def progress_of(fabric: Fabric, progress: Progress, steps: int) -> Iterator[Task]:
+    """Yield the task that workers report to: the bar itself, or a queue to it where workers are spawned."""
+    with progress.task("training", total=steps) as task:
+        if not _spawns(fabric):
+            yield task
+            return
+        queue = torch.multiprocessing.get_context("spawn").SimpleQueue()
+        reader = threading.Thread(target=_forward, args=(queue, task), daemon=True)
+        reader.start()
+        try:
+            yield _QueueTask(queue)
+        finally:
+            queue.put(None)
+            reader.join()
+
+
+def _spawns(fabric: Fabric) -> bool:
+    launcher = fabric.strategy.launcher
+    return launcher is not None and type(launcher).__name__ == "_MultiProcessingLauncher"
+
+
+class _QueueTask:
+    """A task whose reports cross a process boundary."""
+
+    def __init__(self, queue: Any) -> None:
+        self.queue = queue
+
+    def advance(self, steps: int = 1) -> None:
+        self.queue.put(steps)
+
+    def describe(self, text: str) -> None:
+        self.queue.put(text)
+
+
+def _forward(queue: Any, task: Task) -> None:
+    while (message := queue.get()) is not None:
+        if isinstance(message, str):
+            task.describe(message)
+        else:
+            task.advance(message)

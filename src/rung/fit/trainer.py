@@ -1,0 +1,374 @@
+"""The one trainer: epochs over labelled rows, on Lightning Fabric, resumable to the bit.
+
+Everything random is a function of seed and epoch, everything adaptive a function of the log, and a checkpoint holds
+the rest, so a training that was killed goes on as if it had not been.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from rung.data.batch import Batch
+from rung.data.stream import PackedRows, Rows, in_order, share, shuffled, unlabelled
+from rung.errors import FitError
+from rung.fit import checkpointing
+from rung.fit.checkpointing import TrainingState
+from rung.fit.loss import LossSettings, LossSums, loss_sums, total
+from rung.fit.processes import make_fabric, progress_of
+from rung.fit.stages import Stage, TrainingSettings, next_stage
+from rung.fit.trainlog import ErrorSums, error_sums, write_log
+from rung.model.trainable import TrainablePotential
+from rung.progress import SILENT, Progress, Task
+from rung.storage import content_hash
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training did.
+
+    Parameters
+    ----------
+    log
+        One mapping of numbers per epoch: losses, validation errors (meV/atom, meV/Å), learning rate, seconds.
+    best_epoch
+        The epoch whose averaged weights were kept; 0 is the start.
+    best_loss
+        The validation loss there (the training loss without validation rows).
+    finished
+        Why it ended.
+    """
+
+    log: tuple[Mapping[str, float], ...]
+    best_epoch: int
+    best_loss: float
+    finished: str
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a worker needs to know; it crosses a process boundary where processes are spawned."""
+
+    settings: TrainingSettings
+    seed: int
+    dtype: torch.dtype
+    folder: Path | None
+    identity: str
+
+
+class _Step(torch.nn.Module):
+    """Model and loss as one module, so that whatever averages gradients sees one forward pass."""
+
+    def __init__(self, model: TrainablePotential, *, forces: bool, stress: bool) -> None:
+        super().__init__()
+        self.model = model
+        self.wanted = {"forces": forces, "stress": stress}
+
+    def forward(self, batch: Batch, loss: LossSettings) -> LossSums:
+        return loss_sums(self.model(batch, **self.wanted), batch, loss)
+
+
+def train(
+    model: TrainablePotential,
+    rows: PackedRows,
+    valid: PackedRows | None,
+    settings: TrainingSettings,
+    *,
+    seed: int,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    folder: Path | None = None,
+    progress: Progress = SILENT,
+) -> Trained:
+    """Train ``model`` in place; it ends with the averaged weights of its best epoch, on the CPU.
+
+    Parameters
+    ----------
+    model
+        What is trained.
+    rows, valid
+        Labelled rows to learn from and, where given, to stop and choose by.
+    settings
+        How.
+    seed
+        Of the order of rows.
+    device, dtype
+        Where and in which type the model runs.
+    folder
+        Keeps the checkpoint and ``epochs.csv``; None keeps nothing.
+    progress
+        Told of every batch.
+
+    Raises
+    ------
+    FitError
+        When the loss is no longer a finite number, or the checkpoint in ``folder`` belongs to another training.
+    """
+    if not len(rows):
+        raise FitError("There is no labelled structure to train on.")
+    model.to(dtype).train()
+    plan = _Plan(settings, seed, dtype, folder, _identity(model, rows, valid, settings, seed, dtype))
+    fabric = make_fabric(settings.processes, device)
+    with progress_of(fabric, progress, _steps(len(rows), settings)) as task:
+        best, trained, failure = fabric.launch(_work, model, rows, valid, plan, task)
+    if failure:
+        raise FitError(failure)
+    model.to("cpu")
+    with torch.no_grad():
+        for parameter, value in zip(model.parameters(), best, strict=True):
+            parameter.copy_(value)
+    model.eval()
+    return trained
+
+
+def _work(
+    fabric: Fabric, model: TrainablePotential, rows: PackedRows, valid: PackedRows | None, plan: _Plan, task: Task
+) -> tuple[list[Tensor], Trained, str]:
+    """Train in this process; return the best weights, what was done, and why it failed or nothing."""
+    worker = _Worker(fabric, model, rows, valid, plan, task)
+    failure = worker.run()
+    state = worker.state
+    done = Trained(tuple(state.log), state.best_epoch, state.best_loss, state.finished)
+    return [tensor.cpu() for tensor in state.best], done, failure
+
+
+class _Worker:
+    """One process of a training: the tensors that move, and the state of :class:`TrainingState`."""
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        model: TrainablePotential,
+        rows: PackedRows,
+        valid: PackedRows | None,
+        plan: _Plan,
+        task: Task,
+    ) -> None:
+        self.fabric, self.rows, self.valid, self.plan, self.task = fabric, rows, valid, plan, task
+        self.settings = plan.settings
+        self.step = _Step(model, forces=_wants_forces(rows, valid), stress=_wants_stress(rows, plan.settings))
+        optimizer = torch.optim.AdamW(
+            model.parameters(),
+            lr=self.settings.learning_rate,
+            weight_decay=self.settings.weight_decay,
+            amsgrad=self.settings.amsgrad,
+        )
+        self.parallel, self.optimizer = fabric.setup(self.step, optimizer)
+        self.parameters = list(model.parameters())
+        self.state = self._resume() or TrainingState.at(self.parameters)
+
+    def _resume(self) -> TrainingState | None:
+        if self.plan.folder is None:
+            return None
+        found = checkpointing.load(self.plan.folder, self.plan.identity, self.parameters, self.fabric.device)
+        if found is None:
+            return None
+        state, optimizer = found
+        self.optimizer.load_state_dict(optimizer)
+        self.task.advance(_batches(len(self.rows), self.settings) * len(state.log))
+        return state
+
+    def run(self) -> str:
+        """Run epochs until done; return why it failed, or nothing."""
+        saved = -math.inf
+        while not self.state.finished:
+            stage = next_stage(self.settings, self.state.log)
+            if stage is None:
+                self.state.finished = "all epochs were run"
+                break
+            failure = self._epoch(stage)
+            if failure:
+                return failure
+            self.state.finished = stage.finished(self.settings, self.state.log)
+            if time.monotonic() - saved > self.settings.checkpoint_seconds and not self.state.finished:
+                self._save()
+                saved = time.monotonic()
+        self._save()
+        return ""
+
+    def _epoch(self, stage: Stage) -> str:
+        started = time.monotonic()
+        epoch = len(self.state.log)
+        losses = []
+        self.step.train()
+        batches = shuffled(len(self.rows), self.settings.batch_size, self.plan.seed, epoch)
+        for number, chosen in enumerate(batches):
+            rate = stage.learning_rate(self.settings, self.state.log, number / len(batches))
+            loss = self._update(chosen, stage.loss, rate)
+            if not math.isfinite(loss):
+                return self._diverged(epoch, number)
+            losses.append(loss)
+            self.task.advance()
+        row = {"epoch": float(epoch + 1), "stage": float(stage.index), "learning_rate": rate}
+        row["train_loss"] = math.fsum(losses) / len(losses)
+        row.update(self._validate(stage.loss))
+        row.setdefault("valid_loss", row["train_loss"])
+        row["seconds"] = time.monotonic() - started
+        self._record(row, stage)
+        return ""
+
+    def _update(self, chosen: Rows, loss: LossSettings, rate: float) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batch = self._batch(self.rows, chosen)
+        self.optimizer.zero_grad(set_to_none=True)
+        local: LossSums = self.parallel(batch, loss)
+        summed = self._over_processes(local)
+        # gradients are averaged over processes, so what is a sum over rows is multiplied by their number
+        objective = total(LossSums(local.sums, summed.counts), loss) * self.fabric.world_size
+        value = float(total(summed, loss))
+        if not math.isfinite(value):
+            return value
+        self.fabric.backward(objective)
+        if self.settings.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
+        self.optimizer.step()
+        self._average()
+        return value
+
+    def _average(self) -> None:
+        state = self.state
+        state.updates += 1
+        decay = min(self.settings.average_decay, (1.0 + state.updates) / (10.0 + state.updates))
+        with torch.no_grad():
+            torch._foreach_lerp_(state.average, self.parameters, 1.0 - decay)
+
+    def _validate(self, loss: LossSettings) -> dict[str, float]:
+        if self.valid is None or not len(self.valid):
+            return {}
+        device = self.fabric.device
+        sums = LossSums(*torch.zeros(2, 3, dtype=torch.float64, device=device))
+        errors = ErrorSums(torch.zeros(4, dtype=torch.float64, device=device))
+        self.step.eval()
+        with self._averaged():
+            for chosen in in_order(len(self.valid), self.settings.valid_batch_size):
+                batch = self._batch(self.valid, chosen)
+                prediction = self.step.model(batch, **self.step.wanted)
+                more = loss_sums(prediction, batch, loss)
+                sums = LossSums(sums.sums + more.sums, sums.counts + more.counts)
+                errors = errors + error_sums(prediction, batch)
+        gathered = ErrorSums(self._summed(errors.values))
+        return {"valid_loss": float(total(self._over_processes(sums), loss)), **gathered.rmse()}
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Put the averaged weights in place for the duration of a block."""
+        kept = [parameter.detach().clone() for parameter in self.parameters]
+        with torch.no_grad():
+            torch._foreach_copy_(self.parameters, self.state.average)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                torch._foreach_copy_(self.parameters, kept)
+
+    def _record(self, row: dict[str, float], stage: Stage) -> None:
+        state = self.state
+        new_stage = not state.log or state.log[-1]["stage"] != stage.index
+        state.log.append(row)
+        if self.valid is None or new_stage or row["valid_loss"] < state.best_loss:
+            state.best_loss, state.best_epoch = row["valid_loss"], int(row["epoch"])
+            state.best = [tensor.clone() for tensor in state.average]
+        self.task.describe(_describe(row))
+
+    def _batch(self, rows: PackedRows, chosen: Rows) -> Batch:
+        mine, counts = share(chosen, self.fabric.global_rank, self.fabric.world_size)
+        batch = rows.batch(mine, dtype=self.plan.dtype, device=self.fabric.device)
+        return batch if counts else unlabelled(batch)
+
+    def _over_processes(self, sums: LossSums) -> LossSums:
+        joined = self._summed(torch.stack([sums.sums.detach(), sums.counts]))
+        return LossSums(joined[0], joined[1])
+
+    def _summed(self, values: Tensor) -> Tensor:
+        if self.fabric.world_size == 1:
+            return values
+        found = self.fabric.all_reduce(values.detach().clone(), reduce_op="sum")
+        assert isinstance(found, Tensor)  # noqa: S101 - a tensor in gives a tensor
+        return found
+
+    def _save(self) -> None:
+        folder = self.plan.folder
+        if folder is None or self.fabric.global_rank != 0:
+            return
+        checkpointing.save(folder, self.plan.identity, self.state, self.parameters, self.optimizer.state_dict())
+        write_log(folder, self.state.log)
+
+    def _diverged(self, epoch: int, number: int) -> str:
+        where = f"The loss is not a finite number in epoch {epoch + 1}, batch {number + 1}"
+        kept = f"; the last good checkpoint is in {self.plan.folder}" if self.plan.folder is not None else ""
+        return f"{where}: lower learning_rate (now {self.settings.learning_rate:g}) or check the labels{kept}."
+
+
+def _describe(row: Mapping[str, float]) -> str:
+    parts = [f"epoch {row['epoch']:.0f}", f"loss {row['valid_loss']:.4g}"]
+    if "energy_rmse" in row:
+        parts.append(f"{row['energy_rmse']:.1f} meV/atom")
+    if "force_rmse" in row:
+        parts.append(f"{row['force_rmse']:.0f} meV/Å")
+    return ", ".join(parts)
+
+
+def _batches(n_rows: int, settings: TrainingSettings) -> int:
+    return math.ceil(n_rows / settings.batch_size)
+
+
+def _steps(n_rows: int, settings: TrainingSettings) -> int:
+    return _batches(n_rows, settings) * settings.epochs
+
+
+def _wants_forces(rows: PackedRows, valid: PackedRows | None) -> bool:
+    return rows.has_forces or (valid is not None and valid.has_forces)
+
+
+def _wants_stress(rows: PackedRows, settings: TrainingSettings) -> bool:
+    return rows.has_stress and settings.loss.stress_weight > 0
+
+
+def _identity(
+    model: TrainablePotential,
+    rows: PackedRows,
+    valid: PackedRows | None,
+    settings: TrainingSettings,
+    seed: int,
+    dtype: torch.dtype,
+) -> str:
+    """Return a hash of all that the trained weights depend on; how often to save and on how many devices is not."""
+    told: dict[str, Any] = settings.model_dump(mode="json", exclude={"checkpoint_seconds", "processes"})
+    start = [(name, tensor.detach().cpu().numpy()) for name, tensor in model.state_dict().items()]
+    references = [(name, tuple(sorted(model.references[name].energies.items()))) for name in model.fidelities]
+    return content_hash(
+        "training-1",
+        repr(sorted(told.items())),
+        seed,
+        str(dtype),
+        start,
+        references,
+        _data_hash(rows),
+        _data_hash(valid) if valid is not None else None,
+    )
+
+
+def _data_hash(rows: PackedRows) -> str:
+    return content_hash(
+        rows.fidelities,
+        float(rows.cutoff),
+        rows.atom_start,
+        rows.fidelity,
+        rows.energy,
+        rows.energy_stderr,
+        rows.cell,
+        rows.pbc,
+        rows.stress,
+        rows.numbers,
+        rows.positions,
+        rows.forces,
+        rows.forces_stderr,
+    )
