@@ -1,0 +1,329 @@
+"""The figures of a report: each a function of plain numbers that returns a plotly figure."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rung.data.labels import Array
+from rung.errors import MissingExtraError
+from rung.report.read import number
+from rung.report.tables import quantity
+
+INK, MUTED, GRID = "#1f2733", "#66707f", "#e8ebf0"
+BASE, LIFTED, ALONE, TRUTH = "#98a2b3", "#1d5fd1", "#d9822b", "#1f2733"
+
+ROLES: Mapping[str, str] = {
+    "base": BASE,
+    "truth": TRUTH,
+    "energies alone": ALONE,
+    "energies": ALONE,
+    "lifted": LIFTED,
+    "readout": LIFTED,
+    "tangent": "#0f8b74",
+    "transfer": "#b0418a",
+    "joint": "#6b4fbb",
+    "delta": "#9a7b12",
+    "onehot": "#c2453d",
+    "offset": "#5b6b7f",
+    "scratch": "#7a8f3c",
+}
+_OTHERS = ("#1d5fd1", "#d9822b", "#0f8b74", "#b0418a", "#6b4fbb", "#9a7b12", "#c2453d", "#4a9fc9", "#7a8f3c")
+
+MOST_POINTS = 3000
+"""Force components drawn in a parity plot; more make the file heavy and the picture no clearer."""
+
+
+def plotly() -> Any:
+    """Return ``plotly.graph_objects``.
+
+    Raises
+    ------
+    MissingExtraError
+        When plotly is not installed.
+    """
+    try:
+        return importlib.import_module("plotly.graph_objects")
+    except ImportError as error:
+        raise MissingExtraError("The report needs plotly; install it with: pip install 'rung[report]'.") from error
+
+
+def colour(name: str, index: int = 0) -> str:
+    """Return the colour of a method or surface: its own where it has one, else one by its place."""
+    return ROLES.get(name.strip().lower(), _OTHERS[index % len(_OTHERS)])
+
+
+def parity(
+    series: Sequence[Mapping[str, Any]], *, x_title: str, y_title: str, equal: bool = True, height: int = 420
+) -> Any:
+    """Draw predictions against labels, one cloud a series, with the diagonal.
+
+    Parameters
+    ----------
+    series
+        ``{"name", "x", "y"}`` and optionally ``"x_stderr"``, ``"y_stderr"`` (one unit for all) and ``"text"``.
+    x_title, y_title
+        Titles of the axes, with their unit.
+    equal
+        Whether both axes have one scale.
+    """
+    go = plotly()
+    figure = go.Figure()
+    values = np.concatenate([np.empty(0), *(np.asarray(one[axis], dtype=float) for one in series for axis in "xy")])
+    values = values[np.isfinite(values)]
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+    pad = 0.04 * (high - low or 1.0)
+    ends = [low - pad, high + pad]
+    figure.add_scatter(x=ends, y=ends, mode="lines", line={"color": MUTED, "width": 1, "dash": "dot"}, showlegend=False)
+    figure.data[0].hoverinfo = "skip"
+    for index, one in enumerate(series):
+        shade = colour(str(one["name"]).split(",")[0], index)
+        many = len(one["x"]) > 500
+        figure.add_scatter(
+            x=_short(one["x"]),
+            y=_short(one["y"]),
+            name=escape(str(one["name"])),
+            mode="markers",
+            text=[escape(str(text)) for text in one["text"]] if "text" in one else None,
+            marker={"color": shade, "size": 3.5 if many else 7, "opacity": 0.35 if many else 0.7},
+            error_x=_bars(one.get("x_stderr"), shade),
+            error_y=_bars(one.get("y_stderr"), shade),
+        )
+    _style(figure, x_title, y_title, height)
+    figure.update_xaxes(range=ends)
+    figure.update_yaxes(range=ends)
+    if equal:
+        figure.update_yaxes(scaleanchor="x", constrain="domain")
+        figure.update_xaxes(constrain="domain")
+    return figure
+
+
+def band(curves: Sequence[Mapping[str, Any]], *, height: int = 460) -> Any:
+    """Draw energies along a path: the weights' own error as the dark band, with the model's error as the light one.
+
+    Parameters
+    ----------
+    curves
+        ``{"name", "energies"}`` in eV relative to the first image, and optionally ``coordinate`` (Å), ``stderr`` and
+        ``stderr_total`` (eV), one number an image.
+    """
+    go = plotly()
+    figure = go.Figure()
+    measured = all(curve.get("coordinate") for curve in curves)
+    for index, curve in enumerate(curves):
+        name = str(curve["name"])
+        shade = colour(name, index)
+        y = np.array([number(value) for value in curve["energies"]], dtype=float)
+        x = np.array(curve["coordinate"] if measured else np.arange(len(y)), dtype=float)
+        for key, opacity in (("stderr_total", 0.14), ("stderr", 0.28)):
+            if curve.get(key):
+                _shaded(figure, x, y, np.array([number(value) for value in curve[key]]), shade, opacity)
+        figure.add_scatter(
+            x=_short(x),
+            y=_short(y, 5),
+            name=escape(name),
+            mode="lines+markers",
+            line={"color": shade, "width": 2.5, "dash": "dash" if name.strip().lower() == "truth" else "solid"},
+            marker={"size": 7},
+        )
+    _style(figure, "Path, Å" if measured else "Image", "Energy above the first image, eV", height)
+    return figure
+
+
+def learning_curve(
+    curves: Sequence[Mapping[str, Any]],
+    *,
+    y_title: str,
+    level: float | None = None,
+    height: int = 380,
+    log: bool = True,
+) -> Any:
+    """Draw a metric against the number of labels: means, spread as bars, and each seed as a faint point.
+
+    Parameters
+    ----------
+    curves
+        ``{"name", "n_labels", "values"}``, ``values`` holding one list of seeds for each number of labels.
+    y_title
+        Title of the metric's axis, with its unit.
+    level
+        The known truth of the metric, drawn as a line.
+    log
+        Whether the metric's axis is logarithmic.
+    """
+    go = plotly()
+    figure = go.Figure()
+    labels = sorted({int(n) for curve in curves for n in curve["n_labels"] if n})
+    for index, curve in enumerate(curves):
+        name, shade = str(curve["name"]), colour(str(curve["name"]), index)
+        seeds = [np.asarray(values, dtype=float) for values in curve["values"]]
+        means = [float(np.nanmean(values)) for values in seeds]
+        if name == "base":
+            ends = [labels[0], labels[-1]] if labels else [1, 2]
+            line = {"color": shade, "width": 2, "dash": "dot"}
+            mean = float(np.nanmean(means))
+            figure.add_scatter(x=ends, y=_short([mean, mean]), name="base", mode="lines", line=line)
+            continue
+        spread = [float(np.nanstd(values, ddof=1)) if np.isfinite(values).sum() > 1 else 0.0 for values in seeds]
+        figure.add_scatter(
+            x=[int(n) for n, values in zip(curve["n_labels"], seeds, strict=True) for _ in values],
+            y=_short(np.concatenate(seeds)),
+            mode="markers",
+            marker={"color": shade, "size": 5, "opacity": 0.3},
+            showlegend=False,
+            hoverinfo="skip",
+        )
+        figure.add_scatter(
+            x=[int(n) for n in curve["n_labels"]],
+            y=_short(means),
+            name=escape(name),
+            mode="lines+markers",
+            line={"color": shade, "width": 2.5},
+            marker={"size": 8},
+            error_y=_bars(spread, shade),
+        )
+    if level is not None:
+        figure.add_hline(y=level, line={"color": TRUTH, "width": 1.5, "dash": "dash"})
+        figure.add_annotation(
+            x=1,
+            xref="paper",
+            y=level,
+            text="truth",
+            showarrow=False,
+            xanchor="right",
+            yanchor="bottom",
+            font={"size": 12},
+        )
+    _style(figure, "Labelled energies", y_title, height)
+    figure.update_xaxes(type="log", tickvals=labels, ticktext=[str(n) for n in labels], range=_log_range(labels))
+    if log:
+        figure.update_yaxes(type="log", dtick="D2" if _narrow(figure) else None, tickformat="~g", minor_showgrid=False)
+    return figure
+
+
+def evidence_profile(
+    name: str, values: ArrayLike, log_evidence: ArrayLike, *, unit: str = "", chosen: float | None = None
+) -> Any:
+    """Draw log evidence, relative to its highest, against one hyper-parameter: a sharp hill is a firm decision.
+
+    Parameters
+    ----------
+    values, log_evidence
+        One number each for every point; the axis is logarithmic where all values are positive.
+    chosen
+        The value that the fit took.
+    """
+    go = plotly()
+    x, y = np.asarray(values, dtype=float), np.asarray(log_evidence, dtype=float)
+    y = y - np.nanmax(y)
+    order = np.argsort(x)
+    figure = go.Figure()
+    figure.add_scatter(
+        x=_short(x[order], 6),
+        y=_short(y[order]),
+        mode="lines+markers",
+        line={"color": LIFTED, "width": 2.5},
+        marker={"size": 6},
+        showlegend=False,
+    )
+    figure.add_hline(y=-0.5, line={"color": MUTED, "width": 1, "dash": "dot"})
+    if chosen is not None and np.isfinite(chosen):
+        figure.add_vline(x=chosen, line={"color": ALONE, "width": 2})
+    _style(figure, escape(f"{name}, {unit}" if unit else name), "Log evidence below its best", 320)
+    if (x > 0).all():
+        figure.update_xaxes(type="log", tickformat="~g")
+    figure.update_yaxes(range=[max(float(np.nanmin(y)), -12.0) - 0.5, 0.8])
+    return figure
+
+
+def training(epochs: Sequence[Mapping[str, Any]]) -> Any:
+    """Draw what a training loop logged against the epoch, each column that ends in ``loss`` a line."""
+    go = plotly()
+    figure = go.Figure()
+    names = [name for name in dict.fromkeys(key for row in epochs for key in row) if str(name).endswith("loss")]
+    for index, name in enumerate(names):
+        figure.add_scatter(
+            x=[number(row.get("epoch", place)) for place, row in enumerate(epochs)],
+            y=_short([number(row.get(name)) for row in epochs]),
+            name=escape(str(name).replace("_", " ")),
+            mode="lines",
+            line={"color": _OTHERS[index % len(_OTHERS)], "width": 2},
+        )
+    _style(figure, "Epoch", "Loss", 340)
+    figure.update_yaxes(type="log", tickformat="~g")
+    return figure
+
+
+def metric_title(metric: str) -> str:
+    """Return the title of an axis that shows ``metric``."""
+    words, unit = quantity(metric)
+    return escape(f"{words}, {unit}" if unit else words)
+
+
+def thinned(*columns: Array) -> list[Array]:
+    """Return at most :data:`MOST_POINTS` entries of equally long columns, the same of each, where all are finite."""
+    usable = np.flatnonzero(np.logical_and.reduce([np.isfinite(entry) for entry in columns]))
+    if len(usable) > MOST_POINTS:
+        usable = np.sort(np.random.default_rng(0).choice(usable, MOST_POINTS, replace=False))
+    return [entry[usable] for entry in columns]
+
+
+def _style(figure: Any, x_title: str, y_title: str, height: int) -> None:
+    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": "#c6ccd6", "ticks": "outside", "tickcolor": "#c6ccd6"}
+    figure.update_layout(
+        height=height,
+        margin={"l": 64, "r": 16, "t": 36, "b": 52},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": "Inter, 'Segoe UI', system-ui, sans-serif", "size": 13, "color": INK},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
+        hoverlabel={"bgcolor": "white", "font": {"color": INK}},
+        template="none",
+    )
+    figure.update_xaxes(title={"text": x_title, "standoff": 8}, **axis)
+    figure.update_yaxes(title={"text": y_title, "standoff": 8}, **axis)
+
+
+def _shaded(figure: Any, x: Array, y: Array, bars: Array, shade: str, opacity: float) -> None:
+    if not np.isfinite(bars).all():
+        return
+    figure.add_scatter(
+        x=_short(np.concatenate([x, x[::-1]])),
+        y=_short(np.concatenate([y + bars, (y - bars)[::-1]]), 5),
+        fill="toself",
+        fillcolor=f"rgba({int(shade[1:3], 16)},{int(shade[3:5], 16)},{int(shade[5:7], 16)},{opacity})",
+        line={"width": 0},
+        mode="lines",
+        showlegend=False,
+        hoverinfo="skip",
+    )
+
+
+def _bars(values: ArrayLike | None, shade: str) -> dict[str, Any] | None:
+    if values is None:
+        return None
+    bars = np.nan_to_num(np.asarray(values, dtype=float), nan=0.0, posinf=0.0)
+    return {"type": "data", "array": _short(bars), "color": shade, "thickness": 1.2, "width": 0}
+
+
+def _short(values: ArrayLike, significant: int = 4) -> list[float | None]:
+    """Return numbers with few digits, None where they are not finite: a drawing needs no more, and files stay small."""
+    return [
+        float(f"{value:.{significant}g}") if np.isfinite(value) else None for value in np.asarray(values, dtype=float)
+    ]
+
+
+def _log_range(labels: Sequence[int]) -> list[float] | None:
+    if not labels:
+        return None
+    low, high = np.log10(labels[0]), np.log10(labels[-1])
+    pad = 0.06 * (high - low) or 0.3
+    return [float(low - pad), float(high + pad)]
+
+
+def _narrow(figure: Any) -> bool:
+    values = [value for trace in figure.data for value in (trace.y or ()) if value and value > 0]
+    return bool(values) and max(values) / min(values) < 30

@@ -1,0 +1,151 @@
+"""Put the sections that exist on one self-contained page."""
+
+from collections.abc import Callable, Sequence
+from html import escape
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rung import __version__
+from rung.errors import StorageError
+from rung.report import figures, prediction_sections, sections, study_sections
+from rung.report.read import RunFiles, StudyFiles, read_run, read_study, sentences
+from rung.report.style import STYLE
+from rung.storage import write_text
+
+REPORT = "report.html"
+
+_RUN: tuple[tuple[str, Callable[[RunFiles, sections.Draw], str]], ...] = (
+    ("Errors", sections.errors),
+    ("Barriers", sections.barriers),
+    ("Predictions beside labels", prediction_sections.parity),
+    ("Error bars", prediction_sections.coverage),
+    ("What was chosen", sections.chosen),
+)
+_RECORD: tuple[tuple[str, Callable[[RunFiles, sections.Draw], str]], ...] = (
+    ("Data", sections.data),
+    ("Provenance", sections.provenance),
+)
+_STUDY: tuple[tuple[str, Callable[[StudyFiles, sections.Draw], str]], ...] = (
+    ("Learning curves", study_sections.curves),
+    ("Coverage over seeds", study_sections.coverage),
+    ("Study settings", study_sections.settings),
+)
+
+
+class _Figures:
+    """Turns figures into HTML and gives each its number, so that equal files make equal reports."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def draw(self, figure: Any, caption: str = "") -> str:
+        """Return a figure in its frame, without the library, which the page embeds once."""
+        self._count += 1
+        drawing = figure.to_html(
+            full_html=False,
+            include_plotlyjs=False,
+            div_id=f"figure-{self._count}",
+            config={"displaylogo": False, "responsive": True, "displayModeBar": False},
+        )
+        said = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+        return f"<figure>{drawing}{said}</figure>"
+
+
+def write_report(folder: Path, *, title: str | None = None) -> Path:
+    """Write ``report.html`` into a run folder from the result files that it holds, and return its path.
+
+    Parameters
+    ----------
+    folder
+        A run folder; see :mod:`rung.report` for its files.
+    title
+        The heading; by default method and target, or the name of the folder.
+
+    Raises
+    ------
+    StorageError
+        When the folder holds no result, or a file in it is damaged.
+    MissingExtraError
+        When plotly is not installed.
+    """
+    figures.plotly()
+    folder = Path(folder)
+    run = read_run(folder)
+    pen = _Figures()
+    parts = [(name, section(run, pen.draw)) for name, section in _RUN]
+    parts += [(name, section(run.study, pen.draw)) for name, section in _STUDY]
+    parts += [(name, section(run, pen.draw)) for name, section in _RECORD]
+    top = sections.warnings(run, pen.draw) + sections.summary(run, pen.draw)
+    top += study_sections.verdict(run.study, pen.draw)
+    if not top and not any(body for _, body in parts):
+        raise StorageError(f"{folder} holds no results to report; run rung fit first.")
+    notices = sentences(run.provenance.get("notice"), run.study.about.get("notice"))
+    heading = title or _heading(run) or folder.resolve().name
+    return _write(folder, heading, _subtitle(run, folder), notices, top, parts)
+
+
+def write_study_report(folder: Path) -> Path:
+    """Write ``report.html`` into a study folder from ``study.csv`` and ``study.json``, and return its path.
+
+    Raises
+    ------
+    StorageError
+        When the folder holds no ``study.csv`` with a row in it, or a file is damaged.
+    MissingExtraError
+        When plotly is not installed.
+    """
+    figures.plotly()
+    folder = Path(folder)
+    study = read_study(folder)
+    if not study.rows:
+        raise StorageError(f"{folder} holds no study.csv with results; run rung study first.")
+    pen = _Figures()
+    parts = [(name, section(study, pen.draw)) for name, section in _STUDY]
+    heading = str(study.about.get("title") or folder.resolve().name)
+    methods = list(dict.fromkeys(row.method for row in study.rows if row.method != "base"))
+    seeds = len({row.seed for row in study.rows if row.seed})
+    subtitle = f"Study of {', '.join(methods)}; {seeds} seeds"
+    top = study_sections.verdict(study, pen.draw)
+    return _write(folder, heading, subtitle, sentences(study.about.get("notice")), top, parts)
+
+
+def _heading(run: RunFiles) -> str:
+    return f"{run.method}: lifted to {run.target}" if run.method and run.target else ""
+
+
+def _subtitle(run: RunFiles, folder: Path) -> str:
+    known = run.config.get("fidelities")
+    about = known.get(run.target) if isinstance(known, dict) else None
+    level = about.get("level_of_theory") if isinstance(about, dict) else ""
+    base = run.config.get("base")
+    named = base.get("fidelity") if isinstance(base, dict) else ""
+    parts = [f"Target {run.target}" if run.target else "", f"({level})" if level else ""]
+    start = f"base {named}" if named else ""
+    return " · ".join(part for part in (" ".join(filter(None, parts)), start, f"run {folder.resolve().name}") if part)
+
+
+def _write(
+    folder: Path, title: str, subtitle: str, notices: Sequence[str], top: str, parts: Sequence[tuple[str, str]]
+) -> Path:
+    shown = [(f"section-{index}", name, body) for index, (name, body) in enumerate(parts) if body]
+    links = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name, _ in shown)
+    notice = "".join(f'<div class="notice"><p>{escape(sentence)}</p></div>' for sentence in notices)
+    body = "".join(f'<section id="{anchor}"><h2>{name}</h2>{content}</section>' for anchor, name, content in shown)
+    library = f"<script>{_library()}</script>" if 'id="figure-' in body else ""
+    page = (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style>{library}</head><body>"
+        f'<header><div><h1>{escape(title)}</h1><p class="subtitle">{escape(subtitle)}</p>'
+        f"<nav>{links}</nav></div></header>"
+        f"<main>{notice}{top}{body}<footer>Made by rung {__version__}. This page needs no network.</footer></main>"
+        "</body></html>\n"
+    )
+    path = folder / REPORT
+    write_text(path, page)
+    return path
+
+
+def _library() -> str:
+    return str(import_module("plotly.offline").get_plotlyjs())

@@ -1,0 +1,277 @@
+"""The sections of a run's report: each returns HTML, empty where its file says nothing."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from rung.report import figures
+from rung.report.read import RunFiles, by_split, number, sentences
+from rung.report.tables import ABSENT, cell, digits, pairs, quantity, records, table, with_error
+from rung.report.words import headline
+
+Draw = Callable[..., str]
+"""(figure, caption) → HTML of the figure in its frame; the page numbers them."""
+
+_ERRORS = ("energy_rmse", "energy_mae", "energy_rmse_rel", "force_rmse", "force_mae", "stress_rmse")
+_OTHER = ("force_departure_rmse", "energy_chi2", "energy_z2")
+_SEVERITIES = ("error", "warning", "note")
+
+
+def summary(run: RunFiles, _: Draw) -> str:
+    """Return the headline: tiles with the main numbers, then sentences."""
+    if not run.metrics and not run.barriers:
+        return ""
+    text = "".join(f"<li>{escape(sentence)}</li>" for sentence in headline(run))
+    return f'<div class="tiles">{"".join(_tiles(run))}</div><ul class="words">{text}</ul>'
+
+
+def warnings(run: RunFiles, _: Draw) -> str:
+    """Return what the fit, the data and the run warn of."""
+    fit = run.metrics.get("fit") or {}
+    given = sentences(fit.get("warnings"), run.fit.get("warnings"), run.provenance.get("warnings"))
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in given)
+    return f'<ul class="warnings">{items}</ul>' if items else ""
+
+
+def errors(run: RunFiles, _: Draw) -> str:
+    """Return the table of errors: the base, energies alone and the fit, for every split and fidelity."""
+    lifted = by_split(run.metrics, run.target)
+    others = {
+        "base": by_split(run.metrics.get("base"), run.target),
+        "energies alone": by_split(run.fit.get("energies_alone"), run.target),
+    }
+    sources = {**others, run.method or "fit": lifted}
+    names = [name for name in (*_ERRORS, *_OTHER) if any(_known(source, name) for source in sources.values())]
+    if not lifted or not names:
+        return ""
+    rows = []
+    for key in lifted:
+        entries = [(name, source[key]) for name, source in sources.items() if key in source]
+        best = {name: min((number(found.get(name)) for _, found in entries), key=_nan_last) for name in _ERRORS}
+        for place, (name, found) in enumerate(entries):
+            cells = [_marked(found.get(metric), best.get(metric), len(entries) > 1) for metric in names]
+            rows.append([_split_name(key, run.target, found) if place == 0 else "", escape(name), *cells])
+    header = ["Split", "Potential", *(_header(name) for name in names)]
+    return table(header, rows, numeric_from=2, css="errors") + _error_notes(names)
+
+
+def barriers(run: RunFiles, draw: Draw) -> str:
+    """Return the bands and a table of their barriers."""
+    return "".join(_one_barrier(barrier, draw) for barrier in run.barriers)
+
+
+def chosen(run: RunFiles, draw: Draw) -> str:
+    """Return the hyper-parameters, how sharply the data decide them, and what else was weighed."""
+    parts = [_hyperparameters(run.fit.get("hyperparameters") or ()), _alternatives(run.fit.get("alternatives") or ())]
+    profiles = [draw(figure) for figure in _profiles(run.fit.get("evidence_profile") or ())]
+    if profiles:
+        parts.append(f'<div class="grid three">{"".join(profiles)}</div>')
+        parts.append(
+            '<p class="note">Orange: the value taken. Dotted: half a unit below the best, about one standard error. '
+            "A flat curve means that the labels do not decide.</p>"
+        )
+    if run.fit.get("epochs"):
+        parts.append(draw(figures.training(run.fit["epochs"]), "Training."))
+    parts += [f'<p class="note">{escape(sentence)}</p>' for sentence in sentences(run.fit.get("notes"))]
+    fit = {name: value for name, value in (run.metrics.get("fit") or {}).items() if name != "warnings"}
+    return "".join(parts) + (pairs(fit) if any(parts) or fit else "")
+
+
+def data(run: RunFiles, _: Draw) -> str:
+    """Return the census of labels and what the doctor found."""
+    found = sorted(run.findings.get("findings") or (), key=_rank)
+    rows = [
+        f'<li><span class="badge {_severity(one)}">{_severity(one)}</span> <code>{cell(one.get("code"))}</code> '
+        f"{cell(one.get('message'))}</li>"
+        for one in found
+    ]
+    census = records(run.findings.get("census") or ())
+    if not run.findings:
+        return ""
+    listed = f'<ul class="findings">{"".join(rows)}</ul>' if rows else "<p>The checks of the data found nothing.</p>"
+    return census + listed
+
+
+def provenance(run: RunFiles, _: Draw) -> str:
+    """Return versions, hashes and the resolved config."""
+    known = {name: value for name, value in run.provenance.items() if name not in ("notice", "warnings")}
+    config = f"<h3>config.yaml</h3><pre>{escape(run.config_text)}</pre>" if run.config_text else ""
+    if not known and not config:
+        return ""
+    return f"<details><summary>Versions, hashes and settings</summary>{pairs(known)}{config}</details>"
+
+
+def _tiles(run: RunFiles) -> list[str]:
+    lifted, base = by_split(run.metrics, run.target), by_split(run.metrics.get("base"), run.target)
+    tiles = []
+    for key in [key for key in lifted if key[1] == run.target][:2]:
+        for name in (
+            "energy_rmse",
+            "force_rmse" if _known({key: lifted[key]}, "force_rmse") else "force_departure_rmse",
+        ):
+            after, before = number(lifted[key].get(name)), number(base.get(key, {}).get(name))
+            if math.isfinite(after):
+                label = f"{quantity(name)[0].split(',')[0]}, {key[0]}"
+                tiles.append(_tile(label, digits(after), quantity(name)[1], digits(before)))
+    for barrier in run.barriers[:2]:
+        entries = {str(entry.get("name")): entry for entry in barrier.get("barriers") or ()}
+        start = entries.get("base", {}).get("value")
+        for name, entry in entries.items():
+            if name not in ("base", "truth", "energies alone"):
+                value = with_error(entry.get("value"), entry.get("stderr_total"))
+                tiles.append(_tile(str(barrier.get("title") or "Barrier"), value, "eV", digits(start)))
+    return tiles
+
+
+def _tile(label: str, value: str, unit: str, before: str) -> str:
+    was = f'<div class="was">base {before} {escape(unit)}</div>' if before != ABSENT else ""
+    return (
+        f'<div class="tile"><div class="label">{escape(label)}</div>'
+        f'<div class="value">{value} <span class="unit">{escape(unit)}</span></div>{was}</div>'
+    )
+
+
+def _known(source: Mapping[Any, Mapping[str, Any]], name: str) -> bool:
+    return any(math.isfinite(number(found.get(name))) for found in source.values())
+
+
+def _nan_last(value: float) -> float:
+    return math.inf if math.isnan(value) else value
+
+
+def _marked(value: Any, best: float | None, compared: bool) -> str:
+    text = digits(value)
+    return f"<b>{text}</b>" if compared and best is not None and number(value) == best else text
+
+
+def _split_name(key: tuple[str, str], target: str, found: Mapping[str, Any]) -> str:
+    split, fidelity = key
+    name = split if fidelity == target else f"{split} ({fidelity})"
+    floor = digits(found.get("noise_floor"))
+    count = cell(found.get("n_structures")) if found.get("n_structures") is not None else ""
+    about = [f"{count} structures" if count else "", f"noise {floor}" if floor not in (ABSENT, "0") else ""]
+    small = ", ".join(part for part in about if part)
+    return f'<span class="split">{escape(name)}</span><br><span class="small">{small}</span>'
+
+
+def _header(name: str) -> str:
+    words, unit = quantity(name)
+    return f'{escape(words)}<br><span class="small">{escape(unit)}</span>'
+
+
+def _error_notes(names: Sequence[str]) -> str:
+    said = {
+        "energy_rmse_rel": "Relative: after one offset per composition.",
+        "force_departure_rmse": "Departure: how far forces lie from the base's, which is no error.",
+        "energy_chi2": "χ²: mean squared error over the labels' σ².",
+        "energy_z2": "z²: mean squared error over all variance that was predicted; 1 is honest, more is too sure.",
+    }
+    text = " ".join(said[name] for name in names if name in said)
+    return f'<p class="note">The lowest error of each split is bold. The base is given its best E0 first. {text}</p>'
+
+
+def _one_barrier(barrier: Mapping[str, Any], draw: Draw) -> str:
+    entries = list(barrier.get("barriers") or ())
+    curves = [curve for curve in barrier.get("curves") or () if curve.get("energies")]
+    title = f"<h3>{escape(str(barrier.get('title') or 'Barrier'))}</h3>"
+    shown = draw(figures.band(curves), _band_caption(curves)) if curves else ""
+    truth = next((number(entry.get("value")) for entry in entries if entry.get("name") == "truth"), math.nan)
+    rows = [_barrier_row(entry, truth) for entry in entries]
+    header = ["Potential", "Barrier, eV", "± weights", "± in all", "Reaction, eV", "off the truth, eV"]
+    notes = sentences(*(entry.get("notes") for entry in entries), barrier.get("notice"))
+    said = "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
+    return title + shown + (table(header, rows) if rows else "") + said
+
+
+def _band_caption(curves: Sequence[Mapping[str, Any]]) -> str:
+    if any(curve.get("stderr_total") for curve in curves):
+        return "Dark band: one sigma from the fitted weights alone. Light band: with the model's own error."
+    return ""
+
+
+def _barrier_row(entry: Mapping[str, Any], truth: float) -> list[str]:
+    value = number(entry.get("value"))
+    off = ABSENT if entry.get("name") == "truth" else _fixed(value - truth, signed=True)
+    bars = [_fixed(entry.get("stderr")), _fixed(entry.get("stderr_total"))]
+    return [escape(str(entry.get("name", ""))), _fixed(value), *bars, _fixed(entry.get("reaction")), off]
+
+
+def _fixed(value: Any, *, signed: bool = False) -> str:
+    given = number(value)
+    if not math.isfinite(given):
+        return ABSENT
+    return (f"{given:+.3f}" if signed else f"{given:.3f}").replace("-", "−")
+
+
+def _hyperparameters(rows: Sequence[Mapping[str, Any]]) -> str:
+    cells = [
+        [
+            f"<b>{cell(row.get('name'))}</b>",
+            cell(row.get("meaning")),
+            digits(row.get("value")),
+            _interval(row),
+            cell(row.get("unit") or ""),
+            _sharpness(row),
+        ]
+        for row in rows
+    ]
+    header = ["", "Meaning", "Taken", "68 % interval", "Unit", "The labels decide it"]
+    return table(header, cells, numeric_from=2, css="chosen") if cells else ""
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    low, high = digits(row.get("low")), digits(row.get("high"))
+    return ABSENT if ABSENT in (low, high) else f"{low} to {high}"
+
+
+def _sharpness(row: Mapping[str, Any]) -> str:
+    low, high = number(row.get("low")), number(row.get("high"))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ABSENT
+    if low == high:
+        return "fixed"
+    if low <= 0:
+        return ABSENT
+    ratio = high / low
+    return "sharply" if ratio < 1.5 else "within a factor of two" if ratio < 4 else "hardly"
+
+
+def _alternatives(rows: Sequence[Mapping[str, Any]]) -> str:
+    if not rows:
+        return ""
+    best = max(
+        (number(row.get("log_evidence")) for row in rows), key=lambda value: -math.inf if math.isnan(value) else value
+    )
+    cells = [
+        [
+            cell(row.get("name")),
+            digits(row.get("log_evidence"), 4),
+            digits(number(row.get("log_evidence")) - best),
+            cell(row.get("note") or ""),
+        ]
+        for row in rows
+    ]
+    return "<h3>What else was weighed</h3>" + table(["", "Log evidence", "less the best", "Note"], cells)
+
+
+def _profiles(rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    found = []
+    for row in rows:
+        values, heights = row.get("values") or (), row.get("log_evidence") or ()
+        usable = [(number(x), number(y)) for x, y in zip(values, heights, strict=False)]
+        usable = [(x, y) for x, y in usable if math.isfinite(x) and math.isfinite(y)]
+        if len(usable) > 1:
+            x, y = zip(*usable, strict=True)
+            name, unit = str(row.get("name", "")), str(row.get("unit") or "")
+            found.append(figures.evidence_profile(name, x, y, unit=unit, chosen=number(row.get("chosen"))))
+    return found
+
+
+def _severity(finding: Mapping[str, Any]) -> str:
+    given = str(finding.get("severity"))
+    return given if given in _SEVERITIES else "note"
+
+
+def _rank(finding: Mapping[str, Any]) -> int:
+    return _SEVERITIES.index(_severity(finding))

@@ -1,0 +1,120 @@
+"""Numbers and tables as people read them; everything that comes from a file is escaped here."""
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from rung.report.read import number
+
+ABSENT = "–"
+
+QUANTITIES: Mapping[str, tuple[str, str]] = {
+    "energy_rmse": ("Energy error, r.m.s.", "meV/atom"),
+    "energy_mae": ("Energy error, mean absolute", "meV/atom"),
+    "energy_rmse_rel": ("Relative energy error, r.m.s.", "meV/atom"),
+    "force_rmse": ("Force error, r.m.s.", "meV/Å"),
+    "force_mae": ("Force error, mean absolute", "meV/Å"),
+    "force_departure_rmse": ("Departure from the base's forces, r.m.s.", "meV/Å"),
+    "stress_rmse": ("Stress error, r.m.s.", "meV/Å³"),
+    "stress_mae": ("Stress error, mean absolute", "meV/Å³"),
+    "energy_chi2": ("χ² of the energies", ""),
+    "energy_z2": ("z² of the error bars", ""),
+    "noise_floor": ("Noise of the labels", "meV/atom"),
+    "barrier": ("Barrier", "eV"),
+    "log_evidence": ("Log evidence", ""),
+}
+
+
+def quantity(name: str) -> tuple[str, str]:
+    """Return the words and the unit of a metric; an unknown one keeps its name, barriers are in eV."""
+    if name in QUANTITIES:
+        return QUANTITIES[name]
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:], "eV" if "barrier" in name else ""
+
+
+def digits(value: Any, significant: int = 3) -> str:
+    """Return ``value`` with three significant digits, or a dash where it is unknown."""
+    given = number(value)
+    if not math.isfinite(given):
+        return ABSENT if math.isnan(given) else ("∞" if given > 0 else "−∞")
+    if given == 0:
+        return "0"
+    magnitude = math.floor(math.log10(abs(float(f"{given:.{significant - 1}e}"))))
+    if not -4 <= magnitude < 6:
+        mantissa, exponent = f"{given:.{significant - 1}e}".split("e")
+        return _minus(f"{mantissa}×10") + _superscript(int(exponent))
+    return _minus(f"{given:.{max(0, significant - 1 - magnitude)}f}")
+
+
+def with_error(value: Any, stderr: Any, decimals: int | None = None) -> str:
+    """Return ``value ± stderr`` with as many digits as the error allows, two of its own."""
+    given, error = number(value), number(stderr)
+    if not math.isfinite(given):
+        return ABSENT
+    if not math.isfinite(error) or error <= 0:
+        return digits(given) if decimals is None else _minus(f"{given:.{decimals}f}")
+    places = min(6, max(0, 1 - math.floor(math.log10(error)))) if decimals is None else decimals
+    return _minus(f"{given:.{places}f} ± {error:.{places}f}")
+
+
+def cell(value: Any) -> str:
+    """Return any value from a file as escaped text, numbers with few digits."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return ABSENT
+    if isinstance(value, float):
+        return digits(value, 4)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(cell(item) for item in value) or ABSENT
+    return escape(str(value))
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, numeric_from: int = 1, css: str = "") -> str:
+    """Return an HTML table of cells that are escaped already; columns from ``numeric_from`` on are numbers."""
+    kinds = ["" if index < numeric_from else ' class="number"' for index in range(len(header))]
+    head = "".join(f"<th{kind}>{name}</th>" for kind, name in zip(kinds, header, strict=True))
+    body = "".join(
+        "<tr>" + "".join(f"<td{kind}>{entry}</td>" for kind, entry in zip(kinds, row, strict=True)) + "</tr>"
+        for row in rows
+    )
+    return f'<div class="scroll"><table class="{css}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def records(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a table of mappings: one column for each key that occurs, in order of appearance."""
+    names = list(dict.fromkeys(str(name) for row in rows for name in row))
+    if not names:
+        return ""
+    numeric = next(
+        (index for index, name in enumerate(names) if any(isinstance(row.get(name), (int, float)) for row in rows)),
+        len(names),
+    )
+    header = [escape(name.replace("_", " ")) for name in names]
+    return table(header, [[cell(row.get(name)) for name in names] for row in rows], numeric_from=numeric)
+
+
+def pairs(values: Mapping[str, Any]) -> str:
+    """Return a two-column list of a nested mapping, inner keys joined by dots."""
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{cell(value)}</dd>" for name, value in _flatten(values))
+    return f"<dl>{rows}</dl>" if rows else ""
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found += _flatten(value, f"{prefix}{name}.")
+        else:
+            found.append((f"{prefix}{name}", value))
+    return found
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
+
+
+def _superscript(exponent: int) -> str:
+    return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
