@@ -87,6 +87,9 @@ class PairBackbone:
         return torch.as_tensor(self.tables[name]).to(dtype=self.dtype, device=self.device)
 
     def features(self, batch: Batch) -> Tensor:
+        return torch.cat(self.feature_layers(batch), dim=1)
+
+    def feature_layers(self, batch: Batch) -> tuple[Tensor, ...]:
         sender, receiver = batch.edges
         distance = batch.edge_vectors().norm(dim=1)
         radial = torch.exp(-0.5 * ((distance[:, None] - self._table("centres")) / self._table("width")) ** 2)
@@ -101,7 +104,7 @@ class PairBackbone:
         if self.conditioning:
             factors = radial.new_tensor([self.conditioning[name] for name in batch.fidelities])
             second = second * factors[batch.fidelity][batch.atom_row][:, None]
-        return torch.cat([sums * self._table("embedding")[species], products, second], dim=1)
+        return torch.cat([sums * self._table("embedding")[species], products], dim=1), second
 
     def fixed_energy(self, batch: Batch) -> Tensor:
         distance = batch.edge_vectors().norm(dim=1)

@@ -27,6 +27,7 @@ EntryKind = Literal["features", "jacobian", "summed"]
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 _SEAL = 64  # hexadecimal digits of SHA-256
+_ANOTHER = "it holds another entry"
 _ABANDONED = 3600.0  # seconds after which nobody can still be writing a temporary file
 
 
@@ -101,25 +102,24 @@ class DesignCache:
         return Path(self.folder) / key.digest[:2] / f"{key.digest}.npz"
 
     def get(self, key: EntryKey) -> Arrays | None:
-        """Return the arrays of an entry, or None where it is absent or damaged (with a warning).
+        """Return the arrays of an entry, or None where it is absent, or damaged: then it warns and deletes it.
 
         Raises
         ------
         StorageError
-            When the file is there but the operating system does not let rung read it.
+            When the file is there but the operating system does not let rung read it, or delete it where it is damaged.
         """
         path = self.path_of(key)
         try:
-            arrays = _unpack(path, path.read_bytes())
+            return _unpack(path, path.read_bytes(), key)[1]
         except FileNotFoundError:
             return None
         except OSError as error:
             raise StorageError(f"Cannot read {path}: {error.strerror or error}.") from error
         except ValueError as error:
             warnings.warn(f"{error}; it is computed again.", DamagedEntryWarning, stacklevel=2)
+            _delete(path)
             return None
-        arrays.pop("key")
-        return arrays
 
     def put(self, key: EntryKey, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
         """Write an entry, whole or not at all.
@@ -129,8 +129,9 @@ class DesignCache:
         StorageError
             When the operating system refuses (no space, no permission); no file is left then.
         """
+        named: dict[str, Any] = {"key": np.array(json.dumps(asdict(key))), **arrays}
         buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, key=np.array(json.dumps(asdict(key))), **arrays)
+        np.savez(buffer, **named)
         body = buffer.getvalue()
         write_bytes(self.path_of(key), body + hashlib.sha256(body).hexdigest().encode())
 
@@ -147,9 +148,9 @@ class DesignCache:
         """Read every entry whole; yield each with what is wrong with it, the empty string where nothing is."""
         for entry in self.entries():
             try:
-                stored = EntryKey(**json.loads(str(_unpack(entry.path, entry.path.read_bytes())["key"])))
+                stored, _ = _unpack(entry.path, entry.path.read_bytes())
                 misplaced = self.path_of(stored) != entry.path
-                yield entry, f"{entry.path} holds the entry {stored.digest}" if misplaced else ""
+                yield entry, f"The cache entry {entry.path} is damaged ({_ANOTHER})" if misplaced else ""
             except FileNotFoundError:
                 continue
             except (OSError, ValueError) as error:
@@ -193,13 +194,17 @@ class DesignCache:
         return removed
 
 
-def _unpack(path: Path, content: bytes) -> Arrays:
-    """Return the arrays in ``content``; raise ValueError unless it is what was written."""
+def _unpack(path: Path, content: bytes, key: EntryKey | None = None) -> tuple[EntryKey, Arrays]:
+    """Return the key and the arrays in ``content``; raise ValueError unless it is what was written (for ``key``)."""
     body, seal = content[:-_SEAL], content[-_SEAL:]
     if not body or hashlib.sha256(body).hexdigest().encode() != seal:
         raise ValueError(f"The cache entry {path} is damaged (its checksum does not fit)")
     with np.load(io.BytesIO(body), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+        arrays = {name: archive[name] for name in archive.files}
+    stored = EntryKey(**json.loads(str(arrays.pop("key"))))
+    if key is not None and stored != key:
+        raise ValueError(f"The cache entry {path} is damaged ({_ANOTHER})")
+    return stored, arrays
 
 
 def _read_key(path: Path) -> EntryKey | None:

@@ -1,6 +1,6 @@
 """What a design costs, counted in passes through the backbone, and how structures share passes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 Kind = Literal["jacobian", "summed"]
@@ -8,8 +8,12 @@ Kind = Literal["jacobian", "summed"]
 FORWARD_OVER_REVERSE = 1.0
 """Cost of one pass of the Jacobian in units of one reverse pass (``benchmarks/design_passes.py`` measures it)."""
 
-ATOMS_A_BATCH = 300
-"""Enough atoms for the fixed cost of a pass to vanish beside its arithmetic, few enough to stay in cache and memory."""
+ATOMS_A_BATCH = 100
+"""On a CPU: the fixed cost of a pass is small beside its arithmetic, and its arrays small enough for the allocator to
+reuse; at 300 atoms a third of a pass went into fresh pages of memory."""
+
+ATOMS_A_BATCH_ACCELERATOR = 2000
+"""On a GPU, where a small pass costs as much as a large one."""
 
 JACOBIAN_BYTES = 1 << 30
 """A Jacobian larger than this is not made unless it is asked for by name."""
@@ -38,7 +42,9 @@ def cheaper_kind(
     return "jacobian" if 3 * n_colours * pass_ratio <= n_basis else "summed"
 
 
-def batches(sizes: Sequence[int], costs: Sequence[int], batch_size: int | None = None) -> Iterable[list[int]]:
+def batches(
+    sizes: Sequence[int], costs: Sequence[int], batch_size: int | None = None, *, atoms_a_batch: int = ATOMS_A_BATCH
+) -> Iterator[list[int]]:
     """Yield indices of structures that share passes, those of similar cost together.
 
     Parameters
@@ -48,12 +54,14 @@ def batches(sizes: Sequence[int], costs: Sequence[int], batch_size: int | None =
     costs
         Passes of each structure: a batch takes as many as its dearest structure.
     batch_size
-        Structures a batch; None takes as many as make about ``ATOMS_A_BATCH`` atoms, and at least one.
+        Structures a batch; None takes as many as ``atoms_a_batch`` holds, and at least one.
+    atoms_a_batch
+        Atoms.
     """
     batch: list[int] = []
     atoms = 0
     for index in sorted(range(len(sizes)), key=lambda index: (costs[index], sizes[index], index)):
-        full = len(batch) >= batch_size if batch_size is not None else atoms + sizes[index] > ATOMS_A_BATCH
+        full = len(batch) >= batch_size if batch_size is not None else atoms + sizes[index] > atoms_a_batch
         if batch and full:
             yield batch
             batch, atoms = [], 0

@@ -1,7 +1,7 @@
 """What rung asks of a backbone and of a potential; nothing else in rung knows which backend runs."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -67,6 +67,14 @@ class Backbone(Protocol):
 
     def fixed_energy(self, batch: Batch) -> Tensor:
         """Return what no readout changes (pair repulsion), eV, shape ``(S,)``."""
+
+
+@runtime_checkable
+class LayeredFeatures(Protocol):
+    """What a backbone may offer besides: features layer by layer, for an early layer is cheaper to differentiate."""
+
+    def feature_layers(self, batch: Batch) -> tuple[Tensor, ...]:
+        """Return the columns of ``features`` in consecutive groups, shapes ``(N, D_layer)``."""
 
 
 class Potential(Protocol):

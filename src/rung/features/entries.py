@@ -1,0 +1,193 @@
+"""Entries of structures: found in the cache or computed in batches of one kind."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rung.data.batch import Batch, collate
+from rung.data.structure import Structure
+from rung.errors import DataError, ModelError
+from rung.features.cache import Arrays, DesignCache, EntryKey, EntryKind
+from rung.features.cost import ATOMS_A_BATCH, ATOMS_A_BATCH_ACCELERATOR, Kind, batches
+from rung.features.jacobian import MovePlan, jacobian_blocks, plan_moves
+from rung.features.summed import position_gradient, summed_forces
+from rung.model.protocols import Backbone, LayeredFeatures
+from rung.model.readout import Readout
+from rung.progress import Progress
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A structure to compute, the kind of its entry, and its groups of atoms that move at once."""
+
+    structure: Structure
+    kind: EntryKind
+    n_colours: int = 0
+
+
+@dataclass(frozen=True)
+class EntryMaker:
+    """Finds or computes entries of one backbone.
+
+    Parameters
+    ----------
+    backbone
+        Makes the features.
+    readout
+        The basis of ``summed`` entries; None where none is asked for.
+    fidelity
+        At which features are computed.
+    cache
+        Where entries are found and kept; None keeps none.
+    wanted
+        Kinds of entry that serve, in the order of preference.
+    choose
+        The kind to compute where the cache has none, from how a structure's atoms can move; None for ``features``.
+    batch_size
+        Structures a batch; None goes by atoms.
+    """
+
+    backbone: Backbone
+    readout: Readout | None
+    fidelity: str
+    cache: DesignCache | None
+    wanted: Sequence[EntryKind]
+    choose: Callable[[MovePlan], Kind] | None
+    batch_size: int | None
+
+    def collect(self, structures: Sequence[Structure], progress: Progress) -> Iterator[tuple[Structure, Arrays]]:
+        """Yield each distinct geometry with its entry, those in the cache first; nothing yielded is kept here."""
+        distinct = {structure.geometry_hash: structure for structure in structures}
+        self._check_elements(distinct.values())
+        with progress.task("Features of the frozen backbone", len(distinct)) as task:
+            for found in self._entries(distinct.values()):
+                yield found
+                task.advance()
+
+    def key(self, structure: Structure, kind: EntryKind) -> EntryKey:
+        """Return the key of an entry."""
+        return EntryKey(
+            kind=kind,
+            backbone=self.backbone.fingerprint,
+            fidelity=self.fidelity if self.backbone.conditioned else "",
+            readout=self.readout.fingerprint if kind == "summed" and self.readout is not None else "",
+            structure=structure.geometry_hash,
+            dtype=str(self.backbone.dtype).removeprefix("torch."),
+        )
+
+    def _entries(self, structures: Iterable[Structure]) -> Iterator[tuple[Structure, Arrays]]:
+        missing = []
+        for structure in structures:
+            arrays = self._find(structure)
+            if arrays is None:
+                missing.append(self._plan(structure))
+            else:
+                yield structure, arrays
+        for planned in self._batches(missing):
+            batch = []
+            for work in planned:
+                arrays = self._find(work.structure)  # another process may have made it meanwhile
+                if arrays is None:
+                    batch.append(work)
+                else:
+                    yield work.structure, arrays
+            for work, arrays in zip(batch, self._compute(batch), strict=True):
+                if self.cache is not None:
+                    self.cache.put(self.key(work.structure, work.kind), arrays)
+                yield work.structure, arrays
+
+    def _find(self, structure: Structure) -> Arrays | None:
+        if self.cache is None:
+            return None
+        for kind in self.wanted:
+            arrays = self.cache.get(self.key(structure, kind))
+            if arrays is not None:
+                return arrays
+        return None
+
+    def _plan(self, structure: Structure) -> _Work:
+        if self.choose is None:
+            return _Work(structure, "features")
+        plan = plan_moves(structure.atoms, self.backbone.receptive_field)
+        return _Work(structure, self.choose(plan), plan.n_colours)  # plans of all structures at once would add up
+
+    def _batches(self, missing: Sequence[_Work]) -> Iterator[list[_Work]]:
+        limit = ATOMS_A_BATCH if self.backbone.device.type == "cpu" else ATOMS_A_BATCH_ACCELERATOR
+        for kind in ("features", "jacobian", "summed"):
+            works = [work for work in missing if work.kind == kind]
+            sizes = [len(work.structure) for work in works]
+            costs = [work.n_colours if kind == "jacobian" else 0 for work in works]
+            for chosen in batches(sizes, costs, self.batch_size, atoms_a_batch=limit):
+                yield [works[index] for index in chosen]
+
+    def _compute(self, works: Sequence[_Work]) -> list[Arrays]:
+        """Run the passes of one batch of works of one kind."""
+        if not works:
+            return []
+        structures = [work.structure for work in works]
+        sizes = [len(structure) for structure in structures]
+        kind = works[0].kind
+        batch = self._batch(structures, differentiable=kind != "features")
+        with torch.set_grad_enabled(kind != "features"):
+            layers = self._layers(batch)
+            features = torch.cat(layers, dim=1)
+            fixed = self.backbone.fixed_energy(batch)
+        check_columns(self.readout, features.shape[1])
+        columns: dict[str, Sequence[np.ndarray[Any, Any]]] = {
+            "features": _split(features, sizes),
+            "fixed_energy": [np.array(energy) for energy in fixed.detach().double().cpu().numpy()],
+        }
+        if kind != "features":
+            columns["fixed_forces"] = _split(-position_gradient(fixed, batch), sizes)
+        if kind == "jacobian":
+            plans = [plan_moves(structure.atoms, self.backbone.receptive_field) for structure in structures]
+            columns["pairs"] = [plan.pairs for plan in plans]
+            columns["values"] = jacobian_blocks(features, batch.positions, plans)
+        if kind == "summed" and self.readout is not None:
+            forces = summed_forces(layers, batch, self.readout)
+            columns["summed"] = [block.reshape(3 * len(block), -1) for block in _split(forces, sizes)]
+        return [_finite(structure, columns, row) for row, structure in enumerate(structures)]
+
+    def _batch(self, structures: Sequence[Structure], *, differentiable: bool) -> Batch:
+        fidelities = [self.fidelity] * len(structures)
+        backbone = self.backbone
+        batch = collate(structures, fidelities, backbone.cutoff, dtype=backbone.dtype, device=backbone.device)
+        return replace(batch, positions=batch.positions.detach().requires_grad_(differentiable))
+
+    def _layers(self, batch: Batch) -> tuple[Tensor, ...]:
+        if isinstance(self.backbone, LayeredFeatures):
+            return self.backbone.feature_layers(batch)
+        return (self.backbone.features(batch),)
+
+    def _check_elements(self, structures: Iterable[Structure]) -> None:
+        for structure in structures:
+            unknown = sorted({int(number) for number in structure.atoms.numbers} - self.backbone.elements)
+            if unknown:
+                raise ModelError(
+                    f"The base does not know the atomic numbers {unknown} of structure {structure.structure_id!r}."
+                )
+
+
+def check_columns(readout: Readout | None, n_features: int) -> None:
+    """Refuse a readout that reads features which are not there."""
+    if readout is not None and readout.n_features > n_features:
+        raise ModelError(f"The readout reads feature {readout.n_features - 1}, but the base has {n_features} features.")
+
+
+def _split(values: Tensor, sizes: Sequence[int]) -> list[np.ndarray[Any, Any]]:
+    return [block.numpy() for block in values.detach().cpu().split(list(sizes))]
+
+
+def _finite(structure: Structure, columns: dict[str, Sequence[np.ndarray[Any, Any]]], row: int) -> Arrays:
+    """Return one row of ``columns``; refuse numbers that would spoil the cache and every fit that reads it."""
+    arrays = {name: values[row] for name, values in columns.items()}
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise DataError(
+            f"The base's features of structure {structure.structure_id!r} are not finite; "
+            "look for atoms on one place or positions that are not numbers."
+        )
+    return arrays
