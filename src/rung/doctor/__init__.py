@@ -1,0 +1,17 @@
+"""Checks of labelled data before any work: a census, and findings graded error, warning or note."""
+
+from rung.doctor.diagnose import CHECKS, Check, census, diagnose, diagnose_files
+from rung.doctor.findings import SEVERITIES, CensusRow, Diagnosis, Finding, Severity
+
+__all__ = [
+    "CHECKS",
+    "SEVERITIES",
+    "CensusRow",
+    "Check",
+    "Diagnosis",
+    "Finding",
+    "Severity",
+    "census",
+    "diagnose",
+    "diagnose_files",
+]

@@ -1,0 +1,150 @@
+"""The doctor: every check, in order, on all splits."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rung.data.readers import read_structures
+from rung.data.structure import Structure
+from rung.doctor import base as base_checks
+from rung.doctor import geometry, gradients, keys, outliers, scales, stderr
+from rung.doctor.examined import Examined, consult
+from rung.doctor.findings import SEVERITIES, CensusRow, Diagnosis, Finding
+from rung.errors import ConfigError, DataError
+from rung.model.protocols import Potential
+from rung.progress import SILENT, Progress
+
+Check = Callable[[Examined], Iterable[Finding]]
+
+CHECKS: tuple[Check, ...] = (
+    keys.no_labels,
+    keys.bare_keys,
+    keys.unread_keys,
+    keys.unfinished_file,
+    keys.empty_fidelity,
+    keys.no_target,
+    keys.not_finite,
+    keys.zero_labels,
+    geometry.atoms_too_close,
+    geometry.fragments_apart,
+    geometry.unknown_elements,
+    geometry.geometry_in_two_splits,
+    geometry.nearly_in_two_splits,
+    geometry.two_energies,
+    stderr.stderr_sign,
+    stderr.stderr_missing,
+    stderr.stderr_absurd,
+    scales.energy_units,
+    scales.force_units,
+    scales.stress_units,
+    gradients.gradients_as_forces,
+    gradients.forces_not_derivative,
+    gradients.zeroed_forces,
+    gradients.net_force,
+    outliers.outliers,
+    base_checks.base_forces,
+    geometry.one_composition,
+)
+"""Each looks for one thing; the order is that of the findings of equal severity."""
+
+
+def diagnose(
+    splits: Mapping[str, Sequence[Structure]],
+    *,
+    target: str | None = None,
+    base: Potential | None = None,
+    base_fidelity: str | None = None,
+    progress: Progress = SILENT,
+) -> Diagnosis:
+    """Check labelled structures before any work.
+
+    Parameters
+    ----------
+    splits
+        The structures by split; the first is the one that a fit learns from.
+    target
+        The fidelity that a fit would lift to, if there is to be one.
+    base
+        The potential to lift: what it says of a sample of at most 30 structures is held against their labels.
+    base_fidelity
+        The fidelity that the base was trained on; needed with a base that offers several.
+    progress
+        Where the base's predictions report.
+
+    Returns
+    -------
+    Diagnosis
+        The census and the findings, the worst first.
+
+    Raises
+    ------
+    ConfigError
+        When ``base_fidelity`` is needed and absent, or unknown to the base.
+    """
+    held = {split: tuple(members) for split, members in splits.items()}
+    if base is None:
+        examined = Examined(held, target)
+    else:
+        asked = _fidelity_of(base, base_fidelity)
+        predicted, energies = consult(held, target, base, asked, progress)
+        examined = Examined(held, target, base, asked, predicted, energies)
+    findings = [finding for check in CHECKS for finding in check(examined)]
+    findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    return Diagnosis(census(held), tuple(findings))
+
+
+def diagnose_files(
+    paths: Sequence[Path | str],
+    *,
+    target: str | None = None,
+    base: Potential | None = None,
+    base_fidelity: str | None = None,
+    progress: Progress = SILENT,
+) -> Diagnosis:
+    """Read each file as one split, named after the file, and :func:`diagnose` them.
+
+    Raises
+    ------
+    DataError
+        When a file cannot be read, or is named twice.
+    """
+    listed = [Path(path) for path in paths]
+    names = [path.name for path in listed]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in listed]
+    if len(set(names)) < len(names):
+        raise DataError("A file is named twice; each file is one split.")
+    splits = {name: read_structures(path) for name, path in zip(names, listed, strict=True)}
+    return diagnose(splits, target=target, base=base, base_fidelity=base_fidelity, progress=progress)
+
+
+def census(splits: Mapping[str, Sequence[Structure]]) -> tuple[CensusRow, ...]:
+    """Count the labels of each fidelity in each split."""
+    rows = []
+    for split, members in splits.items():
+        fidelities = sorted({name for structure in members for name in structure.labels})
+        rows += [_count(split, fidelity, members) for fidelity in fidelities or [""]]
+    return tuple(rows)
+
+
+def _count(split: str, fidelity: str, members: Sequence[Structure]) -> CensusRow:
+    labels = [structure.labelled(fidelity) for structure in members]
+    return CensusRow(
+        split,
+        fidelity,
+        len(members),
+        sum(label.has_energy for label in labels),
+        sum(bool(np.isfinite(label.energy_stderr)) for label in labels),
+        sum(label.has_forces for label in labels),
+        sum(label.has_stress for label in labels),
+        len({structure.formula for structure, label in zip(members, labels, strict=True) if label.has_energy}),
+    )
+
+
+def _fidelity_of(base: Potential, named: str | None) -> str:
+    if named is not None:
+        return named
+    if len(base.fidelities) == 1:
+        return base.fidelities[0]
+    raise ConfigError(f"The base offers {', '.join(base.fidelities)}; name the fidelity that it was trained on.")

@@ -1,0 +1,181 @@
+"""What the checks look at: the splits, and what the base says of a few of their structures."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from torch import Tensor
+
+from rung.data.batch import collate
+from rung.data.labels import Array
+from rung.data.structure import Structure, elements_in
+from rung.fidelity import require_fidelity
+from rung.model.protocols import Potential
+from rung.progress import Progress
+
+SAMPLE = 30
+"""How many structures the base predicts forces for: enough for an error of a tenth, little enough to wait for."""
+
+ENERGIES = 300
+"""At most so many energies does the base predict for targets that have no label of its fidelity beside them."""
+
+ROWS = 8
+"""Structures a batch."""
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What the base says of one structure.
+
+    Parameters
+    ----------
+    split
+        Where the structure stands.
+    structure
+        The structure.
+    energy
+        eV.
+    forces
+        eV/Å, shape ``(n, 3)``.
+    stress
+        eV/Å³, shape ``(6,)``, NaN without volume.
+    """
+
+    split: str
+    structure: Structure
+    energy: float
+    forces: Array
+    stress: Array
+
+
+@dataclass(frozen=True)
+class Examined:
+    """All that a check may look at.
+
+    Parameters
+    ----------
+    splits
+        The structures by split.
+    target
+        The fidelity that a fit would lift to; None where none was named.
+    base
+        The potential to lift; None where none was given.
+    base_fidelity
+        The fidelity that the base was trained on; None where it was not named.
+    predicted
+        What the base says of a sample of structures, spread evenly over each split.
+    base_energies
+        eV by ``geometry_hash``: the sample, and the structures whose energies have no other to stand against.
+    """
+
+    splits: Mapping[str, tuple[Structure, ...]]
+    target: str | None = None
+    base: Potential | None = None
+    base_fidelity: str | None = None
+    predicted: tuple[Predicted, ...] = ()
+    base_energies: Mapping[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def fidelities(self) -> tuple[str, ...]:
+        """Every fidelity that some structure carries keys of, sorted."""
+        return tuple(sorted({name for structure in self.structures for name in structure.labels}))
+
+    @cached_property
+    def structures(self) -> tuple[Structure, ...]:
+        """The structures of all splits."""
+        return tuple(structure for members in self.splits.values() for structure in members)
+
+    def labelled(self) -> Iterator[tuple[str, str, tuple[Structure, ...]]]:
+        """Yield each split and fidelity with the structures of the split that carry keys of the fidelity."""
+        for split, members in self.splits.items():
+            for fidelity in self.fidelities:
+                carrying = tuple(structure for structure in members if fidelity in structure.labels)
+                if carrying:
+                    yield split, fidelity, carrying
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Yield each pair of fidelities once; the base's fidelity stands first, the target last."""
+        rank = {self.base_fidelity: 0, self.target: 2}
+        ordered = sorted(self.fidelities, key=lambda name: (rank.get(name, 1), name))
+        for place, one in enumerate(ordered):
+            for other in ordered[place + 1 :]:
+                yield one, other
+
+
+def consult(
+    splits: Mapping[str, Sequence[Structure]],
+    target: str | None,
+    base: Potential,
+    base_fidelity: str,
+    progress: Progress,
+) -> tuple[tuple[Predicted, ...], dict[str, float]]:
+    """Ask the base for forces of a sample and for the energies that nothing else can stand against."""
+    require_fidelity(base_fidelity, base.fidelities)
+    known = {
+        split: [structure for structure in members if base.elements.issuperset(elements_in([structure]))]
+        for split, members in splits.items()
+    }
+    per_split = max(1, SAMPLE // max(1, len(known)))
+    sample = [(split, structure) for split, members in known.items() for structure in spread(members, per_split)]
+    seen = {structure.geometry_hash for _, structure in sample}
+    alone = [
+        structure
+        for members in known.values()
+        for structure in members
+        if _needs_energy(structure, target, base_fidelity) and structure.geometry_hash not in seen
+    ]
+    alone = spread(alone, ENERGIES)
+    with progress.task("asking the base", len(sample) + len(alone)) as task:
+        predicted: list[Predicted] = []
+        for rows in _chunks(sample):
+            predicted += _predict(base, base_fidelity, rows)
+            task.advance(len(rows))
+        energies = {one.structure.geometry_hash: one.energy for one in predicted}
+        for members in _chunks(alone):
+            batch = collate(members, [base_fidelity] * len(members), base.cutoff, dtype=base.dtype, device=base.device)
+            found = base.predict(batch, forces=False).energy.tolist()
+            energies.update({structure.geometry_hash: energy for structure, energy in zip(members, found, strict=True)})
+            task.advance(len(members))
+    return tuple(predicted), energies
+
+
+def spread(members: Sequence[Item], count: int) -> list[Item]:
+    """Return at most ``count`` members, evenly spaced, always the same ones."""
+    if len(members) <= count:
+        return list(members)
+    return [members[int(place)] for place in np.linspace(0, len(members) - 1, count).round()]
+
+
+def _needs_energy(structure: Structure, target: str | None, base_fidelity: str) -> bool:
+    if structure.labelled(base_fidelity).has_energy:
+        return False
+    named = (target,) if target is not None else tuple(structure.labels)
+    return any(structure.labelled(name).has_energy for name in named)
+
+
+def _predict(base: Potential, fidelity: str, rows: Sequence[tuple[str, Structure]]) -> list[Predicted]:
+    structures = [structure for _, structure in rows]
+    wanted = any(label.has_stress for structure in structures for label in structure.labels.values())
+    batch = collate(structures, [fidelity] * len(rows), base.cutoff, dtype=base.dtype, device=base.device)
+    said = base.predict(batch, forces=True, stress=wanted)
+    energy = said.energy.cpu().numpy().astype(float)
+    forces = _array(said.forces, (len(batch.numbers), 3))
+    stress = _array(said.stress, (len(rows), 6))
+    start, found = 0, []
+    for k, (split, structure) in enumerate(rows):
+        stop = start + len(structure)
+        found.append(Predicted(split, structure, float(energy[k]), forces[start:stop], stress[k]))
+        start = stop
+    return found
+
+
+def _array(tensor: Tensor | None, shape: tuple[int, ...]) -> Array:
+    return np.full(shape, np.nan) if tensor is None else tensor.detach().cpu().numpy().astype(float)
+
+
+def _chunks(members: Sequence[Item]) -> Iterable[Sequence[Item]]:
+    return (members[start : start + ROWS] for start in range(0, len(members), ROWS))

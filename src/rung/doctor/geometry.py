@@ -1,0 +1,244 @@
+"""Checks of geometry: atoms too close, fragments too far, elements unknown, one geometry in two places."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from ase.data import chemical_symbols, covalent_radii
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from rung.data.batch import neighbours
+from rung.data.labels import Array
+from rung.data.readers import reading_of
+from rung.data.splits import overlaps
+from rung.data.structure import Structure, elements_in
+from rung.doctor.examined import Examined
+from rung.doctor.findings import Finding, few, frames, ids
+
+IMPOSSIBLE = 0.3
+"""Of the sum of covalent radii: nuclei nearly coincide (H–H at 0.19 Å), a damaged frame."""
+
+CLOSE = 0.6
+"""Of the sum of covalent radii: closer than any bond, or than dynamics at thousands of kelvin."""
+
+ALIKE = 1.0e-3
+"""Å: two geometries whose sorted distances differ by less are the same to every model."""
+
+
+def atoms_too_close(examined: Examined) -> Iterator[Finding]:
+    """Find atoms closer than physics allows (an error) or than training data usually go (a warning)."""
+    for split, members in examined.splits.items():
+        closest = {structure.structure_id: _closest(structure) for structure in members}
+        for low, high, severity in ((0.0, IMPOSSIBLE, "error"), (IMPOSSIBLE, CLOSE, "warning")):
+            found = {name: place for name, place in closest.items() if low <= place[0] < high}
+            if found:
+                name, (_, distance, one, other) = min(found.items(), key=lambda item: item[1][0])
+                says = f"in {name} {one} and {other} are {distance:.2f} Å apart"
+                yield Finding(
+                    "error" if severity == "error" else "warning",
+                    "atoms-too-close",
+                    f"{split}: {frames(len(found))} have atoms closer than {high} of the sum of their covalent radii; "
+                    f"{says}.",
+                    (split,),
+                    (),
+                    tuple(found),
+                )
+
+
+def fragments_apart(examined: Examined) -> Iterator[Finding]:
+    """Find frames that fall into fragments which the base cannot see from one another."""
+    if examined.base is None:
+        return
+    cutoff = examined.base.cutoff
+    for split, members in examined.splits.items():
+        apart = [structure for structure in members if _fragments(structure, cutoff) > 1]
+        if apart:
+            yield Finding(
+                "warning",
+                "fragments-apart",
+                f"{split}: {frames(len(apart))} hold fragments farther apart than the base's cutoff of {cutoff:g} Å: "
+                f"{few(ids(apart))}; no readout can learn how they act on one another.",
+                (split,),
+                (),
+                ids(apart),
+            )
+
+
+def unknown_elements(examined: Examined) -> Iterator[Finding]:
+    """Find elements that the base lacks."""
+    if examined.base is None:
+        return
+    known = examined.base.elements
+    for split, members in examined.splits.items():
+        concerned = [structure for structure in members if not known.issuperset(elements_in([structure]))]
+        if concerned:
+            missing = [chemical_symbols[number] for number in elements_in(concerned) if number not in known]
+            there = ", ".join(chemical_symbols[number] for number in sorted(known)[:20])
+            yield Finding(
+                "error",
+                "unknown-elements",
+                f"{split}: {frames(len(concerned))} hold {', '.join(missing)}; the base knows {there}.",
+                (split,),
+                (),
+                ids(concerned),
+            )
+
+
+def geometry_in_two_splits(examined: Examined) -> Iterator[Finding]:
+    """Find structures that stand in two splits under one name or with one geometry."""
+    found = overlaps(examined.splits)
+    for pair in dict.fromkeys(overlap.splits for overlap in found):
+        here = [overlap for overlap in found if overlap.splits == pair]
+        names = tuple(dict.fromkeys(name for overlap in here for name in overlap.structures))
+        what = "geometry" if any(overlap.same_geometry for overlap in here) else "structure_id"
+        yield Finding(
+            "error",
+            "two-splits",
+            f"{pair[0]} and {pair[1]} share the {what} of {len(here)} structures: {few(names)}; a test on what was "
+            "learnt measures nothing.",
+            pair,
+            (),
+            names,
+        )
+
+
+def nearly_in_two_splits(examined: Examined) -> Iterator[Finding]:
+    """Find structures of two splits that are the same but for a shift, a rotation, an order or the last digits."""
+    exact = {frozenset(overlap.structures) for overlap in overlaps(examined.splits)}
+    names = list(examined.splits)
+    shapes = {split: _shapes(examined.splits[split]) for split in names}
+    for place, one in enumerate(names):
+        for other in names[place + 1 :]:
+            twins: list[tuple[str, str]] = []
+            for formula, (known, tree, size) in shapes[one].items():
+                if formula in shapes[other]:
+                    asked, points, _ = shapes[other][formula]
+                    distance, nearest = tree.query(points.data, distance_upper_bound=ALIKE * np.sqrt(size))
+                    twins += [
+                        (known[k].structure_id, asked[row].structure_id)
+                        for row, k in enumerate(nearest)
+                        if np.isfinite(distance[row])
+                    ]
+            twins = [pair for pair in twins if frozenset(pair) not in exact]
+            if twins:
+                yield Finding(
+                    "warning",
+                    "nearly-two-splits",
+                    f"{one} and {other} share {len(twins)} structures that are alike but for a shift, a rotation or "
+                    f"the last digits: {few([' = '.join(pair) for pair in twins])}.",
+                    (one, other),
+                    (),
+                    tuple(dict.fromkeys(name for pair in twins for name in pair)),
+                )
+
+
+def two_energies(examined: Examined) -> Iterator[Finding]:
+    """Find one geometry with energies of one fidelity that contradict each other."""
+    groups: dict[str, list[tuple[str, Structure]]] = {}
+    for split, members in examined.splits.items():
+        for structure in members:
+            groups.setdefault(structure.geometry_hash, []).append((split, structure))
+    for fidelity in examined.fidelities:
+        contradictions: list[tuple[float, tuple[str, Structure]]] = []
+        for group in groups.values():
+            gap = _contradiction([structure for _, structure in group], fidelity)
+            contradictions += [(gap, member) for member in group if gap > 0]
+        if contradictions:
+            gap = max(one for one, _ in contradictions)
+            concerned = [structure for _, (_, structure) in contradictions]
+            splits = tuple(dict.fromkeys(split for _, (split, _) in contradictions))
+            yield Finding(
+                "error",
+                "two-energies",
+                f"{', '.join(splits)}: {frames(len(concerned))} repeat a geometry with another {fidelity!r} energy, "
+                f"up to {gap:.3g} eV apart: {few([_place(structure) for structure in concerned])}.",
+                splits,
+                (fidelity,),
+                ids(concerned),
+            )
+
+
+def one_composition(examined: Examined) -> Iterator[Finding]:
+    """Find that the energies to learn from cannot tell the reference energies of the elements apart."""
+    named = (examined.target,) if examined.target is not None else examined.fidelities
+    for split, members in list(examined.splits.items())[:1]:
+        for fidelity in named:
+            labelled = [structure for structure in members if structure.labelled(fidelity).has_energy]
+            formulas = sorted({structure.formula for structure in labelled})
+            elements = elements_in(labelled)
+            counts = np.array([[np.count_nonzero(s.atoms.numbers == z) for z in elements] for s in labelled])
+            if len(elements) < 2 or np.linalg.matrix_rank(counts) == len(elements):
+                continue
+            sentence = (
+                f"{split}: all {len(labelled)} frames with a {fidelity!r} energy are {formulas[0]}, so reference "
+                "energies hold for that composition only."
+                if len(formulas) == 1
+                else f"{split}: the {len(formulas)} compositions with a {fidelity!r} energy cannot tell the reference "
+                f"energies of {len(elements)} elements apart; energies of other compositions will not be comparable."
+            )
+            yield Finding("note", "one-composition", sentence, (split,), (fidelity,))
+
+
+def _closest(structure: Structure) -> tuple[float, float, str, str]:
+    """Return the smallest distance over the sum of covalent radii, in Å, and the two elements."""
+    numbers = structure.atoms.numbers
+    (one, other), translation = neighbours(structure.atoms, CLOSE * 2.0 * float(covalent_radii[numbers].max()))
+    if not len(one):
+        return np.inf, np.inf, "", ""
+    cell = structure.atoms.cell.array
+    vectors = structure.atoms.positions[other] - structure.atoms.positions[one] + translation @ cell
+    distance = np.linalg.norm(vectors, axis=1)
+    ratio = distance / (covalent_radii[numbers[one]] + covalent_radii[numbers[other]])
+    k = int(np.argmin(ratio))
+    symbols = chemical_symbols[int(numbers[one[k]])], chemical_symbols[int(numbers[other[k]])]
+    return float(ratio[k]), float(distance[k]), *symbols
+
+
+def _fragments(structure: Structure, cutoff: float) -> int:
+    (one, other), _ = neighbours(structure.atoms, cutoff)
+    n = len(structure)
+    graph = coo_array((np.ones(len(one)), (one, other)), shape=(n, n))
+    return int(connected_components(graph, directed=False, return_labels=False))
+
+
+def _shapes(members: tuple[Structure, ...]) -> Mapping[str, tuple[list[Structure], cKDTree, int]]:
+    """Return by formula the structures and a tree of their sorted distances to the nearest neighbours."""
+    groups: dict[str, list[Structure]] = {}
+    for structure in {structure.geometry_hash: structure for structure in members}.values():
+        if len(structure) > 1:
+            groups.setdefault(f"{structure.formula} {structure.atoms.pbc}", []).append(structure)
+    return {
+        formula: (found, cKDTree(np.stack([_distances(structure) for structure in found])), len(found[0]))
+        for formula, found in groups.items()
+    }
+
+
+def _distances(structure: Structure) -> Array:
+    """Return the distances between atoms, nearest images, sorted: the same for any shift, rotation or order."""
+    positions, cell, pbc = structure.atoms.positions, structure.atoms.cell.array, structure.atoms.pbc
+    first, second = np.triu_indices(len(positions), 1)
+    vectors = positions[second] - positions[first]
+    if pbc.any():
+        complete = structure.atoms.cell.complete().array
+        scaled = vectors @ np.linalg.inv(complete)
+        scaled[:, pbc] -= np.round(scaled[:, pbc])
+        vectors = scaled @ complete
+    return np.concatenate([np.sort(np.linalg.norm(vectors, axis=1)), np.linalg.norm(cell, axis=1)])
+
+
+def _contradiction(members: list[Structure], fidelity: str) -> float:
+    """Return by how many eV the energies of one geometry differ beyond their errors; 0 where they agree."""
+    labels = [structure.labelled(fidelity) for structure in members if structure.labelled(fidelity).has_energy]
+    if len(labels) < 2:
+        return 0.0
+    low, high = min(labels, key=lambda label: label.energy), max(labels, key=lambda label: label.energy)
+    variance = np.nansum([low.energy_stderr**2, high.energy_stderr**2])
+    gap = high.energy - low.energy
+    allowed = 5.0 * float(np.sqrt(variance)) + 1e-5 * len(members[0]) + 1e-9 * abs(high.energy)
+    return gap if gap > allowed else 0.0
+
+
+def _place(structure: Structure) -> str:
+    source = reading_of(structure).source
+    return f"{structure.structure_id} ({source})" if source else structure.structure_id

@@ -1,0 +1,250 @@
+"""Checks of forces: gradients given as forces, forces that are no derivative of the energy, net forces, zeroed forces.
+
+Whether forces point downhill is read off in three ways, each blind to a common mistake that another one sees: finite
+steps between near frames (E₂ - E₁ ≈ -F·Δx), bonds (a stretched bond pulls, a compressed one pushes), and the base.
+"""
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase.data import covalent_radii
+
+from rung.data.batch import neighbours
+from rung.data.labels import Array
+from rung.data.readers import reading_of
+from rung.data.structure import Structure
+from rung.doctor.examined import Examined, spread
+from rung.doctor.findings import Finding, few, frames, ids
+from rung.doctor.slopes import ENERGY_UNITS, FORCE_UNITS, Slope, explanations, slope_through_zero
+
+STEP = 0.6
+"""Å: the farthest that an atom moves in a finite step; the mean force then gives ΔE within a fifth or so."""
+
+BOND = 1.2
+"""Of the sum of covalent radii: the length up to which a pair counts as a bond."""
+
+BOND_FRAMES = 60
+"""Frames whose bonds are looked at."""
+
+NET_FORCE = 0.01
+"""eV/Å times √atoms: above rounding and above what a converged calculation leaves."""
+
+STILL = 0.05
+"""eV/Å: below it a frame is relaxed and an exact zero may be symmetry."""
+
+
+@dataclass(frozen=True)
+class Witness:
+    """One way to tell whether forces point downhill: what it is called, and a slope that should be positive."""
+
+    name: str
+    slope: Slope
+
+    @property
+    def accuses(self) -> bool:
+        """Whether it says for sure that the forces point uphill."""
+        return self.slope.is_sure and self.slope.value < 0
+
+
+def gradients_as_forces(examined: Examined) -> Iterator[Finding]:
+    """Find forces with the sign of a gradient."""
+    accused: set[tuple[str, str]] = set()
+    cleared: set[tuple[str, str]] = set()
+    for split, fidelity, members in examined.labelled():
+        witnesses = _witnesses(examined, split, fidelity, members)
+        guilty = [witness for witness in witnesses if witness.accuses]
+        innocent = [witness for witness in witnesses if witness.slope.is_sure and witness.slope.value > 0]
+        if len(guilty) > len(innocent):
+            accused.add((split, fidelity))
+            yield Finding(
+                "error",
+                "gradients-as-forces",
+                f"{split}: the {fidelity!r} forces point uphill, by {' and by '.join(one.name for one in guilty)}; "
+                "they are gradients, turn their sign.",
+                (split,),
+                (fidelity,),
+            )
+        elif innocent:
+            cleared.add((split, fidelity))
+    for split, members in examined.splits.items():
+        for one, other in examined.pairs():
+            both = [s for s in members if s.labelled(one).has_forces and s.labelled(other).has_forces]
+            slope = slope_through_zero(_stacked(both, one), _stacked(both, other)) if both else Slope(np.nan, 0.0, 0)
+            known = {(split, one), (split, other)}
+            if slope.is_sure and slope.value < 0 and not known & accused:
+                yield Finding(
+                    "error",
+                    "gradients-as-forces",
+                    f"{split}: the {one!r} and {other!r} forces point in opposite directions; one of them holds "
+                    "gradients.",
+                    (split,),
+                    (one, other) if not known & cleared else tuple(sorted(f for _, f in known - cleared)),
+                )
+
+
+def forces_not_derivative(examined: Examined) -> Iterator[Finding]:
+    """Find forces whose finite steps do not give the energies of the same fidelity: two units, or two surfaces."""
+    for split, fidelity, members in examined.labelled():
+        slope = steps(members, fidelity)
+        if not slope.is_sure or slope.value < 0 or slope.is_within(1.5):
+            continue
+        reason = explanations(
+            slope.value,
+            f"{fidelity!r} forces",
+            f"{fidelity!r} energies",
+            {**ENERGY_UNITS, **{name: size for name, size in FORCE_UNITS.items() if "Bohr" in name}},
+        )
+        yield Finding(
+            "warning" if slope.is_within(3.0) or not reason else "error",
+            "forces-not-derivative",
+            f"{split}: between near frames the {fidelity!r} energies change {slope.value:.3g} times as much as their "
+            f"forces say{': ' + reason if reason else ', so they do not belong to one surface'}.",
+            (split,),
+            (fidelity,),
+        )
+
+
+def net_force(examined: Examined) -> Iterator[Finding]:
+    """Find forces that do not sum to zero."""
+    for split, fidelity, members in examined.labelled():
+        pulled = [structure for structure in members if _net(structure, fidelity) > 1.0]
+        if pulled:
+            worst = max(float(np.linalg.norm(s.labels[fidelity].forces.sum(axis=0))) for s in pulled)
+            yield Finding(
+                "warning",
+                "net-force",
+                f"{split}: the {fidelity!r} forces of {frames(len(pulled))} do not sum to zero (up to "
+                f"{worst:.3g} eV/Å): {few(ids(pulled))}; are some zeroed, from another frame, or is there a field?",
+                (split,),
+                (fidelity,),
+                ids(pulled),
+            )
+
+
+def zeroed_forces(examined: Examined) -> Iterator[Finding]:
+    """Find atoms with forces of exactly zero among others that are pulled: a constraint's work."""
+    for split, fidelity, members in examined.labelled():
+        zeroed = {structure.structure_id: structure for structure in members if len(_zeros(structure, fidelity))}
+        held = [s for s in zeroed.values() if set(_zeros(s, fidelity)) & set(reading_of(s).fixed_atoms)]
+        free = [s for s in zeroed.values() if not set(_zeros(s, fidelity)) & set(reading_of(s).fixed_atoms)]
+        if held:
+            yield Finding(
+                "error",
+                "constrained-forces",
+                f"{split}: in {frames(len(held))} the {fidelity!r} forces of fixed atoms are exactly zero: "
+                f"{few(ids(held))}; write them with apply_constraint=False, or leave the forces out.",
+                (split,),
+                (fidelity,),
+                ids(held),
+            )
+        if free:
+            yield Finding(
+                "warning",
+                "exact-zero-forces",
+                f"{split}: in {frames(len(free))} the {fidelity!r} forces of some atoms are exactly zero and others "
+                f"are not: {few(ids(free))}; did a constraint zero them?",
+                (split,),
+                (fidelity,),
+                ids(free),
+            )
+
+
+def steps(members: Sequence[Structure], fidelity: str) -> Slope:
+    """Return the slope of E₂ - E₁ on -½(F₁ + F₂)·Δx over pairs of near frames; 1 where forces are derivatives."""
+    groups: dict[Hashable, list[Structure]] = {}
+    for structure in members:
+        label = structure.labels[fidelity]
+        if label.has_energy and label.has_forces and len(structure) > 1:
+            cell = np.round(structure.atoms.cell.array, 4) + 0.0
+            groups.setdefault((structure.atoms.numbers.tobytes(), cell.tobytes()), []).append(structure)
+    expected, found = [], []
+    for group in groups.values():
+        positions = np.stack([structure.atoms.positions for structure in group])
+        for k, structure in enumerate(group):
+            moves = positions - positions[k]
+            farthest = np.linalg.norm(moves, axis=2).max(axis=1)
+            farthest[farthest < 1e-6] = np.inf  # the frame itself, and copies of it
+            nearest = int(np.argmin(farthest))
+            if farthest[nearest] > STEP:
+                continue
+            here, there = structure.labels[fidelity], group[nearest].labels[fidelity]
+            work = -0.5 * float(((here.forces + there.forces) * moves[nearest]).sum())
+            noise = float(np.sqrt(np.nansum([here.energy_stderr**2, there.energy_stderr**2])))
+            if abs(work) > 3.0 * noise:
+                expected.append(work)
+                found.append(there.energy - here.energy)
+    return slope_through_zero(expected, found)
+
+
+def bonds(members: Sequence[Structure], fidelity: str) -> Slope:
+    """Return the slope of the pull along each bond on its stretch, within a pair of elements; positive for forces."""
+    able = [s for s in members if s.labels[fidelity].has_forces and len(s) > 1]
+    kinds, stretches, pulls = [], [], []
+    for structure in spread(able, BOND_FRAMES):
+        kind, stretch, pull = _bonds_of(structure, structure.labels[fidelity].forces)
+        kinds.append(kind)
+        stretches.append(stretch)
+        pulls.append(pull)
+    if not kinds:
+        return Slope(np.nan, 0.0, 0)
+    kind, stretch, pull = np.concatenate(kinds), np.concatenate(stretches), np.concatenate(pulls)
+    for one in np.unique(kind):
+        same = kind == one
+        stretch[same] -= np.median(stretch[same])
+        pull[same] -= np.median(pull[same])
+    if len(stretch) < 20:
+        return Slope(np.nan, 0.0, 0)
+    size = max(float(np.linalg.norm(stretch) * np.linalg.norm(pull)), 1e-12)
+    correlation = float(stretch @ pull) / size
+    # Angles and neighbours pull too, so a correlation of one half is as sure as bonds can be.
+    return Slope(correlation, min(1.0, 1.5 * abs(correlation)), len(stretch))
+
+
+def _bonds_of(structure: Structure, forces: Array) -> tuple[Array, Array, Array]:
+    numbers = structure.atoms.numbers
+    (one, other), translation = neighbours(structure.atoms, 2.0 * BOND * float(covalent_radii[numbers].max()))
+    vectors = structure.atoms.positions[other] - structure.atoms.positions[one]
+    vectors = vectors + translation @ structure.atoms.cell.array
+    length = np.linalg.norm(vectors, axis=1)
+    relative = length / (covalent_radii[numbers[one]] + covalent_radii[numbers[other]])
+    use = (one < other) & (relative < BOND) & (length > 0)
+    one, other, vectors, length = one[use], other[use], vectors[use], length[use]
+    pull = -((forces[other] - forces[one]) * vectors).sum(axis=1) / length
+    low, high = np.minimum(numbers[one], numbers[other]), np.maximum(numbers[one], numbers[other])
+    return (1000 * low + high).astype(float), relative[use], pull
+
+
+def _witnesses(examined: Examined, split: str, fidelity: str, members: Sequence[Structure]) -> tuple[Witness, ...]:
+    seen = [one for one in examined.predicted if one.split == split and one.structure.labelled(fidelity).has_forces]
+    base = Slope(np.nan, 0.0, 0)
+    if seen:
+        said = np.concatenate([one.forces for one in seen])
+        base = slope_through_zero(said, np.concatenate([one.structure.labels[fidelity].forces for one in seen]))
+    return (
+        Witness("finite steps between near frames", steps(members, fidelity)),
+        Witness("stretched bonds that push", bonds(members, fidelity)),
+        Witness("the base", base),
+    )
+
+
+def _stacked(members: Sequence[Structure], fidelity: str) -> Array:
+    return np.concatenate([structure.labels[fidelity].forces for structure in members])
+
+
+def _net(structure: Structure, fidelity: str) -> float:
+    """Return the net force over what is allowed."""
+    labels = structure.labels[fidelity]
+    if not labels.has_forces:
+        return 0.0
+    noise = np.sqrt(np.nansum(labels.forces_stderr**2))
+    return float(np.linalg.norm(labels.forces.sum(axis=0)) / (NET_FORCE * np.sqrt(len(structure)) + 5.0 * noise))
+
+
+def _zeros(structure: Structure, fidelity: str) -> tuple[int, ...]:
+    """Return the atoms with forces of exactly zero, where the others are pulled."""
+    forces = structure.labels[fidelity].forces
+    still = ~forces.any(axis=1)
+    if not structure.labels[fidelity].has_forces or still.all() or not still.any():
+        return ()
+    return tuple(np.flatnonzero(still)) if np.sqrt((forces[~still] ** 2).mean()) > STILL else ()

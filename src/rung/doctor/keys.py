@@ -1,0 +1,163 @@
+"""Checks of keys and of plain values: what is there at all, and whether it is a number."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from rung.data.labels import ENERGY, FORCES, Labels
+from rung.data.readers import reading_of
+from rung.doctor.examined import Examined
+from rung.doctor.findings import Finding, few, frames, ids
+from rung.errors import one_of
+
+
+def bare_keys(examined: Examined) -> Iterator[Finding]:
+    """Find labels without a fidelity: an error in a frame that has no other labels, else a warning."""
+    for split, members in examined.splits.items():
+        bare = [structure for structure in members if reading_of(structure).bare_keys]
+        for lost in (True, False):
+            concerned = [structure for structure in bare if lost == (not structure.labels)]
+            if concerned:
+                keys = sorted({key for structure in concerned for key in reading_of(structure).bare_keys})
+                remedy = f"rename them to <fidelity>{ENERGY}, <fidelity>{FORCES} and so on"
+                says = f"{split}: {frames(len(concerned))} carry {', '.join(keys)} without a fidelity; {remedy}"
+                yield Finding(
+                    "error" if lost else "warning",
+                    "bare-keys",
+                    f"{says}." if lost else f"{says}, or they are not read.",
+                    (split,),
+                    (),
+                    ids(concerned),
+                )
+
+
+def unread_keys(examined: Examined) -> Iterator[Finding]:
+    """Find keys that look like labels and are not read."""
+    for split, members in examined.splits.items():
+        concerned = [structure for structure in members if reading_of(structure).unread_keys]
+        if concerned:
+            keys = sorted({key for structure in concerned for key in reading_of(structure).unread_keys})
+            yield Finding(
+                "warning",
+                "unread-keys",
+                f"{split}: {few(keys)} look like labels and are not read; a label is called <fidelity>{ENERGY}, "
+                f"<fidelity>{FORCES} and so on.",
+                (split,),
+                (),
+                ids(concerned),
+            )
+
+
+def unfinished_file(examined: Examined) -> Iterator[Finding]:
+    """Find a file that ends within a line, so that its last number may be cut."""
+    for split, members in examined.splits.items():
+        concerned = [structure for structure in members if reading_of(structure).unfinished]
+        if concerned:
+            yield Finding(
+                "warning",
+                "unfinished-file",
+                f"{split}: the file ends within the last line of {concerned[0].structure_id}; is its last number cut?",
+                (split,),
+                (),
+                ids(concerned),
+            )
+
+
+def no_labels(examined: Examined) -> Iterator[Finding]:
+    """Find splits in which no structure carries a label."""
+    for split, members in examined.splits.items():
+        if members and not any(_says_anything(label) for structure in members for label in structure.labels.values()):
+            yield Finding("error", "no-labels", f"{split}: no frame carries a label of any fidelity.", (split,))
+
+
+def empty_fidelity(examined: Examined) -> Iterator[Finding]:
+    """Find fidelities whose keys are there and hold nothing: an error if nowhere, else a warning."""
+    full = {
+        fidelity
+        for _, fidelity, members in examined.labelled()
+        if any(_says_anything(structure.labels[fidelity]) for structure in members)
+    }
+    for split, fidelity, members in examined.labelled():
+        if not any(_says_anything(structure.labels[fidelity]) for structure in members):
+            yield Finding(
+                "warning" if fidelity in full else "error",
+                "empty-fidelity",
+                f"{split}: {frames(len(members))} carry keys of {fidelity!r} and every value is NaN.",
+                (split,),
+                (fidelity,),
+                ids(members),
+            )
+
+
+def no_target(examined: Examined) -> Iterator[Finding]:
+    """Find that the split that teaches, the first, has no energy of the target, or another split has no label of it."""
+    target = examined.target
+    for place, (split, members) in enumerate(examined.splits.items()):
+        if target is None or any(structure.labelled(target).has_energy for structure in members):
+            continue
+        if place == 0:
+            known = {name for structure in members for name, label in structure.labels.items() if label.has_energy}
+            hint = "" if target in examined.fidelities else f" {one_of(target, known, 'fidelity')}"
+            sentence = f"{split}: no frame has an energy of the target {target!r}, so nothing can be learnt.{hint}"
+            yield Finding("error", "no-target-energies", sentence, (split,), (target,))
+        elif not any(structure.labelled(target).has_forces for structure in members):
+            sentence = f"{split}: no frame has a label of the target {target!r}, so errors cannot be measured there."
+            yield Finding("note", "no-target-labels", sentence, (split,), (target,))
+
+
+def not_finite(examined: Examined) -> Iterator[Finding]:
+    """Find labels that are infinite, or that hold NaN beside numbers."""
+    for split, fidelity, members in examined.labelled():
+        infinite = [structure for structure in members if _infinite(structure.labels[fidelity])]
+        torn = [structure for structure in members if _torn(structure.labels[fidelity])]
+        if infinite:
+            sentence = f"{split}: {frames(len(infinite))} have an infinite {fidelity!r} label: {few(ids(infinite))}."
+            yield Finding("error", "infinite-label", sentence, (split,), (fidelity,), ids(infinite))
+        if torn:
+            yield Finding(
+                "error",
+                "nan-label",
+                f"{split}: {frames(len(torn))} have NaN among their {fidelity!r} forces or stress: {few(ids(torn))}; "
+                "leave the whole label out where it is not known.",
+                (split,),
+                (fidelity,),
+                ids(torn),
+            )
+
+
+def zero_labels(examined: Examined) -> Iterator[Finding]:
+    """Find exact zeros that probably stand for absent labels."""
+    for split, fidelity, members in examined.labelled():
+        larger = [structure for structure in members if len(structure) > 1]
+        energies = [structure for structure in larger if structure.labels[fidelity].energy == 0.0]
+        forces = [structure for structure in larger if _all_zero(structure.labels[fidelity])]
+        if energies:
+            sentence = (
+                f"{split}: {frames(len(energies))} have a {fidelity!r} energy of exactly 0: {few(ids(energies))}; "
+                "an absent label has no key, or NaN."
+            )
+            yield Finding("error", "zero-energy", sentence, (split,), (fidelity,), ids(energies))
+        if forces:
+            sentence = (
+                f"{split}: {frames(len(forces))} have {fidelity!r} forces that are all exactly 0: "
+                f"{few(ids(forces))}; an absent label has no key, or NaN."
+            )
+            yield Finding("warning", "zero-forces", sentence, (split,), (fidelity,), ids(forces))
+
+
+def _says_anything(labels: Labels) -> bool:
+    return bool(labels.has_energy or labels.has_stress or np.isfinite(labels.forces).any())
+
+
+def _infinite(labels: Labels) -> bool:
+    fields = (labels.energy, labels.energy_stderr, labels.forces, labels.forces_stderr, labels.stress)
+    return any(bool(np.isinf(values).any()) for values in fields)
+
+
+def _torn(labels: Labels) -> bool:
+    fields = (labels.forces, labels.forces_stderr, labels.stress)
+    return any(bool(np.isnan(values).any() and not np.isnan(values).all()) for values in fields)
+
+
+def _all_zero(labels: Labels) -> bool:
+    return bool(labels.has_forces and not labels.forces.any())

@@ -1,0 +1,110 @@
+"""A check of energies that lie far from a robust per-element fit."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from rung.data.labels import Array
+from rung.data.structure import Structure, composition_matrix, elements_in
+from rung.doctor.examined import Examined
+from rung.doctor.findings import Finding, few, ids
+from rung.doctor.slopes import weighted_median
+
+FAR = 10.0
+"""Standard deviations, by the median absolute deviation: tails of real data reach six or seven."""
+
+FLOOR = 0.005
+"""eV per atom: nearer than this is no outlier, however well the others agree."""
+
+ENOUGH = 10
+"""Energies a fidelity needs in all, more than elements, for a fit to mean anything."""
+
+
+def outliers(examined: Examined) -> Iterator[Finding]:
+    """Find energies far from a robust fit of reference energies and of another fidelity's or the base's energies."""
+    for fidelity in examined.fidelities:
+        labelled = [
+            (split, structure)
+            for split, members in examined.splits.items()
+            for structure in members
+            if structure.labelled(fidelity).has_energy
+        ]
+        structures = [structure for _, structure in labelled]
+        against, beside = _beside(examined, fidelity, structures)
+        distance = far_from_fit(structures, fidelity, beside)
+        for split in examined.splits:
+            found = [s for (where, s), far in zip(labelled, distance, strict=True) if where == split and far > 1.0]
+            if found:
+                yield Finding(
+                    "warning",
+                    "outliers",
+                    f"{split}: {len(found)} {fidelity!r} energies lie far from a robust fit of "
+                    f"{against}reference energies: {few(ids(found))}.",
+                    (split,),
+                    (fidelity,),
+                    ids(found),
+                )
+
+
+def far_from_fit(structures: Sequence[Structure], fidelity: str, beside: Array | None) -> Array:
+    """Return how far each energy lies from a robust fit, over what is allowed; above 1 it is an outlier.
+
+    Parameters
+    ----------
+    structures
+        All with an energy at ``fidelity``.
+    fidelity
+        The energies to look at.
+    beside
+        Energies of another fidelity or of the base, eV, NaN where unknown; None where there are none.
+    """
+    distance = np.zeros(len(structures))
+    use = np.isfinite(beside) if beside is not None else np.ones(len(structures), dtype=bool)
+    chosen = [structure for structure, one in zip(structures, use, strict=True) if one]
+    elements = elements_in(chosen)
+    if len(chosen) < max(ENOUGH, 3 * len(elements)):
+        return distance
+    sizes = np.array([len(structure) for structure in chosen], dtype=float)
+    columns = [composition_matrix(chosen, elements)]
+    if beside is not None:
+        columns.append((beside[use] - np.median(beside[use]))[:, None])
+    energies = np.array([structure.labels[fidelity].energy for structure in chosen])
+    stderr = np.nan_to_num([structure.labels[fidelity].energy_stderr for structure in chosen])
+    residual = _robust_residual(np.hstack(columns) / sizes[:, None], energies / sizes)
+    scale = np.sqrt((1.4826 * np.median(np.abs(residual))) ** 2 + (stderr / sizes) ** 2)
+    distance[use] = np.abs(residual) / np.maximum(FAR * scale, FLOOR)
+    return distance
+
+
+def _robust_residual(matrix: Array, values: Array) -> Array:
+    """Return residuals of a fit of nearly least absolute error, by reweighted least squares; the median is zero."""
+    scale = np.linalg.norm(matrix, axis=0)
+    matrix = matrix / np.where(scale > 0, scale, 1.0)
+    weight = np.ones(len(values))
+    residual = values
+    for _ in range(30):
+        root = np.sqrt(weight)[:, None]
+        found = np.linalg.lstsq(matrix * root, values * root[:, 0], rcond=1e-10)[0]
+        residual = values - matrix @ found
+        weight = 1.0 / np.maximum(np.abs(residual), 1e-6 + 0.1 * float(np.median(np.abs(residual))))
+    return residual - weighted_median(residual, np.ones(len(residual)))
+
+
+def _beside(examined: Examined, fidelity: str, structures: Sequence[Structure]) -> tuple[str, Array | None]:
+    """Return a name and energies to stand beside those of ``fidelity``: the base's fidelity, any other, or the base."""
+    ordered = sorted(
+        (name for name in examined.fidelities if name != fidelity), key=lambda n: n != examined.base_fidelity
+    )
+    best: tuple[str, Array | None] = ("", None)
+    known = 0
+    candidates = [
+        (f"{name!r} energies and ", np.array([s.labelled(name).energy for s in structures])) for name in ordered
+    ]
+    if examined.base_energies:
+        said = np.array([examined.base_energies.get(s.geometry_hash, np.nan) for s in structures])
+        candidates.append(("the base's energies and ", said))
+    for name, energies in candidates:
+        count = int(np.isfinite(energies).sum())
+        if count > max(known, len(structures) // 2):
+            best, known = (name, energies), count
+    return best

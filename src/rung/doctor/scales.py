@@ -1,0 +1,144 @@
+"""Checks of units, by slopes: of one fidelity on another, and on the base; offsets prove nothing."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from rung.data.labels import Labels
+from rung.data.structure import Structure
+from rung.doctor.examined import Examined, Predicted
+from rung.doctor.findings import Finding, Severity
+from rung.doctor.slopes import (
+    ENERGY_UNITS,
+    FORCE_UNITS,
+    STRESS_UNITS,
+    Slope,
+    explanations,
+    slope_through_zero,
+    slope_within_groups,
+)
+
+PLAUSIBLE = 5.0
+"""Two levels of theory agree within this factor on how an energy, a force or a stress changes."""
+
+HUGE_STRESS = 3.0
+"""eV/Å³: 480 GPa, beyond the centre of the Earth."""
+
+
+def energy_units(examined: Examined) -> Iterator[Finding]:
+    """Find energies whose changes within a composition do not fit those of another fidelity or of the base."""
+    for split, members in examined.splits.items():
+        for one, other in examined.pairs():
+            both = [s for s in members if s.labelled(one).has_energy and s.labelled(other).has_energy]
+            slope = slope_within_groups(
+                [s.labels[one].energy for s in both], [s.labels[other].energy for s in both], [s.formula for s in both]
+            )
+            found = _explained(slope, f"{one!r} energies", f"{other!r} energies", ENERGY_UNITS, _per_atom(slope, both))
+            yield from _finding(found, "energy-unit", split, (one, other), "within one composition")
+        for fidelity in examined.fidelities if examined.base_energies else ():
+            both = [s for s in members if s.labelled(fidelity).has_energy and s.geometry_hash in examined.base_energies]
+            slope = slope_within_groups(
+                [examined.base_energies[s.geometry_hash] for s in both],
+                [s.labels[fidelity].energy for s in both],
+                [s.formula for s in both],
+            )
+            found = _explained(slope, "", f"{fidelity!r} energies", ENERGY_UNITS, _per_atom(slope, both))
+            yield from _finding(found, "energy-unit", split, (fidelity,), "within one composition")
+
+
+def force_units(examined: Examined) -> Iterator[Finding]:
+    """Find forces whose size does not fit those of another fidelity or of the base."""
+    for split, members in examined.splits.items():
+        for one, other in examined.pairs():
+            both = [s for s in members if s.labelled(one).has_forces and s.labelled(other).has_forces]
+            slope = _pooled([s.labels[one].forces for s in both], [s.labels[other].forces for s in both])
+            found = _explained(slope, f"{one!r} forces", f"{other!r} forces", FORCE_UNITS)
+            yield from _finding(found, "force-unit", split, (one, other), "atom by atom")
+        for fidelity, seen in _against_base(examined, split, lambda labels: labels.has_forces).items():
+            slope = _pooled([one.forces for one in seen], [one.structure.labels[fidelity].forces for one in seen])
+            found = _explained(slope, "", f"{fidelity!r} forces", FORCE_UNITS)
+            yield from _finding(found, "force-unit", split, (fidelity,), "atom by atom")
+
+
+def stress_units(examined: Examined) -> Iterator[Finding]:
+    """Find stress of another sign or unit than another fidelity's or the base's, or beyond any pressure."""
+    for split, members in examined.splits.items():
+        for one, other in examined.pairs():
+            both = [s for s in members if s.labelled(one).has_stress and s.labelled(other).has_stress]
+            slope = _pooled([s.labels[one].stress for s in both], [s.labels[other].stress for s in both])
+            yield from _stress_finding(slope, split, (one, other))
+        for fidelity, seen in _against_base(examined, split, lambda labels: labels.has_stress).items():
+            slope = _pooled([one.stress for one in seen], [one.structure.labels[fidelity].stress for one in seen])
+            yield from _stress_finding(slope, split, (fidelity,))
+    for split, fidelity, members in examined.labelled():
+        stress = [s.labels[fidelity].stress for s in members if s.labels[fidelity].has_stress]
+        size = float(np.median(np.abs(stress).max(axis=1))) if stress else 0.0
+        if size > HUGE_STRESS:
+            sentence = (
+                f"{split}: half of the {fidelity!r} stresses exceed {size:.3g} eV/Å³ ({size * 160.2:.0f} GPa); "
+                "is that the unit, or a virial?"
+            )
+            yield Finding("warning", "stress-huge", sentence, (split,), (fidelity,))
+
+
+def _stress_finding(slope: Slope, split: str, fidelities: tuple[str, ...]) -> Iterator[Finding]:
+    other = f"{fidelities[0]!r} stress" if len(fidelities) == 2 else ""
+    if slope.is_sure and slope.value < 0:
+        against = other or "the base's stress"
+        sentence = (
+            f"{split}: the {fidelities[-1]!r} stress runs against {against} (slope {slope.value:.3g}): one of them has "
+            "the other sign; ASE counts tension positive."
+            if other
+            else f"{split}: the {fidelities[-1]!r} stress runs against {against} (slope {slope.value:.3g}); ASE counts "
+            "tension positive, many codes pressure."
+        )
+        yield Finding("error", "stress-sign", sentence, (split,), fidelities)
+    size = Slope(abs(slope.value), slope.agreement, slope.n)
+    found = _explained(size, other, f"{fidelities[-1]!r} stress", STRESS_UNITS)
+    yield from _finding(found, "stress-unit", split, fidelities, "component by component")
+
+
+def _pooled(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> Slope:
+    if not x:
+        return Slope(np.nan, 0.0, 0)
+    return slope_through_zero(
+        np.concatenate([np.ravel(one) for one in x]), np.concatenate([np.ravel(one) for one in y])
+    )
+
+
+def _against_base(examined: Examined, split: str, has: Callable[[Labels], bool]) -> Mapping[str, list[Predicted]]:
+    """Return by fidelity what the base predicted in ``split`` where the label is there."""
+    seen = [one for one in examined.predicted if one.split == split]
+    return {
+        fidelity: found
+        for fidelity in examined.fidelities
+        if (found := [one for one in seen if has(one.structure.labelled(fidelity))])
+    }
+
+
+def _per_atom(slope: Slope, members: Sequence[Structure]) -> Mapping[str, float]:
+    """Return the number of atoms as one more unit where energies per atom would explain a slope."""
+    sizes = sorted(len(structure) for structure in members)
+    return {"eV per atom": float(sizes[len(sizes) // 2])} if sizes and sizes[0] > 1 and slope.n else {}
+
+
+def _explained(
+    slope: Slope, below: str, above: str, known: Mapping[str, float], more: Mapping[str, float] | None = None
+) -> tuple[Severity, str] | None:
+    """Return severity and reason where a slope cannot come from two levels of theory in one unit."""
+    if not slope.is_sure or not slope.value > 0 or slope.is_within(PLAUSIBLE):
+        return None
+    against = below or "those of the base"
+    says = f"{above} change {slope.value:.3g} times as much as {against}"
+    reason = explanations(slope.value, below, above, {**known, **(more or {})})
+    if reason:
+        return "error", f"{says}: {reason}"
+    return "warning", f"{says}, which no usual unit explains"
+
+
+def _finding(
+    found: tuple[Severity, str] | None, code: str, split: str, fidelities: tuple[str, ...], how: str
+) -> Iterator[Finding]:
+    if found is not None:
+        severity, reason = found
+        yield Finding(severity, code, f"{split}: {how} {reason}; labels are in eV and Å.", (split,), fidelities)

@@ -1,0 +1,139 @@
+"""Slopes that a few wild points cannot turn, and what units would explain them."""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import units as ase_units
+from numpy.typing import ArrayLike
+
+from rung.data.labels import Array
+from rung.units import BOHR, HARTREE, KCAL_PER_MOL
+
+KJ_PER_MOL = float(ase_units.kJ / ase_units.mol)
+GPA = float(ase_units.GPa)
+
+ENERGY_UNITS: Mapping[str, float] = {
+    "Hartree": HARTREE,
+    "Rydberg": HARTREE / 2.0,
+    "kcal/mol": KCAL_PER_MOL,
+    "kJ/mol": KJ_PER_MOL,
+    "meV": 1.0e-3,
+}
+"""In eV."""
+
+FORCE_UNITS: Mapping[str, float] = {
+    "Hartree/Bohr": HARTREE / BOHR,
+    "Hartree/Å": HARTREE,
+    "Rydberg/Bohr": HARTREE / 2.0 / BOHR,
+    "kcal/mol/Å": KCAL_PER_MOL,
+    "kJ/mol/Å": KJ_PER_MOL,
+    "meV/Å": 1.0e-3,
+}
+"""In eV/Å."""
+
+STRESS_UNITS: Mapping[str, float] = {
+    "GPa": GPA,
+    "kbar": GPA / 10.0,
+    "MPa": GPA / 1.0e3,
+    "bar": GPA / 1.0e4,
+    "Hartree/Bohr³": HARTREE / BOHR**3,
+}
+"""In eV/Å³."""
+
+MAX_PAIRS = 20_000
+"""Differences that are looked at: more would not move a median."""
+
+
+@dataclass(frozen=True)
+class Slope:
+    """How one quantity changes with another.
+
+    Parameters
+    ----------
+    value
+        The median of Δy/Δx, each weighted by |Δx|: the line through zero of least absolute error.
+    agreement
+        The share of |Δx| that goes with the sign of ``value``, less the share that goes against it: 1 where all
+        differences agree, 0 where ``value`` means nothing.
+    n
+        How many independent differences there are.
+    """
+
+    value: float
+    agreement: float
+    n: int
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether there are enough differences, and few of the other sign."""
+        return self.n >= 3 and self.agreement >= 0.6
+
+    def is_within(self, factor: float) -> bool:
+        """Whether the slope lies between ``1/factor`` and ``factor``."""
+        return 1.0 / factor <= self.value <= factor
+
+
+def slope_through_zero(x: ArrayLike, y: ArrayLike, n: int | None = None) -> Slope:
+    """Return the slope of ``y`` on ``x``, both flattened; entries that are no numbers do not count."""
+    across, up = np.ravel(np.asarray(x, dtype=float)), np.ravel(np.asarray(y, dtype=float))
+    use = np.isfinite(across) & np.isfinite(up) & (across != 0.0)
+    across, up = across[use], up[use]
+    if not len(across):
+        return Slope(np.nan, 0.0, 0)
+    weight = np.abs(across)
+    value = weighted_median(up / across, weight)
+    sign = np.sign(up * across) * np.sign(value)
+    return Slope(value, float((weight * sign).sum() / weight.sum()), len(across) if n is None else n)
+
+
+def slope_within_groups(x: Sequence[float], y: Sequence[float], groups: Sequence[Hashable]) -> Slope:
+    """Return the slope of ``y`` on ``x`` from differences inside a group, so that no offset of a group counts."""
+    across, up = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    steps_x, steps_y, n = [], [], 0
+    places: dict[Hashable, list[int]] = {}
+    for k, group in enumerate(groups):
+        places.setdefault(group, []).append(k)
+    share = max(1, MAX_PAIRS // max(1, len(places)))
+    for members in places.values():
+        first, second = np.triu_indices(len(members), 1)
+        thin = slice(None, None, 1 + len(first) // share)
+        index = np.array(members)
+        steps_x.append(across[index[second[thin]]] - across[index[first[thin]]])
+        steps_y.append(up[index[second[thin]]] - up[index[first[thin]]])
+        n += len(members) - 1
+    return slope_through_zero(_joined(steps_x), _joined(steps_y), n)
+
+
+def weighted_median(values: Array, weights: Array) -> float:
+    """Return the value at which half of the weight lies below."""
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, 0.5 * total[-1])])
+
+
+def explanations(slope: float, below: str, above: str, known: Mapping[str, float], slack: float = 1.6) -> str:
+    """Return which unit of which quantity would turn a slope of about 1 into ``slope``, for a sentence.
+
+    Parameters
+    ----------
+    slope
+        Change of ``above`` by change of ``below``.
+    below, above
+        What the two quantities are called; one that stands in the right unit for certain is called "".
+    known
+        Units by name, in rung's.
+    slack
+        The factor that two levels of theory may differ by.
+    """
+    found = []
+    for name, size in known.items():
+        found += [(f"{above} in {name}", abs(np.log(slope * size)))] if above else []
+        found += [(f"{below} in {name}", abs(np.log(slope / size)))] if below else []
+    near = sorted((distance, text) for text, distance in found if distance < np.log(slack))
+    return " or ".join(text for _, text in near[:3])
+
+
+def _joined(parts: Iterable[Array]) -> Array:
+    listed = list(parts)
+    return np.concatenate(listed) if listed else np.empty(0)

@@ -1,0 +1,106 @@
+"""Checks of statistical errors: missing, zero, negative, absurd."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from rung.data.labels import ENERGY_STDERR
+from rung.data.structure import Structure
+from rung.doctor.examined import Examined
+from rung.doctor.findings import Finding, few, frames, ids
+
+TINY = 1.0e-7
+"""eV: no sampling of an energy gets here, and no electronic-structure code prints more digits."""
+
+
+def stderr_missing(examined: Examined) -> Iterator[Finding]:
+    """Find energies without an error among energies with one, and a target to learn from that has none at all."""
+    teaches = next(iter(examined.splits), "")
+    for split, fidelity, members in examined.labelled():
+        with_energy = [structure for structure in members if structure.labels[fidelity].has_energy]
+        without = [structure for structure in with_energy if np.isnan(structure.labels[fidelity].energy_stderr)]
+        if without and len(without) < len(with_energy):
+            yield Finding(
+                "warning",
+                "stderr-missing",
+                f"{split}: {len(without)} of {len(with_energy)} {fidelity!r} energies have no energy_stderr and count "
+                f"as exact beside those that have one: {few(ids(without))}.",
+                (split,),
+                (fidelity,),
+                ids(without),
+            )
+        elif without and fidelity == examined.target and split == teaches:
+            yield Finding(
+                "note",
+                "stderr-absent",
+                f"{split}: no {fidelity!r} energy has an energy_stderr; all count as exact.",
+                (split,),
+                (fidelity,),
+            )
+
+
+def stderr_sign(examined: Examined) -> Iterator[Finding]:
+    """Find errors that are negative, or zero."""
+    for split, fidelity, members in examined.labelled():
+        given = [structure for structure in members if not np.isnan(structure.labels[fidelity].energy_stderr)]
+        negative = [structure for structure in members if _negative(structure, fidelity)]
+        zero = [structure for structure in given if structure.labels[fidelity].energy_stderr == 0.0]
+        if negative:
+            sentence = f"{split}: {frames(len(negative))} have a negative {fidelity!r} error: {few(ids(negative))}."
+            yield Finding("error", "stderr-negative", sentence, (split,), (fidelity,), ids(negative))
+        if zero:
+            some = len(zero) < len(given)
+            yield Finding(
+                "error" if some else "warning",
+                "stderr-zero",
+                f"{split}: {len(zero)} of {len(given)} {fidelity!r} energies have an energy_stderr of 0, so they would "
+                f"outweigh all others; leave {fidelity}{ENERGY_STDERR} out where the energy is exact.",
+                (split,),
+                (fidelity,),
+                ids(zero),
+            )
+
+
+def stderr_absurd(examined: Examined) -> Iterator[Finding]:
+    """Find errors below any that can be, errors larger than what they belong to, and errors without an energy."""
+    for split, fidelity, members in examined.labelled():
+        given = [structure for structure in members if structure.labels[fidelity].energy_stderr > 0]
+        tiny = [structure for structure in given if structure.labels[fidelity].energy_stderr < TINY]
+        alone = [structure for structure in given if not structure.labels[fidelity].has_energy]
+        if tiny:
+            sentence = (
+                f"{split}: {frames(len(tiny))} have a {fidelity!r} energy_stderr below {TINY:.0e} eV: "
+                f"{few(ids(tiny))}; is it in eV?"
+            )
+            yield Finding("warning", "stderr-tiny", sentence, (split,), (fidelity,), ids(tiny))
+        if alone:
+            sentence = f"{split}: {frames(len(alone))} have a {fidelity!r} energy_stderr and no energy."
+            yield Finding("warning", "stderr-alone", sentence, (split,), (fidelity,), ids(alone))
+        yield from _larger_than_spread(split, fidelity, given)
+
+
+def _larger_than_spread(split: str, fidelity: str, given: Sequence[Structure]) -> Iterator[Finding]:
+    by_formula: dict[str, list[Structure]] = {}
+    for structure in given:
+        if structure.labels[fidelity].has_energy:
+            by_formula.setdefault(structure.formula, []).append(structure)
+    for formula, members in by_formula.items():
+        energies = np.array([structure.labels[fidelity].energy for structure in members])
+        stderr = float(np.median([structure.labels[fidelity].energy_stderr for structure in members]))
+        distinct = len({structure.geometry_hash for structure in members})
+        # A sample of the noise alone spreads by about one standard error, so it takes more than that to be sure.
+        if distinct >= 4 and stderr > 1.5 * float(energies.std(ddof=1)):
+            yield Finding(
+                "warning",
+                "stderr-large",
+                f"{split}: the {fidelity!r} energies of {formula} differ by {energies.std(ddof=1):.3g} eV (standard "
+                f"deviation) and their energy_stderr is {stderr:.3g} eV: they say nothing, or the unit is not eV.",
+                (split,),
+                (fidelity,),
+                ids(members),
+            )
+
+
+def _negative(structure: Structure, fidelity: str) -> bool:
+    labels = structure.labels[fidelity]
+    return bool(labels.energy_stderr < 0 or (labels.forces_stderr < 0).any())
