@@ -1,6 +1,7 @@
 """The figures of a report: each a function of plain numbers that returns a plotly figure."""
 
 import importlib
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -200,7 +201,8 @@ def learning_curve(
     _style(figure, "Labelled energies", y_title, height)
     figure.update_xaxes(type="log", tickvals=labels, ticktext=[str(n) for n in labels], range=_log_range(labels))
     if log:
-        figure.update_yaxes(type="log", dtick="D2" if _narrow(figure) else None, tickformat="~g", minor_showgrid=False)
+        ticks = _log_ticks([value for trace in figure.data for value in (trace.y or ()) if value and value > 0])
+        figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
     return figure
 
 
@@ -324,6 +326,15 @@ def _log_range(labels: Sequence[int]) -> list[float] | None:
     return [float(low - pad), float(high + pad)]
 
 
-def _narrow(figure: Any) -> bool:
-    values = [value for trace in figure.data for value in (trace.y or ()) if value and value > 0]
-    return bool(values) and max(values) / min(values) < 30
+def _log_ticks(values: Sequence[float]) -> list[float]:
+    """Return about six round numbers over the range of ``values``: plotly's own leave a short logarithmic axis bare."""
+    if not values:
+        return []
+    low, high = min(values) / 1.15, max(values) * 1.15
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found: list[float] = []
+    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 6, 8), (1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)):
+        found = [step * 10.0**decade for decade in decades for step in steps if low <= step * 10.0**decade <= high]
+        if len(found) > 4:
+            return found
+    return found or [float(f"{value:.2g}") for value in (low, high)]

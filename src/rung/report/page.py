@@ -33,6 +33,11 @@ _STUDY: tuple[tuple[str, Callable[[StudyFiles, sections.Draw], str]], ...] = (
 )
 
 
+_FIT = """<script>addEventListener("load", () => document.querySelectorAll(".plotly-graph-div")
+  .forEach(figure => Plotly.Plots.resize(figure)));</script>"""
+"""A figure is drawn when the page has come that far; columns beside it come later and make it narrower."""
+
+
 class _Figures:
     """Turns figures into HTML and gives each its number, so that equal files make equal reports."""
 
@@ -111,7 +116,7 @@ def write_study_report(folder: Path) -> Path:
 
 
 def _heading(run: RunFiles) -> str:
-    return f"{run.method}: lifted to {run.target}" if run.method and run.target else ""
+    return f"Lifted to {run.target} by the method {run.method}" if run.method and run.target else ""
 
 
 def _subtitle(run: RunFiles, folder: Path) -> str:
@@ -133,13 +138,14 @@ def _write(
     notice = "".join(f'<div class="notice"><p>{escape(sentence)}</p></div>' for sentence in notices)
     body = "".join(f'<section id="{anchor}"><h2>{name}</h2>{content}</section>' for anchor, name, content in shown)
     library = f"<script>{_library()}</script>" if 'id="figure-' in body else ""
+    fit = _FIT if library else ""
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style>{library}</head><body>"
         f'<header><div><h1>{escape(title)}</h1><p class="subtitle">{escape(subtitle)}</p>'
         f"<nav>{links}</nav></div></header>"
-        f"<main>{notice}{top}{body}<footer>Made by rung {__version__}. This page needs no network.</footer></main>"
+        f"<main>{notice}{top}{body}{fit}<footer>Made by rung {__version__}. This page needs no network.</footer></main>"
         "</body></html>\n"
     )
     path = folder / REPORT

@@ -9,7 +9,7 @@ import numpy as np
 from rung.data.labels import Array
 from rung.evaluate.coverage import coverage_table
 from rung.report import figures
-from rung.report.read import RunFiles, column, components
+from rung.report.read import RunFiles, by_split, column, components
 from rung.report.sections import Draw
 from rung.report.tables import table
 from rung.units import MILLI
@@ -17,13 +17,13 @@ from rung.units import MILLI
 
 def parity(run: RunFiles, draw: Draw) -> str:
     """Return parity plots of energies and forces, one pair a split."""
-    return "".join(_parity_pair(split, content, run, draw) for split, content in run.predictions.items())
+    return "".join(_parity_pair(split, content, run, draw) for split, content in _ordered(run))
 
 
 def coverage(run: RunFiles, _: Draw) -> str:
     """Return how often the error bars held the labels."""
     rows = []
-    for split, content in run.predictions.items():
+    for split, content in _ordered(run):
         for what, values, truths, bars in _barred(content):
             found = coverage_table(values, truths, bars)
             if found[0].n:
@@ -35,8 +35,15 @@ def coverage(run: RunFiles, _: Draw) -> str:
         "Error bars hold posterior and model error; for energies the labels' own σ is added. Ranges are 95 % intervals "
     )
     note += "for independent values: components of one structure are correlated, so the honest range is wider."
-    header = ["Split", "Quantity", "within 1σ (68 % due)", "within 2σ (95 % due)", "values"]
-    return table(header, rows, numeric_from=2) + f'<p class="note">{note}</p>'
+    header = ["Split", "Quantity", "68 % due", "95 % due", "values"]
+    return table(header, rows, text=2) + f'<p class="note">{note}</p>'
+
+
+def _ordered(run: RunFiles) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the predictions in the order of the splits in ``metrics.json``, others after them."""
+    order = [split for split, _ in by_split(run.metrics, run.target)]
+    names = sorted(run.predictions, key=lambda split: order.index(split) if split in order else len(order))
+    return [(split, run.predictions[split]) for split in names]
 
 
 def _parity_pair(split: str, content: Mapping[str, Any], run: RunFiles, draw: Draw) -> str:

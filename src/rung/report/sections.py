@@ -7,7 +7,7 @@ from typing import Any
 
 from rung.report import figures
 from rung.report.read import RunFiles, by_split, number, sentences
-from rung.report.tables import ABSENT, cell, digits, pairs, quantity, records, table, with_error
+from rung.report.tables import ABSENT, cell, digits, electronvolts, pairs, quantity, records, table, with_error
 from rung.report.words import headline
 
 Draw = Callable[..., str]
@@ -50,10 +50,11 @@ def errors(run: RunFiles, _: Draw) -> str:
         entries = [(name, source[key]) for name, source in sources.items() if key in source]
         best = {name: min((number(found.get(name)) for _, found in entries), key=_nan_last) for name in _ERRORS}
         for place, (name, found) in enumerate(entries):
-            cells = [_marked(found.get(metric), best.get(metric), len(entries) > 1) for metric in names]
+            told = {**found, "force_departure_rmse": None} if name == "base" else found
+            cells = [_marked(told.get(metric), best.get(metric), len(entries) > 1) for metric in names]
             rows.append([_split_name(key, run.target, found) if place == 0 else "", escape(name), *cells])
     header = ["Split", "Potential", *(_header(name) for name in names)]
-    return table(header, rows, numeric_from=2, css="errors") + _error_notes(names)
+    return table(header, rows, text=2, css="errors") + _error_notes(names)
 
 
 def barriers(run: RunFiles, draw: Draw) -> str:
@@ -113,19 +114,21 @@ def _tiles(run: RunFiles) -> list[str]:
             after, before = number(lifted[key].get(name)), number(base.get(key, {}).get(name))
             if math.isfinite(after):
                 label = f"{quantity(name)[0].split(',')[0]}, {key[0]}"
-                tiles.append(_tile(label, digits(after), quantity(name)[1], digits(before)))
+                shown = ABSENT if name == "force_departure_rmse" else digits(before)
+                tiles.append(_tile(label, digits(after), quantity(name)[1], shown))
     for barrier in run.barriers[:2]:
         entries = {str(entry.get("name")): entry for entry in barrier.get("barriers") or ()}
         start = entries.get("base", {}).get("value")
         for name, entry in entries.items():
             if name not in ("base", "truth", "energies alone"):
                 value = with_error(entry.get("value"), entry.get("stderr_total"))
-                tiles.append(_tile(str(barrier.get("title") or "Barrier"), value, "eV", digits(start)))
+                tiles.append(_tile(str(barrier.get("title") or "Barrier"), value, "eV", electronvolts(start)))
     return tiles
 
 
 def _tile(label: str, value: str, unit: str, before: str) -> str:
     was = f'<div class="was">base {before} {escape(unit)}</div>' if before != ABSENT else ""
+    value = value.replace(" ±", ' <span class="bar">±') + "</span>" if "±" in value else value
     return (
         f'<div class="tile"><div class="label">{escape(label)}</div>'
         f'<div class="value">{value} <span class="unit">{escape(unit)}</span></div>{was}</div>'
@@ -192,16 +195,9 @@ def _band_caption(curves: Sequence[Mapping[str, Any]]) -> str:
 
 def _barrier_row(entry: Mapping[str, Any], truth: float) -> list[str]:
     value = number(entry.get("value"))
-    off = ABSENT if entry.get("name") == "truth" else _fixed(value - truth, signed=True)
-    bars = [_fixed(entry.get("stderr")), _fixed(entry.get("stderr_total"))]
-    return [escape(str(entry.get("name", ""))), _fixed(value), *bars, _fixed(entry.get("reaction")), off]
-
-
-def _fixed(value: Any, *, signed: bool = False) -> str:
-    given = number(value)
-    if not math.isfinite(given):
-        return ABSENT
-    return (f"{given:+.3f}" if signed else f"{given:.3f}").replace("-", "−")
+    off = ABSENT if entry.get("name") == "truth" else electronvolts(value - truth, signed=True)
+    bars = [electronvolts(entry.get("stderr")), electronvolts(entry.get("stderr_total"))]
+    return [escape(str(entry.get("name", ""))), electronvolts(value), *bars, electronvolts(entry.get("reaction")), off]
 
 
 def _hyperparameters(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -217,7 +213,7 @@ def _hyperparameters(rows: Sequence[Mapping[str, Any]]) -> str:
         for row in rows
     ]
     header = ["", "Meaning", "Taken", "68 % interval", "Unit", "The labels decide it"]
-    return table(header, cells, numeric_from=2, css="chosen") if cells else ""
+    return table(header, cells, text=(0, 1, 4, 5), css="chosen") if cells else ""
 
 
 def _interval(row: Mapping[str, Any]) -> str:
@@ -252,7 +248,7 @@ def _alternatives(rows: Sequence[Mapping[str, Any]]) -> str:
         ]
         for row in rows
     ]
-    return "<h3>What else was weighed</h3>" + table(["", "Log evidence", "less the best", "Note"], cells)
+    return "<h3>What else was weighed</h3>" + table(["", "Log evidence", "less the best", "Note"], cells, text=(0, 3))
 
 
 def _profiles(rows: Sequence[Mapping[str, Any]]) -> list[Any]:

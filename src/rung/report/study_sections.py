@@ -54,7 +54,7 @@ def coverage(study: StudyFiles, _: Draw) -> str:
         ]
         cells.append([escape(method), escape(split), escape(what), due, *shares])
     header = ["Method", "Split", "Quantity", "due", *(f"{n} labels" for n in labels)]
-    return table(header, cells, numeric_from=3) if cells else ""
+    return table(header, cells, text=3) if cells else ""
 
 
 def settings(study: StudyFiles, _: Draw) -> str:

@@ -19,10 +19,11 @@ a:hover { text-decoration: underline; }
 .notice { border-left: 4px solid #e0a100; background: #fff8e1; padding: 10px 16px; margin: 22px 0 0;
   border-radius: 4px; }
 .notice p { margin: 0; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(190px, 1fr)); gap: 14px; margin: 26px 0 20px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 14px; margin: 26px 0 20px; }
 .tile { border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px; }
 .tile .label { font-size: 13px; color: var(--muted); }
-.tile .value { font-size: 25px; font-weight: 650; letter-spacing: -0.02em; line-height: 1.3; white-space: nowrap; }
+.tile .value { font-size: 24px; font-weight: 650; letter-spacing: -0.02em; line-height: 1.3; }
+.tile .bar { font-size: 17px; font-weight: 500; color: var(--muted); letter-spacing: 0; }
 .tile .unit { font-size: 14px; font-weight: 400; color: var(--muted); letter-spacing: 0; }
 .tile .was { font-size: 13px; color: var(--muted); }
 ul.words { margin: 0; padding-left: 20px; max-width: 860px; }

@@ -1,7 +1,7 @@
 """Numbers and tables as people read them; everything that comes from a file is escaped here."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -45,7 +45,16 @@ def digits(value: Any, significant: int = 3) -> str:
     if not -4 <= magnitude < 6:
         mantissa, exponent = f"{given:.{significant - 1}e}".split("e")
         return _minus(f"{mantissa}×10") + _superscript(int(exponent))
-    return _minus(f"{given:.{max(0, significant - 1 - magnitude)}f}")
+    rounded = float(f"{given:.{significant - 1}e}")
+    return _minus(f"{rounded:.{max(0, significant - 1 - magnitude)}f}")
+
+
+def electronvolts(value: Any, *, signed: bool = False) -> str:
+    """Return an energy in eV to the meV, or a dash where it is unknown."""
+    given = number(value)
+    if not math.isfinite(given):
+        return ABSENT
+    return _minus(f"{given:+.3f}" if signed else f"{given:.3f}")
 
 
 def with_error(value: Any, stderr: Any, decimals: int | None = None) -> str:
@@ -72,9 +81,18 @@ def cell(value: Any) -> str:
     return escape(str(value))
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, numeric_from: int = 1, css: str = "") -> str:
-    """Return an HTML table of cells that are escaped already; columns from ``numeric_from`` on are numbers."""
-    kinds = ["" if index < numeric_from else ' class="number"' for index in range(len(header))]
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, text: int | Collection[int] = 1, css: str = ""
+) -> str:
+    """Return an HTML table of cells that are escaped already.
+
+    Parameters
+    ----------
+    text
+        The columns that are words, by index, or how many there are at the left; the others are numbers.
+    """
+    words = range(text) if isinstance(text, int) else text
+    kinds = ["" if index in words else ' class="number"' for index in range(len(header))]
     head = "".join(f"<th{kind}>{name}</th>" for kind, name in zip(kinds, header, strict=True))
     body = "".join(
         "<tr>" + "".join(f"<td{kind}>{entry}</td>" for kind, entry in zip(kinds, row, strict=True)) + "</tr>"
@@ -88,12 +106,9 @@ def records(rows: Sequence[Mapping[str, Any]]) -> str:
     names = list(dict.fromkeys(str(name) for row in rows for name in row))
     if not names:
         return ""
-    numeric = next(
-        (index for index, name in enumerate(names) if any(isinstance(row.get(name), (int, float)) for row in rows)),
-        len(names),
-    )
+    words = [index for index, name in enumerate(names) if any(isinstance(row.get(name), (str, list)) for row in rows)]
     header = [escape(name.replace("_", " ")) for name in names]
-    return table(header, [[cell(row.get(name)) for name in names] for row in rows], numeric_from=numeric)
+    return table(header, [[cell(row.get(name)) for name in names] for row in rows], text=words)
 
 
 def pairs(values: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rung.report.read import Errors, RunFiles, by_split, number
-from rung.report.tables import digits, quantity, with_error
+from rung.report.tables import digits, electronvolts, quantity, with_error
 
 _EQUAL = 0.02
 """Relative change below which nobody should speak of better or worse."""
@@ -17,7 +17,7 @@ def headline(run: RunFiles) -> list[str]:
     found = [_what(run)]
     for (split, fidelity), errors in lifted.items():
         if fidelity == run.target:
-            found += _split_sentences(split, errors, base.get((split, fidelity), {}))
+            found.append(" ".join(_split_sentences(split, errors, base.get((split, fidelity), {}))))
     for barrier in run.barriers:
         found += _barrier_sentences(barrier)
     return [sentence for sentence in found if sentence]
@@ -43,10 +43,10 @@ def _split_sentences(split: str, errors: Errors, base: Errors) -> list[str]:
     forces = _change("force_rmse", errors, base)
     departure = number(errors.get("force_departure_rmse"))
     if forces:
-        found.append(f"On {split}, {forces}.")
+        found.append(f"There, {forces}.")
     elif math.isfinite(departure):
         found.append(
-            f"Target forces are not known on {split}: the forces departed from the base's by {digits(departure)} meV/Å "
+            f"Target forces are not known on {split}: its forces departed from the base's by {digits(departure)} meV/Å "
             "r.m.s., which is no error."
         )
     elif change:
@@ -92,8 +92,8 @@ def _barrier_sentences(barrier: Mapping[str, Any]) -> list[str]:
         if name in ("truth", "base", "energies alone") or not math.isfinite(value):
             continue
         bar = number(entry.get("stderr_total"))
-        start = f", base {digits(base.get('value'), 4)}" if base else ""
-        end = f"; truth {digits(truth.get('value'), 4)} eV{_distance(value, bar, truth)}" if truth else ""
+        start = f", base {electronvolts(base.get('value'))}" if base else ""
+        end = f"; truth {electronvolts(truth.get('value'))} eV{_distance(value, bar, truth)}" if truth else ""
         found.append(f"{title}: {name} gives {with_error(value, bar)} eV{start}{end}.")
     return found
 
