@@ -3,7 +3,7 @@
 How a block is treated is said by an HTML comment on the line above its fence; without one, Python runs in a folder that
 holds the bundled testbed, YAML is the config of a run, and lines of a shell that start with ``rung`` must parse.
 
-``<!-- slow -->`` anywhere in a page puts the page's Python into the slow tier. ``<!-- study -->`` above YAML: the config of a
+``<!-- slow -->`` anywhere in a page puts its Python into the slow tier. ``<!-- study -->`` above YAML: the config of a
 study. ``<!-- method -->``: its ``method`` is put into a config. ``<!-- not run: reason -->``: shown only.
 """
 
@@ -22,7 +22,9 @@ from rung.config import RunConfig, StudyConfig
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=indent)```\s*$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=indent)```\s*$", re.MULTILINE | re.DOTALL
+)
 MARK = re.compile(r"<!--\s*(?P<mark>[^>]*?)\s*-->\s*\Z")
 LANGUAGES = {"python", "yaml", "sh", "text", "json", "bibtex"}
 
