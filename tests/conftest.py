@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from ase import Atoms
-from ase.build import bulk, molecule
 
 import rung
 from rung.backends import load_base
@@ -13,6 +10,7 @@ from rung.backends.mace import wrap
 from rung.data.structure import Structure
 from rung.model.potential import ReadoutPotential
 
+from .geometries import cell_structures, molecule_structures
 from .mace_models import tiny_mace
 
 
@@ -34,31 +32,13 @@ def tiny_potential() -> ReadoutPotential:
     return wrap(tiny_mace(), "low")
 
 
-def rattled(atoms: Atoms, seed: int, size: float = 0.05) -> Atoms:
-    """Return a copy with normal displacements of ``size`` Å."""
-    moved = atoms.copy()
-    moved.positions += np.random.default_rng(seed).normal(0.0, size, size=moved.positions.shape)
-    return moved
-
-
 @pytest.fixture(scope="session")
 def molecules() -> list[Structure]:
-    """Rattled H2O, CH4 and CO2 without a cell."""
-    names = ("H2O", "CH4", "CO2")
-    return [Structure(rattled(molecule(name), seed), name, {}) for seed, name in enumerate(names)]
+    """Rattled H2O, CH4 and CO2 without a cell, and a single atom."""
+    return molecule_structures()
 
 
 @pytest.fixture(scope="session")
 def cells() -> list[Structure]:
     """A small triclinic crystal of C and O, a slab of it, and a cell of one atom."""
-    crystal = bulk("CO", "rocksalt", a=4.1)
-    crystal.set_cell(crystal.cell.array + [[0.0, 0.1, 0.0], [0.2, 0.0, 0.0], [0.0, 0.0, 0.1]], scale_atoms=True)
-    slab = bulk("CO", "rocksalt", a=4.1, cubic=True)
-    slab.center(vacuum=6.0, axis=2)
-    slab.pbc = (True, True, False)
-    one = bulk("C", "sc", a=2.2)
-    return [
-        Structure(rattled(crystal, 3), "crystal", {}),
-        Structure(rattled(slab, 4), "slab", {}),
-        Structure(one, "one", {}),
-    ]
+    return cell_structures()

@@ -31,6 +31,7 @@ def tiny_mace(
     scale_shift: bool = True,
     pair_repulsion: bool = False,
     cutoff: float = 4.0,
+    scale: float = 9.1,
     dtype: torch.dtype = torch.float64,
     interaction: str = "RealAgnosticResidualInteractionBlock",
     interaction_first: str = "RealAgnosticResidualInteractionBlock",
@@ -61,7 +62,7 @@ def tiny_mace(
         **options,
     }
     if scale_shift:
-        arguments["atomic_inter_scale"] = 3.1 + 0.4 * np.arange(len(heads))
+        arguments["atomic_inter_scale"] = scale + 0.4 * np.arange(len(heads))
         arguments["atomic_inter_shift"] = -0.7 + 0.2 * np.arange(len(heads))
     default = torch.get_default_dtype()
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():

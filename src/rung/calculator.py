@@ -25,7 +25,7 @@ from rung.model.protocols import Potential
 ModelErrorKind = Literal["none", "independent", "correlated"]
 
 
-class RungCalculator(Calculator):  # type: ignore[misc] # ASE has no types
+class RungCalculator(Calculator):
     """Energies, forces, stress and per-atom energies of one fidelity, for ASE.
 
     Parameters

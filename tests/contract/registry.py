@@ -1,0 +1,101 @@
+"""Every potential that the contract holds for, with structures that it knows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import ase.io
+import torch
+
+import rung
+from rung.backends import load_base
+from rung.backends.mace import wrap
+from rung.data.structure import Structure
+from rung.model.potential import ReadoutPotential, Surface
+
+from ..geometries import cell_structures, molecule_structures
+from ..mace_models import tiny_mace
+from ..pair_backbone import PairBackbone, pair_potential, pair_structures
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A potential under contract.
+
+    ``tolerance`` is relative: to the r.m.s. force for forces, to 1 eV per atom for energies.
+    ``pure`` says that an isolated atom has its reference energy plus the readout's shift.
+    """
+
+    name: str
+    build: Callable[[], ReadoutPotential]
+    structures: Callable[[], Sequence[Structure]]
+    tolerance: float = 1e-10
+    pure: bool = False
+
+
+def _with_second(potential: ReadoutPotential) -> ReadoutPotential:
+    """Add ``high``, whose readout and reference energies differ everywhere."""
+    low = potential.surface(potential.fidelities[0])
+    readout = low.readout.moved(0.1 * (1.0 + abs(low.readout.weights)))
+    reference = low.reference.moved(
+        low.reference.elements, 0.5 + 0.25 * torch.arange(len(low.reference.elements)).numpy()
+    )
+    return potential.with_surface("high", Surface(readout, reference))
+
+
+def _mace(
+    name: str, *, head: str | None = None, tolerance: float = 1e-10, pure: bool = False, **options: object
+) -> Entry:
+    def build() -> ReadoutPotential:
+        return _with_second(wrap(tiny_mace(**options), "low", head))
+
+    return Entry(name, cache(build), _small, tolerance, pure)
+
+
+@cache
+def _small() -> Sequence[Structure]:
+    return (*molecule_structures(), *cell_structures())
+
+
+@cache
+def _testbed() -> ReadoutPotential:
+    path = Path(rung.__file__).parent / "demo_data" / "mos2" / "base.model"
+    return _with_second(load_base(path, fidelity="low"))
+
+
+@cache
+def _testbed_frames() -> Sequence[Structure]:
+    path = Path(rung.__file__).parent / "demo_data" / "mos2" / "test.extxyz"
+    return [Structure(atoms, str(index), {}) for index, atoms in enumerate(ase.io.read(path, index="0:2"))]
+
+
+@cache
+def _pair() -> ReadoutPotential:
+    return pair_potential(PairBackbone(), ("low", "high"))
+
+
+@cache
+def _pair_conditioned() -> ReadoutPotential:
+    return pair_potential(PairBackbone(conditioning={"low": 1.0, "high": 0.6}), ("low", "high"))
+
+
+@cache
+def _pair_frames() -> Sequence[Structure]:
+    return pair_structures(PairBackbone())
+
+
+ENTRIES = (
+    _mace("one-layer", layers=1),
+    _mace("two-layers", layers=2),
+    _mace("three-layers-l2", layers=3, hidden="4x0e+4x1o+4x2e", correlation=3, units=3),
+    _mace("scalars-only", layers=2, hidden="8x0e", max_ell=1),
+    _mace("pure-atoms", interaction_first="RealAgnosticInteractionBlock", scale_shift=False, pure=True),
+    _mace("bias-readout", readout="NonLinearBiasReadoutBlock", gate="tanh"),
+    _mace("second-of-two-heads", heads=("first", "second"), head="second"),
+    _mace("pair-repulsion", pair_repulsion=True),
+    _mace("float32", dtype=torch.float32, tolerance=2e-5),
+    Entry("testbed", _testbed, _testbed_frames, tolerance=5e-5),
+    Entry("pair-backbone", _pair, _pair_frames),
+    Entry("pair-conditioned", _pair_conditioned, _pair_frames),
+)

@@ -1,0 +1,69 @@
+"""Every potential keeps the contract."""
+
+import numpy as np
+import pytest
+
+from rung.model.potential import Surface
+
+from .checks import CHECKS, predict, same_predictions
+from .registry import ENTRIES, Entry
+
+every_entry = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+
+
+@every_entry
+@pytest.mark.parametrize("name", CHECKS)
+def test_contract(entry: Entry, name: str) -> None:
+    CHECKS[name](entry.build(), entry.structures(), entry.tolerance)
+
+
+@every_entry
+def test_adding_a_fidelity_changes_no_other(entry: Entry) -> None:
+    potential = entry.build()
+    structures = entry.structures()
+    predict(potential, structures)  # TorchScript settles during the first calls
+    predict(potential, structures)
+    before = predict(potential, structures)
+    low = potential.surface("low")
+    wild = Surface(low.readout.moved(np.full(len(low.readout.weights), 3.0)), low.reference)
+    # a conditioned backbone must know the name, so an existing fidelity is replaced there
+    name = "high" if potential.backbone.conditioned else "third"
+    assert same_predictions(predict(potential.with_surface(name, wild), structures), before)
+
+
+@every_entry
+def test_step_zero_reproduces_the_base(entry: Entry) -> None:
+    potential = entry.build()
+    structures = entry.structures()
+    low = potential.surface("low")
+    elements = low.reference.elements
+    start = Surface(
+        low.readout.moved(np.zeros(len(low.readout.weights))), low.reference.moved(elements, np.zeros(len(elements)))
+    )
+    predict(potential, structures)
+    predict(potential, structures)
+    before = predict(potential, structures)
+    assert same_predictions(predict(potential.with_surface("low", start), structures), before)
+
+
+@every_entry
+def test_fidelities_differ(entry: Entry) -> None:
+    """The contract would hold of a potential that ignores the fidelity."""
+    potential = entry.build()
+    low, high = (predict(potential, entry.structures(), name) for name in ("low", "high"))
+    assert float((low.energy - high.energy).abs().min()) > 0.01
+    assert float((low.forces - high.forces).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if entry.pure], ids=lambda entry: entry.name)
+def test_isolated_atom_has_its_reference_energy(entry: Entry) -> None:
+    potential = entry.build()
+    surface = potential.surface("low")
+    for structure in entry.structures():
+        if len(structure) == 1 and not structure.atoms.pbc.any():
+            (number,) = structure.atoms.numbers
+            energy = float(predict(potential, [structure]).energy[0])
+            assert energy == pytest.approx(surface.reference.energies[int(number)] + surface.readout.shift, abs=1e-12)
+            break
+    else:
+        pytest.fail("no isolated atom among the structures")
