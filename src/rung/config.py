@@ -11,11 +11,13 @@ from rung.errors import ConfigError
 from rung.fidelity import Fidelity, require_fidelity
 from rung.fit.offset import OffsetSettings
 from rung.fit.readout import ReadoutSettings
+from rung.fit.scratch import ScratchSettings
+from rung.fit.transfer import TransferSettings
 from rung.settings import Settings
 from rung.storage import write_text
 
 MethodSettings = Annotated[
-    OffsetSettings | ReadoutSettings,
+    OffsetSettings | ReadoutSettings | ScratchSettings | TransferSettings,
     Field(discriminator="name"),
 ]
 """The settings of every method, told apart by ``name``."""

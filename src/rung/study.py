@@ -4,7 +4,7 @@ import csv
 import io
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from rung.backends import load_base
 from rung.config import StudyConfig
 from rung.data.readers import read_structures
-from rung.data.splits import check_disjoint, draw_labels, with_energies
+from rung.data.splits import draw_labels, with_energies
 from rung.data.structure import Structure
+from rung.doctor import Diagnosis
 from rung.errors import DataError
-from rung.features.cache import DesignCache
-from rung.fit.method import Context
 from rung.fit.offset import OffsetSettings
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.report import write_study_report
-from rung.run.evaluation import errors_of
+from rung.run.checking import findings_json, sound_diagnosis
+from rung.run.evaluation import errors_of, shares_of
 from rung.run.folder import RunFolder, next_free
+from rung.run.inputs import context_of, design_cache, open_base, read_splits
 from rung.run.methods import method_of
 from rung.run.predictor import Predictor
 from rung.run.provenance import ingredients, provenance, require_files
@@ -33,6 +33,9 @@ from rung.storage import read_json, write_json, write_text
 
 BASE = "base"
 """The row of the base: its forces as they are, its energies after one offset per element on the draw's labels."""
+
+COUNTS = ("n_structures", "n_energies", "n_forces", "n_stresses", "noise_floor")
+"""What does not change from fit to fit, and so is no row of ``study.csv``."""
 
 COLUMNS = ("method", "n_labels", "seed", "split", "metric", "value")
 
@@ -91,7 +94,9 @@ class FinishedStudy:
         }
 
 
-def run_study(config: StudyConfig, *, new: bool = False, progress: Progress = SILENT) -> FinishedStudy:
+def run_study(
+    config: StudyConfig, *, new: bool = False, notices: Sequence[str] = (), progress: Progress = SILENT
+) -> FinishedStudy:
     """Do every fit of a study that is not done yet, then write its table and its report.
 
     Parameters
@@ -100,6 +105,8 @@ def run_study(config: StudyConfig, *, new: bool = False, progress: Progress = SI
         The study, its paths absolute (see :func:`rung.config.load_study_config`).
     new
         Take the next free folder beside ``config.run`` where that exists.
+    notices
+        Sentences for the top of the report: who made the labels, and what may be done with them.
     progress
         Where long work reports.
 
@@ -118,10 +125,14 @@ def run_study(config: StudyConfig, *, new: bool = False, progress: Progress = SI
     found = ingredients(config)
     folder = RunFolder(config.run)
     workshop = Workshop(config, progress)
-    if not folder.path.exists():
-        workshop.check()
+    diagnosis = None if folder.path.exists() else workshop.check()
     with folder.lock():
+        folder.require_same(found)
+        if diagnosis is None and not folder.findings.exists():
+            diagnosis = workshop.check()
         folder.stamp(config, provenance(config, found))
+        if diagnosis is not None:
+            write_json(folder.findings, findings_json(diagnosis))
         fits = tuple(all_fits(config))
         waiting = [fit for fit in fits if not _result(config.run, fit).exists()]
         with progress.task("Fits", len(fits)) as task:
@@ -134,9 +145,10 @@ def run_study(config: StudyConfig, *, new: bool = False, progress: Progress = SI
                 task.advance()
         rows = tuple(row for fit in fits for row in _rows(fit, read_json(_result(config.run, fit))))
         write_text(config.run / "study.csv", _table(rows))
-        write_json(config.run / "study.json", _about(config, fits))
+        finished = FinishedStudy(config.run, rows, len(waiting))
+        write_json(config.run / "study.json", _about(finished, workshop, fits, notices))
         write_study_report(config.run)
-    return FinishedStudy(config.run, rows, len(waiting))
+    return finished
 
 
 def all_fits(config: StudyConfig) -> Iterator[Fit]:
@@ -162,12 +174,11 @@ class Workshop:
 
     config: StudyConfig
     progress: Progress = SILENT
-    _known: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def splits(self) -> dict[str, tuple[Structure, ...]]:
         """The structures of every split; exact energies in the training set where they are known."""
-        splits = {name: read_structures(paths) for name, paths in self.config.splits().items()}
+        splits = read_splits(self.config)
         noise = self.config.noise
         if noise is not None:
             splits["train"] = with_energies(splits["train"], self.config.target, read_json(noise.exact))
@@ -181,37 +192,23 @@ class Workshop:
     @cached_property
     def base(self) -> ReadoutPotential | None:
         """The base."""
-        given = self.config.base
-        if given is None:
-            return None
-        return load_base(
-            given.file,
-            fidelity=given.fidelity,
-            head=given.head,
-            trusted=given.trusted,
-            dtype=self.config.dtype,
-            device=self.config.device,
-        )
+        return open_base(self.config)
 
     @cached_property
     def predictor(self) -> Predictor:
         """Predicts from designs, each computed once for the study."""
-        return Predictor(self.base, self._cache, self.config.force_structures, self.progress)
+        return Predictor(self.base, design_cache(self.config), self.config.force_structures, self.progress)
 
-    @property
-    def _cache(self) -> DesignCache | None:
-        return None if self.config.cache is None else DesignCache(self.config.cache)
-
-    def check(self) -> None:
-        """Raise before anything is written where the study cannot be done."""
-        check_disjoint(self.splits)
+    def check(self) -> Diagnosis:
+        """Return what the doctor says; raise before anything is written where the study cannot be done."""
         known = sum(structure.labelled(self.config.target).has_energy for structure in self.splits["train"])
         if known < max(self.config.labels):
             raise DataError(
                 f"{max(self.config.labels)} energies of {self.config.target!r} were asked for; "
                 f"only {known} training structures have one."
             )
-        _ = self.base, self.bands
+        _ = self.bands
+        return sound_diagnosis(self.config, self.splits, self.base, self.progress)
 
     def run(self, fit: Fit) -> dict[str, Any]:
         """Return what one fit found, in the shape of ``metrics.json``, with the static barriers beside."""
@@ -231,13 +228,11 @@ class Workshop:
             config.fidelity_table(),
             config.target,
             settings,
-            Context(
+            context_of(
+                config,
+                self.base,
                 seed=fit.seed,
-                cache=self._cache,
                 folder=_result(config.run, fit).parent / "checkpoints",
-                device=config.device,
-                dtype=config.dtype or "float32",
-                base_fidelity="" if config.base is None else config.base.fidelity,
                 progress=self.progress,
             ),
         )
@@ -261,7 +256,7 @@ class Workshop:
         base = None
         if self.base is not None and self.config.base is not None:
             base = self.predictor.predict(self.base, None, structures, self.config.base.fidelity, target)
-        return errors_of(found, structures, target, base).as_dict()
+        return {**errors_of(found, structures, target, base).as_dict(), **shares_of(found, structures, target)}
 
 
 def _result(folder: Path, fit: Fit) -> Path:
@@ -273,6 +268,8 @@ def _rows(fit: Fit, result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for split, by_fidelity in result["splits"].items():
         for errors in by_fidelity.values():
             for metric, value in errors.items():
+                if metric in COUNTS or value is None:
+                    continue
                 yield {**common, "split": split, "metric": metric, "value": value}
     for band, barrier in result["bands"].items():
         for metric, value in barrier.items():
@@ -288,22 +285,53 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _about(config: StudyConfig, fits: Sequence[Fit]) -> dict[str, Any]:
+def _about(study: FinishedStudy, workshop: Workshop, fits: Sequence[Fit], notices: Sequence[str]) -> dict[str, Any]:
+    config = workshop.config
     warnings: dict[str, list[str]] = {}
     for fit in fits:
         for sentence in read_json(_result(config.run, fit))["warnings"]:
             warnings.setdefault(sentence, []).append(fit.name)
     return {
-        "target": config.target,
-        "base_fidelity": None if config.base is None else config.base.fidelity,
-        "methods": list(dict.fromkeys(fit.method for fit in fits)),
-        "labels": config.labels,
-        "seeds": config.seeds,
-        "splits": list(config.data.evaluate),
-        "bands": list(config.bands),
-        "n_fits": len(fits),
+        "title": f"{config.run.name}: {config.target} with few energies",
+        "notice": list(notices),
+        "verdict": [sentence for split in config.data.evaluate for sentence in _verdict(study, split)],
+        "truths": _truths(workshop),
+        "settings": {
+            "target": config.target,
+            "base fidelity": None if config.base is None else config.base.fidelity,
+            "methods": ", ".join(dict.fromkeys(fit.method for fit in fits)),
+            "numbers of energies": ", ".join(str(number) for number in config.labels),
+            "seeds": ", ".join(str(seed) for seed in config.seeds),
+            "fits": len(fits),
+        },
         "warnings": [{"sentence": sentence, "fits": names} for sentence, names in warnings.items()],
     }
+
+
+def _truths(workshop: Workshop) -> dict[str, float]:
+    """Return the barrier that the target's own labels give along a band, where there is one band and it is labelled."""
+    if len(workshop.bands) != 1:
+        return {}
+    (images,) = workshop.bands.values()
+    energies = np.array([image.labelled(workshop.config.target).energy for image in images])
+    return {"barrier": float(energies.max() - energies[0])} if np.isfinite(energies).all() else {}
+
+
+def _verdict(study: FinishedStudy, split: str) -> Iterator[str]:
+    """Yield a sentence for each method at the largest number of labels, never energies without forces."""
+    energies = study.summary(split, "energy_rmse")
+    known = study.summary(split, "force_rmse")
+    forces, word = (known, "errs by") if known else (study.summary(split, "force_departure_rmse"), "leaves the base by")
+    for method, by_number in energies.items():
+        number = max(by_number)
+        if number not in forces.get(method, {}):
+            continue
+        energy, spread = by_number[number]
+        force, force_spread = forces[method][number]
+        yield (
+            f"On {split} with {number} energies, {method}: energies err by {energy:.1f} ± {spread:.1f} meV/atom, "
+            f"a force component {word} {force:.0f} ± {force_spread:.0f} meV/Å."
+        )
 
 
 def _spread(values: Sequence[float]) -> float:

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from rung import __version__
 from rung.cli.console import ERR
@@ -50,6 +50,7 @@ def build_app() -> App:
         version=__version__,
         print_error=False,
         exit_on_error=False,
+        default_parameter=Parameter(negative=()),
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
         result_action="return_value",

@@ -35,9 +35,9 @@ def doctor(
         Print JSON in place of a table.
     """
     from rung.cli.tables import print_diagnosis
-    from rung.doctor import diagnose_files
+    from rung.run.files import check_files
 
-    diagnosis = diagnose_files(
+    diagnosis = check_files(
         files, target=target, base=base, base_fidelity=base_fidelity, trusted=trusted, progress=TerminalProgress()
     )
     if json:
@@ -47,7 +47,7 @@ def doctor(
     return int(diagnosis.worst == "error")
 
 
-def fit(config: Path, *, new: bool = False) -> int:
+def fit(config: Path, /, *, new: bool = False) -> int:
     """Fit, evaluate, export and report: everything that a config asks for, in the folder that it names.
 
     A run that was stopped goes on where it was when the same command is given again.
@@ -69,6 +69,7 @@ def fit(config: Path, *, new: bool = False) -> int:
 
 def evaluate(
     model: Path,
+    /,
     *files: Path,
     fidelity: str,
     base: Path | None = None,
@@ -102,7 +103,7 @@ def evaluate(
         Print JSON in place of a table.
     """
     from rung.cli.tables import print_metrics
-    from rung.run.evaluate import evaluate_files
+    from rung.run.files import evaluate_files
 
     metrics = evaluate_files(
         model,
@@ -122,7 +123,7 @@ def evaluate(
     return 0
 
 
-def study(config: Path, *, new: bool = False) -> int:
+def study(config: Path, /, *, new: bool = False) -> int:
     """Draw a learning curve: every method of the config over numbers of labels and seeds.
 
     Fits that are done are kept; a study that was stopped goes on when the same command is given again.
@@ -142,7 +143,7 @@ def study(config: Path, *, new: bool = False) -> int:
     return 0
 
 
-def demo(*, data: Literal["mos2", "pm6-dft"] = "mos2", folder: Path = Path("demo")) -> int:
+def demo(*, data: Literal["mos2", "pm6-dft"] = "mos2", folder: Path | None = None) -> int:
     """Do the whole job on bundled data: check, features, fit, evaluation, barrier, learning curve, report.
 
     Parameters
@@ -151,7 +152,7 @@ def demo(*, data: Literal["mos2", "pm6-dft"] = "mos2", folder: Path = Path("demo
         mos2: a sulfur vacancy that hops in MoS2, labels made by models, minutes. pm6-dft: molecules at PM6 and
         DFT, the base trained first, longer.
     folder
-        Where to put everything; a second call goes on there, or finds it done.
+        Where to put everything, by default demo or demo-pm6-dft; a second call goes on there, or finds it done.
     """
     from rung.cli.tables import print_demo
     from rung.demo import run_demo
@@ -160,7 +161,7 @@ def demo(*, data: Literal["mos2", "pm6-dft"] = "mos2", folder: Path = Path("demo
     return 0
 
 
-def export(model: Path, out: Path, *, fidelity: str, trusted: bool = False) -> int:
+def export(model: Path, out: Path, /, *, fidelity: str, trusted: bool = False) -> int:
     """Write one fidelity of a model as one file that its backend's own tools load.
 
     Parameters
@@ -174,14 +175,14 @@ def export(model: Path, out: Path, *, fidelity: str, trusted: bool = False) -> i
     trusted
         The model file may be loaded though it could run code: you know where it comes from.
     """
-    from rung.run.evaluate import export_file
+    from rung.run.files import export_file
 
     export_file(model, out, fidelity=fidelity, trusted=trusted)
     ERR.print(f"Wrote {out}.", markup=False)
     return 0
 
 
-def report(folder: Path) -> int:
+def report(folder: Path, /) -> int:
     """Write report.html of a run, or of a study, again from its result files.
 
     Parameters
@@ -196,7 +197,7 @@ def report(folder: Path) -> int:
     return 0
 
 
-def cache_list(folder: Path) -> int:
+def cache_list(folder: Path, /) -> int:
     """Say what a cache of designs holds.
 
     Parameters
@@ -211,7 +212,7 @@ def cache_list(folder: Path) -> int:
     return 0
 
 
-def cache_verify(folder: Path) -> int:
+def cache_verify(folder: Path, /) -> int:
     """Read every entry of a cache and check it against its hash; exit code 1 where one is damaged.
 
     Parameters
@@ -229,7 +230,7 @@ def cache_verify(folder: Path) -> int:
     return int(bool(damaged))
 
 
-def cache_prune(folder: Path, *, older_than_days: float | None = None) -> int:
+def cache_prune(folder: Path, /, *, older_than_days: float | None = None) -> int:
     """Delete damaged entries, what killed processes left behind, and entries that are old.
 
     Parameters

@@ -65,17 +65,22 @@ class TerminalProgress:
             redirect_stderr=False,
         )
         self._open: list[TaskID] = []
+        self._depth = 0
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[_BarTask | _QuietTask]:
-        """Show one piece of work of ``total`` steps; leave a line with its time when it ends well."""
+        """Show one piece of work of ``total`` steps; the outermost leaves a line with its time when it ends well."""
         started = time.monotonic()
-        if not self._console.is_terminal:
-            yield _QuietTask()
-        else:
-            with self._shown(description, total) as task:
-                yield task
-        if not self._open:
+        self._depth += 1
+        try:
+            if self._console.is_terminal:
+                with self._shown(description, total) as task:
+                    yield task
+            else:
+                yield _QuietTask()
+        finally:
+            self._depth -= 1
+        if not self._depth:
             self._console.print(f"{description}: {time.monotonic() - started:.1f} s", style="dim", markup=False)
 
     @contextmanager

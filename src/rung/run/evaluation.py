@@ -9,6 +9,7 @@ import numpy as np
 from rung.data.batch import collate
 from rung.data.labels import Array
 from rung.data.structure import Structure
+from rung.evaluate.coverage import LEVELS, coverage_table
 from rung.evaluate.errors import SplitErrors, split_errors
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
@@ -106,6 +107,29 @@ def errors_of(
         stress=prediction.stress,
         stress_label=None if prediction.stress is None else [label.stress for label in labels],
     )
+
+
+def shares_of(prediction: SplitPrediction, structures: Sequence[Structure], fidelity: str) -> dict[str, float]:
+    """Return how often error bars of 68 % and 95 % held the labels, as ``coverage_energy_68`` and so on.
+
+    Meant for labels that are exact; noise of a label is not in the bars. Empty where nothing has a bar.
+    """
+    labels = [structure.labelled(fidelity) for structure in structures]
+    found: dict[str, float] = {}
+    shares = coverage_table(prediction.energy, [label.energy for label in labels], prediction.energy_stderr, LEVELS)
+    found |= {f"coverage_energy_{100 * share.level:.0f}": share.fraction for share in shares if share.n}
+    if prediction.forces_stderr is None:
+        return found
+    blocks = [
+        (forces, label.forces, stderr)
+        for forces, label, stderr in zip(prediction.forces, labels, prediction.forces_stderr, strict=True)
+        if forces is not None and stderr is not None
+    ]
+    if blocks:
+        values, truths, bars = (np.concatenate(part) for part in zip(*blocks, strict=True))
+        shares = coverage_table(values, truths, bars, LEVELS)
+        found |= {f"coverage_forces_{100 * share.level:.0f}": share.fraction for share in shares if share.n}
+    return found
 
 
 def has_stress(structures: Sequence[Structure], fidelity: str) -> bool:

@@ -95,12 +95,12 @@ class RunFolder:
         Raises
         ------
         StorageError
-            When the folder is the run of another config or other data, or holds files that are no run's.
+            When the folder is the run of another config or other data, or holds files that it would overwrite.
         """
         if self.provenance.exists():
             self.require_same(provenance["ingredients"])
-        elif self._foreign():
-            raise StorageError(f"{self.path} holds files that are no run's; choose another folder as run.")
+        elif foreign := self._foreign():
+            raise StorageError(f"{self.path} is no run of rung, yet holds {foreign}; choose another folder as run.")
         else:
             write_config(config, self.config)
             write_json(self.provenance, provenance)
@@ -125,9 +125,10 @@ class RunFolder:
         except OSError as error:
             raise StorageError(f"Cannot write {self.log}: {error.strerror}.") from error
 
-    def _foreign(self) -> bool:
-        ours = {LOCK_FILE, LOG_FILE, CONFIG_FILE}
-        return any(path.name not in ours and not path.name.endswith(".tmp") for path in self.path.iterdir())
+    def _foreign(self) -> str:
+        """Return the name of a file that the run would overwrite and that is no run's; empty where there is none."""
+        written = (self.findings, self.model, self.fit, self.metrics, self.report)
+        return next((path.name for path in written if path.exists()), "")
 
 
 def next_free(folder: Path) -> Path:

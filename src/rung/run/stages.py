@@ -1,23 +1,21 @@
 """The stages of a run: check, features, fit, evaluate, export, report; one whose result file exists is skipped."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
 
-from rung.backends import export, load_base
+from rung.backends import export
 from rung.checkpoint import Checkpoint
 from rung.checkpoint import load as load_checkpoint
 from rung.checkpoint import save as save_checkpoint
 from rung.config import RunConfig
-from rung.data.readers import read_structures
-from rung.data.splits import check_disjoint
 from rung.data.structure import Structure
-from rung.doctor import Diagnosis, diagnose
-from rung.errors import FindingsError, ModelError
+from rung.doctor import Diagnosis
+from rung.errors import ModelError
 from rung.features.cache import DesignCache
 from rung.features.passes import build_designs
 from rung.fit.method import Context
@@ -25,9 +23,11 @@ from rung.fit.offset import OffsetSettings, fit_offset
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.report import write_report
+from rung.run.checking import findings_json, sound_diagnosis
 from rung.run.evaluation import SplitPrediction, as_json, errors_of, has_stress, predict
 from rung.run.folder import RunFolder, next_free
-from rung.run.methods import FROZEN_BACKBONE, method_of
+from rung.run.inputs import context_of, design_cache, open_base, read_splits
+from rung.run.methods import method_of, prepare
 from rung.run.predictor import with_bars
 from rung.run.provenance import ingredients, provenance, require_files
 from rung.storage import read_json, write_json
@@ -70,27 +70,17 @@ class Work:
     @cached_property
     def splits(self) -> dict[str, tuple[Structure, ...]]:
         """The structures of every split, by name."""
-        return {name: read_structures(paths) for name, paths in self.config.splits().items()}
+        return read_splits(self.config)
 
     @cached_property
     def base(self) -> ReadoutPotential | None:
         """The base, or None without one."""
-        given = self.config.base
-        if given is None:
-            return None
-        return load_base(
-            given.file,
-            fidelity=given.fidelity,
-            head=given.head,
-            trusted=given.trusted,
-            dtype=self.config.dtype,
-            device=self.config.device,
-        )
+        return open_base(self.config)
 
     @cached_property
     def cache(self) -> DesignCache | None:
         """The cache of designs."""
-        return None if self.config.cache is None else DesignCache(self.config.cache)
+        return design_cache(self.config)
 
     @cached_property
     def fitted(self) -> Checkpoint:
@@ -105,18 +95,14 @@ class Work:
     @cached_property
     def context(self) -> Context:
         """Where and how the fit runs."""
-        return Context(
-            seed=self.config.seed,
-            cache=self.cache,
-            folder=self.folder.checkpoints,
-            device=self.config.device,
-            dtype=self.config.dtype or _dtype_of(self.base),
-            base_fidelity="" if self.config.base is None else self.config.base.fidelity,
-            progress=self.progress,
+        return context_of(
+            self.config, self.base, seed=self.config.seed, folder=self.folder.checkpoints, progress=self.progress
         )
 
 
-def run_fit(config: RunConfig, *, new: bool = False, progress: Progress = SILENT) -> FinishedRun:
+def run_fit(
+    config: RunConfig, *, new: bool = False, notices: Sequence[str] = (), progress: Progress = SILENT
+) -> FinishedRun:
     """Do every stage of a run that is not done yet.
 
     Parameters
@@ -125,6 +111,8 @@ def run_fit(config: RunConfig, *, new: bool = False, progress: Progress = SILENT
         The run, its paths absolute (see :func:`rung.config.load_config`).
     new
         Take the next free folder beside ``config.run`` where that exists.
+    notices
+        Sentences for the top of the report: who made the labels, and what may be done with them.
     progress
         Where long work reports.
 
@@ -149,9 +137,9 @@ def run_fit(config: RunConfig, *, new: bool = False, progress: Progress = SILENT
         work.folder.require_same(found)
         if diagnosis is None and not work.folder.findings.exists():
             diagnosis = check(work)
-        work.folder.stamp(config, provenance(config, found))
+        work.folder.stamp(config, {**provenance(config, found), "notice": list(notices)})
         if diagnosis is not None:
-            write_json(work.folder.findings, diagnosis.as_json())
+            write_json(work.folder.findings, findings_json(diagnosis))
             work.folder.note("check: no errors")
         stages = tuple(name for name, done, stage in STAGES if not done(work) and _timed(name, stage, work))
     warnings = tuple(read_json(work.folder.fit).get("warnings", ()))
@@ -160,35 +148,28 @@ def run_fit(config: RunConfig, *, new: bool = False, progress: Progress = SILENT
 
 def check(work: Work) -> Diagnosis:
     """Check the data and the base; raise a :class:`~rung.errors.FindingsError` if anything is an error."""
-    check_disjoint(work.splits)
-    diagnosis = diagnose(
-        work.splits,
-        target=work.config.target,
-        base=work.base,
-        base_fidelity=None if work.config.base is None else work.config.base.fidelity,
-        progress=work.progress,
-    )
-    errors = [finding for finding in diagnosis.findings if finding.grade == "error"]
-    if errors:
-        listed = " ".join(f"[{number}] {finding.sentence}" for number, finding in enumerate(errors, start=1))
-        raise FindingsError(f"The data have {len(errors)} error(s), so nothing was fitted: {listed}")
-    return diagnosis
+    return sound_diagnosis(work.config, work.splits, work.base, work.progress)
 
 
 def features(work: Work) -> None:
-    """Compute what evaluation reads of the frozen backbone, and keep it in the cache."""
+    """Compute what the fit and the evaluation read of a frozen backbone, and keep it in the cache."""
     started = time.monotonic()
-    structures = [structure for split in work.evaluated.values() for structure in split]
-    if work.base is not None and work.config.base is not None and work.config.method.name in FROZEN_BACKBONE:
-        build_designs(
-            structures,
-            work.base.backbone,
-            work.base.surface(work.config.base.fidelity).readout,
-            forces=False,
-            fidelity=work.config.base.fidelity,
-            cache=work.cache,
-            progress=work.progress,
-        )
+    config, base = work.config, work.base
+    structures: list[Structure] = []
+    if base is not None and config.base is not None:
+        target = config.fidelity_table()[config.target]
+        if prepare(work.splits["train"], base, target, config.method, work.context):
+            structures = [structure for split in work.evaluated.values() for structure in split]
+            build_designs(
+                structures,
+                base.backbone,
+                base.surface(config.base.fidelity).readout,
+                forces=False,
+                fidelity=config.base.fidelity,
+                cache=work.cache,
+                progress=work.progress,
+            )
+            structures += work.splits["train"]
     write_json(work.folder.features, {"n_structures": len(structures), "seconds": time.monotonic() - started})
 
 
@@ -251,9 +232,10 @@ def evaluate(work: Work) -> None:
             "fit": {
                 "method": said["method"],
                 "seconds": said["seconds"],
-                "cache_seconds": made["seconds"] + (diagnostics.pop("cache_seconds", 0.0) or 0.0),
+                "cache_seconds": made["seconds"],
                 "n_parameters": diagnostics.pop("n_parameters", None),
                 "n_energies": said["n_energies"],
+                "warnings": said["warnings"],
                 "hyperparameters": diagnostics,
             },
         },
@@ -293,7 +275,9 @@ STAGES: tuple[tuple[str, Callable[[Work], bool], Callable[[Work], None]], ...] =
 def _timed(name: str, stage: Callable[[Work], None], work: Work) -> bool:
     started = time.monotonic()
     work.folder.note(f"{name}: begins")
-    stage(work)
+    with work.progress.task(name.capitalize(), 1) as task:
+        stage(work)
+        task.advance()
     work.folder.note(f"{name}: {time.monotonic() - started:.1f} s")
     return True
 
@@ -334,7 +318,3 @@ def _base_with_offset(work: Work) -> ReadoutPotential | None:
         work.context,
     )
     return result.potential
-
-
-def _dtype_of(base: ReadoutPotential | None) -> str:
-    return "float32" if base is None else str(base.dtype).removeprefix("torch.")

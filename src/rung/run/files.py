@@ -1,14 +1,15 @@
-"""Evaluate or export a model file, outside any run."""
+"""What can be done with files outside any run: check data, evaluate a model, export it."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rung.backends import export, load_base
+from rung.backends import export
 from rung.checkpoint import open_model
 from rung.data.readers import read_structures
 from rung.data.splits import labelled_with
 from rung.data.structure import Structure
+from rung.doctor import Diagnosis, diagnose_files
 from rung.errors import ConfigError, DataError
 from rung.fidelity import Fidelity
 from rung.fit.method import Context
@@ -17,6 +18,45 @@ from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.run.evaluation import SplitPrediction, errors_of, has_stress, predict
 from rung.run.predictor import with_bars
+
+
+def check_files(
+    files: Sequence[Path],
+    *,
+    target: str | None = None,
+    base: Path | None = None,
+    base_fidelity: str | None = None,
+    trusted: bool = False,
+    progress: Progress = SILENT,
+) -> Diagnosis:
+    """Check files of labelled structures, each a split, and a base against its own labels.
+
+    Parameters
+    ----------
+    files
+        Files of structures; a fit would learn from the first.
+    target
+        The fidelity that a fit would lift to.
+    base, base_fidelity
+        The model file of the base, and the fidelity that it was trained on.
+    trusted
+        Whether a model file that could run code while it loads comes from a source that is trusted.
+    progress
+        Where long work reports.
+
+    Raises
+    ------
+    DataError
+        When a file cannot be read.
+    ModelError
+        When the base cannot be used.
+    """
+    _require_named(files)
+    potential: ReadoutPotential | None = None
+    if base is not None:
+        name = _base_fidelity(base_fidelity)
+        potential = open_model(base, fidelity=name, trusted=trusted).potential
+    return diagnose_files(files, target=target, base=potential, base_fidelity=base_fidelity, progress=progress)
 
 
 def evaluate_files(
@@ -60,18 +100,16 @@ def evaluate_files(
     ModelError
         When a model file cannot be used.
     """
-    if not files:
-        raise ConfigError("No data file was named; give at least one file of labelled structures.")
-    if base is not None and base_fidelity is None:
-        raise ConfigError("A base needs --base-fidelity: the name of the fidelity that it was trained on.")
+    _require_named(files)
+    own = _base_fidelity(base_fidelity) if base is not None else ""
     names = _split_names(files)
     splits = {name: read_structures(path, fidelities=[fidelity]) for name, path in zip(names, files, strict=True)}
     opened = open_model(model, fidelity=fidelity, trusted=trusted, device=device, dtype=dtype)
     opened.potential.surface(fidelity)
     before: ReadoutPotential | None = None
-    if base is not None and base_fidelity is not None:
-        loaded = load_base(base, fidelity=base_fidelity, trusted=trusted, device=device, dtype=dtype)
-        before = _with_offset(loaded, splits, fidelity, base_fidelity)
+    if base is not None:
+        loaded = open_model(base, fidelity=own, trusted=trusted, device=device, dtype=dtype)
+        before = _with_offset(loaded.potential, splits, fidelity, own)
     found: dict[str, Any] = {}
     beside: dict[str, Any] = {}
     for name, structures in splits.items():
@@ -99,6 +137,17 @@ def export_file(model: Path, out: Path, *, fidelity: str, trusted: bool = False)
     """
     opened = open_model(model, fidelity=fidelity, trusted=trusted)
     export(opened.potential, fidelity, out)
+
+
+def _require_named(files: Sequence[Path]) -> None:
+    if not files:
+        raise ConfigError("No data file was named; give at least one file of labelled structures.")
+
+
+def _base_fidelity(name: str | None) -> str:
+    if name is None:
+        raise ConfigError("A base needs --base-fidelity: the name of the fidelity that it was trained on.")
+    return name
 
 
 def _split_names(files: Sequence[Path]) -> list[str]:

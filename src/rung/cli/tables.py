@@ -1,0 +1,157 @@
+"""Tables at the end of a command: what was found, in units that people read."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from rung.cli.console import ERR, OUT
+from rung.demo import FinishedDemo
+from rung.features.cache import CacheEntry
+from rung.run.stages import FinishedRun
+from rung.study import FinishedStudy
+
+STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
+UNKNOWN = "–"
+
+
+def print_diagnosis(diagnosis: Mapping[str, Any]) -> None:
+    """Print the census of labels and the findings."""
+    census = Table(title="Labels")
+    for heading in ("split", "fidelity", "structures", "energies", "with σ", "forces", "stresses", "compositions"):
+        census.add_column(heading, justify="left" if heading in ("split", "fidelity") else "right")
+    for row in diagnosis["census"]:
+        counts = ("n_structures", "n_energies", "n_stderr", "n_forces", "n_stress", "n_formulas")
+        census.add_row(row["split"], row["fidelity"] or UNKNOWN, *(str(row[name]) for name in counts))
+    OUT.print(census)
+    for finding in diagnosis["findings"]:
+        severity = finding["severity"]
+        OUT.print(f"{severity}:", finding["sentence"], style=STYLES[severity], markup=False)
+    if not diagnosis["findings"]:
+        OUT.print("Nothing to complain of.")
+
+
+def print_metrics(metrics: Mapping[str, Any]) -> None:
+    """Print errors of every split, the base's beside."""
+    table = Table(title="Errors (energies meV/atom, forces meV/Å; r.m.s.)")
+    for heading in ("split", "fidelity", "what", "energy", "same composition", "forces", "from the base", "χ²", "z²"):
+        table.add_column(heading, justify="left" if heading in ("split", "fidelity", "what") else "right")
+    for split, by_fidelity in metrics["splits"].items():
+        for fidelity, errors in by_fidelity.items():
+            before = (metrics.get("base") or {}).get(split, {}).get(fidelity)
+            if before is not None:
+                table.add_row(split, fidelity, "base, E0 refitted", *_numbers(before))
+            table.add_row(split, fidelity, "model", *_numbers(errors))
+    OUT.print(table)
+    floors = {
+        f"{split}: {_number(errors['noise_floor'])}"
+        for split, by_fidelity in metrics["splits"].items()
+        for errors in by_fidelity.values()
+        if _known(errors["noise_floor"])
+    }
+    if floors:
+        OUT.print(f"Noise of the labels themselves, meV/atom: {', '.join(sorted(floors))}.", markup=False)
+    if any(not _known(errors["force_rmse"]) for found in metrics["splits"].values() for errors in found.values()):
+        OUT.print("Where target forces are unknown, 'from the base' is a departure from the base's forces, no error.")
+
+
+def print_run(run: FinishedRun) -> None:
+    """Print what a run found and where it is."""
+    if not run.stages:
+        ERR.print(f"{run.folder.path} was finished before; nothing was done.", markup=False)
+    print_metrics(run.metrics)
+    for sentence in run.warnings:
+        ERR.print(f"warning: {sentence}", style=STYLES["warning"], markup=False)
+    ERR.print(f"Everything is in {run.folder.path}; begin with {run.folder.report.name}.", markup=False)
+
+
+def print_study(study: FinishedStudy) -> None:
+    """Print mean and spread over seeds, by method and number of labels."""
+    print_curves(study)
+    ERR.print(f"{study.n_new} fits were done now; everything is in {study.folder}.", markup=False)
+
+
+def print_curves(study: FinishedStudy) -> None:
+    """Print the learning curves of a study, one table a split."""
+    splits = list(dict.fromkeys(row["split"] for row in study.rows if row["split"] != "fit"))
+    for split in splits:
+        metrics = ("energy_rmse", "force_rmse", "force_departure_rmse", "barrier", "barrier_stderr_total")
+        found = {metric: study.summary(split, metric) for metric in metrics}
+        present = [metric for metric in metrics if any(found[metric].values())]
+        if not present:
+            continue
+        table = Table(title=f"{split}: mean ± spread over seeds")
+        table.add_column("method")
+        table.add_column("energies", justify="right")
+        for metric in present:
+            table.add_column(HEADINGS[metric], justify="right")
+        for method, by_number in found[present[0]].items():
+            for n_labels in by_number:
+                cells = [_spread(found[metric].get(method, {}).get(n_labels)) for metric in present]
+                table.add_row(method, str(n_labels), *cells)
+        OUT.print(table)
+
+
+HEADINGS = {
+    "energy_rmse": "energy error, meV/atom",
+    "force_rmse": "force error, meV/Å",
+    "force_departure_rmse": "departure from the base's forces, meV/Å",
+    "barrier": "barrier, eV",
+    "barrier_stderr_total": "its error bar, eV",
+}
+
+
+def print_demo(demo: FinishedDemo) -> None:
+    """Print what the demo found."""
+    for sentence in demo.notices:
+        OUT.print(sentence, style="bold", markup=False)
+    print_metrics(demo.run.metrics)
+    if demo.barriers:
+        table = Table(title="Barriers, eV")
+        for heading in ("path", "potential", "barrier", "error bar"):
+            table.add_column(heading, justify="left" if heading in ("path", "potential") else "right")
+        for row in demo.barriers:
+            table.add_row(row.path, row.name, _number(row.value, 3), _number(row.stderr_total, 3))
+        OUT.print(table)
+    print_curves(demo.study)
+    ERR.print(f"{demo.seconds:.0f} s in all; open {demo.report}.", markup=False)
+
+
+def print_cache(entries: Sequence[CacheEntry]) -> None:
+    """Print how many entries of each kind and backbone a cache holds."""
+    table = Table(title="Designs")
+    for heading in ("backbone", "kind", "type", "entries", "MB"):
+        table.add_column(heading, justify="right" if heading in ("entries", "MB") else "left")
+    groups: dict[tuple[str, str, str], list[CacheEntry]] = {}
+    for entry in entries:
+        key = entry.key
+        name = ("unknown", "damaged", UNKNOWN) if key is None else (key.backbone[:12], key.kind, key.dtype)
+        groups.setdefault(name, []).append(entry)
+    for name, members in sorted(groups.items()):
+        table.add_row(*name, str(len(members)), f"{sum(entry.size for entry in members) / 1e6:.1f}")
+    OUT.print(table)
+
+
+def _numbers(errors: Mapping[str, Any]) -> list[str]:
+    names = ("energy_rmse", "energy_rmse_rel", "force_rmse", "force_departure_rmse")
+    return [
+        *(_number(errors[name]) for name in names),
+        *(_number(errors[name], 2) for name in ("energy_chi2", "energy_z2")),
+    ]
+
+
+def _known(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _number(value: Any, places: int = 1) -> str:
+    return f"{value:.{places}f}" if _known(value) else UNKNOWN
+
+
+def _spread(pair: tuple[float, float] | None) -> str:
+    if pair is None:
+        return UNKNOWN
+    mean, spread = pair
+    places = 3 if abs(mean) < 10 else 1
+    return _number(mean, places) + (f" ± {_number(spread, places)}" if _known(spread) else "")

@@ -1,0 +1,46 @@
+"""The doctor before a fit: nothing is fitted to data that hold an error."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rung.config import RunConfig
+from rung.data.structure import Structure
+from rung.doctor import Diagnosis, diagnose
+from rung.errors import FindingsError
+from rung.model.potential import ReadoutPotential
+from rung.progress import SILENT, Progress
+
+
+def sound_diagnosis(
+    config: RunConfig,
+    splits: Mapping[str, Sequence[Structure]],
+    base: ReadoutPotential | None,
+    progress: Progress = SILENT,
+) -> Diagnosis:
+    """Return what the doctor says of the data and the base of a config.
+
+    Raises
+    ------
+    FindingsError
+        When anything is an error; every error is quoted.
+    """
+    diagnosis = diagnose(
+        splits,
+        target=config.target,
+        base=base,
+        base_fidelity=None if config.base is None else config.base.fidelity,
+        progress=progress,
+    )
+    errors = diagnosis.of("error")
+    if errors:
+        listed = " ".join(f"({number}) {finding.sentence}" for number, finding in enumerate(errors, start=1))
+        counted = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+        raise FindingsError(f"The data hold {counted}, so nothing was fitted: {listed}")
+    return diagnosis
+
+
+def findings_json(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Return the content of ``findings.json``, in the words of the report."""
+    content = diagnosis.as_json()
+    findings = [{**finding, "message": finding["sentence"]} for finding in content["findings"]]
+    return {**content, "findings": [{key: one[key] for key in one if key != "sentence"} for one in findings]}
