@@ -86,8 +86,8 @@ seed: 0
 
 
 def fit_details(metrics):
-    tau = np.geomspace(0.02, 2.0, 15)
-    alpha = np.geomspace(0.01, 3.0, 13)
+    rng = np.random.default_rng(5)
+    points = np.exp(rng.normal(size=(64, 3)) * [0.35, 0.14, 1.2] + np.log([0.214, 0.032, 0.31]))
     alone = {split: {"r2scan": {**found["r2scan"]}} for split, found in metrics["splits"].items()}
     alone["test"]["r2scan"] |= {"energy_rmse": 6.3, "force_rmse": 278.0, "force_departure_rmse": 390.0}
     return {
@@ -108,19 +108,32 @@ def fit_details(metrics):
                 "unit": "eV/√atom",
                 "meaning": "the model's error",
             },
-            {"name": "τ", "value": 0.31, "low": 0.1, "high": 1.4, "unit": "eV/Å", "meaning": "force band"},
+            {"name": "tau", "value": 0.31, "low": 0.1, "high": 1.4, "unit": "eV/Å", "meaning": "force band"},
             {"name": "c", "value": 0.77, "low": 0.73, "high": 0.81, "unit": "", "meaning": "scale of the anchor"},
         ],
         "evidence_profile": [
-            {"name": "τ", "unit": "eV/Å", "values": tau, "log_evidence": 115 - np.log(tau / 0.31) ** 2, "chosen": 0.31},
-            {"name": "α", "unit": "eV/√atom", "values": alpha, "log_evidence": 115 - 3 * np.log(alpha / 0.2) ** 2},
+            {"alpha": a, "model_error": e, "tau": t, "c": 0.77, "weight": 1 / 64} for a, e, t in points
         ],
         "alternatives": [
             {"name": "scaled anchor", "log_evidence": 115.2, "note": "taken"},
             {"name": "raw anchor", "log_evidence": 110.4, "note": ""},
             {"name": "no anchor", "log_evidence": 98.1, "note": "energies alone"},
         ],
-        "energies_alone": alone,
+        "energies_alone": {
+            **alone,
+            "alpha": 0.41,
+            "leave_one_out_rmse_meV_per_cell": 171.3,
+            "force_departure_rmse_meV_per_angstrom": 421.0,
+            "force_departure_rmse_meV_per_angstrom_as_fitted": 288.0,
+        },
+        "largest_difference": {
+            "first": "neb-3",
+            "second": "neb-0",
+            "prior_mean": 0.12,
+            "prior_stderr": 0.31,
+            "energies_alone": 0.61,
+            "fitted": 0.55,
+        },
     }
 
 
@@ -153,8 +166,13 @@ def barrier():
 def findings():
     return {
         "findings": [
-            {"severity": "note", "code": "stress-absent", "message": "No stress labels of r2scan."},
-            {"severity": "warning", "code": "far-fragments", "message": "3 frames hold fragments beyond 5 Å."},
+            {"severity": "note", "code": "stress-absent", "sentence": "No stress labels of r2scan."},
+            {
+                "severity": "warning",
+                "code": "far-fragments",
+                "sentence": "3 frames hold fragments beyond 5 Å.",
+                "structures": ["a", "b", "c"],
+            },
         ],
         "census": [
             {"file": "train.extxyz", "fidelity": "pbe", "frames": 660, "energies": 660, "sigma": 0, "forces": 660},
@@ -192,9 +210,10 @@ def study_folder(folder):
                     lines.append(f"{method},{n},{seed},{split},coverage_energy_68,{rng.uniform(0.5, 0.75)},")
     for method in floors:
         for n in (12, 25, 50, 100, 200):
-            lines += [
-                f"{method},{n},{s},pbe path,barrier_static,{1.45 - 2 / n * rng.uniform(0.5, 2)},0.1" for s in range(4)
-            ]
+            for seed in range(4):
+                lines.append(f"{method},{n},{seed},pbe path,barrier,{1.45 - 2 / n * rng.uniform(0.5, 2)},")
+                lines.append(f"{method},{n},{seed},pbe path,barrier_stderr_total,{0.03 + 1.5 / n},")
+                lines.append(f"{method},{n},{seed},fit,seconds,0.31,")
     write_text(folder / "study.csv", "\n".join(lines) + "\n")
     write_json(
         folder / "study.json",
@@ -202,7 +221,11 @@ def study_folder(folder):
             "title": "MoS2: how many energies does it take?",
             "notice": "Labels come from pretrained potentials, not from ab initio calculations.",
             "verdict": ["With 25 energies the anchor lowers the error of the forces by 10 %."],
-            "truths": {"barrier_static": 1.454},
-            "settings": {"seeds": 4, "n_labels": [12, 25, 50, 100, 200]},
+            "truths": {"pbe path": 1.454},
+            "warnings": [
+                {"sentence": "Only 12 energies: trust the error bars.", "fits": ["readout-n12-s0", "tangent-n12-s0"]}
+            ],
+            "seeds": [0, 1, 2, 3],
+            "labels": [12, 25, 50, 100, 200],
         },
     )

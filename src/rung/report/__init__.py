@@ -15,7 +15,8 @@ Files of a run folder
     :class:`rung.evaluate.errors.SplitErrors`; ``fit`` may hold ``method``, ``seconds``, ``cache_seconds``,
     ``n_parameters``, ``n_energies``, ``hyperparameters`` and ``warnings``.
 ``findings.json``
-    ``{"findings": [{"severity": "error" | "warning" | "note", "code", "message"}], "census": [{column: value}]}``.
+    What ``rung.doctor.Diagnosis.as_json`` gives: ``{"findings": [{"severity": "error" | "warning" | "note", "code",
+    "sentence", "structures"}], "census": [{column: value}]}``.
 ``predictions/<split>.json``
     Lists of one entry a structure: ``structure_ids``, ``formulas``, ``n_atoms``, ``energy``, ``energy_stderr``,
     ``energy_label``, ``energy_stderr_label``, ``energy_base``; and ``forces``, ``forces_stderr``, ``forces_label``,
@@ -27,17 +28,22 @@ Files of a run folder
     ``energies alone`` have colours of their own, and a barrier named ``truth`` is what the others are held against.
 ``fit.json``
     ``FitResult.details``, alone or under ``details``: ``hyperparameters`` [{"name", "value", "low", "high", "unit",
-    "meaning"}], ``evidence_profile`` [{"name", "unit", "values", "log_evidence", "chosen"}], ``alternatives``
-    [{"name", "log_evidence", "note"}], ``energies_alone`` {split: {fidelity: errors}}, ``epochs`` [{"epoch",
-    "train_loss", "valid_loss"}], ``notes`` and ``warnings`` [sentence].
+    "meaning"}]; ``evidence_profile``, either weighted points of the posterior [{name: value, "weight"}] or curves
+    [{"name", "unit", "values", "log_evidence", "chosen"}]; ``alternatives`` [{"name", "log_evidence", "note"}];
+    ``energies_alone`` {quantity: value, quantity + ``_as_fitted``: value} or {split: {fidelity: errors}};
+    ``largest_difference`` {"first", "second", "prior_mean", "prior_stderr", "energies_alone", "fitted"};
+    ``cross_validation`` [{column: value}]; ``epochs`` [{"epoch", "train_loss", "valid_loss"}]; ``notes`` and
+    ``warnings`` [sentence].
 
 Files of a study folder
 -----------------------
 ``study.csv``
     Tidy: ``method,n_labels,seed,split,metric,value`` and optionally ``stderr``. The method ``base`` is a level line. A
     metric named ``coverage_<quantity>_<percent>`` is the share of error bars of that probability that held the truth.
+    For a band, ``split`` is its name and the metrics ``barrier``, ``barrier_stderr`` and ``barrier_stderr_total``.
 ``study.json``
-    ``{"title", "notice", "verdict": [sentence], "truths": {metric: value}, "settings": {...}}``.
+    ``{"title", "target", "notice", "verdict": [sentence], "warnings": [sentence or {"sentence", "fits"}], "truths":
+    {band: barrier in eV, metric: value}}``; what else it holds is listed as settings.
 
 A run folder that holds ``study.csv``, or a folder ``study`` with one, shows the study as well.
 """

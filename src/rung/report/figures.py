@@ -162,7 +162,7 @@ def learning_curve(
         name, shade = str(curve["name"]), colour(str(curve["name"]), index)
         seeds = [np.asarray(values, dtype=float) for values in curve["values"]]
         means = [float(np.nanmean(values)) for values in seeds]
-        if name == "base":
+        if name == "base" and len(curve["n_labels"]) == 1:
             ends = [labels[0], labels[-1]] if labels else [1, 2]
             line = {"color": shade, "width": 2, "dash": "dot"}
             mean = float(np.nanmean(means))
@@ -182,7 +182,7 @@ def learning_curve(
             y=_short(means),
             name=escape(name),
             mode="lines+markers",
-            line={"color": shade, "width": 2.5},
+            line={"color": shade, "width": 2.5, "dash": "dot" if name == "base" else "solid"},
             marker={"size": 8},
             error_y=_bars(spread, shade),
         )
@@ -191,7 +191,7 @@ def learning_curve(
         figure.add_annotation(
             x=1,
             xref="paper",
-            y=level,
+            y=math.log10(level) if log else level,  # plotly places notes, but not lines, by the logarithm
             text="truth",
             showarrow=False,
             xanchor="right",
@@ -238,6 +238,38 @@ def evidence_profile(
     if (x > 0).all():
         figure.update_xaxes(type="log", tickformat="~g")
     figure.update_yaxes(range=[max(float(np.nanmin(y)), -12.0) - 0.5, 0.8])
+    return figure
+
+
+def posterior_spread(
+    name: str, values: ArrayLike, weights: ArrayLike, *, unit: str = "", chosen: float | None = None
+) -> Any:
+    """Draw where the weight of one hyper-parameter lies, as bars on a logarithmic axis.
+
+    Parameters
+    ----------
+    values, weights
+        One positive number and its weight for every point of the posterior.
+    chosen
+        The value that the fit took.
+    """
+    go = plotly()
+    logs = np.log10(np.asarray(values, dtype=float))
+    heights, edges = np.histogram(logs, bins=14, weights=np.asarray(weights, dtype=float))
+    middles = 0.5 * (edges[1:] + edges[:-1])
+    figure = go.Figure()
+    figure.add_bar(
+        x=_short(10**middles),
+        y=_short(heights / heights.sum()),
+        width=_short(0.92 * (10 ** edges[1:] - 10 ** edges[:-1])),
+        marker={"color": LIFTED, "opacity": 0.55, "line": {"width": 0}},
+        showlegend=False,
+    )
+    if chosen is not None and np.isfinite(chosen) and chosen > 0:
+        figure.add_vline(x=chosen, line={"color": ALONE, "width": 2})
+    _style(figure, escape(f"{name}, {unit}" if unit else name), "Weight", 300)
+    ticks = _log_ticks([float(10 ** edges[0]), float(10 ** edges[-1])])
+    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
     return figure
 
 

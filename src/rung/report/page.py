@@ -8,7 +8,7 @@ from typing import Any
 
 from rung import __version__
 from rung.errors import StorageError
-from rung.report import figures, prediction_sections, sections, study_sections
+from rung.report import figures, fit_sections, prediction_sections, sections, study_sections
 from rung.report.read import RunFiles, StudyFiles, read_run, read_study, sentences
 from rung.report.style import STYLE
 from rung.storage import write_text
@@ -20,7 +20,7 @@ _RUN: tuple[tuple[str, Callable[[RunFiles, sections.Draw], str]], ...] = (
     ("Barriers", sections.barriers),
     ("Predictions beside labels", prediction_sections.parity),
     ("Error bars", prediction_sections.coverage),
-    ("What was chosen", sections.chosen),
+    ("What was chosen", fit_sections.chosen),
 )
 _RECORD: tuple[tuple[str, Callable[[RunFiles, sections.Draw], str]], ...] = (
     ("Data", sections.data),
@@ -107,7 +107,10 @@ def write_study_report(folder: Path) -> Path:
         raise StorageError(f"{folder} holds no study.csv with results; run rung study first.")
     pen = _Figures()
     parts = [(name, section(study, pen.draw)) for name, section in _STUDY]
-    heading = str(study.about.get("title") or folder.resolve().name)
+    target = study.about.get("target")
+    heading = str(
+        study.about.get("title") or (f"Learning curves, lifted to {target}" if target else folder.resolve().name)
+    )
     methods = list(dict.fromkeys(row.method for row in study.rows if row.method != "base"))
     seeds = len({row.seed for row in study.rows if row.seed})
     subtitle = f"Study of {', '.join(methods)}; {seeds} seeds"

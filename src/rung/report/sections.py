@@ -62,29 +62,12 @@ def barriers(run: RunFiles, draw: Draw) -> str:
     return "".join(_one_barrier(barrier, draw) for barrier in run.barriers)
 
 
-def chosen(run: RunFiles, draw: Draw) -> str:
-    """Return the hyper-parameters, how sharply the data decide them, and what else was weighed."""
-    parts = [_hyperparameters(run.fit.get("hyperparameters") or ()), _alternatives(run.fit.get("alternatives") or ())]
-    profiles = [draw(figure) for figure in _profiles(run.fit.get("evidence_profile") or ())]
-    if profiles:
-        parts.append(f'<div class="grid three">{"".join(profiles)}</div>')
-        parts.append(
-            '<p class="note">Orange: the value taken. Dotted: half a unit below the best, about one standard error. '
-            "A flat curve means that the labels do not decide.</p>"
-        )
-    if run.fit.get("epochs"):
-        parts.append(draw(figures.training(run.fit["epochs"]), "Training."))
-    parts += [f'<p class="note">{escape(sentence)}</p>' for sentence in sentences(run.fit.get("notes"))]
-    fit = {name: value for name, value in (run.metrics.get("fit") or {}).items() if name != "warnings"}
-    return "".join(parts) + (pairs(fit) if any(parts) or fit else "")
-
-
 def data(run: RunFiles, _: Draw) -> str:
     """Return the census of labels and what the doctor found."""
     found = sorted(run.findings.get("findings") or (), key=_rank)
     rows = [
         f'<li><span class="badge {_severity(one)}">{_severity(one)}</span> <code>{cell(one.get("code"))}</code> '
-        f"{cell(one.get('message'))}</li>"
+        f"{cell(one.get('sentence'))}{_concerned(one)}</li>"
         for one in found
     ]
     census = records(run.findings.get("census") or ())
@@ -101,6 +84,14 @@ def provenance(run: RunFiles, _: Draw) -> str:
     if not known and not config:
         return ""
     return f"<details><summary>Versions, hashes and settings</summary>{pairs(known)}{config}</details>"
+
+
+def _concerned(finding: Mapping[str, Any]) -> str:
+    """Return the structures that a finding is about, folded away where they are many."""
+    names = [str(name) for name in finding.get("structures") or ()]
+    if not names:
+        return ""
+    return f'<details><summary>{len(names)} structures</summary><span class="small">{cell(names)}</span></details>'
 
 
 def _tiles(run: RunFiles) -> list[str]:
@@ -198,70 +189,6 @@ def _barrier_row(entry: Mapping[str, Any], truth: float) -> list[str]:
     off = ABSENT if entry.get("name") == "truth" else electronvolts(value - truth, signed=True)
     bars = [electronvolts(entry.get("stderr")), electronvolts(entry.get("stderr_total"))]
     return [escape(str(entry.get("name", ""))), electronvolts(value), *bars, electronvolts(entry.get("reaction")), off]
-
-
-def _hyperparameters(rows: Sequence[Mapping[str, Any]]) -> str:
-    cells = [
-        [
-            f"<b>{cell(row.get('name'))}</b>",
-            cell(row.get("meaning")),
-            digits(row.get("value")),
-            _interval(row),
-            cell(row.get("unit") or ""),
-            _sharpness(row),
-        ]
-        for row in rows
-    ]
-    header = ["", "Meaning", "Taken", "68 % interval", "Unit", "The labels decide it"]
-    return table(header, cells, text=(0, 1, 4, 5), css="chosen") if cells else ""
-
-
-def _interval(row: Mapping[str, Any]) -> str:
-    low, high = digits(row.get("low")), digits(row.get("high"))
-    return ABSENT if ABSENT in (low, high) else f"{low} to {high}"
-
-
-def _sharpness(row: Mapping[str, Any]) -> str:
-    low, high = number(row.get("low")), number(row.get("high"))
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return ABSENT
-    if low == high:
-        return "fixed"
-    if low <= 0:
-        return ABSENT
-    ratio = high / low
-    return "sharply" if ratio < 1.5 else "within a factor of two" if ratio < 4 else "hardly"
-
-
-def _alternatives(rows: Sequence[Mapping[str, Any]]) -> str:
-    if not rows:
-        return ""
-    best = max(
-        (number(row.get("log_evidence")) for row in rows), key=lambda value: -math.inf if math.isnan(value) else value
-    )
-    cells = [
-        [
-            cell(row.get("name")),
-            digits(row.get("log_evidence"), 4),
-            digits(number(row.get("log_evidence")) - best),
-            cell(row.get("note") or ""),
-        ]
-        for row in rows
-    ]
-    return "<h3>What else was weighed</h3>" + table(["", "Log evidence", "less the best", "Note"], cells, text=(0, 3))
-
-
-def _profiles(rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-    found = []
-    for row in rows:
-        values, heights = row.get("values") or (), row.get("log_evidence") or ()
-        usable = [(number(x), number(y)) for x, y in zip(values, heights, strict=False)]
-        usable = [(x, y) for x, y in usable if math.isfinite(x) and math.isfinite(y)]
-        if len(usable) > 1:
-            x, y = zip(*usable, strict=True)
-            name, unit = str(row.get("name", "")), str(row.get("unit") or "")
-            found.append(figures.evidence_profile(name, x, y, unit=unit, chosen=number(row.get("chosen"))))
-    return found
 
 
 def _severity(finding: Mapping[str, Any]) -> str:

@@ -2,11 +2,14 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 
+from rung.evaluate.coverage import LEVELS
+from rung.evaluate.coverage import coverage as share_within
 from rung.report import figures
 from rung.report.read import StudyFiles, StudyRow, number, sentences
 from rung.report.tables import ABSENT, cell, digits, pairs, quantity, table
@@ -14,26 +17,38 @@ from rung.report.tables import ABSENT, cell, digits, pairs, quantity, table
 Draw = Callable[..., str]
 
 _COVERAGE = re.compile(r"coverage_(?P<quantity>.+)_(?P<percent>\d+)")
+_BARS = {"barrier": "barrier_stderr_total"}
+"""Metrics with an error bar, and the metric that holds it."""
+
+_DRAWN = ("energy_rmse", "force_rmse", "force_departure_rmse", "barrier", "energy_z2")
 _FIRST = ("energy_rmse", "force_rmse", "force_departure_rmse", "energy_rmse_rel", "energy_mae", "force_mae", "barrier")
 
 
 def verdict(study: StudyFiles, _: Draw) -> str:
-    """Return the sentences that say what the study found."""
+    """Return what the fits warned of, and the sentences that say what the study found."""
+    warned = []
+    for entry in study.about.get("warnings") or ():
+        known = isinstance(entry, Mapping)
+        count = len(entry.get("fits") or ()) if known else 0
+        where = f' <span class="small">({count} fits)</span>' if count else ""
+        warned.append(f"<li>{cell(entry.get('sentence') if known else entry)}{where}</li>")
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences(study.about.get("verdict")))
-    return f'<ul class="words">{items}</ul>' if items else ""
+    warnings = f'<ul class="warnings">{"".join(warned)}</ul>' if warned else ""
+    return warnings + (f'<ul class="words">{items}</ul>' if items else "")
 
 
 def curves(study: StudyFiles, draw: Draw) -> str:
     """Return learning curves, one figure for each split and metric, and the numbers behind them."""
     parts = []
     for split in dict.fromkeys(row.split for row in study.rows):
-        names = sorted({row.metric for row in study.rows if row.split == split and not _is_coverage(row)}, key=_order)
-        drawn = [draw(_curve(study, split, name), "") for name in names if _varies(study, split, name)]
+        names = sorted({row.metric for row in _shown(study) if row.split == split}, key=_order)
+        drawn = [draw(_curve(study, split, name)) for name in names if name in _DRAWN and _varies(study, split, name)]
         tables = [_means_table(study, split, name) for name in names]
         title = f"<h3>{escape(split)}</h3>" if split else ""
         grid = f'<div class="grid two">{"".join(drawn)}</div>' if drawn else ""
-        parts.append(f"{title}{grid}<details><summary>Numbers</summary>{''.join(tables)}</details>")
-    if not parts:
+        numbers = f"<details><summary>Numbers</summary>{''.join(tables)}</details>" if tables else ""
+        parts.append(f"{title}{grid}{numbers}" if grid or numbers else "")
+    if not any(parts):
         return ""
     note = "Mean over seeds; bars and ± are the standard deviation between seeds, faint points the seeds themselves."
     return "".join(parts) + f'<p class="note">{note}</p>'
@@ -41,37 +56,97 @@ def curves(study: StudyFiles, draw: Draw) -> str:
 
 def coverage(study: StudyFiles, _: Draw) -> str:
     """Return how often error bars held the truth, over all seeds."""
-    rows = [row for row in study.rows if _is_coverage(row)]
-    labels = sorted({row.n_labels for row in rows})
-    cells = []
-    for key in dict.fromkeys((row.method, row.split, row.metric) for row in rows):
-        method, split, metric = key
-        match = _COVERAGE.fullmatch(metric)
-        what, due = (match["quantity"].replace("_", " "), f"{match['percent']} %") if match else (metric, ABSENT)
-        shares = [
-            _share([row for row in rows if (row.method, row.split, row.metric, row.n_labels) == (*key, n)])
-            for n in labels
+    rows = [*_given_coverage(study), *_barrier_coverage(study)]
+    labels = sorted({n for row in rows for n in row.shares})
+    cells = [
+        [
+            escape(row.method),
+            escape(row.split),
+            escape(row.quantity),
+            row.due,
+            *(_percent(row.shares, n) for n in labels),
         ]
-        cells.append([escape(method), escape(split), escape(what), due, *shares])
+        for row in rows
+    ]
     header = ["Method", "Split", "Quantity", "due", *(f"{n} labels" for n in labels)]
     return table(header, cells, text=3) if cells else ""
 
 
 def settings(study: StudyFiles, _: Draw) -> str:
     """Return what was varied and links to the reports of single runs."""
-    given = study.about.get("settings")
-    known = pairs(given) if isinstance(given, dict) and given else ""
+    said = ("title", "notice", "verdict", "warnings", "truths")
+    known = pairs({name: value for name, value in study.about.items() if name not in said})
     links = "".join(f'<li><a href="{escape(path, quote=True)}">{escape(path)}</a></li>' for path in study.runs)
     listed = f"<details><summary>Reports of single runs</summary><ul>{links}</ul></details>" if links else ""
     return known + listed
 
 
+@dataclass(frozen=True)
+class _CoverageRow:
+    """Shares of error bars that held the truth, by number of labels."""
+
+    method: str
+    split: str
+    quantity: str
+    due: str
+    shares: Mapping[int, float]
+
+
+def _given_coverage(study: StudyFiles) -> Iterator[_CoverageRow]:
+    rows = [row for row in study.rows if _COVERAGE.fullmatch(row.metric)]
+    for method, split, metric in dict.fromkeys((row.method, row.split, row.metric) for row in rows):
+        mine = [row for row in rows if (row.method, row.split, row.metric) == (method, split, metric)]
+        name, percent = metric.removeprefix("coverage_").rsplit("_", 1)
+        yield _CoverageRow(method, split, name.replace("_", " "), f"{percent} %", _averages(mine))
+
+
+def _barrier_coverage(study: StudyFiles) -> Iterator[_CoverageRow]:
+    """Yield the coverage of barriers over seeds, where the truth of the band is known."""
+    for split, metric in dict.fromkeys((row.split, row.metric) for row in study.rows if row.metric in _BARS):
+        truth = _truth(study, split, metric)
+        bars = {(row.method, row.n_labels, row.seed): row.value for row in _rows(study, split, _BARS[metric])}
+        for method in dict.fromkeys(row.method for row in _rows(study, split, metric)):
+            mine = [row for row in _rows(study, split, metric) if row.method == method]
+            for level in LEVELS:
+                shares = {}
+                for n in sorted({row.n_labels for row in mine}):
+                    values = [row.value for row in mine if row.n_labels == n]
+                    errors = [bars.get((method, n, row.seed), math.nan) for row in mine if row.n_labels == n]
+                    shares[n] = share_within(values, [truth] * len(values), errors, level)
+                if any(math.isfinite(share) for share in shares.values()):
+                    yield _CoverageRow(method, split, "barrier", f"{100 * level:.0f} %", shares)
+
+
+def _averages(rows: Sequence[StudyRow]) -> dict[int, float]:
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        if math.isfinite(row.value):
+            found.setdefault(row.n_labels, []).append(row.value)
+    return {n: float(np.mean(values)) for n, values in found.items()}
+
+
+def _percent(shares: Mapping[int, float], n: int) -> str:
+    share = shares.get(n, math.nan)
+    return f"{100 * share:.0f} %" if math.isfinite(share) else ABSENT
+
+
+def _truth(study: StudyFiles, split: str, metric: str) -> float:
+    truths = study.about.get("truths") or {}
+    return number(truths.get(split) if metric in _BARS else truths.get(metric))
+
+
 def _rows(study: StudyFiles, split: str, metric: str) -> list[StudyRow]:
-    return [row for row in study.rows if row.split == split and row.metric == metric]
+    return [row for row in _shown(study) if row.split == split and row.metric == metric]
 
 
-def _is_coverage(row: StudyRow) -> bool:
-    return _COVERAGE.fullmatch(row.metric) is not None
+def _shown(study: StudyFiles) -> list[StudyRow]:
+    """Return the rows that say something: no counts, no coverage, no departure of the base from itself."""
+    return [
+        row
+        for row in study.rows
+        if not row.metric.startswith(("n_", "coverage_"))
+        and not (row.method == "base" and row.metric == "force_departure_rmse")
+    ]
 
 
 def _order(metric: str) -> tuple[int, str]:
@@ -91,9 +166,8 @@ def _curve(study: StudyFiles, split: str, metric: str) -> object:
         labels = sorted({row.n_labels for row in mine})
         values = [[row.value for row in mine if row.n_labels == n] for n in labels]
         lines.append({"name": method, "n_labels": labels, "values": values})
-    truths = study.about.get("truths") or {}
-    truth = number(truths.get(metric))
-    positive = all(row.value > 0 for row in rows) and "barrier" not in metric
+    truth = _truth(study, split, metric)
+    positive = all(row.value > 0 for row in rows) and metric not in _BARS
     return figures.learning_curve(
         lines, y_title=figures.metric_title(metric), level=truth if math.isfinite(truth) else None, log=positive
     )
@@ -119,8 +193,3 @@ def _spread(values: Sequence[float]) -> str:
         return ABSENT
     text = digits(float(known.mean()))
     return text if known.size < 2 else f'{text} <span class="small">± {digits(float(known.std(ddof=1)), 2)}</span>'
-
-
-def _share(rows: Sequence[StudyRow]) -> str:
-    values = [row.value for row in rows if math.isfinite(row.value)]
-    return f"{100 * float(np.mean(values)):.0f} %" if values else cell(None)

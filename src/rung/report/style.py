@@ -22,8 +22,8 @@ a:hover { text-decoration: underline; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 14px; margin: 26px 0 20px; }
 .tile { border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px; }
 .tile .label { font-size: 13px; color: var(--muted); }
-.tile .value { font-size: 24px; font-weight: 650; letter-spacing: -0.02em; line-height: 1.3; }
-.tile .bar { font-size: 17px; font-weight: 500; color: var(--muted); letter-spacing: 0; }
+.tile .value { font-size: 22px; font-weight: 650; letter-spacing: -0.02em; line-height: 1.35; white-space: nowrap; }
+.tile .bar { font-size: 16px; font-weight: 500; color: var(--muted); letter-spacing: 0; }
 .tile .unit { font-size: 14px; font-weight: 400; color: var(--muted); letter-spacing: 0; }
 .tile .was { font-size: 13px; color: var(--muted); }
 ul.words { margin: 0; padding-left: 20px; max-width: 860px; }
@@ -38,6 +38,7 @@ th { text-align: left; font-weight: 600; color: var(--muted); border-bottom: 1.5
   vertical-align: bottom; font-size: 13px; line-height: 1.35; }
 td { border-bottom: 1px solid var(--line); padding: 7px 12px 7px 0; vertical-align: top; }
 .number { text-align: right; padding-right: 0; padding-left: 14px; }
+.number + :not(.number) { padding-left: 26px; }
 td.number { white-space: nowrap; }
 table.errors th { max-width: 130px; }
 .split { font-weight: 600; }

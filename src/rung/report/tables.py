@@ -22,6 +22,15 @@ QUANTITIES: Mapping[str, tuple[str, str]] = {
     "energy_z2": ("z² of the error bars", ""),
     "noise_floor": ("Noise of the labels", "meV/atom"),
     "barrier": ("Barrier", "eV"),
+    "barrier_stderr": ("Error bar of the barrier, weights alone", "eV"),
+    "barrier_stderr_total": ("Error bar of the barrier, in all", "eV"),
+    "seconds": ("Time of the fit", "s"),
+    "alpha": ("Width of the prior α", "eV/√atom"),
+    "tau": ("Force band τ", "eV/Å"),
+    "model_error": ("The model's own error s", "eV/√atom"),
+    "leave_one_out_rmse": ("Leave-one-out error, r.m.s.", "eV"),
+    "leave_one_out_z2": ("Leave-one-out z²", ""),
+    "force_departure_rmse_meV_per_angstrom": ("Departure from the base's forces, r.m.s.", "meV/Å"),
     "log_evidence": ("Log evidence", ""),
 }
 
