@@ -1,17 +1,18 @@
 """What a user should know of a linear fit: what was chosen, how sharply, and what energies alone would have done."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from rung.data.labels import Array
+from rung.features.design import Design
 from rung.fit.closed_form import Solution, quadratic_solution
 from rung.fit.evidence import HyperPosterior
 from rung.fit.linear import MODEL_ERROR
 from rung.fit.problem import Problem
-from rung.fit.terms import Band, Term, assemble
+from rung.fit.terms import Band, EnergyPairs, Term, assemble
 
 MEANING = {
     "alpha": ("eV/√atom", "energy by which the change of one weight may move a frame"),
@@ -55,18 +56,20 @@ def explain(problem: Problem, solution: Solution, terms: Sequence[Term]) -> Expl
     numbers["leave_one_out_z2"] = float(np.mean(error[known] ** 2 / variance[known])) if known.any() else np.nan
     warnings = list(_warnings(problem, solution))
     if any(isinstance(term, Band) and term.anchor != "none" for term in terms):
-        rest = tuple(term for term in terms if not isinstance(term, Band))
-        alone = quadratic_solution(assemble(rest, problem), n_points=1)
+        alone = without_band(problem, terms)
         tables["energies_alone"] = _alone(problem, solution, alone)
         tables["alternatives"] = _alternatives(solution, alone)
-        conflict = _conflict(problem, solution, alone)
-        tables["largest_difference"] = conflict
-        if conflict and abs(conflict["energies_alone"] - conflict["prior_mean"]) > 2 * conflict["prior_stderr"]:
-            warnings.append(
-                f"The band allows the energy difference between {conflict['first']} and {conflict['second']} "
-                f"to change by {conflict['prior_mean']:.3f} ± {conflict['prior_stderr']:.3f} eV, "
-                f"but energies alone ask for {conflict['energies_alone']:.3f} eV: widen tau or anchor to other forces."
-            )
+        tables["differences"] = []
+        for first, second in _compared(problem, terms):
+            names = problem.structures[first].structure_id, problem.structures[second].structure_id
+            found = compare_difference(problem, solution, alone, problem.designs[first], problem.designs[second])
+            tables["differences"].append({"first": names[0], "second": names[1], **asdict(found)})
+            if found.forbidden:
+                warnings.append(
+                    f"The band allows the energy difference between {names[0]} and {names[1]} to change by "
+                    f"{found.prior_mean:.3f} ± {found.prior_stderr:.3f} eV, but energies alone ask for "
+                    f"{found.energies_alone:.3f} eV: widen tau or anchor to other forces."
+                )
     return Explanation(numbers, tuple(warnings), tables)
 
 
@@ -110,27 +113,86 @@ def _alone(problem: Problem, solution: Solution, alone: Solution) -> dict[str, f
     return found
 
 
-def _conflict(problem: Problem, solution: Solution, alone: Solution) -> dict[str, Any]:
-    """Return how the prior and the energies see the widest energy difference within one composition."""
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two energies, such as a barrier: what the base, the prior and the energies say of it, eV.
+
+    Parameters
+    ----------
+    base
+        The base's own difference.
+    prior_mean, prior_stderr
+        How the prior (band and weights) expects it to change, and by how much it may.
+    energies_alone
+        The change that the energies ask for without a band.
+    fitted
+        The change that was fitted.
+    """
+
+    base: float
+    prior_mean: float
+    prior_stderr: float
+    energies_alone: float
+    fitted: float
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether the prior hardly allows what the energies ask for: more than two of its standard deviations."""
+        return abs(self.energies_alone - self.prior_mean) > 2.0 * self.prior_stderr
+
+
+def without_band(problem: Problem, terms: Sequence[Term]) -> Solution:
+    """Return the fit with every band left out: what energies alone would have done."""
+    rest = tuple(term for term in terms if not isinstance(term, Band))
+    return quadratic_solution(assemble(rest, problem), n_points=1)
+
+
+def compare_difference(
+    problem: Problem, solution: Solution, alone: Solution, first: Design, second: Design
+) -> Difference:
+    """Return what prior and energies say of ``E(first) - E(second)`` at equal composition.
+
+    Parameters
+    ----------
+    problem, solution
+        The fit.
+    alone
+        The same fit :func:`without_band`.
+    first, second
+        Designs of the fit's readout, such as those of a saddle and of a minimum.
+    """
+    gradient = first.energy - second.energy
+    prior = solution.assembly.model.prior(solution.values)
+    size = len(gradient)
+    return Difference(
+        base=float(gradient @ problem.readout.weights + first.fixed_energy - second.fixed_energy),
+        prior_mean=float(gradient @ prior.mean),
+        prior_stderr=float(np.sqrt(gradient @ prior.covariance @ gradient)),
+        energies_alone=float(gradient @ alone.gaussian.mean[:size]),
+        fitted=float(gradient @ solution.gaussian.mean[:size]),
+    )
+
+
+def _widest(problem: Problem) -> tuple[int, int] | None:
+    """Return the frames of highest and lowest target energy within the commonest labelled composition."""
     rows = problem.labelled
     labels = np.array([problem.structures[k].labelled(problem.target.name).energy for k in rows])
     formulas = [problem.structures[k].formula for k in rows]
-    common = max(set(formulas), key=formulas.count)
+    common = max(sorted(set(formulas)), key=formulas.count)
     inside = [k for k, formula in enumerate(formulas) if formula == common]
     if len(inside) < 2:
-        return {}
-    top, bottom = max(inside, key=lambda k: labels[k]), min(inside, key=lambda k: labels[k])
-    gradient = problem.energy_design[rows[top]] - problem.energy_design[rows[bottom]]
-    prior = solution.assembly.model.prior(solution.values)
-    size = len(gradient)
-    return {
-        "first": problem.structures[rows[top]].structure_id,
-        "second": problem.structures[rows[bottom]].structure_id,
-        "prior_mean": float(gradient @ prior.mean),
-        "prior_stderr": float(np.sqrt(gradient @ prior.covariance @ gradient)),
-        "energies_alone": float(gradient @ alone.gaussian.mean[:size]),
-        "fitted": float(gradient @ solution.gaussian.mean[:size]),
-    }
+        return None
+    return int(rows[max(inside, key=lambda k: labels[k])]), int(rows[min(inside, key=lambda k: labels[k])])
+
+
+def _compared(problem: Problem, terms: Sequence[Term]) -> list[tuple[int, int]]:
+    """Return the pairs of frames whose difference is looked at: those named, else the widest one."""
+    names = [structure.structure_id for structure in problem.structures]
+    named = [pair for term in terms if isinstance(term, EnergyPairs) for pair in term.pairs]
+    if named:
+        return [(names.index(first), names.index(second)) for first, second in named]
+    widest = _widest(problem)
+    return [widest] if widest is not None else []
 
 
 def _warnings(problem: Problem, solution: Solution) -> Sequence[str]:
