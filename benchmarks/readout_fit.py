@@ -107,8 +107,8 @@ def fit_table(task: Task, ours: Ours, theirs: Sequence[Theirs]) -> list[str]:
     n_weights = len(task.base.surface(LOW).readout.weights)
     lines = [
         f"{len(task.structures)} structures of {task.sizes.min():.0f} to {task.sizes.max():.0f} atoms,"
-        f" {n_weights} weights, float32, one thread, torch {torch.__version__}, {platform.machine()}, load {os.getloadavg()[0]:.1f} on"
-        f" {os.cpu_count()} cores.",
+        f" {n_weights} weights, float32, one thread, torch {torch.__version__}, {platform.machine()},"
+        f" load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.",
         "",
         "| | seconds | J | epochs |",
         "|---|---|---|---|",
@@ -154,8 +154,8 @@ def memory_line(memory: dict[str, float], n_structures: int, n_computed: int) ->
     return [
         "",
         f"Peak memory of designs and fit of {n_structures} structures of 27 atoms: {memory['fit']:.2f} GB (asked for:"
-        f" under {ASKED_GIGABYTES}); {memory['before']:.2f} GB before the first batch of them, {memory['designs']:.2f} GB"
-        f" with all designs; {n_computed} were computed, the others read from the cache.",
+        f" under {ASKED_GIGABYTES}); {memory['before']:.2f} GB before the first batch of them,"
+        f" {memory['designs']:.2f} GB with all designs; {n_computed} were computed, the others read from the cache.",
     ]
 
 
