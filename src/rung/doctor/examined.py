@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
 from typing import TypeVar
 
 import numpy as np
@@ -97,13 +98,15 @@ class Examined:
                 if carrying:
                     yield split, fidelity, carrying
 
-    def pairs(self) -> Iterator[tuple[str, str]]:
-        """Yield each pair of fidelities once; the base's fidelity stands first, the target last."""
+    @cached_property
+    def ordered(self) -> tuple[str, ...]:
+        """The fidelities, the base's first and the target last."""
         rank = {self.base_fidelity: 0, self.target: 2}
-        ordered = sorted(self.fidelities, key=lambda name: (rank.get(name, 1), name))
-        for place, one in enumerate(ordered):
-            for other in ordered[place + 1 :]:
-                yield one, other
+        return tuple(sorted(self.fidelities, key=lambda name: (rank.get(name, 1), name)))
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Yield each pair of fidelities once, in order."""
+        yield from combinations(self.ordered, 2)
 
 
 def consult(

@@ -22,7 +22,7 @@ ENOUGH = 10
 
 def outliers(examined: Examined) -> Iterator[Finding]:
     """Find energies far from a robust fit of reference energies and of another fidelity's or the base's energies."""
-    for fidelity in examined.fidelities:
+    for fidelity in examined.ordered:
         labelled = [
             (split, structure)
             for split, members in examined.splits.items()
@@ -31,15 +31,21 @@ def outliers(examined: Examined) -> Iterator[Finding]:
         ]
         structures = [structure for _, structure in labelled]
         against, beside = _beside(examined, fidelity, structures)
-        distance = far_from_fit(structures, fidelity, beside)
+        near = np.isfinite(beside)
+        distance = np.zeros(len(structures))
+        distance[near] = far_from_fit(
+            [s for s, one in zip(structures, near, strict=True) if one], fidelity, beside[near]
+        )
+        alone = far_from_fit(structures, fidelity, None)  # those that nothing stands beside, among all
+        distance[~near] = alone[~near]
         for split in examined.splits:
             found = [s for (where, s), far in zip(labelled, distance, strict=True) if where == split and far > 1.0]
             if found:
                 yield Finding(
                     "warning",
                     "outliers",
-                    f"{split}: {len(found)} {fidelity!r} energies lie far from a robust fit of "
-                    f"{against}reference energies: {few(ids(found))}.",
+                    f"{split}: {len(found)} {fidelity!r} energies lie far from a robust fit of reference energies"
+                    f"{against}: {few(ids(found))}.",
                     (split,),
                     (fidelity,),
                     ids(found),
@@ -56,24 +62,20 @@ def far_from_fit(structures: Sequence[Structure], fidelity: str, beside: Array |
     fidelity
         The energies to look at.
     beside
-        Energies of another fidelity or of the base, eV, NaN where unknown; None where there are none.
+        Energies of another fidelity or of the base, eV; None where there are none.
     """
-    distance = np.zeros(len(structures))
-    use = np.isfinite(beside) if beside is not None else np.ones(len(structures), dtype=bool)
-    chosen = [structure for structure, one in zip(structures, use, strict=True) if one]
-    elements = elements_in(chosen)
-    if len(chosen) < max(ENOUGH, 3 * len(elements)):
-        return distance
-    sizes = np.array([len(structure) for structure in chosen], dtype=float)
-    columns = [composition_matrix(chosen, elements)]
+    elements = elements_in(structures)
+    if len(structures) < max(ENOUGH, 3 * len(elements)):
+        return np.zeros(len(structures))
+    sizes = np.array([len(structure) for structure in structures], dtype=float)
+    columns = [composition_matrix(structures, elements)]
     if beside is not None:
-        columns.append((beside[use] - np.median(beside[use]))[:, None])
-    energies = np.array([structure.labels[fidelity].energy for structure in chosen])
-    stderr = np.nan_to_num([structure.labels[fidelity].energy_stderr for structure in chosen])
+        columns.append((beside - np.median(beside))[:, None])
+    energies = np.array([structure.labels[fidelity].energy for structure in structures])
+    stderr = np.nan_to_num([structure.labels[fidelity].energy_stderr for structure in structures])
     residual = _robust_residual(np.hstack(columns) / sizes[:, None], energies / sizes)
     scale = np.sqrt((1.4826 * np.median(np.abs(residual))) ** 2 + (stderr / sizes) ** 2)
-    distance[use] = np.abs(residual) / np.maximum(FAR * scale, FLOOR)
-    return distance
+    return np.asarray(np.abs(residual) / np.maximum(FAR * scale, FLOOR))
 
 
 def _robust_residual(matrix: Array, values: Array) -> Array:
@@ -90,21 +92,16 @@ def _robust_residual(matrix: Array, values: Array) -> Array:
     return residual - weighted_median(residual, np.ones(len(residual)))
 
 
-def _beside(examined: Examined, fidelity: str, structures: Sequence[Structure]) -> tuple[str, Array | None]:
-    """Return a name and energies to stand beside those of ``fidelity``: the base's fidelity, any other, or the base."""
-    ordered = sorted(
-        (name for name in examined.fidelities if name != fidelity), key=lambda n: n != examined.base_fidelity
-    )
-    best: tuple[str, Array | None] = ("", None)
-    known = 0
-    candidates = [
-        (f"{name!r} energies and ", np.array([s.labelled(name).energy for s in structures])) for name in ordered
-    ]
-    if examined.base_energies:
-        said = np.array([examined.base_energies.get(s.geometry_hash, np.nan) for s in structures])
-        candidates.append(("the base's energies and ", said))
-    for name, energies in candidates:
-        count = int(np.isfinite(energies).sum())
-        if count > max(known, len(structures) // 2):
-            best, known = (name, energies), count
-    return best
+def _beside(examined: Examined, fidelity: str, structures: Sequence[Structure]) -> tuple[str, Array]:
+    """Return a name and the energies to stand beside those of ``fidelity``: a lower fidelity's, or the base's.
+
+    Only a fidelity that comes before stands beside, so that one wrong energy is not found twice.
+    """
+    before = examined.ordered[: examined.ordered.index(fidelity)]
+    candidates = [(name, np.array([s.labelled(name).energy for s in structures])) for name in before]
+    said = np.array([examined.base_energies.get(s.geometry_hash, np.nan) for s in structures])
+    candidates.append(("base", said))
+    name, energies = max(candidates, key=lambda item: int(np.isfinite(item[1]).sum()))
+    if int(np.isfinite(energies).sum()) <= len(structures) // 2:
+        return "", np.full(len(structures), np.nan)
+    return (" and the base's energies" if name == "base" else f" and {name!r} energies"), energies

@@ -11,6 +11,7 @@ from rung.doctor.findings import Finding, Severity
 from rung.doctor.slopes import (
     ENERGY_UNITS,
     FORCE_UNITS,
+    GPA,
     STRESS_UNITS,
     Slope,
     explanations,
@@ -62,20 +63,26 @@ def force_units(examined: Examined) -> Iterator[Finding]:
 
 def stress_units(examined: Examined) -> Iterator[Finding]:
     """Find stress of another sign or unit than another fidelity's or the base's, or beyond any pressure."""
+    explained: set[tuple[str, str]] = set()
     for split, members in examined.splits.items():
+        compared: list[tuple[tuple[str, ...], Slope]] = []
         for one, other in examined.pairs():
             both = [s for s in members if s.labelled(one).has_stress and s.labelled(other).has_stress]
             slope = _pooled([s.labels[one].stress for s in both], [s.labels[other].stress for s in both])
-            yield from _stress_finding(slope, split, (one, other))
+            compared.append(((one, other), slope))
         for fidelity, seen in _against_base(examined, split, lambda labels: labels.has_stress).items():
             slope = _pooled([one.stress for one in seen], [one.structure.labels[fidelity].stress for one in seen])
-            yield from _stress_finding(slope, split, (fidelity,))
+            compared.append(((fidelity,), slope))
+        for fidelities, slope in compared:
+            for finding in _stress_finding(slope, split, fidelities):
+                explained |= {(split, fidelity) for fidelity in fidelities}
+                yield finding
     for split, fidelity, members in examined.labelled():
         stress = [s.labels[fidelity].stress for s in members if s.labels[fidelity].has_stress]
         size = float(np.median(np.abs(stress).max(axis=1))) if stress else 0.0
-        if size > HUGE_STRESS:
+        if size > HUGE_STRESS and (split, fidelity) not in explained:
             sentence = (
-                f"{split}: half of the {fidelity!r} stresses exceed {size:.3g} eV/Å³ ({size * 160.2:.0f} GPa); "
+                f"{split}: half of the {fidelity!r} stresses exceed {size:.3g} eV/Å³ ({size / GPA:.0f} GPa); "
                 "is that the unit, or a virial?"
             )
             yield Finding("warning", "stress-huge", sentence, (split,), (fidelity,))

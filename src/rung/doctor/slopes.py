@@ -112,7 +112,7 @@ def weighted_median(values: Array, weights: Array) -> float:
     return float(values[order][np.searchsorted(total, 0.5 * total[-1])])
 
 
-def explanations(slope: float, below: str, above: str, known: Mapping[str, float], slack: float = 1.6) -> str:
+def explanations(slope: float, below: str, above: str, known: Mapping[str, float], slack: float = 2.2) -> str:
     """Return which unit of which quantity would turn a slope of about 1 into ``slope``, for a sentence.
 
     Parameters

@@ -84,21 +84,26 @@ def _larger_than_spread(split: str, fidelity: str, given: Sequence[Structure]) -
     for structure in given:
         if structure.labels[fidelity].has_energy:
             by_formula.setdefault(structure.formula, []).append(structure)
-    for formula, members in by_formula.items():
-        energies = np.array([structure.labels[fidelity].energy for structure in members])
-        stderr = float(np.median([structure.labels[fidelity].energy_stderr for structure in members]))
-        distinct = len({structure.geometry_hash for structure in members})
-        # A sample of the noise alone spreads by about one standard error, so it takes more than that to be sure.
-        if distinct >= 4 and stderr > 1.5 * float(energies.std(ddof=1)):
-            yield Finding(
-                "warning",
-                "stderr-large",
-                f"{split}: the {fidelity!r} energies of {formula} differ by {energies.std(ddof=1):.3g} eV (standard "
-                f"deviation) and their energy_stderr is {stderr:.3g} eV: they say nothing, or the unit is not eV.",
-                (split,),
-                (fidelity,),
-                ids(members),
-            )
+    drowned = {formula: members for formula, members in by_formula.items() if _drowned(members, fidelity)}
+    if drowned:
+        concerned = [structure for members in drowned.values() for structure in members]
+        yield Finding(
+            "warning",
+            "stderr-large",
+            f"{split}: the {fidelity!r} energies of {few(sorted(drowned))} differ by less than their energy_stderr: "
+            "they say nothing, or the unit is not eV.",
+            (split,),
+            (fidelity,),
+            ids(concerned),
+        )
+
+
+def _drowned(members: Sequence[Structure], fidelity: str) -> bool:
+    """Whether errors exceed the spread of energies; a sample of noise alone spreads by about one standard error."""
+    energies = np.array([structure.labels[fidelity].energy for structure in members])
+    stderr = float(np.median([structure.labels[fidelity].energy_stderr for structure in members]))
+    distinct = len({structure.geometry_hash for structure in members})
+    return distinct >= 4 and stderr > 1.5 * float(energies.std(ddof=1))
 
 
 def _negative(structure: Structure, fidelity: str) -> bool:
