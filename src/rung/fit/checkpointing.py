@@ -45,7 +45,7 @@ class TrainingState:
     finished: str = ""
 
     @classmethod
-    def at(cls, parameters: list[torch.nn.Parameter]) -> "TrainingState":
+    def at(cls, parameters: list[Tensor]) -> "TrainingState":
         """Return the state before the first epoch."""
         start = [parameter.detach().clone() for parameter in parameters]
         return cls(average=start, best=[tensor.clone() for tensor in start])
@@ -55,7 +55,7 @@ def save(
     folder: Path,
     identity: str,
     state: TrainingState,
-    parameters: list[torch.nn.Parameter],
+    parameters: list[Tensor],
     optimizer: Mapping[str, Any],
 ) -> None:
     """Write the checkpoint of ``folder``.
@@ -93,7 +93,7 @@ def save(
 
 
 def load(
-    folder: Path, identity: str, parameters: list[torch.nn.Parameter], device: torch.device
+    folder: Path, identity: str, parameters: list[Tensor], device: torch.device
 ) -> tuple[TrainingState, dict[str, Any]] | None:
     """Put the checkpoint of ``folder`` into ``parameters``; return its state and the optimizer's, or None without one.
 

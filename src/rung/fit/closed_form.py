@@ -158,7 +158,7 @@ def _programme(problem: Problem, guide: Solution, band: Band) -> tuple[HingeProg
 def _fitted_size(guide: Solution, direction: Array, design: Array) -> float:
     """Return how much of an uncertain direction the quadratic fit's forces took: its least-squares share."""
     change = design @ guide.gaussian.mean[: design.shape[1]]
-    return float(change @ direction / max(direction @ direction, 1e-300))
+    return float(change @ direction) / max(float(direction @ direction), 1e-300)
 
 
 def _cross_validate(programme: HingeProgramme, tau: float) -> dict[str, float]:

@@ -77,4 +77,6 @@ def fit_composition(
             f"energies ({names}) apart; the others have the least possible size, so energies of other compositions "
             "mean little.",
         )
-    return CompositionFit(tuple(elements), found, energies - composition @ found, int(rank), warnings)
+    return CompositionFit(
+        tuple(elements), np.asarray(found, dtype=np.float64), energies - composition @ found, int(rank), warnings
+    )

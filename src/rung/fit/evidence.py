@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_solve
+from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 from scipy.stats import qmc
 from scipy.stats import t as student
@@ -85,23 +85,26 @@ class HyperPosterior:
 
 def log_evidence(model: LinearModel, hypers: Mapping[str, float]) -> tuple[float, dict[str, float]]:
     """Return the log restricted likelihood of the energies and its derivative by each log hyper-parameter."""
-    prior, data, contrasts = model.prior(hypers), model.data, model.contrasts
-    design = contrasts.T @ data.design
-    residual = contrasts.T @ data.target - design @ prior.mean
-    total = contrasts.T @ model.noise(hypers) @ contrasts + design @ prior.covariance @ design.T
-    factor = _factor(total)
-    solved = cho_solve(factor, residual)
-    value = -0.5 * (residual @ solved + 2.0 * np.log(np.diag(factor[0])).sum() + len(residual) * np.log(2 * np.pi))
-    inverse = cho_solve(factor, np.eye(len(total)))
-    sensitivity = np.outer(solved, solved) - inverse  # 2 d(value)/d(total)
-    curvature = prior.inverse @ (design.T @ sensitivity @ design)
-    pulled = prior.inverse @ (design.T @ solved)
+    prior, data = model.prior(hypers), model.rotated
+    variance = data.variance(hypers[MODEL_ERROR])
+    residual = data.target - data.design @ prior.mean
+    weighted = data.design / variance[:, None]
+    gram = data.design.T @ weighted
+    inner = _factor(np.eye(prior.root.shape[1]) + prior.root.T @ gram @ prior.root)
+    half = solve_triangular(inner[0], prior.root.T, lower=True)  # C - its part that the data explain = half' half
+    solved = residual / variance - weighted @ (half.T @ (half @ (weighted.T @ residual)))
+    log_determinant = np.log(variance).sum() + 2.0 * np.log(np.diag(inner[0])).sum() - 2.0 * data.log_determinant
+    value = -0.5 * (residual @ solved + log_determinant + len(residual) * np.log(2 * np.pi))
+    # With K the contrasts' covariance: d(value) = ½ tr[(K⁻¹r rᵀK⁻¹ - K⁻¹) dK] + rᵀK⁻¹ A dm
+    pulled = data.design.T @ solved
+    curvature = prior.inverse @ (np.outer(pulled, pulled) - gram + gram @ half.T @ half @ gram)
+    pulled = prior.inverse @ pulled
     moved = curvature @ prior.directions
     # d(value) for a step of Λ along each gram: through the covariance, the uncertain directions and the mean
     response = curvature @ prior.inverse + 2.0 * moved @ prior.directions.T + 2.0 * np.outer(pulled, prior.mean)
-    noise = contrasts.T @ data.model @ contrasts
+    leverage = 1.0 / variance - np.sum((weighted @ half.T) ** 2, axis=1)
     gradient = dict.fromkeys(model.hypers, 0.0)
-    gradient[MODEL_ERROR] = float(hypers[MODEL_ERROR] ** 2 * np.sum(sensitivity * noise))
+    gradient[MODEL_ERROR] = float(hypers[MODEL_ERROR] ** 2 * np.sum(solved**2 - leverage))
     start = 0
     for scale, component in zip(prior.scales, prior.components, strict=True):
         stop = start + len(component.direction_stderr)

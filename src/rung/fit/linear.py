@@ -16,6 +16,8 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from rung.data.labels import Array
 from rung.errors import FitError
 
+SINGULAR = "The fit is singular: give the energies an energy_stderr or a model error, and the weights a prior."
+
 MODEL_ERROR = "model_error"
 """The hyper-parameter s, eV/√atom."""
 
@@ -180,8 +182,26 @@ class LinearModel:
         """Q: the combinations of data that no flat E0 touches."""
         return np.eye(len(self.data)) if np.isfinite(self.reference_stderr) else self.data.contrasts
 
+    @cached_property
+    def rotated(self) -> "Rotated":
+        """The contrasts, turned once so that their noise is diagonal whatever s is."""
+        statistical = self.contrasts.T @ self.noise({MODEL_ERROR: 0.0}) @ self.contrasts
+        lower = np.linalg.cholesky(self.contrasts.T @ self.data.model @ self.contrasts)
+        half = solve_triangular(lower, statistical, lower=True)
+        spectrum, axes = np.linalg.eigh(solve_triangular(lower, half.T, lower=True))
+        turn = self.contrasts @ solve_triangular(lower, axes, lower=True, trans="T")
+        return Rotated(
+            turn.T @ self.data.design,
+            turn.T @ self.data.target,
+            np.maximum(spectrum, 0.0),
+            turn,
+            -float(np.log(np.diag(lower)).sum()),
+        )
+
     def posterior(self, hypers: Mapping[str, float]) -> Gaussian:
         """Return the distribution of (d, e) given the energies, in closed form.
+
+        First d from the contrasts, then e given d by generalised least squares.
 
         Raises
         ------
@@ -190,40 +210,30 @@ class LinearModel:
         """
         prior, data = self.prior(hypers), self.data
         n_weights, n_elements = self.n_weights, data.composition.shape[1]
-        mean = np.concatenate([prior.mean, np.zeros(n_elements)])
         flat = not np.isfinite(self.reference_stderr)
-        basis = data.identified.T if flat else np.eye(n_elements)  # e = basis @ u
         unidentified = _complement(data.identified) if flat else np.zeros((0, n_elements))
         null = np.hstack([np.zeros((len(unidentified), n_weights)), unidentified])
-        covariance = np.zeros((n_weights + n_elements, n_weights + n_elements))
-        covariance[:n_weights, :n_weights] = prior.covariance
-        if not len(data):
-            if not flat:
-                covariance[n_weights:, n_weights:] = self.reference_stderr**2 * np.eye(n_elements)
-            return Gaussian(mean, covariance, null)
-        noise = data.statistical + hypers[MODEL_ERROR] ** 2 * data.model
-        factor = _factor(noise + data.design @ prior.covariance @ data.design.T)
-        residual = data.target - data.design @ prior.mean
-        reduced = data.composition @ basis
-        information = reduced.T @ cho_solve(factor, reduced)
+        mean, covariance = prior.mean, prior.covariance
+        e_mean, e_covariance = np.zeros(n_elements), np.zeros((n_elements, n_elements))
+        response = np.zeros((n_elements, n_weights))
         if not flat:
-            information = information + np.eye(n_elements) / self.reference_stderr**2
-        e_covariance = _inverse(information)
-        e_mean = e_covariance @ (reduced.T @ cho_solve(factor, residual))
-        gain = prior.covariance @ data.design.T
-        d_mean = prior.mean + gain @ cho_solve(factor, residual - reduced @ e_mean)
-        cross = -gain @ cho_solve(factor, reduced) @ e_covariance
-        d_covariance = (
-            prior.covariance - gain @ cho_solve(factor, gain.T) + cross @ np.linalg.solve(e_covariance, cross.T)
-        )
-        mean = np.concatenate([d_mean, basis @ e_mean])
-        covariance = np.block(
-            [
-                [d_covariance, cross @ basis.T],
-                [basis @ cross.T, basis @ e_covariance @ basis.T],
-            ]
-        )
-        return Gaussian(mean, 0.5 * (covariance + covariance.T), null)
+            e_covariance = self.reference_stderr**2 * np.eye(n_elements)
+        if len(data):
+            mean, covariance = self.rotated.given(prior, hypers[MODEL_ERROR])
+            basis = data.identified.T if flat else np.eye(n_elements)  # e = basis @ u
+            factor = _factor(data.statistical + hypers[MODEL_ERROR] ** 2 * data.model)
+            solved = cho_solve(factor, data.composition @ basis)
+            information = (data.composition @ basis).T @ solved
+            if not flat:
+                information = information + np.eye(n_elements) / self.reference_stderr**2
+            inner = _inverse(information)
+            gain = basis @ inner @ solved.T
+            e_mean = gain @ (data.target - data.design @ mean)
+            response = -gain @ data.design
+            e_covariance = basis @ inner @ basis.T
+        cross = covariance @ response.T
+        joint = np.block([[covariance, cross], [cross.T, e_covariance + response @ cross]])
+        return Gaussian(np.concatenate([mean, e_mean]), 0.5 * (joint + joint.T), null)
 
     def leave_one_out(self, hypers: Mapping[str, float]) -> tuple[Array, Array]:
         """Return each energy's error and variance when it is predicted from all others, eV and eV², shape ``(n,)``.
@@ -240,6 +250,48 @@ class LinearModel:
         diagonal = np.diag(projected).copy()
         diagonal[diagonal < 1e-10 * np.abs(1.0 / np.diag(total))] = np.nan
         return projected @ residual / diagonal, 1.0 / diagonal
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """Contrasts of the energies in which both parts of the noise are diagonal: the cost of a fit is then ``k P²``.
+
+    Parameters
+    ----------
+    design
+        Shape ``(k, P)``.
+    target
+        Shape ``(k,)``.
+    spectrum
+        The statistical variance of each contrast; the model's own is s² for all, shape ``(k,)``.
+    turn
+        The contrasts as combinations of the data, shape ``(n, k)``.
+    log_determinant
+        Of the turn within the contrasts, for densities.
+    """
+
+    design: Array
+    target: Array
+    spectrum: Array
+    turn: Array
+    log_determinant: float
+
+    def variance(self, model_error: float) -> Array:
+        """Return the noise of each contrast, shape ``(k,)``; two exact labels that contradict each other raise."""
+        variance = self.spectrum + model_error**2
+        if (variance <= 0).any():
+            raise FitError(SINGULAR)
+        return np.asarray(variance)
+
+    def given(self, prior: "Prior", model_error: float) -> tuple[Array, Array]:
+        """Return mean and covariance of d."""
+        variance = self.variance(model_error)
+        gram = self.design.T @ (self.design / variance[:, None])
+        inner = _factor(np.eye(prior.root.shape[1]) + prior.root.T @ gram @ prior.root)
+        half = solve_triangular(inner[0], prior.root.T, lower=True)
+        residual = self.target - self.design @ prior.mean
+        mean = prior.mean + half.T @ (half @ (self.design.T @ (residual / variance)))
+        return mean, half.T @ half
 
 
 class Prior:
@@ -260,8 +312,14 @@ class Prior:
     @cached_property
     def inverse(self) -> Array:
         """Λ⁻¹, shape ``(P, P)``."""
+        lower = self.root[:, : len(self.precision)]
+        return np.asarray(lower @ lower.T)
+
+    @cached_property
+    def root(self) -> Array:
+        """F with C = F Fᵀ: the inverse factor of Λ, then the uncertain directions, shape ``(P, P + J)``."""
         lower = solve_triangular(self._factor[0], np.eye(len(self.precision)), lower=True)
-        return np.asarray(lower.T @ lower)
+        return np.hstack([lower.T, self.directions])
 
     @cached_property
     def mean(self) -> Array:
@@ -291,9 +349,7 @@ def _factor(matrix: Array) -> tuple[Array, bool]:
     try:
         factor, _ = cho_factor(matrix, lower=True)
     except np.linalg.LinAlgError as error:
-        raise FitError(
-            "The fit is singular: give the energies an energy_stderr or a model error, and the weights a prior."
-        ) from error
+        raise FitError(SINGULAR) from error
     return np.tril(factor), True
 
 

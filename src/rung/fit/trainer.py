@@ -161,7 +161,7 @@ class _Worker:
             amsgrad=self.settings.amsgrad,
         )
         self.parallel, self.optimizer = fabric.setup(self.step, optimizer)
-        self.parameters = list(model.parameters())
+        self.parameters: list[Tensor] = list(model.parameters())
         self.state = self._resume() or TrainingState.at(self.parameters)
 
     def _resume(self) -> TrainingState | None:
