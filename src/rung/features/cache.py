@@ -210,7 +210,7 @@ def _unpack(path: Path, content: bytes, key: EntryKey | None = None) -> tuple[En
 def _read_key(path: Path) -> EntryKey | None:
     """Return the key that a file says it has, reading little of it; None where the file is too damaged to say."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return EntryKey(**json.loads(str(archive["key"])))
     except FileNotFoundError:
         raise

@@ -92,7 +92,7 @@ def jacobian_blocks(features: Tensor, positions: Tensor, plans: Sequence[MovePla
     Raises
     ------
     ModelError
-        When a feature changes with an atom outside its receptive field.
+        When a feature is seen to change with an atom outside its receptive field.
     """
     starts = np.cumsum([0] + [len(plan.colour) for plan in plans])
     sizes = [len(plan.pairs) for plan in plans]
