@@ -93,7 +93,7 @@ def fit_details(metrics):
     return {
         "hyperparameters": [
             {
-                "name": "α",
+                "name": "alpha",
                 "value": 0.214,
                 "low": 0.15,
                 "high": 0.31,
@@ -101,7 +101,7 @@ def fit_details(metrics):
                 "meaning": "width of the prior",
             },
             {
-                "name": "s",
+                "name": "model_error",
                 "value": 0.032,
                 "low": 0.028,
                 "high": 0.037,
@@ -109,10 +109,10 @@ def fit_details(metrics):
                 "meaning": "the model's error",
             },
             {"name": "tau", "value": 0.31, "low": 0.1, "high": 1.4, "unit": "eV/Å", "meaning": "force band"},
-            {"name": "c", "value": 0.77, "low": 0.73, "high": 0.81, "unit": "", "meaning": "scale of the anchor"},
+            {"name": "scale", "value": 0.77, "low": 0.73, "high": 0.81, "unit": "", "meaning": "scale of the anchor"},
         ],
         "evidence_profile": [
-            {"alpha": a, "model_error": e, "tau": t, "c": 0.77, "weight": 1 / 64} for a, e, t in points
+            {"alpha": a, "model_error": e, "tau": t, "scale": 0.77, "weight": 1 / 64} for a, e, t in points
         ],
         "alternatives": [
             {"name": "scaled anchor", "log_evidence": 115.2, "note": "taken"},

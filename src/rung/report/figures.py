@@ -255,7 +255,7 @@ def posterior_spread(
     """
     go = plotly()
     logs = np.log10(np.asarray(values, dtype=float))
-    heights, edges = np.histogram(logs, bins=14, weights=np.asarray(weights, dtype=float))
+    heights, edges = np.histogram(logs, bins=9, weights=np.asarray(weights, dtype=float))
     middles = 0.5 * (edges[1:] + edges[:-1])
     figure = go.Figure()
     figure.add_bar(

@@ -8,7 +8,7 @@ from typing import Any
 from rung.report import figures
 from rung.report.read import RunFiles, number, sentences
 from rung.report.sections import Draw
-from rung.report.tables import ABSENT, QUANTITIES, cell, digits, electronvolts, pairs, quantity, records, table
+from rung.report.tables import ABSENT, QUANTITIES, SYMBOLS, cell, digits, electronvolts, pairs, quantity, records, table
 
 _AS_FITTED = "_as_fitted"
 
@@ -38,7 +38,7 @@ def _titled(title: str, body: str) -> str:
 def _hyperparameters(rows: Sequence[Mapping[str, Any]]) -> str:
     cells = [
         [
-            f"<b>{cell(row.get('name'))}</b>",
+            f"<b>{_symbol(row.get('name'))}</b>",
             cell(row.get("meaning")),
             digits(row.get("value")),
             _interval(row),
@@ -49,6 +49,10 @@ def _hyperparameters(rows: Sequence[Mapping[str, Any]]) -> str:
     ]
     header = ["", "Meaning", "Taken", "68 % interval", "Unit", "The labels decide it"]
     return table(header, cells, text=(0, 1, 4, 5), css="chosen") if cells else ""
+
+
+def _symbol(name: Any) -> str:
+    return cell(SYMBOLS.get(str(name), name))
 
 
 def _interval(row: Mapping[str, Any]) -> str:
@@ -131,7 +135,9 @@ def _spreads(points: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, An
             row = taken.get(name, {})
             weights = [number(point["weight"]) for point in weighted]
             unit, value = str(row.get("unit") or ""), number(row.get("value"))
-            drawn.append(draw(figures.posterior_spread(name, values, weights, unit=unit, chosen=value)))
+            drawn.append(
+                draw(figures.posterior_spread(SYMBOLS.get(name, name), values, weights, unit=unit, chosen=value))
+            )
     if not drawn:
         return ""
     note = (

@@ -22,6 +22,11 @@ _RUN: tuple[tuple[str, Callable[[RunFiles, sections.Draw], str]], ...] = (
     ("Error bars", prediction_sections.coverage),
     ("What was chosen", fit_sections.chosen),
 )
+_TOP: tuple[tuple[str, Callable[[RunFiles, sections.Draw], str]], ...] = (
+    ("Warnings", sections.warnings),
+    ("Summary", sections.summary),
+)
+_STUDY_TOP: tuple[tuple[str, Callable[[StudyFiles, sections.Draw], str]], ...] = (("Verdict", study_sections.verdict),)
 _RECORD: tuple[tuple[str, Callable[[RunFiles, sections.Draw], str]], ...] = (
     ("Data", sections.data),
     ("Provenance", sections.provenance),
@@ -38,8 +43,8 @@ _FIT = """<script>addEventListener("load", () => document.querySelectorAll(".plo
 """A figure is drawn when the page has come that far; columns beside it come later and make it narrower."""
 
 
-class _Figures:
-    """Turns figures into HTML and gives each its number, so that equal files make equal reports."""
+class _Pen:
+    """Writes sections and gives each figure its number, so that equal files make equal reports."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -55,6 +60,21 @@ class _Figures:
         )
         said = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
         return f"<figure>{drawing}{said}</figure>"
+
+    def sections(
+        self, named: Sequence[tuple[str, Callable[[Any, sections.Draw], str]]], files: Any, folder: Path
+    ) -> list[tuple[str, str]]:
+        """Return the name and HTML of each section; a file of the wrong shape is named by its section."""
+        found = []
+        for name, section in named:
+            try:
+                found.append((name, section(files, self.draw)))
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+                raise StorageError(
+                    f"The result files in {folder} are not in the shape that the section {name!r} reads ({error}); "
+                    "remove the damaged one and run again."
+                ) from error
+        return found
 
 
 def write_report(folder: Path, *, title: str | None = None) -> Path:
@@ -77,12 +97,11 @@ def write_report(folder: Path, *, title: str | None = None) -> Path:
     figures.plotly()
     folder = Path(folder)
     run = read_run(folder)
-    pen = _Figures()
-    parts = [(name, section(run, pen.draw)) for name, section in _RUN]
-    parts += [(name, section(run.study, pen.draw)) for name, section in _STUDY]
-    parts += [(name, section(run, pen.draw)) for name, section in _RECORD]
-    top = sections.warnings(run, pen.draw) + sections.summary(run, pen.draw)
-    top += study_sections.verdict(run.study, pen.draw)
+    pen = _Pen()
+    parts = [*pen.sections(_RUN, run, folder), *pen.sections(_STUDY, run.study, folder)]
+    parts += pen.sections(_RECORD, run, folder)
+    tops = [*pen.sections(_TOP, run, folder), *pen.sections(_STUDY_TOP, run.study, folder)]
+    top = "".join(body for _, body in tops)
     if not top and not any(body for _, body in parts):
         raise StorageError(f"{folder} holds no results to report; run rung fit first.")
     notices = sentences(run.provenance.get("notice"), run.study.about.get("notice"))
@@ -105,8 +124,8 @@ def write_study_report(folder: Path) -> Path:
     study = read_study(folder)
     if not study.rows:
         raise StorageError(f"{folder} holds no study.csv with results; run rung study first.")
-    pen = _Figures()
-    parts = [(name, section(study, pen.draw)) for name, section in _STUDY]
+    pen = _Pen()
+    parts = pen.sections(_STUDY, study, folder)
     target = study.about.get("target")
     heading = str(
         study.about.get("title") or (f"Learning curves, lifted to {target}" if target else folder.resolve().name)
@@ -114,7 +133,7 @@ def write_study_report(folder: Path) -> Path:
     methods = list(dict.fromkeys(row.method for row in study.rows if row.method != "base"))
     seeds = len({row.seed for row in study.rows if row.seed})
     subtitle = f"Study of {', '.join(methods)}; {seeds} seeds"
-    top = study_sections.verdict(study, pen.draw)
+    top = "".join(body for _, body in pen.sections(_STUDY_TOP, study, folder))
     return _write(folder, heading, subtitle, sentences(study.about.get("notice")), top, parts)
 
 

@@ -144,24 +144,48 @@ def sentences(*values: Any) -> list[str]:
 
 
 def column(prediction: Mapping[str, Any], name: str) -> Array | None:
-    """Return one number a structure, or None where the list is absent."""
+    """Return one number a structure, or None where the list is absent.
+
+    Raises
+    ------
+    ValueError
+        When the list is not as long as ``n_atoms``.
+    """
     values = prediction.get(name)
-    return None if values is None else np.array([number(value) for value in values], dtype=float)
+    if values is None:
+        return None
+    return _long(np.array([number(value) for value in values], dtype=float), len(_atoms(prediction)), name)
 
 
 def components(prediction: Mapping[str, Any], name: str) -> Array | None:
-    """Return all force components in one flat array, NaN where a structure has none, or None without the list."""
+    """Return all force components in one flat array, NaN where a structure has none, or None without the list.
+
+    Raises
+    ------
+    ValueError
+        When there are not three components an atom.
+    """
     blocks = prediction.get(name)
     if blocks is None:
         return None
-    if not any(isinstance(block, Sequence) or block is None for block in blocks):
-        return np.array(blocks, dtype=float)
-    atoms = [int(count) for count in prediction.get("n_atoms", [])]
-    flat = [
-        np.full(3 * count, np.nan) if block is None else _numbers(block)
-        for block, count in zip(blocks, atoms, strict=False)
-    ]
-    return np.concatenate(flat) if flat else np.empty(0)
+    atoms = _atoms(prediction)
+    if any(isinstance(block, Sequence) for block in blocks) or all(block is None for block in blocks):
+        parts = [
+            np.full(3 * count, np.nan) if block is None else _numbers(block)
+            for block, count in zip(blocks, atoms, strict=True)
+        ]
+        return _long(np.concatenate([np.empty(0), *parts]), 3 * sum(atoms), name)
+    return _long(_numbers(blocks), 3 * sum(atoms), name)
+
+
+def _atoms(prediction: Mapping[str, Any]) -> list[int]:
+    return [int(count) for count in prediction.get("n_atoms") or ()]
+
+
+def _long(values: Array, length: int, name: str) -> Array:
+    if len(values) != length:
+        raise ValueError(f"{name} has {len(values)} numbers where n_atoms asks for {length}")
+    return values
 
 
 def _numbers(block: Iterable[Any]) -> Array:

@@ -44,7 +44,8 @@ def curves(study: StudyFiles, draw: Draw) -> str:
         names = sorted({row.metric for row in _shown(study) if row.split == split}, key=_order)
         drawn = [draw(_curve(study, split, name)) for name in names if name in _DRAWN and _varies(study, split, name)]
         tables = [_means_table(study, split, name) for name in names]
-        title = f"<h3>{escape(split)}</h3>" if split else ""
+        heading = "The fits themselves" if split == "fit" else split
+        title = f"<h3>{escape(heading)}</h3>" if heading else ""
         grid = f'<div class="grid two">{"".join(drawn)}</div>' if drawn else ""
         numbers = f"<details><summary>Numbers</summary>{''.join(tables)}</details>" if tables else ""
         parts.append(f"{title}{grid}{numbers}" if grid or numbers else "")

@@ -35,6 +35,10 @@ QUANTITIES: Mapping[str, tuple[str, str]] = {
 }
 
 
+SYMBOLS: Mapping[str, str] = {"alpha": "α", "random_alpha": "α′", "tau": "τ", "model_error": "s", "scale": "c"}
+"""Hyper-parameters as the theory writes them."""
+
+
 def quantity(name: str) -> tuple[str, str]:
     """Return the words and the unit of a metric; an unknown one keeps its name, barriers are in eV."""
     if name in QUANTITIES:

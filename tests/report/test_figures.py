@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+
+from rung.report import figures
+
+NAN = float("nan")
+
+
+def trace(figure, name):
+    return next(one for one in figure.data if one.name == name)
+
+
+def test_parity_has_one_scale_and_a_diagonal():
+    figure = figures.parity(
+        [{"name": "base", "x": [0.0, 1.0], "y": [0.5, 3.0], "y_stderr": [0.1, np.inf]}], x_title="x", y_title="y"
+    )
+    assert figure.layout.xaxis.range == figure.layout.yaxis.range
+    assert figure.layout.xaxis.range[0] < 0 < 3.0 < figure.layout.xaxis.range[1]
+    assert figure.layout.yaxis.scaleanchor == "x"
+    assert list(figure.data[0].x) == list(figure.data[0].y)
+    assert list(trace(figure, "base").error_y.array) == [0.1, 0.0]
+
+
+def test_band_shades_one_error_bar_to_each_side():
+    curve = {"name": "lifted", "energies": [0.0, 1.0, 0.2], "stderr": [0.0, 0.1, 0.05], "stderr_total": [0, 0.3, 0.1]}
+    figure = figures.band([curve, {"name": "truth", "energies": [0.0, 1.2, 0.1]}])
+    wide, narrow = (one for one in figure.data if one.fill == "toself")
+    assert list(wide.y) == pytest.approx([0.0, 1.3, 0.3, 0.1, 0.7, 0.0])
+    assert list(narrow.y) == pytest.approx([0.0, 1.1, 0.25, 0.15, 0.9, 0.0])
+    assert list(trace(figure, "lifted").x) == [0, 1, 2]
+    assert trace(figure, "truth").line.dash == "dash"
+
+
+def test_a_band_with_unknown_bars_is_drawn_without_them():
+    figure = figures.band([{"name": "lifted", "energies": [0.0, 1.0], "stderr": [None, 0.1], "coordinate": [0.0, 2.5]}])
+    assert [one.fill for one in figure.data] == [None]
+    assert list(figure.data[0].x) == [0.0, 2.5]
+
+
+def test_learning_curve_shows_mean_and_spread():
+    curves = [
+        {"name": "readout", "n_labels": [10, 100], "values": [[4.0, 6.0, 8.0], [3.0]]},
+        {"name": "base", "n_labels": [0], "values": [[12.0]]},
+    ]
+    figure = figures.learning_curve(curves, y_title="error", level=2.0)
+    line = trace(figure, "readout")
+    assert list(line.y) == [6.0, 3.0]
+    assert list(line.error_y.array) == [2.0, 0.0]
+    assert list(trace(figure, "base").x) == [10, 100]
+    assert list(trace(figure, "base").y) == [12.0, 12.0]
+    assert figure.layout.xaxis.type == figure.layout.yaxis.type == "log"
+    assert figure.layout.annotations[0].y == pytest.approx(np.log10(2.0))
+    assert list(figure.layout.xaxis.tickvals) == [10, 100]
+
+
+def test_a_base_that_depends_on_the_labels_is_a_curve():
+    curve = {"name": "base", "n_labels": [10, 100], "values": [[14.0], [12.0]]}
+    assert list(trace(figures.learning_curve([curve], y_title="error"), "base").y) == [14.0, 12.0]
+
+
+@pytest.mark.parametrize("values", [(5.2, 19.0), (250.0, 494.0), (1.01, 1.4), (0.002, 30.0), (7.0, 7.0)])
+def test_a_logarithmic_axis_has_some_round_ticks_in_range(values):
+    ticks = figures._log_ticks(values)
+    assert 1 <= len(ticks) <= 12
+    assert len(ticks) >= 4 or values[1] / values[0] < 1.5
+    assert min(values) / 1.2 <= min(ticks)
+    assert max(ticks) <= max(values) * 1.2
+
+
+def test_evidence_is_shown_relative_to_its_best():
+    figure = figures.evidence_profile("tau", [1.0, 0.1, 0.5], [110.0, 100.0, 115.0], unit="eV/Å", chosen=0.5)
+    assert list(figure.data[0].x) == [0.1, 0.5, 1.0]
+    assert list(figure.data[0].y) == [-15.0, 0.0, -5.0]
+    assert figure.layout.xaxis.type == "log"
+    assert figure.layout.xaxis.title.text == "tau, eV/Å"
+
+
+def test_posterior_weights_sum_to_one():
+    figure = figures.posterior_spread("tau", [0.1, 0.2, 0.4], [1.0, 2.0, 1.0], chosen=0.2)
+    assert sum(figure.data[0].y) == pytest.approx(1.0)
+    assert max(figure.data[0].y) == pytest.approx(0.5)
+    assert figure.data[0].x[int(np.argmax(figure.data[0].y))] == pytest.approx(0.2, rel=0.1)
+
+
+def test_training_draws_every_loss():
+    epochs = [{"epoch": 1, "train_loss": 2.0, "valid_loss": 3.0, "rate": 0.1}, {"epoch": 2, "train_loss": 1.0}]
+    figure = figures.training(epochs)
+    assert [one.name for one in figure.data] == ["train loss", "valid loss"]
+    assert list(trace(figure, "valid loss").y) == [3.0, None]
+
+
+def test_thinning_keeps_pairs_together():
+    x = np.arange(10 * figures.MOST_POINTS, dtype=float)
+    x[5] = NAN
+    kept, double = figures.thinned(x, 2 * x)
+    assert len(kept) == figures.MOST_POINTS
+    assert (double == 2 * kept).all()
+    assert np.isfinite(kept).all()
+    few = figures.thinned(np.array([1.0, NAN]), np.array([2.0, 3.0]))
+    assert [list(one) for one in few] == [[1.0], [2.0]]
+
+
+def test_names_from_files_are_escaped():
+    figure = figures.band([{"name": "<b>x</b>", "energies": [0.0, 1.0]}])
+    assert figure.data[0].name == "&lt;b&gt;x&lt;/b&gt;"
+
+
+def test_the_words_of_the_design_have_colours_of_their_own():
+    names = ("base", "truth", "energies alone", "readout", "tangent", "transfer", "joint", "delta")
+    assert len({figures.colour(name) for name in names}) == len(names)
+    assert figures.colour("else", 1) != figures.colour("else", 2)

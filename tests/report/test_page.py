@@ -1,0 +1,256 @@
+import json
+import re
+import shutil
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from rung.errors import MissingExtraError, StorageError
+from rung.evaluate.barrier import static_barrier
+from rung.report import write_report, write_study_report
+from rung.storage import read_json, write_json, write_text
+
+from ..evaluate.wells import DoubleWell, at
+from .folders import run_folder, study_folder
+
+VOID = {"meta", "br", "link", "img", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags in balance, words outside scripts, links."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.words, self.links, self.scripts, self.headings = [], [], [], 0, []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.scripts += tag == "script"
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.words.append(data)
+            if self.open[-1] in ("h1", "h2", "h3"):
+                self.headings.append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    run_folder(folder)
+    return folder, write_report(folder).read_text()
+
+
+@pytest.fixture
+def run(tmp_path):
+    run_folder(tmp_path)
+    return tmp_path
+
+
+def page_of(folder):
+    return Page(write_report(folder).read_text())
+
+
+def test_the_page_is_whole_and_needs_no_network(whole):
+    folder, text = whole
+    page = Page(text)
+    assert all(link.startswith("#section-") for link in page.links)
+    assert text.count("plotly.js v") == 1
+    assert page.headings[0] == "Lifted to r2scan by the method readout"
+    figures = len(set(re.findall(r'id="(figure-\d+)"', text)))
+    assert figures == 1 + 4 + 3
+    assert sorted(folder.glob(".*")) == []
+
+
+def test_numbers_of_the_files_are_on_the_page(whole):
+    text = Page(whole[1]).text
+    errors = read_json(whole[0] / "metrics.json")["splits"]["test"]["r2scan"]
+    assert f"falls from 18.1 (base) to {errors['energy_rmse']:.2f} meV/atom" in text
+    assert f"falls from 494 (base) to {errors['force_rmse']:.0f} meV/Å" in text
+    assert "readout gives 1.405 ± 0.090 eV, base 0.894; truth 1.454 eV, 0.54 error bars away" in text
+    assert "Labels come from pretrained potentials, not from ab initio calculations." in text
+    assert "The band forbids half of the change" in text
+    assert "0f0f0f0f" in text
+    assert "No stress labels of r2scan." in text
+    assert "energies alone ask for 0.610 eV" in text
+
+
+def test_unknown_forces_are_a_departure_and_never_an_error(whole):
+    text = Page(whole[1]).text
+    assert "Target forces are not known on ood: its forces departed from the base's by" in text
+    assert "On ood, the energy error" in text
+    assert "There, the force error" in text.split("On ood")[0]
+    assert "force error" not in text.split("On ood")[1].split("Vacancy hop")[0]
+
+
+def test_equal_files_make_equal_pages(whole):
+    library = re.compile(r"<script>(?s:.*?)</script></head>")
+    assert library.sub("", write_report(whole[0]).read_text()) == library.sub("", whole[1])
+
+
+SECTIONS = {
+    "metrics.json": "Errors",
+    "barrier.json": "Barriers",
+    "predictions": "Predictions beside labels",
+    "findings.json": "Data",
+}
+
+
+@pytest.mark.parametrize("name", sorted(SECTIONS))
+def test_a_section_whose_file_is_absent_is_absent(run, name):
+    assert SECTIONS[name] in page_of(run).headings
+    path = run / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert SECTIONS[name] not in page_of(run).headings
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "barrier.json", "fit.json", "findings.json", "predictions/test.json"])
+def test_each_file_stands_alone(tmp_path, run, name):
+    alone = tmp_path / "alone"
+    (alone / name).parent.mkdir(parents=True)
+    shutil.copy(run / name, alone / name)
+    assert len(page_of(alone).headings) > 1
+
+
+EVIL = "<script>alert('x')</script><img src=http://evil.example onerror=alert(1)>&\"'"
+
+
+def poisoned(value):
+    if isinstance(value, dict):
+        return {name: poisoned(item) for name, item in value.items()} | {EVIL: EVIL}
+    if isinstance(value, list):
+        return [poisoned(item) for item in value]
+    return value + EVIL if isinstance(value, str) else value
+
+
+def test_text_of_files_is_escaped(run):
+    for name in ("findings.json", "provenance.json", "barrier.json", "predictions/test.json"):
+        content = read_json(run / name)
+        write_json(run / name, poisoned(content))
+    fit = read_json(run / "fit.json")
+    fit["hyperparameters"][0] |= {"name": EVIL, "meaning": EVIL, "unit": EVIL}
+    fit["alternatives"][0] |= {"name": EVIL, "note": EVIL}
+    write_json(run / "fit.json", fit | {"notes": [EVIL], "warnings": EVIL})
+    config = "target: " + json.dumps(EVIL) + "\nmethod: {name: " + json.dumps(EVIL) + "}\n"
+    write_text(run / "config.yaml", config)
+    text = write_report(run, title=EVIL).read_text()
+    page = Page(text)
+    assert "<script>alert" not in text
+    assert "onerror" not in re.sub(r"&lt;img.*?&gt;|\\u003cimg.*?\\u003e", "", text.split("</script>", 1)[1])
+    assert "alert('x')" in page.text
+    assert all(link.startswith("#section-") for link in page.links)
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "fit.json", "barrier.json", "predictions/ood.json", "study.csv"])
+def test_a_damaged_file_is_named_and_no_report_is_left(run, name):
+    (run / name).write_bytes(b'\xff{"splits": ')
+    with pytest.raises(StorageError, match=re.escape(name)):
+        write_report(run)
+    assert not (run / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "section"),
+    [
+        ("metrics.json", {"splits": [1]}, "Errors"),
+        ("barrier.json", [{"curves": [{"energies": [1]}]}], "Barriers"),
+        ("predictions/test.json", {"energy": [1.0], "energy_label": [1.0, 2.0], "n_atoms": [1]}, "Predictions"),
+        ("fit.json", {"hyperparameters": [3]}, "chosen"),
+    ],
+)
+def test_a_file_of_another_shape_is_one_sentence(run, name, content, section):
+    write_json(run / name, content)
+    with pytest.raises(StorageError, match=section):
+        write_report(run)
+
+
+def test_a_folder_without_results_is_refused(tmp_path):
+    with pytest.raises(StorageError, match="no results"):
+        write_report(tmp_path)
+    with pytest.raises(StorageError, match=r"study\.csv"):
+        write_study_report(tmp_path)
+
+
+def test_without_plotly_the_extra_is_named(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "plotly.graph_objects", None)
+    with pytest.raises(MissingExtraError, match=r"rung\[report\]"):
+        write_report(run)
+
+
+def test_bands_of_the_evaluation_are_drawn(tmp_path):
+    def bars(image, start):
+        return 0.01, 0.04
+
+    found = static_barrier([at(-1.0), at(0.0, 0.5), at(1.0)], DoubleWell(), difference_stderr=bars)
+    panel = {"title": "Well", "curves": [found.curve("lifted")], "barriers": [found.entry("lifted")]}
+    write_json(tmp_path / "barrier.json", [panel, {**panel, "title": "Well again"}])
+    page = page_of(tmp_path)
+    assert "Well: lifted gives 0.900 ± 0.040 eV." in page.text
+    assert page.headings.count("Well") == page.headings.count("Well again") == 1
+
+
+def test_findings_of_the_doctor_are_shown(tmp_path):
+    from rung.doctor.findings import CensusRow, Diagnosis, Finding
+
+    census = CensusRow("train", "dmc", 7, 5, 5, 0, 0, 2)
+    diagnosis = Diagnosis(
+        (census,), (Finding("warning", "no-sigma", "Two σ are absent.", ("train",), ("dmc",), ("a",)),)
+    )
+    write_json(tmp_path / "findings.json", diagnosis.as_json())
+    text = page_of(tmp_path).text
+    assert "no-sigma" in text
+    assert "Two σ are absent." in text
+    assert "1 structures" in text
+    assert "n energies" in text
+
+
+class TestStudy:
+    def test_curves_tables_and_coverage(self, tmp_path):
+        study_folder(tmp_path)
+        text = write_study_report(tmp_path).read_text()
+        page = Page(text)
+        assert page.headings[0] == "MoS2: how many energies does it take?"
+        assert len(set(re.findall(r'id="(figure-\d+)"', text))) == 5
+        assert "With 25 energies the anchor lowers" in page.text
+        assert "Only 12 energies: trust the error bars. (2 fits)" in page.text
+        assert "barrier 95 %" in page.text
+
+    def test_means_and_coverage_by_hand(self, tmp_path):
+        lines = ["method,n_labels,seed,split,metric,value"]
+        for n, values in ((10, (4.0, 6.0)), (20, (3.0, 4.0))):
+            for seed, value in enumerate(values):
+                lines.append(f"readout,{n},{seed},test,energy_rmse,{value}")
+                lines.append(f"readout,{n},{seed},hop,barrier,{1 + 0.1 * value}")
+                lines.append(f"readout,{n},{seed},hop,barrier_stderr_total,0.05")
+        write_text(tmp_path / "study.csv", "\n".join(lines))
+        write_json(tmp_path / "study.json", {"truths": {"hop": 1.352}})
+        text = Page(write_study_report(tmp_path).read_text()).text
+        assert "readout 5.00 ± 1.4 3.50 ± 0.71" in text
+        assert "readout hop barrier 68 % 50 % 50 % readout hop barrier 95 % 50 % 100 %" in text
+
+    def test_a_study_inside_a_run_is_shown_with_it(self, run):
+        study_folder(run / "study")
+        headings = page_of(run).headings
+        assert headings.index("Errors") < headings.index("Learning curves") < headings.index("Provenance")
+
+    def test_links_to_single_runs(self, tmp_path):
+        study_folder(tmp_path)
+        write_text(tmp_path / "a run" / "report.html", "")
+        assert "a run/report.html" in Page(write_study_report(tmp_path).read_text()).links
+
+    def test_a_missing_column_is_named(self, tmp_path):
+        write_text(tmp_path / "study.csv", "method,seed\nreadout,1\n")
+        with pytest.raises(StorageError, match="n_labels"):
+            write_study_report(tmp_path)
