@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from scipy.optimize import minimize
@@ -18,6 +19,10 @@ HINGE_GRID = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Values of τ that cross-validation tries, in units of the anchor's r.m.s. force."""
 
 HINGE_FOLDS = 5
+
+MANY_ENERGIES = 150
+POINTS_FEW, POINTS_MANY = 64, 16
+"""How many points stand for the hyper-parameters' posterior with fewer and with more than ``MANY_ENERGIES``."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,23 @@ class Solution:
     table: tuple[Mapping[str, float], ...] = ()
 
 
-def quadratic_solution(assembly: Assembly, *, choose: str = "evidence", n_points: int = 64) -> Solution:
-    """Solve in closed form; without energies the solution is the prior at its medians."""
+def quadratic_solution(
+    assembly: Assembly, *, choose: str = "evidence", n_points: int | Literal["auto"] = "auto"
+) -> Solution:
+    """Solve in closed form; without energies the solution is the prior at its medians.
+
+    Parameters
+    ----------
+    assembly
+        Model and hyper-priors.
+    choose
+        ``evidence`` or ``cross_validation``.
+    n_points
+        Over how many points the hyper-parameters are averaged; ``auto`` takes fewer once many energies fix them.
+    """
     model = assembly.model
+    if n_points == "auto":
+        n_points = POINTS_FEW if len(model.data) < MANY_ENERGIES else POINTS_MANY
     if not len(model.data):
         values = {name: assembly.priors[name].median for name in model.hypers}
         return Solution(model.posterior(values), values[MODEL_ERROR], assembly, None, values)

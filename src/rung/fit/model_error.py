@@ -34,6 +34,9 @@ class FeatureError:
 def feature_error(problem: Problem, anchored: Sequence[Design]) -> FeatureError:
     """Return the error that a random function of the features would have, per unit s.
 
+    The directions are those of the base's own basis: random units of a widened readout would count rough functions
+    that the fit has already been given.
+
     Parameters
     ----------
     problem
@@ -41,12 +44,15 @@ def feature_error(problem: Problem, anchored: Sequence[Design]) -> FeatureError:
     anchored
         Designs with forces.
     """
-    composition, design = problem.composition, problem.energy_design
+    own = np.array([not group.endswith(".random") for group in problem.readout.groups])
+    scale = problem.column_scale[own]
+    composition, design = problem.composition, problem.energy_design[:, own]
     rest = design - composition @ np.linalg.lstsq(composition, design, rcond=None)[0]
-    rest = rest / np.sqrt(problem.n_atoms)[:, None] / problem.column_scale
+    rest = rest / np.sqrt(problem.n_atoms)[:, None] / scale
     eigenvalues, axes = np.linalg.eigh(rest.T @ rest / len(rest))
     kept = eigenvalues > 1e-6 * max(float(eigenvalues[-1]), 1e-300)
-    directions = axes[:, kept] / np.sqrt(eigenvalues[kept]) / problem.column_scale[:, None]
+    directions = np.zeros((len(own), int(kept.sum())))
+    directions[own] = axes[:, kept] / np.sqrt(eigenvalues[kept]) / scale[:, None]
     covariance = directions @ directions.T / kept.sum()
     forces = [item.forces for item in anchored if item.has_forces]
     if not forces:

@@ -5,7 +5,7 @@ weights, energies are data with errors, and the energies' evidence sets how stro
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -40,8 +40,9 @@ class ReadoutSettings(Settings):
     """Random hidden units added to the readout."""
     choose: Literal["evidence", "cross_validation"] = "evidence"
     """What sets the hyper-parameters that are ``auto``: the energies' evidence, or leave-one-out predictions."""
-    average: int = Field(default=64, ge=1)
-    """Over how many points the hyper-parameters are averaged; 1 takes their best values alone."""
+    average: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    """Over how many points the hyper-parameters are averaged; 1 takes their best values alone, ``auto`` 64 for few
+    energies and 16 for many."""
 
     @property
     def band(self) -> Band | None:
