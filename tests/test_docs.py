@@ -5,6 +5,7 @@ holds the bundled testbed, YAML is the config of a run, and lines of a shell tha
 
 ``<!-- slow -->`` anywhere in a page puts its Python into the slow tier. ``<!-- study -->`` above YAML: the config of a
 study. ``<!-- method -->``: its ``method`` is put into a config. ``<!-- not run: reason -->``: shown only.
+``<!-- file: name -->`` above YAML: the page's Python finds it under that name.
 """
 
 import re
@@ -99,6 +100,8 @@ def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": "__example__"}
     for block in blocks_of(page):
+        if block.mark.startswith("file: "):
+            (tmp_path / block.mark.removeprefix("file: ")).write_text(block.text)
         if block.language == "python" and not shown_only(block):
             # blank lines keep the line numbers of the page in a traceback
             exec(compile("\n" * (block.line - 1) + block.text, str(page), "exec"), namespace)
