@@ -32,12 +32,16 @@ def tiny_mace(
     pair_repulsion: bool = False,
     cutoff: float = 4.0,
     scale: float = 9.1,
+    strength: float = 1.0,
     dtype: torch.dtype = torch.float64,
     interaction: str = "RealAgnosticResidualInteractionBlock",
     interaction_first: str = "RealAgnosticResidualInteractionBlock",
     **options: object,
 ) -> torch.nn.Module:
-    """Return a model with scale, shift and reference energies that are not trivial and forces of about 1 eV/Å."""
+    """Return a model whose scale, shift, biases and reference energies all matter.
+
+    ``scale`` multiplies the energies of a ``ScaleShiftMACE``, ``strength`` the last readout's weights.
+    """
     rng = np.random.default_rng(seed)
     arguments = {
         "r_max": cutoff,
@@ -72,6 +76,7 @@ def tiny_mace(
         try:
             model = (modules.ScaleShiftMACE if scale_shift else modules.MACE)(**arguments)
             with torch.no_grad():  # e3nn starts biases at zero, where a mistake in them would not show
+                model.readouts[-1].get_parameter("linear_2.weight" if layers > 1 else "linear.weight").mul_(strength)
                 for name, parameter in model.named_parameters():
                     if name.endswith("bias"):
                         parameter.copy_(0.3 * torch.randn_like(parameter))

@@ -51,7 +51,7 @@ def test_fidelities_differ(entry: Entry) -> None:
     """The contract would hold of a potential that ignores the fidelity."""
     potential = entry.build()
     low, high = (predict(potential, entry.structures(), name) for name in ("low", "high"))
-    assert float((low.energy - high.energy).abs().min()) > 0.01
+    assert float((low.energy - high.energy).abs().max()) > 0.1
     assert float((low.forces - high.forces).abs().max()) > 1e-3
 
 
