@@ -126,14 +126,17 @@ def fit_details(metrics):
             "force_departure_rmse_meV_per_angstrom": 421.0,
             "force_departure_rmse_meV_per_angstrom_as_fitted": 288.0,
         },
-        "largest_difference": {
-            "first": "neb-3",
-            "second": "neb-0",
-            "prior_mean": 0.12,
-            "prior_stderr": 0.31,
-            "energies_alone": 0.61,
-            "fitted": 0.55,
-        },
+        "differences": [
+            {
+                "first": "neb-3",
+                "second": "neb-0",
+                "base": 0.894,
+                "prior_mean": 0.12,
+                "prior_stderr": 0.31,
+                "energies_alone": 0.61,
+                "fitted": 0.55,
+            }
+        ],
     }
 
 

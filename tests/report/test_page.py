@@ -84,7 +84,7 @@ def test_numbers_of_the_files_are_on_the_page(whole):
     assert "The band forbids half of the change" in text
     assert "0f0f0f0f" in text
     assert "No stress labels of r2scan." in text
-    assert "energies alone ask for 0.610 eV" in text
+    assert "neb-3 less neb-0 0.894 0.120 ± 0.310 0.610 0.550" in text
 
 
 def test_unknown_forces_are_a_departure_and_never_an_error(whole):
@@ -212,7 +212,7 @@ def test_findings_of_the_doctor_are_shown(tmp_path):
     text = page_of(tmp_path).text
     assert "no-sigma" in text
     assert "Two σ are absent." in text
-    assert "1 structures" in text
+    assert "1 structure " in text
     assert "n energies" in text
 
 

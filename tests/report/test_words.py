@@ -47,6 +47,7 @@ def test_an_error_bar_decides_the_digits(value, stderr, text):
 def test_electronvolts_to_the_millielectronvolt():
     assert electronvolts(-0.0494, signed=True) == "−0.049"
     assert electronvolts(1.4) == "1.400"
+    assert electronvolts(-0.0001) == "0.000"
     assert electronvolts(None) == "–"
 
 

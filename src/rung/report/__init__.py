@@ -27,12 +27,12 @@ Files of a run folder
     :meth:`rung.evaluate.band.StaticBarrier.curve` and ``entry`` give them. The names ``base``, ``truth`` and
     ``energies alone`` have colours of their own, and a barrier named ``truth`` is what the others are held against.
 ``fit.json``
-    ``FitResult.details``, alone or under ``details``: ``hyperparameters`` [{"name", "value", "low", "high", "unit",
-    "meaning"}]; ``evidence_profile``, either weighted points of the posterior [{name: value, "weight"}] or curves
-    [{"name", "unit", "values", "log_evidence", "chosen"}]; ``alternatives`` [{"name", "log_evidence", "note"}];
-    ``energies_alone`` {quantity: value, quantity + ``_as_fitted``: value} or {split: {fidelity: errors}};
-    ``largest_difference`` {"first", "second", "prior_mean", "prior_stderr", "energies_alone", "fitted"};
-    ``cross_validation`` [{column: value}]; ``epochs`` [{"epoch", "train_loss", "valid_loss"}]; ``notes`` and
+    ``FitResult.details``, alone or under ``details`` beside ``diagnostics``: ``hyperparameters`` [{"name", "value",
+    "low", "high", "unit", "meaning"}]; ``evidence_profile``, either weighted points of the posterior [{name: value,
+    "weight"}] or curves [{"name", "unit", "values", "log_evidence", "chosen"}]; ``alternatives`` [{"name",
+    "log_evidence", "note"}]; ``energies_alone`` {quantity: value, quantity + ``_as_fitted``: value} or {split:
+    {fidelity: errors}}; ``differences`` [{"first", "second", "base", "prior_mean", "prior_stderr", "energies_alone",
+    "fitted"}]; ``cross_validation`` [{column: value}]; ``epochs`` [{"epoch", "train_loss", "valid_loss"}]; ``notes`` and
     ``warnings`` [sentence].
 
 Files of a study folder
@@ -43,7 +43,7 @@ Files of a study folder
     For a band, ``split`` is its name and the metrics ``barrier``, ``barrier_stderr`` and ``barrier_stderr_total``.
 ``study.json``
     ``{"title", "target", "notice", "verdict": [sentence], "warnings": [sentence or {"sentence", "fits"}], "truths":
-    {band: barrier in eV, metric: value}}``; what else it holds is listed as settings.
+    {band: barrier in eV, metric: value}, "settings": {name: value}}``.
 
 A run folder that holds ``study.csv``, or a folder ``study`` with one, shows the study as well.
 """

@@ -313,7 +313,14 @@ def _style(figure: Any, x_title: str, y_title: str, height: int) -> None:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "Inter, 'Segoe UI', system-ui, sans-serif", "size": 13, "color": INK},
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": 1.02,
+            "yanchor": "bottom",
+            "bgcolor": "rgba(0,0,0,0)",
+            "itemsizing": "constant",
+        },
         hoverlabel={"bgcolor": "white", "font": {"color": INK}},
         template="none",
     )

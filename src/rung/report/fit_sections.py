@@ -9,6 +9,7 @@ from rung.report import figures
 from rung.report.read import RunFiles, number, sentences
 from rung.report.sections import Draw
 from rung.report.tables import ABSENT, QUANTITIES, SYMBOLS, cell, digits, electronvolts, pairs, quantity, records, table
+from rung.units import MILLI
 
 _AS_FITTED = "_as_fitted"
 
@@ -21,7 +22,7 @@ def chosen(run: RunFiles, draw: Draw) -> str:
         _spreads(fit.get("evidence_profile") or (), fit.get("hyperparameters") or (), draw),
         _profiles(fit.get("evidence_profile") or (), draw),
         _titled("What else was weighed", _alternatives(fit.get("alternatives") or ())),
-        _titled("What energies alone would have done", _alone(fit) + _conflict(fit.get("largest_difference") or {})),
+        _titled("What energies alone would have done", _alone(fit) + _differences(fit.get("differences") or ())),
         _titled("Cross-validation", records(fit.get("cross_validation") or ())),
         _titled("Training", draw(figures.training(fit["epochs"])) if fit.get("epochs") else ""),
         *(f'<p class="note">{escape(sentence)}</p>' for sentence in sentences(fit.get("notes"))),
@@ -94,6 +95,8 @@ def _alone(fit: Mapping[str, Any]) -> str:
     """Return what the energies alone choose and do, beside the fit; errors by split stand in the table of errors."""
     alone = {name: value for name, value in (fit.get("energies_alone") or {}).items() if not isinstance(value, Mapping)}
     taken = {str(row.get("name")): row.get("value") for row in fit.get("hyperparameters") or ()}
+    left_out = number((fit.get("diagnostics") or {}).get("leave_one_out_rmse"))
+    taken["leave_one_out_rmse_meV_per_cell"] = MILLI * left_out
     rows = []
     for name, value in alone.items():
         if name.endswith(_AS_FITTED):
@@ -111,17 +114,23 @@ def _said(name: str) -> str:
     return f"{words}, {unit}" if unit else words
 
 
-def _conflict(found: Mapping[str, Any]) -> str:
-    """Return a sentence on how far the prior lets the widest energy difference of the labels change."""
-    if not found:
+def _differences(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return how far the band lets energy differences change, beside what energies alone ask for."""
+    if not rows:
         return ""
-    prior = f"{electronvolts(found.get('prior_mean'))} ± {electronvolts(found.get('prior_stderr'))}"
-    return (
-        '<p class="note">Between the highest and the lowest labelled energy of one composition '
-        f"({cell(found.get('first'))}, {cell(found.get('second'))}) the band alone changes the base's difference by "
-        f"{prior} eV, energies alone ask for {electronvolts(found.get('energies_alone'))} eV, and the fit makes it "
-        f"{electronvolts(found.get('fitted'))} eV.</p>"
-    )
+    cells = [
+        [
+            f"{cell(row.get('first'))} less {cell(row.get('second'))}",
+            electronvolts(row.get("base")),
+            f"{electronvolts(row.get('prior_mean'))} ± {electronvolts(row.get('prior_stderr'))}",
+            electronvolts(row.get("energies_alone")),
+            electronvolts(row.get("fitted")),
+        ]
+        for row in rows
+    ]
+    header = ["Energy difference, eV", "base", "change the band allows", "energies alone ask for", "fitted"]
+    note = "Where energies alone ask for more than the band allows, the forces and the energies contradict each other."
+    return table(header, cells) + f'<p class="note">{note}</p>'
 
 
 def _spreads(points: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], draw: Draw) -> str:

@@ -31,11 +31,12 @@ _RECORD: tuple[tuple[str, Callable[[RunFiles, sections.Draw], str]], ...] = (
     ("Data", sections.data),
     ("Provenance", sections.provenance),
 )
-_STUDY: tuple[tuple[str, Callable[[StudyFiles, sections.Draw], str]], ...] = (
-    ("Learning curves", study_sections.curves),
+_STUDY_REST: tuple[tuple[str, Callable[[StudyFiles, sections.Draw], str]], ...] = (
     ("Coverage over seeds", study_sections.coverage),
     ("Study settings", study_sections.settings),
 )
+_STUDY = (("Learning curves", study_sections.curves), *_STUDY_REST)
+_STUDY_IN_RUN = (("Learning curves", study_sections.curves_and_verdict), *_STUDY_REST)
 
 
 _FIT = """<script>addEventListener("load", () => document.querySelectorAll(".plotly-graph-div")
@@ -98,10 +99,9 @@ def write_report(folder: Path, *, title: str | None = None) -> Path:
     folder = Path(folder)
     run = read_run(folder)
     pen = _Pen()
-    parts = [*pen.sections(_RUN, run, folder), *pen.sections(_STUDY, run.study, folder)]
+    parts = [*pen.sections(_RUN, run, folder), *pen.sections(_STUDY_IN_RUN, run.study, folder)]
     parts += pen.sections(_RECORD, run, folder)
-    tops = [*pen.sections(_TOP, run, folder), *pen.sections(_STUDY_TOP, run.study, folder)]
-    top = "".join(body for _, body in tops)
+    top = "".join(body for _, body in pen.sections(_TOP, run, folder))
     if not top and not any(body for _, body in parts):
         raise StorageError(f"{folder} holds no results to report; run rung fit first.")
     notices = sentences(run.provenance.get("notice"), run.study.about.get("notice"))

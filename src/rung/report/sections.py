@@ -23,7 +23,10 @@ def summary(run: RunFiles, _: Draw) -> str:
     if not run.metrics and not run.barriers:
         return ""
     text = "".join(f"<li>{escape(sentence)}</li>" for sentence in headline(run))
-    return f'<div class="tiles">{"".join(_tiles(run))}</div><ul class="words">{text}</ul>'
+    tiles = _tiles(run)
+    columns = len(tiles) if len(tiles) < 6 else 3 if len(tiles) in (6, 9) else 4
+    shown = f'<div class="tiles" style="--columns: {columns}">{"".join(tiles)}</div>' if tiles else ""
+    return f'{shown}<ul class="words">{text}</ul>'
 
 
 def warnings(run: RunFiles, _: Draw) -> str:
@@ -59,7 +62,7 @@ def errors(run: RunFiles, _: Draw) -> str:
 
 def barriers(run: RunFiles, draw: Draw) -> str:
     """Return the bands and a table of their barriers."""
-    return "".join(_one_barrier(barrier, draw) for barrier in run.barriers)
+    return "".join(_one_barrier(barrier, sentences(run.provenance.get("notice")), draw) for barrier in run.barriers)
 
 
 def data(run: RunFiles, _: Draw) -> str:
@@ -91,7 +94,8 @@ def _concerned(finding: Mapping[str, Any]) -> str:
     names = [str(name) for name in finding.get("structures") or ()]
     if not names:
         return ""
-    return f'<details><summary>{len(names)} structures</summary><span class="small">{cell(names)}</span></details>'
+    count = "1 structure" if len(names) == 1 else f"{len(names)} structures"
+    return f'<details><summary>{count}</summary><span class="small">{cell(names)}</span></details>'
 
 
 def _tiles(run: RunFiles) -> list[str]:
@@ -162,10 +166,11 @@ def _error_notes(names: Sequence[str]) -> str:
         "energy_z2": "z²: mean squared error over all variance that was predicted; 1 is honest, more is too sure.",
     }
     text = " ".join(said[name] for name in names if name in said)
-    return f'<p class="note">The lowest error of each split is bold. The base is given its best E0 first. {text}</p>'
+    start = "The lowest error of each split is bold. The base has its E0 refitted to the same energies."
+    return f'<p class="note">{start} {text}</p>'
 
 
-def _one_barrier(barrier: Mapping[str, Any], draw: Draw) -> str:
+def _one_barrier(barrier: Mapping[str, Any], said_above: Sequence[str], draw: Draw) -> str:
     entries = list(barrier.get("barriers") or ())
     curves = [curve for curve in barrier.get("curves") or () if curve.get("energies")]
     title = f"<h3>{escape(str(barrier.get('title') or 'Barrier'))}</h3>"
@@ -174,7 +179,7 @@ def _one_barrier(barrier: Mapping[str, Any], draw: Draw) -> str:
     rows = [_barrier_row(entry, truth) for entry in entries]
     header = ["Potential", "Barrier, eV", "± weights", "± in all", "Reaction, eV", "off the truth, eV"]
     notes = sentences(*(entry.get("notes") for entry in entries), barrier.get("notice"))
-    said = "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
+    said = "".join(f'<p class="note">{escape(note)}</p>' for note in notes if note not in said_above)
     return title + shown + (table(header, rows) if rows else "") + said
 
 

@@ -20,7 +20,7 @@ _COVERAGE = re.compile(r"coverage_(?P<quantity>.+)_(?P<percent>\d+)")
 _BARS = {"barrier": "barrier_stderr_total"}
 """Metrics with an error bar, and the metric that holds it."""
 
-_DRAWN = ("energy_rmse", "force_rmse", "force_departure_rmse", "barrier", "energy_z2")
+_DRAWN = ("energy_rmse", "force_rmse", "force_departure_rmse", "barrier")
 _FIRST = ("energy_rmse", "force_rmse", "force_departure_rmse", "energy_rmse_rel", "energy_mae", "force_mae", "barrier")
 
 
@@ -42,7 +42,10 @@ def curves(study: StudyFiles, draw: Draw) -> str:
     parts = []
     for split in dict.fromkeys(row.split for row in study.rows):
         names = sorted({row.metric for row in _shown(study) if row.split == split}, key=_order)
-        drawn = [draw(_curve(study, split, name)) for name in names if name in _DRAWN and _varies(study, split, name)]
+        told = [name for name in names if name in _DRAWN and _varies(study, split, name)]
+        if "force_rmse" in told and "force_departure_rmse" in told:
+            told.remove("force_departure_rmse")
+        drawn = [draw(_curve(study, split, name)) for name in told]
         tables = [_means_table(study, split, name) for name in names]
         heading = "The fits themselves" if split == "fit" else split
         title = f"<h3>{escape(heading)}</h3>" if heading else ""
@@ -53,6 +56,11 @@ def curves(study: StudyFiles, draw: Draw) -> str:
         return ""
     note = "Mean over seeds; bars and ± are the standard deviation between seeds, faint points the seeds themselves."
     return "".join(parts) + f'<p class="note">{note}</p>'
+
+
+def curves_and_verdict(study: StudyFiles, draw: Draw) -> str:
+    """Return the learning curves below what the study found: as one section of a run's report."""
+    return verdict(study, draw) + curves(study, draw)
 
 
 def coverage(study: StudyFiles, _: Draw) -> str:
@@ -75,8 +83,9 @@ def coverage(study: StudyFiles, _: Draw) -> str:
 
 def settings(study: StudyFiles, _: Draw) -> str:
     """Return what was varied and links to the reports of single runs."""
-    said = ("title", "notice", "verdict", "warnings", "truths")
-    known = pairs({name: value for name, value in study.about.items() if name not in said})
+    said = ("title", "notice", "verdict", "warnings", "truths", "settings")
+    given = study.about.get("settings") or {}
+    known = pairs({**{name: value for name, value in study.about.items() if name not in said}, **given})
     links = "".join(f'<li><a href="{escape(path, quote=True)}">{escape(path)}</a></li>' for path in study.runs)
     listed = f"<details><summary>Reports of single runs</summary><ul>{links}</ul></details>" if links else ""
     return known + listed
@@ -133,7 +142,7 @@ def _percent(shares: Mapping[int, float], n: int) -> str:
 
 def _truth(study: StudyFiles, split: str, metric: str) -> float:
     truths = study.about.get("truths") or {}
-    return number(truths.get(split) if metric in _BARS else truths.get(metric))
+    return number(truths.get(split, truths.get(metric)) if metric in _BARS else truths.get(metric))
 
 
 def _rows(study: StudyFiles, split: str, metric: str) -> list[StudyRow]:

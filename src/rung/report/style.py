@@ -20,6 +20,7 @@ a:hover { text-decoration: underline; }
   border-radius: 4px; }
 .notice p { margin: 0; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 14px; margin: 26px 0 20px; }
+@media (min-width: 900px) { .tiles { grid-template-columns: repeat(var(--columns), 1fr); } }
 .tile { border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px; }
 .tile .label { font-size: 13px; color: var(--muted); }
 .tile .value { font-size: 22px; font-weight: 650; letter-spacing: -0.02em; line-height: 1.35; white-space: nowrap; }
@@ -40,6 +41,7 @@ td { border-bottom: 1px solid var(--line); padding: 7px 12px 7px 0; vertical-ali
 .number { text-align: right; padding-right: 0; padding-left: 14px; }
 .number + :not(.number) { padding-left: 26px; }
 td.number { white-space: nowrap; }
+table.errors td:first-child { white-space: nowrap; }
 table.errors th { max-width: 130px; }
 .split { font-weight: 600; }
 .small { font-size: 12px; color: var(--muted); font-weight: 400; }

@@ -67,6 +67,7 @@ def electronvolts(value: Any, *, signed: bool = False) -> str:
     given = number(value)
     if not math.isfinite(given):
         return ABSENT
+    given = round(given, 3) + 0.0  # minus nothing is nothing
     return _minus(f"{given:+.3f}" if signed else f"{given:.3f}")
 
 
