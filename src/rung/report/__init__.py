@@ -32,8 +32,8 @@ Files of a run folder
     "weight"}] or curves [{"name", "unit", "values", "log_evidence", "chosen"}]; ``alternatives`` [{"name",
     "log_evidence", "note"}]; ``energies_alone`` {quantity: value, quantity + ``_as_fitted``: value} or {split:
     {fidelity: errors}}; ``differences`` [{"first", "second", "base", "prior_mean", "prior_stderr", "energies_alone",
-    "fitted"}]; ``cross_validation`` [{column: value}]; ``epochs`` [{"epoch", "train_loss", "valid_loss"}]; ``notes`` and
-    ``warnings`` [sentence].
+    "fitted"}]; ``cross_validation`` [{column: value}]; ``epochs`` [{"epoch", "train_loss", "valid_loss"}]; ``notes``
+    and ``warnings`` [sentence].
 
 Files of a study folder
 -----------------------
