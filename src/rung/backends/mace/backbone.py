@@ -112,6 +112,25 @@ class MaceBackbone:
             output = self.module(self.graph(batch), compute_force=False)
             return output["node_feats"][:, list(self.layout.columns)]
 
+    def feature_layers(self, batch: Batch) -> tuple[Tensor, ...]:
+        """Return the features layer by layer, shapes ``(N, D_layer)``, each as it leaves its own product block.
+
+        In ``node_feats`` the layers are joined, and a reverse pass from the first would run through all of them.
+        """
+        layers: list[Tensor] = []
+        products = tuple(self.module.products)
+        hooks = [block.register_forward_hook(lambda _block, _inputs, out: layers.append(out)) for block in products]
+        try:
+            self.module(self.graph(batch), compute_force=False)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        starts = [sum(layer.shape[1] for layer in layers[:index]) for index in range(len(layers) + 1)]
+        return tuple(
+            layer[:, [column - start for column in self.layout.columns if start <= column < stop]]
+            for layer, start, stop in zip(layers, starts[:-1], starts[1:], strict=True)
+        )
+
     def fixed_energy(self, batch: Batch) -> Tensor:
         """Return the pair repulsion of each row, eV, shape ``(S,)``; zeros where the model has none."""
         rows = batch.positions.new_zeros(batch.n_rows)
