@@ -52,15 +52,25 @@ class Trained:
     finished: str
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What a worker needs to know; it crosses a process boundary where processes are spawned."""
+class _Job:
+    """What a worker needs beside the model.
 
-    settings: TrainingSettings
-    seed: int
-    dtype: torch.dtype
-    folder: Path | None
-    identity: str
+    No dataclass: Fabric looks for modules inside whatever crosses a process boundary and refuses frozen dataclasses.
+    """
+
+    def __init__(
+        self,
+        rows: PackedRows,
+        valid: PackedRows | None,
+        settings: TrainingSettings,
+        *,
+        seed: int,
+        dtype: torch.dtype,
+        folder: Path | None,
+        identity: str,
+    ) -> None:
+        self.rows, self.valid, self.settings = rows, valid, settings
+        self.seed, self.dtype, self.folder, self.identity = seed, dtype, folder, identity
 
 
 class _Step(torch.nn.Module):
@@ -114,46 +124,45 @@ def train(
     if not len(rows):
         raise FitError("There is no labelled structure to train on.")
     model.to(dtype).train()
-    plan = _Plan(settings, seed, dtype, folder, _identity(model, rows, valid, settings, seed, dtype))
+    identity = _identity(model, rows, valid, settings, seed, dtype)
+    job = _Job(rows, valid, settings, seed=seed, dtype=dtype, folder=folder, identity=identity)
     fabric = make_fabric(settings.processes, device)
     with progress_of(fabric, progress, _steps(len(rows), settings)) as task:
-        best, trained, failure = fabric.launch(_work, model, rows, valid, plan, task)
-    if failure:
-        raise FitError(failure)
+        done = fabric.launch(_work, model, job, task)
+    if done["failure"]:
+        raise FitError(done["failure"])
     model.to("cpu")
     with torch.no_grad():
-        for parameter, value in zip(model.parameters(), best, strict=True):
-            parameter.copy_(value)
+        for parameter, value in zip(model.parameters(), done["best"], strict=True):
+            parameter.copy_(torch.from_numpy(value))
     model.eval()
-    return trained
+    return Trained(tuple(done["log"]), done["best_epoch"], done["best_loss"], done["finished"])
 
 
-def _work(
-    fabric: Fabric, model: TrainablePotential, rows: PackedRows, valid: PackedRows | None, plan: _Plan, task: Task
-) -> tuple[list[Tensor], Trained, str]:
-    """Train in this process; return the best weights, what was done, and why it failed or nothing."""
-    worker = _Worker(fabric, model, rows, valid, plan, task)
+def _work(fabric: Fabric, model: TrainablePotential, job: _Job, task: Task) -> dict[str, Any]:
+    """Train in this process; return the best weights, what was done, and why it failed (or nothing) as plain data."""
+    worker = _Worker(fabric, model, job, task)
     failure = worker.run()
     state = worker.state
-    done = Trained(tuple(state.log), state.best_epoch, state.best_loss, state.finished)
-    return [tensor.cpu() for tensor in state.best], done, failure
+    return {
+        "best": [tensor.cpu().numpy() for tensor in state.best],  # a tensor would need its process to live on
+        "log": state.log,
+        "best_epoch": state.best_epoch,
+        "best_loss": state.best_loss,
+        "finished": state.finished,
+        "failure": failure,
+    }
 
 
 class _Worker:
     """One process of a training: the tensors that move, and the state of :class:`TrainingState`."""
 
-    def __init__(
-        self,
-        fabric: Fabric,
-        model: TrainablePotential,
-        rows: PackedRows,
-        valid: PackedRows | None,
-        plan: _Plan,
-        task: Task,
-    ) -> None:
-        self.fabric, self.rows, self.valid, self.plan, self.task = fabric, rows, valid, plan, task
-        self.settings = plan.settings
-        self.step = _Step(model, forces=_wants_forces(rows, valid), stress=_wants_stress(rows, plan.settings))
+    def __init__(self, fabric: Fabric, model: TrainablePotential, job: _Job, task: Task) -> None:
+        self.fabric, self.job, self.task = fabric, job, task
+        self.rows, self.valid, self.settings = job.rows, job.valid, job.settings
+        self.step = _Step(
+            model, forces=_wants_forces(job.rows, job.valid), stress=_wants_stress(job.rows, job.settings)
+        )
         optimizer = torch.optim.AdamW(
             model.parameters(),
             lr=self.settings.learning_rate,
@@ -165,9 +174,9 @@ class _Worker:
         self.state = self._resume() or TrainingState.at(self.parameters)
 
     def _resume(self) -> TrainingState | None:
-        if self.plan.folder is None:
+        if self.job.folder is None:
             return None
-        found = checkpointing.load(self.plan.folder, self.plan.identity, self.parameters, self.fabric.device)
+        found = checkpointing.load(self.job.folder, self.job.identity, self.parameters, self.fabric.device)
         if found is None:
             return None
         state, optimizer = found
@@ -198,7 +207,7 @@ class _Worker:
         epoch = len(self.state.log)
         losses = []
         self.step.train()
-        batches = shuffled(len(self.rows), self.settings.batch_size, self.plan.seed, epoch)
+        batches = shuffled(len(self.rows), self.settings.batch_size, self.job.seed, epoch)
         for number, chosen in enumerate(batches):
             rate = stage.learning_rate(self.settings, self.state.log, number / len(batches))
             loss = self._update(chosen, stage.loss, rate)
@@ -210,6 +219,8 @@ class _Worker:
         row["train_loss"] = math.fsum(losses) / len(losses)
         row.update(self._validate(stage.loss))
         row.setdefault("valid_loss", row["train_loss"])
+        if not math.isfinite(row["valid_loss"]):
+            return self._diverged(epoch, len(batches) - 1)
         row["seconds"] = time.monotonic() - started
         self._record(row, stage)
         return ""
@@ -280,7 +291,7 @@ class _Worker:
 
     def _batch(self, rows: PackedRows, chosen: Rows) -> Batch:
         mine, counts = share(chosen, self.fabric.global_rank, self.fabric.world_size)
-        batch = rows.batch(mine, dtype=self.plan.dtype, device=self.fabric.device)
+        batch = rows.batch(mine, dtype=self.job.dtype, device=self.fabric.device)
         return batch if counts else unlabelled(batch)
 
     def _over_processes(self, sums: LossSums) -> LossSums:
@@ -295,15 +306,15 @@ class _Worker:
         return found
 
     def _save(self) -> None:
-        folder = self.plan.folder
+        folder = self.job.folder
         if folder is None or self.fabric.global_rank != 0:
             return
-        checkpointing.save(folder, self.plan.identity, self.state, self.parameters, self.optimizer.state_dict())
+        checkpointing.save(folder, self.job.identity, self.state, self.parameters, self.optimizer.state_dict())
         write_log(folder, self.state.log)
 
     def _diverged(self, epoch: int, number: int) -> str:
         where = f"The loss is not a finite number in epoch {epoch + 1}, batch {number + 1}"
-        kept = f"; the last good checkpoint is in {self.plan.folder}" if self.plan.folder is not None else ""
+        kept = f"; the last good checkpoint is in {self.job.folder}" if self.job.folder is not None else ""
         return f"{where}: lower learning_rate (now {self.settings.learning_rate:g}) or check the labels{kept}."
 
 

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,13 +36,14 @@ class TrainableMace(TrainablePotential):
     def __init__(
         self, module: torch.nn.Module, fidelity: str, reference: ReferenceEnergies, head: str | None = None
     ) -> None:
-        numbers = [int(number) for number in module.atomic_numbers]
-        super().__init__({fidelity: reference}, frozenset(numbers), float(module.r_max))
+        model: Any = module  # mace carries no annotations
+        numbers = [int(number) for number in model.atomic_numbers]
+        super().__init__({fidelity: reference}, frozenset(numbers), float(model.r_max))
         with torch.no_grad():
-            module.atomic_energies_fn.atomic_energies.zero_()
+            model.atomic_energies_fn.atomic_energies.zero_()
         self.module = module.requires_grad_(requires_grad=True)
-        self.head = head if head is not None else str(module.heads[0])
-        self._head_index = list(module.heads).index(self.head)
+        self.head = head if head is not None else str(model.heads[0])
+        self._head_index = list(model.heads).index(self.head)
         table = torch.full((max(numbers) + 1,), -1)
         table[numbers] = torch.arange(len(numbers))
         self.register_buffer("_element", table, persistent=False)
