@@ -32,7 +32,7 @@ def base_forces(examined: Examined) -> Iterator[Finding]:
             sentence = f"{says}, which are {size * MILLI:.0f} meV/Å themselves; is it the right base and fidelity?"
             yield Finding("error", "base-wrong", sentence, (split,), (fidelity,))
         elif error > POOR:
-            sentence = f"{says} that it was trained on; a fit that anchors to it inherits that error."
+            sentence = f"{says}, its own fidelity; a fit that anchors to it inherits that error."
             yield Finding("warning", "base-poor", sentence, (split,), (fidelity,))
 
 

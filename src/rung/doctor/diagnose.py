@@ -17,7 +17,7 @@ from rung.progress import SILENT, Progress
 
 Check = Callable[[Examined], Iterable[Finding]]
 
-CHECKS: tuple[Check, ...] = (
+PLAIN_CHECKS: tuple[Check, ...] = (
     keys.no_labels,
     keys.bare_keys,
     keys.unread_keys,
@@ -26,6 +26,10 @@ CHECKS: tuple[Check, ...] = (
     keys.no_target,
     keys.not_finite,
     keys.zero_labels,
+)
+"""Of what stands in the files; each looks for one thing."""
+
+CHECKS: tuple[Check, ...] = (
     geometry.atoms_too_close,
     geometry.fragments_apart,
     geometry.unknown_elements,
@@ -46,7 +50,7 @@ CHECKS: tuple[Check, ...] = (
     base_checks.base_forces,
     geometry.one_composition,
 )
-"""Each looks for one thing; the order is that of the findings of equal severity."""
+"""Of what can be reckoned with: labels that are no numbers count as absent here."""
 
 
 def diagnose(
@@ -83,13 +87,15 @@ def diagnose(
         When ``base_fidelity`` is needed and absent, or unknown to the base.
     """
     held = {split: tuple(members) for split, members in splits.items()}
+    tame = {split: tuple(keys.tamed(structure) for structure in members) for split, members in held.items()}
     if base is None:
-        examined = Examined(held, target)
+        examined = Examined(tame, target)
     else:
         asked = _fidelity_of(base, base_fidelity)
-        predicted, energies = consult(held, target, base, asked, progress)
-        examined = Examined(held, target, base, asked, predicted, energies)
-    findings = [finding for check in CHECKS for finding in check(examined)]
+        predicted, energies = consult(tame, target, base, asked, progress)
+        examined = Examined(tame, target, base, asked, predicted, energies)
+    findings = [finding for check in PLAIN_CHECKS for finding in check(Examined(held, target))]
+    findings += [finding for check in CHECKS for finding in check(examined)]
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     return Diagnosis(census(held), tuple(findings))
 

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rung.data.structure import Structure
-from rung.errors import FindingsError
 from rung.storage import jsonable
 
 Severity = Literal["error", "warning", "note"]
@@ -100,19 +99,6 @@ class Diagnosis:
         """Return plain data: ``census``, ``findings``, ``worst``."""
         content: dict[str, Any] = jsonable({**asdict(self), "worst": self.worst})
         return content
-
-    def require_sound(self) -> None:
-        """Raise where there is an error, with its sentence.
-
-        Raises
-        ------
-        FindingsError
-            Counts the errors and quotes the first.
-        """
-        errors = self.of("error")
-        if errors:
-            more = f" ({len(errors) - 1} more errors; rung doctor lists them.)" if len(errors) > 1 else ""
-            raise FindingsError(errors[0].sentence + more)
 
 
 def ids(structures: Sequence[Structure]) -> tuple[str, ...]:

@@ -26,6 +26,13 @@ ALIKE = 1.0e-3
 """Å: two geometries whose sorted distances differ by less are the same to every model."""
 
 
+RANKS = 64
+"""Distances of a frame that are compared: more would not tell two frames apart."""
+
+LARGE = 400
+"""Atoms: larger frames are held against each other by their exact geometry alone."""
+
+
 def atoms_too_close(examined: Examined) -> Iterator[Finding]:
     """Find atoms closer than physics allows (an error) or than training data usually go (a warning)."""
     for split, members in examined.splits.items():
@@ -206,7 +213,7 @@ def _shapes(members: tuple[Structure, ...]) -> Mapping[str, tuple[list[Structure
     """Return by formula the structures and a tree of their sorted distances to the nearest neighbours."""
     groups: dict[str, list[Structure]] = {}
     for structure in {structure.geometry_hash: structure for structure in members}.values():
-        if len(structure) > 1:
+        if 1 < len(structure) <= LARGE:
             groups.setdefault(f"{structure.formula} {structure.atoms.pbc}", []).append(structure)
     return {
         formula: (found, cKDTree(np.stack([_distances(structure) for structure in found])), len(found[0]))
@@ -215,7 +222,7 @@ def _shapes(members: tuple[Structure, ...]) -> Mapping[str, tuple[list[Structure
 
 
 def _distances(structure: Structure) -> Array:
-    """Return the distances between atoms, nearest images, sorted: the same for any shift, rotation or order."""
+    """Return distances between atoms, nearest images, at even ranks: the same for any shift, rotation or order."""
     positions, cell, pbc = structure.atoms.positions, structure.atoms.cell.array, structure.atoms.pbc
     first, second = np.triu_indices(len(positions), 1)
     vectors = positions[second] - positions[first]
@@ -224,7 +231,9 @@ def _distances(structure: Structure) -> Array:
         scaled = vectors @ np.linalg.inv(complete)
         scaled[:, pbc] -= np.round(scaled[:, pbc])
         vectors = scaled @ complete
-    return np.concatenate([np.sort(np.linalg.norm(vectors, axis=1)), np.linalg.norm(cell, axis=1)])
+    distance = np.sort(np.linalg.norm(vectors, axis=1))
+    ranks = np.linspace(0, len(distance) - 1, min(len(distance), RANKS)).round().astype(int)
+    return np.concatenate([distance[ranks], np.linalg.norm(cell, axis=1)])
 
 
 def _contradiction(members: list[Structure], fidelity: str) -> float:

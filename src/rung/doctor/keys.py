@@ -1,14 +1,19 @@
 """Checks of keys and of plain values: what is there at all, and whether it is a number."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from rung.data.labels import ENERGY, FORCES, Labels
+from rung.data.labels import ENERGY, FORCES, Array, Labels
 from rung.data.readers import reading_of
+from rung.data.structure import Structure
 from rung.doctor.examined import Examined
 from rung.doctor.findings import Finding, few, frames, ids
 from rung.errors import one_of
+
+LARGEST = 1.0e12
+"""eV, eV/Å, eV/Å³: no label is larger in any unit."""
 
 
 def bare_keys(examined: Examined) -> Iterator[Finding]:
@@ -106,13 +111,16 @@ def no_target(examined: Examined) -> Iterator[Finding]:
 
 
 def not_finite(examined: Examined) -> Iterator[Finding]:
-    """Find labels that are infinite, or that hold NaN beside numbers."""
+    """Find labels that are infinite or beyond any physics, or that hold NaN beside numbers."""
     for split, fidelity, members in examined.labelled():
-        infinite = [structure for structure in members if _infinite(structure.labels[fidelity])]
+        wild = [structure for structure in members if _is_wild(structure.labels[fidelity])]
         torn = [structure for structure in members if _torn(structure.labels[fidelity])]
-        if infinite:
-            sentence = f"{split}: {frames(len(infinite))} have an infinite {fidelity!r} label: {few(ids(infinite))}."
-            yield Finding("error", "infinite-label", sentence, (split,), (fidelity,), ids(infinite))
+        if wild:
+            sentence = (
+                f"{split}: {frames(len(wild))} have an infinite {fidelity!r} label, or one beyond {LARGEST:.0e}: "
+                f"{few(ids(wild))}."
+            )
+            yield Finding("error", "infinite-label", sentence, (split,), (fidelity,), ids(wild))
         if torn:
             yield Finding(
                 "error",
@@ -123,6 +131,23 @@ def not_finite(examined: Examined) -> Iterator[Finding]:
                 (fidelity,),
                 ids(torn),
             )
+
+
+def tamed(structure: Structure) -> Structure:
+    """Return the structure with wild labels made absent, so that the other checks can reckon with what is left."""
+    if not any(_is_wild(label) for label in structure.labels.values()):
+        return structure
+    labels = {
+        name: Labels(
+            energy=float(_tame(np.asarray(label.energy))),
+            energy_stderr=float(_tame(np.asarray(label.energy_stderr))),
+            forces=_tame(label.forces),
+            forces_stderr=_tame(label.forces_stderr),
+            stress=_tame(label.stress),
+        )
+        for name, label in structure.labels.items()
+    }
+    return replace(structure, labels=labels)
 
 
 def zero_labels(examined: Examined) -> Iterator[Finding]:
@@ -149,9 +174,13 @@ def _says_anything(labels: Labels) -> bool:
     return bool(labels.has_energy or labels.has_stress or np.isfinite(labels.forces).any())
 
 
-def _infinite(labels: Labels) -> bool:
+def _is_wild(labels: Labels) -> bool:
     fields = (labels.energy, labels.energy_stderr, labels.forces, labels.forces_stderr, labels.stress)
-    return any(bool(np.isinf(values).any()) for values in fields)
+    return any(bool((np.abs(values) > LARGEST).any()) for values in fields)
+
+
+def _tame(values: Array) -> Array:
+    return np.where(np.abs(values) > LARGEST, np.nan, values)
 
 
 def _torn(labels: Labels) -> bool:

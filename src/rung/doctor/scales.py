@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from rung.data.labels import Labels
+from rung.data.labels import Array, Labels
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined, Predicted
 from rung.doctor.findings import Finding, Severity
@@ -68,10 +68,10 @@ def stress_units(examined: Examined) -> Iterator[Finding]:
         compared: list[tuple[tuple[str, ...], Slope]] = []
         for one, other in examined.pairs():
             both = [s for s in members if s.labelled(one).has_stress and s.labelled(other).has_stress]
-            slope = _pooled([s.labels[one].stress for s in both], [s.labels[other].stress for s in both])
+            slope = _of_stress(both, [s.labels[one].stress for s in both], other)
             compared.append(((one, other), slope))
         for fidelity, seen in _against_base(examined, split, lambda labels: labels.has_stress).items():
-            slope = _pooled([one.stress for one in seen], [one.structure.labels[fidelity].stress for one in seen])
+            slope = _of_stress([one.structure for one in seen], [one.stress for one in seen], fidelity)
             compared.append(((fidelity,), slope))
         for fidelities, slope in compared:
             for finding in _stress_finding(slope, split, fidelities):
@@ -105,7 +105,17 @@ def _stress_finding(slope: Slope, split: str, fidelities: tuple[str, ...]) -> It
     yield from _finding(found, "stress-unit", split, fidelities, "component by component")
 
 
-def _pooled(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> Slope:
+def _of_stress(structures: Sequence[Structure], against: Sequence[Array], fidelity: str) -> Slope:
+    """Return the slope of stress component by component within a composition.
+
+    Differences count, not values: another level of theory has another lattice constant, so its stress has an offset.
+    """
+    groups = [(structure.formula, component) for structure in structures for component in range(6)]
+    labels = [structure.labels[fidelity].stress for structure in structures]
+    return slope_within_groups(np.ravel(against).tolist(), np.ravel(labels).tolist(), groups)
+
+
+def _pooled(x: Sequence[Array], y: Sequence[Array]) -> Slope:
     if not x:
         return Slope(np.nan, 0.0, 0)
     return slope_through_zero(

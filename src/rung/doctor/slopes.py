@@ -41,6 +41,9 @@ STRESS_UNITS: Mapping[str, float] = {
 }
 """In eV/Å³."""
 
+ROUNDING = 1.0e-12
+"""A difference below this, in eV, eV/Å or eV/Å³, is rounding and has no sign."""
+
 MAX_PAIRS = 20_000
 """Differences that are looked at: more would not move a median."""
 
@@ -67,7 +70,7 @@ class Slope:
     @property
     def is_sure(self) -> bool:
         """Whether there are enough differences, and few of the other sign."""
-        return self.n >= 3 and self.agreement >= 0.6
+        return self.n >= 3 and self.agreement >= 0.7
 
     def is_within(self, factor: float) -> bool:
         """Whether the slope lies between ``1/factor`` and ``factor``."""
@@ -77,7 +80,7 @@ class Slope:
 def slope_through_zero(x: ArrayLike, y: ArrayLike, n: int | None = None) -> Slope:
     """Return the slope of ``y`` on ``x``, both flattened; entries that are no numbers do not count."""
     across, up = np.ravel(np.asarray(x, dtype=float)), np.ravel(np.asarray(y, dtype=float))
-    use = np.isfinite(across) & np.isfinite(up) & (across != 0.0)
+    use = np.isfinite(across) & np.isfinite(up) & (np.abs(across) > ROUNDING)
     across, up = across[use], up[use]
     if not len(across):
         return Slope(np.nan, 0.0, 0)
