@@ -14,6 +14,7 @@ from rung.data.batch import collate
 from rung.data.readers import read_structures
 from rung.data.structure import Structure
 from rung.features.cache import DesignCache
+from rung.features.jacobian import plan_moves
 from rung.features.passes import build_designs
 from tests.mace_models import tiny_mace
 
@@ -60,6 +61,15 @@ def test_designs_equal_autograd_for_every_shape_of_model(shape, molecules, cells
     for kind in ("jacobian", "summed"):
         scale = check([molecules[0], *cells[:2], atom], potential, "low", 1e-10, kind=kind)
     assert scale > 0.5 or not options.get("scale_shift", True)  # without a scale nothing lifts random weights
+
+
+def test_atoms_of_a_long_chain_move_together(tiny_potential):
+    backbone = tiny_potential.backbone
+    positions = np.arange(18)[:, None] * [1.7, 0.0, 0.0]
+    positions += np.random.default_rng(0).normal(scale=0.1, size=positions.shape)
+    chain = Structure(Atoms("COHC" * 4 + "CO", positions=positions), "chain", {})
+    assert plan_moves(chain.atoms, backbone.receptive_field).n_colours < len(chain)
+    check([chain], tiny_potential, "low", 1e-10, kind="jacobian")
 
 
 @pytest.mark.parametrize("shape", ["two layers, vectors", "three layers, l = 2", "two heads, biases"])
