@@ -1,6 +1,7 @@
 """What can be said of a model file before anything in it is loaded."""
 
 import zipfile
+import zlib
 from pathlib import Path
 
 from rung.errors import ModelError, UntrustedError
@@ -35,14 +36,23 @@ def check_archive(path: Path) -> None:
         if head[:1] == b"\x80":
             raise UntrustedError(untrusted(path, "it is a bare pickle, not the archive that torch writes since 1.6"))
         raise ModelError(f"{path} is not a MACE model: it is no file of torch at all.")
-    with zipfile.ZipFile(path) as archive:
-        names = {name.split("/", maxsplit=1)[-1] for name in archive.namelist()}
-        damaged = archive.testzip()
-    if damaged is not None:
-        raise ModelError(f"{path} is damaged at {damaged!r}: copy or download it again.")
+    names = _members(path)
     if "constants.pkl" in names:
         raise ModelError(
             f"{path} is compiled TorchScript (for LAMMPS, perhaps); give the .model file it was made from."
         )
     if "data.pkl" not in names:
         raise ModelError(f"{path} is not a MACE model: it is a zip archive without a model of torch.")
+
+
+def _members(path: Path) -> set[str]:
+    """Return the names in an archive, without its own folder; every member's checksum must be right."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.split("/", maxsplit=1)[-1] for name in archive.namelist()}
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error) as error:
+        raise ModelError(f"{path} is truncated or damaged ({error}): copy or download it again.") from error
+    if damaged is not None:
+        raise ModelError(f"{path} is damaged at {damaged!r}: copy or download it again.")
+    return names
