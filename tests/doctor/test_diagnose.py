@@ -9,7 +9,7 @@ from ase import Atoms
 
 from rung.data.labels import empty_labels
 from rung.data.readers import READING, Reading, read_structures, write_structures
-from rung.data.splits import formula, grouped_split
+from rung.data.splits import draw_labels, formula, grouped_split
 from rung.data.structure import Structure
 from rung.demo_data import folder
 from rung.doctor import CHECKS, PLAIN_CHECKS, diagnose, diagnose_files
@@ -273,6 +273,16 @@ def test_energy_units_are_named(reactive, unit, size, fidelity):
     [finding] = [f for f in diagnosis.findings if f.code == "energy-unit"]
     assert f"{fidelity!r} energies in {unit}" in finding.sentence
     assert ("error", "forces-not-derivative") in found(diagnosis)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_dozen_energies_are_enough_whether_or_not_compositions_repeat(reactive, mos2, seed):
+    for members, low, high in ((reactive["train"], "pm6", "dft"), (mos2["train"], "pbe", "r2scan")):
+        few = tuple(s for s in draw_labels(members, high, 12, seed) if high in s.labels)
+        assert "energy-unit" not in {code for _, code in found(diagnose({"train": few}, target=high))}
+        for fidelity in (low, high):
+            sabotaged = everywhere(fidelity, energy=hartree)(few)
+            assert ("error", "energy-unit") in found(diagnose({"train": sabotaged}, target=high))
 
 
 def test_energies_per_atom_are_named(mos2):

@@ -65,7 +65,7 @@ def far_from_fit(structures: Sequence[Structure], fidelity: str, beside: Array |
         Energies of another fidelity or of the base, eV; None where there are none.
     """
     elements = elements_in(structures)
-    if len(structures) < max(ENOUGH, 3 * len(elements)):
+    if len(structures) < max(ENOUGH, 4 * len(elements)):
         return np.zeros(len(structures))
     sizes = np.array([len(structure) for structure in structures], dtype=float)
     columns = [composition_matrix(structures, elements)]
@@ -73,8 +73,11 @@ def far_from_fit(structures: Sequence[Structure], fidelity: str, beside: Array |
         columns.append((beside - np.median(beside))[:, None])
     energies = np.array([structure.labels[fidelity].energy for structure in structures])
     stderr = np.nan_to_num([structure.labels[fidelity].energy_stderr for structure in structures])
-    residual = _robust_residual(np.hstack(columns) / sizes[:, None], energies / sizes)
-    scale = np.sqrt((1.4826 * np.median(np.abs(residual))) ** 2 + (stderr / sizes) ** 2)
+    matrix = np.hstack(columns) / sizes[:, None]
+    residual = _robust_residual(matrix, energies / sizes)
+    # A fit of least absolute error goes through as many points as it has columns; they say nothing of the scatter.
+    scatter = np.median(np.sort(np.abs(residual))[matrix.shape[1] :])
+    scale = np.sqrt((1.4826 * scatter) ** 2 + (stderr / sizes) ** 2)
     return np.asarray(np.abs(residual) / np.maximum(FAR * scale, FLOOR))
 
 

@@ -1,11 +1,12 @@
 """Checks of units, by slopes: of one fidelity on another, and on the base; offsets prove nothing."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from rung.data.labels import Array, Labels
-from rung.data.structure import Structure
+from rung.data.structure import Structure, composition_matrix, elements_in
 from rung.doctor.examined import Examined, Predicted
 from rung.doctor.findings import Finding, Severity
 from rung.doctor.slopes import (
@@ -22,6 +23,9 @@ from rung.doctor.slopes import (
 PLAUSIBLE = 5.0
 """Two levels of theory agree within this factor on how an energy, a force or a stress changes."""
 
+TIGHT = 0.6
+"""Of all differences so many lie within a factor of 2 of a slope that a unit sets; chance scatters them."""
+
 HUGE_STRESS = 3.0
 """eV/Å³: 480 GPa, beyond the centre of the Earth."""
 
@@ -31,20 +35,14 @@ def energy_units(examined: Examined) -> Iterator[Finding]:
     for split, members in examined.splits.items():
         for one, other in examined.pairs():
             both = [s for s in members if s.labelled(one).has_energy and s.labelled(other).has_energy]
-            slope = slope_within_groups(
-                [s.labels[one].energy for s in both], [s.labels[other].energy for s in both], [s.formula for s in both]
-            )
+            how, slope = _of_energies(both, [s.labels[one].energy for s in both], other)
             found = _explained(slope, f"{one!r} energies", f"{other!r} energies", ENERGY_UNITS, _per_atom(slope, both))
-            yield from _finding(found, "energy-unit", split, (one, other), "within one composition")
+            yield from _finding(found, "energy-unit", split, (one, other), how)
         for fidelity in examined.fidelities if examined.base_energies else ():
             both = [s for s in members if s.labelled(fidelity).has_energy and s.geometry_hash in examined.base_energies]
-            slope = slope_within_groups(
-                [examined.base_energies[s.geometry_hash] for s in both],
-                [s.labels[fidelity].energy for s in both],
-                [s.formula for s in both],
-            )
+            how, slope = _of_energies(both, [examined.base_energies[s.geometry_hash] for s in both], fidelity)
             found = _explained(slope, "", f"{fidelity!r} energies", ENERGY_UNITS, _per_atom(slope, both))
-            yield from _finding(found, "energy-unit", split, (fidelity,), "within one composition")
+            yield from _finding(found, "energy-unit", split, (fidelity,), how)
 
 
 def force_units(examined: Examined) -> Iterator[Finding]:
@@ -100,9 +98,24 @@ def _stress_finding(slope: Slope, split: str, fidelities: tuple[str, ...]) -> It
             "tension positive, many codes pressure."
         )
         yield Finding("error", "stress-sign", sentence, (split,), fidelities)
-    size = Slope(abs(slope.value), slope.agreement, slope.n)
+    size = replace(slope, value=abs(slope.value))
     found = _explained(size, other, f"{fidelities[-1]!r} stress", STRESS_UNITS)
     yield from _finding(found, "stress-unit", split, fidelities, "component by component")
+
+
+def _of_energies(structures: Sequence[Structure], against: Sequence[float], fidelity: str) -> tuple[str, Slope]:
+    """Return how the energies of ``fidelity`` change with others: within a composition, or else beyond all E0.
+
+    Where hardly two frames share a composition, what any reference energies explain is taken out of both.
+    """
+    labels = [structure.labels[fidelity].energy for structure in structures]
+    within = slope_within_groups(against, labels, [structure.formula for structure in structures])
+    if within.is_sure or not structures:
+        return "within one composition", within
+    composition = composition_matrix(structures, elements_in(structures))
+    left = np.eye(len(structures)) - composition @ np.linalg.pinv(composition)
+    freedom = len(structures) - int(np.linalg.matrix_rank(composition))
+    return "beyond any reference energies", slope_through_zero(left @ against, left @ labels, freedom)
 
 
 def _of_stress(structures: Sequence[Structure], against: Sequence[Array], fidelity: str) -> Slope:
@@ -143,7 +156,7 @@ def _explained(
     slope: Slope, below: str, above: str, known: Mapping[str, float], more: Mapping[str, float] | None = None
 ) -> tuple[Severity, str] | None:
     """Return severity and reason where a slope cannot come from two levels of theory in one unit."""
-    if not slope.is_sure or not slope.value > 0 or slope.is_within(PLAUSIBLE):
+    if not slope.is_sure or slope.tightness < TIGHT or not slope.value > 0 or slope.is_within(PLAUSIBLE):
         return None
     against = below or "those of the base"
     says = f"{above} change {slope.value:.3g} times as much as {against}"

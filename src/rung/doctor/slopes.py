@@ -61,11 +61,14 @@ class Slope:
         differences agree, 0 where ``value`` means nothing.
     n
         How many independent differences there are.
+    tightness
+        The share of |Δx| whose own slope lies within a factor of 2 of ``value``: near 1 where a unit sets the slope.
     """
 
     value: float
     agreement: float
     n: int
+    tightness: float = 0.0
 
     @property
     def is_sure(self) -> bool:
@@ -87,7 +90,14 @@ def slope_through_zero(x: ArrayLike, y: ArrayLike, n: int | None = None) -> Slop
     weight = np.abs(across)
     value = weighted_median(up / across, weight)
     sign = np.sign(up * across) * np.sign(value)
-    return Slope(value, float((weight * sign).sum() / weight.sum()), len(across) if n is None else n)
+    ratio = np.abs(up / across)
+    tight = (ratio > 0.5 * abs(value)) & (ratio < 2.0 * abs(value))
+    return Slope(
+        value,
+        agreement=float((weight * sign).sum() / weight.sum()),
+        n=len(across) if n is None else n,
+        tightness=float(weight[tight].sum() / weight.sum()),
+    )
 
 
 def slope_within_groups(x: Sequence[float], y: Sequence[float], groups: Sequence[Hashable]) -> Slope:
