@@ -171,7 +171,7 @@ def test_loading_weights_of_another_model_leaves_reference_energies(tiny_potenti
 
 
 def test_an_unknown_fidelity_is_refused(tiny_potential: ReadoutPotential) -> None:
-    with pytest.raises(ConfigError, match="'lwo'.*low"):
+    with pytest.raises(ConfigError, match=r"'lwo'.*low"):
         trainable(tiny_potential, "lwo", "high")
 
 

@@ -80,14 +80,15 @@ def test_unlabelled_rows_change_nothing(masks: list[tuple[int, bool, bool, bool]
         wide.forces[: len(alone.numbers)],
         wide.stress[: alone.n_rows],
     )
-    assert loss_of(wide, together).item() == loss_of(narrow, alone).item()
+    # summing more zeros may add in another order: the last bit, no more
+    assert loss_of(wide, together).item() == pytest.approx(loss_of(narrow, alone).item(), rel=1e-13, abs=0.0)
 
 
 def test_sums_of_batches_add_to_the_sum_of_all() -> None:
     parts = [structure(2, 0), structure(3, 1, energy=False), structure(4, 2, forces=False)]
     whole = batch_of(parts)
     prediction = prediction_of(whole)
-    sums = [torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)]
+    sums = LossSums(*torch.zeros(2, 3, dtype=torch.float64))
     start = 0
     for row, part in enumerate(parts):
         atoms = slice(start, start + len(part))
@@ -98,10 +99,8 @@ def test_sums_of_batches_add_to_the_sum_of_all() -> None:
             prediction.forces[atoms],
             prediction.stress[row : row + 1],
         )
-        more = loss_sums(one, batch_of([part]), WEIGHTS)
-        sums = [sums[0] + more.sums, sums[1] + more.counts]
-    joined = total(LossSums(*sums), WEIGHTS)
-    torch.testing.assert_close(joined, loss_of(prediction, whole), rtol=1e-13, atol=0.0)
+        sums = sums + loss_sums(one, batch_of([part]), WEIGHTS)
+    torch.testing.assert_close(total(sums, WEIGHTS), loss_of(prediction, whole), rtol=1e-13, atol=0.0)
 
 
 def test_gradient_at_absent_labels_is_zero_not_nan() -> None:

@@ -55,7 +55,9 @@ def test_training_ends_by_epochs_or_patience() -> None:
 
 
 def test_final_stage_follows_the_first_by_length_or_by_patience() -> None:
-    settings = TrainingSettings(epochs=8, patience=2, final=FinalStage(fraction=0.25, learning_rate=1e-4, energy_weight=7))
+    settings = TrainingSettings(
+        epochs=8, patience=2, final=FinalStage(fraction=0.25, learning_rate=1e-4, energy_weight=7)
+    )
     first = next_stage(settings, rows(5.0, 4.0))
     assert (first.index, first.epochs, first.loss.energy_weight) == (0, 6, settings.loss.energy_weight)
     for log in (rows(6.0, 5.0, 4.0, 3.0, 2.0, 1.0), rows(1.0, 2.0, 3.0)):

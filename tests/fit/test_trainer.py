@@ -166,7 +166,7 @@ def test_damaged_checkpoint_is_one_sentence(tmp_path: Path, damage: bytes | None
 def test_divergence_stops_with_one_sentence_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     # the learning rate rises from 1e17 until the square of a force is beyond float32
     settings = TrainingSettings(epochs=50, learning_rate=1e19, schedule=Plateau(warmup=20.0), checkpoint_seconds=0.0)
-    with pytest.raises(FitError, match="not a finite number in epoch .* lower learning_rate") as caught:
+    with pytest.raises(FitError, match=r"not a finite number in epoch .* lower learning_rate") as caught:
         run(model_of(), settings, folder=tmp_path, dtype=torch.float32)
     assert "\n" not in str(caught.value)
     content = torch.load(tmp_path / checkpointing.FILE, weights_only=True)

@@ -8,7 +8,8 @@ also weigh less against forces: up to the constant σ0² this is the Gaussian lo
 σ² + σ0². Forces take their errors in the same way with ``forces_floor``.
 """
 
-from typing import Annotated, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -72,11 +73,16 @@ class LossSettings(Settings):
     """How a stress component's residual counts."""
 
 
-class LossSums(NamedTuple):
+@dataclass(frozen=True)
+class LossSums:
     """Sums and counts of the three terms, each of shape ``(3,)``, float64; both add over batches and processes."""
 
     sums: Tensor
     counts: Tensor
+
+    def __add__(self, other: "LossSums") -> "LossSums":
+        """Return the sums over both."""
+        return LossSums(self.sums + other.sums, self.counts + other.counts)
 
 
 def loss_sums(prediction: Prediction, batch: Batch, settings: LossSettings) -> LossSums:

@@ -81,8 +81,9 @@ class _Step(torch.nn.Module):
         self.model = model
         self.wanted = {"forces": forces, "stress": stress}
 
-    def forward(self, batch: Batch, loss: LossSettings) -> LossSums:
-        return loss_sums(self.model(batch, **self.wanted), batch, loss)
+    def forward(self, batch: Batch, loss: LossSettings) -> tuple[Tensor, Tensor]:
+        found = loss_sums(self.model(batch, **self.wanted), batch, loss)
+        return found.sums, found.counts  # a tuple, for Fabric looks for tensors in it and refuses frozen dataclasses
 
 
 def train(
@@ -205,18 +206,18 @@ class _Worker:
     def _epoch(self, stage: Stage) -> str:
         started = time.monotonic()
         epoch = len(self.state.log)
-        losses = []
+        seen = self._nothing()
         self.step.train()
         batches = shuffled(len(self.rows), self.settings.batch_size, self.job.seed, epoch)
         for number, chosen in enumerate(batches):
             rate = stage.learning_rate(self.settings, self.state.log, number / len(batches))
-            loss = self._update(chosen, stage.loss, rate)
-            if not math.isfinite(loss):
+            sums = self._update(chosen, stage.loss, rate)
+            if sums is None:
                 return self._diverged(epoch, number)
-            losses.append(loss)
+            seen = seen + sums
             self.task.advance()
         row = {"epoch": float(epoch + 1), "stage": float(stage.index), "learning_rate": rate}
-        row["train_loss"] = math.fsum(losses) / len(losses)
+        row["train_loss"] = float(total(seen, stage.loss))
         row.update(self._validate(stage.loss))
         row.setdefault("valid_loss", row["train_loss"])
         if not math.isfinite(row["valid_loss"]):
@@ -225,24 +226,27 @@ class _Worker:
         self._record(row, stage)
         return ""
 
-    def _update(self, chosen: Rows, loss: LossSettings, rate: float) -> float:
+    def _nothing(self) -> LossSums:
+        return LossSums(*torch.zeros(2, 3, dtype=torch.float64, device=self.fabric.device))
+
+    def _update(self, chosen: Rows, loss: LossSettings, rate: float) -> LossSums | None:
+        """Take one step; return the loss's sums over all processes, or None where they are not finite."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         batch = self._batch(self.rows, chosen)
         self.optimizer.zero_grad(set_to_none=True)
-        local: LossSums = self.parallel(batch, loss)
+        local = LossSums(*self.parallel(batch, loss))
         summed = self._over_processes(local)
         # gradients are averaged over processes, so what is a sum over rows is multiplied by their number
         objective = total(LossSums(local.sums, summed.counts), loss) * self.fabric.world_size
-        value = float(total(summed, loss))
-        if not math.isfinite(value):
-            return value
+        if not math.isfinite(float(total(summed, loss))):
+            return None
         self.fabric.backward(objective)
         if self.settings.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
         self.optimizer.step()
         self._average()
-        return value
+        return summed
 
     def _average(self) -> None:
         state = self.state
@@ -254,16 +258,14 @@ class _Worker:
     def _validate(self, loss: LossSettings) -> dict[str, float]:
         if self.valid is None or not len(self.valid):
             return {}
-        device = self.fabric.device
-        sums = LossSums(*torch.zeros(2, 3, dtype=torch.float64, device=device))
-        errors = ErrorSums(torch.zeros(4, dtype=torch.float64, device=device))
+        sums = self._nothing()
+        errors = ErrorSums(torch.zeros(4, dtype=torch.float64, device=self.fabric.device))
         self.step.eval()
         with self._averaged():
             for chosen in in_order(len(self.valid), self.settings.valid_batch_size):
                 batch = self._batch(self.valid, chosen)
                 prediction = self.step.model(batch, **self.step.wanted)
-                more = loss_sums(prediction, batch, loss)
-                sums = LossSums(sums.sums + more.sums, sums.counts + more.counts)
+                sums = sums + loss_sums(prediction, batch, loss)
                 errors = errors + error_sums(prediction, batch)
         gathered = ErrorSums(self._summed(errors.values))
         return {"valid_loss": float(total(self._over_processes(sums), loss)), **gathered.rmse()}

@@ -1,0 +1,121 @@
+"""``transfer``: it starts as the base, its reference energies are those that were fitted, and it learns the rest."""
+
+import numpy as np
+import pytest
+import torch
+
+from rung.data.batch import collate
+from rung.data.structure import Structure, composition_matrix
+from rung.errors import ConfigError, DataError, FitError
+from rung.fidelity import Fidelity
+from rung.fit.method import Context, FitResult
+from rung.fit.transfer import TransferSettings, transfer
+from rung.model.potential import ReadoutPotential
+
+from .toy_surface import toy_structures
+
+FIDELITIES = {"low": Fidelity("low"), "high": Fidelity("high")}
+ELEMENTS = (1, 6, 8)
+
+
+def settings_of(fit_reference: bool = True, **training: object) -> TransferSettings:
+    return TransferSettings.read({"fit_reference": fit_reference, "training": {"batch_size": 4, **training}})
+
+
+def run(
+    train: list[Structure], base: ReadoutPotential, settings: TransferSettings, valid: list[Structure] | None = None
+) -> FitResult:
+    context = Context(dtype="float64", base_fidelity="low")
+    return transfer(train, valid or [], base, FIDELITIES, "high", settings, context)
+
+
+def energies(potential: ReadoutPotential, structures: list[Structure], fidelity: str) -> np.ndarray:
+    batch = collate(structures, [fidelity] * len(structures), potential.cutoff)
+    return potential.predict(batch, forces=False).energy.numpy()
+
+
+@pytest.fixture(scope="module")
+def labelled() -> list[Structure]:
+    return toy_structures(8, fidelity="high", forces=False)
+
+
+def test_no_epochs_and_no_reference_give_the_base(tiny_potential: ReadoutPotential, labelled: list[Structure]) -> None:
+    result = run(labelled, tiny_potential, settings_of(fit_reference=False, epochs=0))
+    assert result.potential.fidelities == ("high",)
+    np.testing.assert_allclose(
+        energies(result.potential, labelled, "high"), energies(tiny_potential, labelled, "low"), rtol=0.0, atol=1e-10
+    )
+
+
+def test_no_epochs_give_the_base_and_numpy_s_least_squares(
+    tiny_potential: ReadoutPotential, labelled: list[Structure]
+) -> None:
+    result = run(labelled, tiny_potential, settings_of(epochs=0, valid_fraction=0.0))
+    difference = np.array([s.labels["high"].energy for s in labelled]) - energies(tiny_potential, labelled, "low")
+    counts = composition_matrix(labelled, ELEMENTS)
+    size = counts.sum(axis=1)
+    change = np.linalg.lstsq(counts / size[:, None], difference / size, rcond=None)[0]
+    before = tiny_potential.surface("low").reference.energies
+    after = result.potential.surface("high").reference.energies
+    for number, step in zip(ELEMENTS, change, strict=True):
+        assert after[number] == pytest.approx(before[number] + step, abs=1e-8)
+    np.testing.assert_allclose(
+        energies(result.potential, labelled, "high"),
+        energies(tiny_potential, labelled, "low") + counts @ change,
+        atol=1e-8,
+    )
+
+
+def test_fitted_reference_energies_survive_the_training(
+    tiny_potential: ReadoutPotential, labelled: list[Structure]
+) -> None:
+    """The trap of mace-torch's fine-tuning: shapes agree, and the base's reference energies come back (7.7 eV/atom)."""
+    start = run(labelled, tiny_potential, settings_of(epochs=0))
+    trained = run(labelled, tiny_potential, settings_of(epochs=3))
+    fitted = start.potential.surface("high").reference.energies
+    base = tiny_potential.surface("low").reference.energies
+    assert trained.potential.surface("high").reference.energies == fitted
+    assert min(abs(fitted[number] - base[number]) for number in ELEMENTS) > 0.1
+    per_atom = trained.details["epochs"][0]["energy_rmse"]
+    assert per_atom < 1000.0  # meV/atom; with the base's own reference energies it is beyond 10 eV/atom
+
+
+def test_training_comes_nearer_and_leaves_the_base_alone(
+    tiny_potential: ReadoutPotential, labelled: list[Structure]
+) -> None:
+    before = energies(tiny_potential, labelled, "low")
+    settings = settings_of(epochs=40, learning_rate=0.005, valid_fraction=0.0)
+    result = run(labelled, tiny_potential, settings)
+    log = result.details["epochs"]
+    assert log[-1]["train_loss"] < 0.2 * log[0]["train_loss"]
+    assert np.array_equal(energies(tiny_potential, labelled, "low"), before)
+    assert result.diagnostics["n_energies"] == 8.0
+    assert result.diagnostics["n_force_components"] == 0.0
+
+
+def test_forces_are_used_where_there_are_any(tiny_potential: ReadoutPotential) -> None:
+    both = [*toy_structures(3, fidelity="high"), *toy_structures(3, seed=1, fidelity="high", forces=False)]
+    result = run(both, tiny_potential, settings_of(epochs=1, valid_fraction=0.0))
+    assert result.diagnostics["n_force_components"] == 3 * sum(len(s) for s in both[:3])
+    assert result.diagnostics["n_energies"] == 6.0
+
+
+def test_types_other_than_the_base_s(tiny_potential: ReadoutPotential, labelled: list[Structure]) -> None:
+    context = Context(dtype="float32", base_fidelity="low")
+    result = transfer(labelled, [], tiny_potential, FIDELITIES, "high", settings_of(epochs=1), context)
+    assert result.potential.dtype == torch.float32
+    assert tiny_potential.dtype == torch.float64
+
+
+def test_what_cannot_be_is_refused(tiny_potential: ReadoutPotential, labelled: list[Structure]) -> None:
+    settings = settings_of(epochs=1)
+    with pytest.raises(ConfigError, match="starts from a base"):
+        transfer(labelled, [], None, FIDELITIES, "high", settings, Context())
+    with pytest.raises(ConfigError, match="Unknown fidelity 'other'"):
+        transfer(labelled, [], tiny_potential, FIDELITIES, "high", settings, Context(base_fidelity="other"))
+    with pytest.raises(FitError, match="No training structure has a label of 'high'"):
+        run(toy_structures(3), tiny_potential, settings)
+    strange = labelled[0].atoms.copy()
+    strange.numbers[0] = 16
+    with pytest.raises(DataError, match=r"\[16\]"):
+        run([*labelled, Structure(strange, "strange", labelled[0].labels)], tiny_potential, settings)
