@@ -37,7 +37,7 @@ from readout_task import LOW, Task, designs_of, load_task, objective, reference_
 
 from rung.features.cache import DesignCache
 
-LEARNING_RATES = (0.3, 0.1, 0.03)
+LEARNING_RATES = (0.1, 0.03, 0.01)
 N_FITS = 60
 ASKED_ONE, ASKED_STUDY, ASKED_GIGABYTES = 10, 200, 3
 

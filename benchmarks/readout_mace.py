@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.io import write
 from readout_task import LOW, Task
 
-LOSS_SCALE = 1e-2  # J as mace sees it, so that its clipping of gradients at 10 leaves them alone
+LOSS_SCALE = 1e-2  # J as mace sees it is of order one, as its clipping of gradients at 10 expects
 BATCH = 5
 WITHIN = 1.01
 
