@@ -101,6 +101,14 @@ def test_the_first_layer_does_not_carry_the_second(molecules):
     assert first < 0.6 * last
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["jacobian", "summed"])
+def test_a_model_of_a_foundation_models_shape(kind, molecules, cells):
+    model = tiny_mace(2, hidden="128x0e+128x1o", elements=range(1, 90), pair_repulsion=True, units=16, scale=150.0)
+    scale = check([molecules[0], cells[0]], wrap(model, "low"), "low", 1e-10, kind=kind)
+    assert scale > 0.5
+
+
 @pytest.fixture(scope="module")
 def testbed_structures(testbed_base_path):
     return read_structures(testbed_base_path.parent / "train.extxyz")[:2]
