@@ -182,6 +182,10 @@ def base_rows(
     yield "offset (base's forces)", 660, [score(full, solve(full, frozen), scored, testbed)]
 
 
+def row_of(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
 def cell(rows: Sequence[Mapping[str, float]], name: str, digits: int) -> str:
     values = np.array([row[name] for row in rows])
     return f"{values.mean():.{digits}f}" + (f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else "")
@@ -198,8 +202,17 @@ def table(testbed: Testbed, draws: int) -> Iterator[str]:
         ("neb_r2scan barrier", 3),
         ("neb_r2scan bar", 3),
     )
-    yield "| n | method | test E | test F | ood E | ood F | barrier, pbe path (1.454) | its bar | barrier, r2scan path (1.147) | its bar |"
-    yield "|---|---|---|---|---|---|---|---|---|---|"
+    heads = (
+        "test E",
+        "test F",
+        "ood E",
+        "ood F",
+        "barrier, pbe path (1.454)",
+        "its bar",
+        "barrier, r2scan path (1.147)",
+    )
+    yield row_of(("n", "method", *heads, "its bar"))
+    yield row_of(["---"] * (len(columns) + 2))
     prepared = {units: problems(testbed, units) for units in sorted({v.widen.units for v in VARIANTS.values()})}
     for name, count, rows in base_rows(*prepared[0], testbed):
         yield f"| {count} | {name} | " + " | ".join(cell(rows, key, digits) for key, digits in columns) + " |"
@@ -216,59 +229,77 @@ def table(testbed: Testbed, draws: int) -> Iterator[str]:
             yield line
 
 
+COVERAGE_HEAD = (
+    "n",
+    "method",
+    "energies",
+    "ood energies",
+    "forces, weights alone",
+    "forces",
+    "ood forces",
+    "barrier, pbe path (1.454)",
+    "within its bars",
+    "r.m.s. z",
+    "barrier, r2scan path (1.147)",
+    "within its bars",
+    "r.m.s. z",
+)
+BARS = ("bar weights", "bar", "bar ends")
+
+
 def coverage(testbed: Testbed, draws: int) -> Iterator[str]:
-    yield "| n | method | energies 68 / 95 % | ood energies | forces: weights alone | forces 68 / 95 % | ood forces 68 / 95 % | barrier, pbe path: weights / total / ends | barrier, r2scan path |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    """Percentages inside one and 1.96 sigma (68 and 95 are due); bars: weights alone / correlated / independent."""
+    yield row_of(COVERAGE_HEAD)
+    yield row_of(["---"] * len(COVERAGE_HEAD))
     for units, names in ((0, ("energies only", "base anchor, scaled (default)")), (128, ("default + 128 units",))):
         problem, scored = problems(testbed, units)
         for name in names:
             for count in NUMBERS:
-                rows = []
-                for seed in range(draws):
-                    labelled = draw(problem, testbed.exact, count, 2000 + seed)
-                    rows.append(score(labelled, solve(labelled, VARIANTS[name]), scored, testbed))
-                mean = {key: np.mean([row[key] for row in rows]) for key in rows[0]}
-                inside = {
-                    (band, bar): 100 * np.mean([abs(row[f"{band} error"]) < row[f"{band} {bar}"] for row in rows])
-                    for band in ("neb_pbe", "neb_r2scan")
-                    for bar in ("bar weights", "bar", "bar ends")
-                }
-                barriers = [
-                    " / ".join(f"{inside[band, bar]:.0f}" for bar in ("bar weights", "bar", "bar ends"))
-                    for band in ("neb_pbe", "neb_r2scan")
-                ]
-                line = (
-                    f"| {count} | {name} | {mean['test E68']:.0f} / {mean['test E95']:.0f} | {mean['ood E68']:.0f} / {mean['ood E95']:.0f} "
-                    f"| {mean['test F68 weights']:.0f} | {mean['test F68']:.0f} / {mean['test F95']:.0f} | {mean['ood F68']:.0f} / {mean['ood F95']:.0f} "
-                    f"| {barriers[0]} | {barriers[1]} |"
-                )
+                labelled = [draw(problem, testbed.exact, count, 2000 + seed) for seed in range(draws)]
+                rows = [score(item, solve(item, VARIANTS[name]), scored, testbed) for item in labelled]
+                line = row_of([str(count), name, *coverage_cells(rows)])
                 print(line, file=sys.stderr, flush=True)
                 yield line
 
 
+def coverage_cells(rows: Sequence[Mapping[str, float]]) -> Iterator[str]:
+    mean = {key: np.mean([row[key] for row in rows]) for key in rows[0]}
+    for name in ("test E", "ood E"):
+        yield f"{mean[name + '68']:.0f} / {mean[name + '95']:.0f}"
+    yield f"{mean['test F68 weights']:.0f}"
+    for name in ("test F", "ood F"):
+        yield f"{mean[name + '68']:.0f} / {mean[name + '95']:.0f}"
+    for band in ("neb_pbe", "neb_r2scan"):
+        distance = {bar: np.array([row[f"{band} error"] / row[f"{band} {bar}"] for row in rows]) for bar in BARS}
+        yield cell(rows, f"{band} barrier", 3)
+        yield " / ".join(f"{100 * np.mean(np.abs(distance[bar]) < 1):.0f}" for bar in BARS)
+        yield " / ".join(f"{np.sqrt(np.mean(distance[bar] ** 2)):.1f}" for bar in BARS)
+
+
 def automatic(testbed: Testbed, draws: int) -> Iterator[str]:
     """`auto` against the best of a grid of (α, τ), which looks at the test forces as no user can."""
-    yield "| n | auto | energies only | best grid point (oracle) | auto / oracle | grid point |"
-    yield "|---|---|---|---|---|---|"
+    yield row_of(("n", "auto", "energies only", "best grid point (oracle)", "auto / oracle", "grid point"))
+    yield row_of(["---"] * 6)
     problem, scored = problems(testbed, 0)
+    points = [(alpha, tau) for alpha in (0.01, 0.02, 0.04, 0.08, 0.16, 0.32) for tau in (0.1, 0.2, 0.4, 0.8, 1.6, 6.4)]
     for count in (12, 25, 50, 100):
-        found: dict[str, list[float]] = {"auto": [], "alone": []}
-        grid: dict[tuple[float, float], list[float]] = {}
-        for seed in range(draws):
-            labelled = draw(problem, testbed.exact, count, 1000 + seed)
-            for key, name in (("auto", "base anchor, scaled (default)"), ("alone", "energies only")):
-                found[key].append(score(labelled, solve(labelled, VARIANTS[name]), scored, testbed)["test F"])
-            for alpha in (0.01, 0.02, 0.04, 0.08, 0.16, 0.32):
-                for tau in (0.1, 0.2, 0.4, 0.8, 1.6, 6.4):
-                    settings = ReadoutSettings(terms=(Energies(), Band(tau=tau), WeightPrior(alpha=alpha)), average=1)
-                    grid.setdefault((alpha, tau), []).append(
-                        score(labelled, solve(labelled, settings), scored, testbed)["test F"]
-                    )
-        best = min(grid, key=lambda point: np.mean(grid[point]))
-        ratio = np.array(found["auto"]) / np.array(grid[best])
-        yield (
-            f"| {count} | {np.mean(found['auto']):.0f} ± {np.std(found['auto'], ddof=1):.0f} | {np.mean(found['alone']):.0f} ± {np.std(found['alone'], ddof=1):.0f} "
-            f"| {np.mean(grid[best]):.0f} ± {np.std(grid[best], ddof=1):.0f} | {ratio.mean():.2f} ± {ratio.std(ddof=1):.2f} | α = {best[0]}, τ = {best[1]} |"
+        labelled = [draw(problem, testbed.exact, count, 1000 + seed) for seed in range(draws)]
+
+        def forces(settings: ReadoutSettings, items: Sequence[Problem] = labelled) -> np.ndarray:
+            return np.array([score(item, solve(item, settings), scored, testbed)["test F"] for item in items])
+
+        auto, alone = forces(VARIANTS["base anchor, scaled (default)"]), forces(VARIANTS["energies only"])
+        grid = {
+            (alpha, tau): forces(
+                ReadoutSettings(terms=(Energies(), Band(tau=tau), WeightPrior(alpha=alpha)), average=1)
+            )
+            for alpha, tau in points
+        }
+        best = min(grid, key=lambda point: grid[point].mean())
+        ratio = auto / grid[best]
+        shown = [f"{values.mean():.0f} ± {values.std(ddof=1):.0f}" for values in (auto, alone, grid[best])]
+        yield row_of(
+            [str(count), *shown, f"{ratio.mean():.2f} ± {ratio.std(ddof=1):.2f}", f"α = {best[0]}, τ = {best[1]}"]
         )
 
 
@@ -304,9 +335,16 @@ def relaxed(testbed: Testbed, draws: int) -> Iterator[str]:
                     rows.append((band.barrier, band.barrier_stderr, band.barrier_stderr_total))
             values = np.array(rows).reshape(-1, 3)
             inside = np.abs(values[:, 0] - 1.147) < values[:, 2]
-            line = (
-                f"| {count} | {name} | {values[:, 0].mean():.3f} ± {values[:, 0].std(ddof=1):.3f} | {values[:, 1].mean():.3f} "
-                f"| {values[:, 2].mean():.3f} | {inside.sum()} of {len(values)} | {len(values)} of {draws} |"
+            line = row_of(
+                (
+                    str(count),
+                    name,
+                    f"{values[:, 0].mean():.3f} ± {values[:, 0].std(ddof=1):.3f}",
+                    f"{values[:, 1].mean():.3f}",
+                    f"{values[:, 2].mean():.3f}",
+                    f"{inside.sum()} of {len(values)}",
+                    f"{len(values)} of {draws}",
+                )
             )
             print(line, file=sys.stderr, flush=True)
             yield line
