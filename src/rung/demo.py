@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,13 +37,13 @@ MOS2_NOTICE = (
     "for two levels of theory whose truth is known, and say nothing about MoS2 itself."
 )
 PM6_NOTICE = (
-    "PM6 and DFT labels of reactive CHNO molecules from the data of PYSEQM (https://github.com/lanl/PYSEQM), under the BSD "
-    "licence that stands beside them; the source does not state functional and basis. The base is a small model, trained in "
-    "minutes."
+    "PM6 and DFT labels of reactive CHNO molecules from the data of PYSEQM (https://github.com/lanl/PYSEQM), under the "
+    "BSD licence that stands beside them; the source does not state functional and basis. The base is a small model, "
+    "trained in minutes."
 )
 
-RUN = "lifted"
 STUDY = "study"
+"""Folder of the learning curve within the demo's: the report of a run shows a study that lies there."""
 
 ENERGIES_ONLY: dict[str, Any] = {"name": "readout", "terms": [{"kind": "energies"}, {"kind": "weights"}]}
 """The same fit without the anchor, to show what the anchor does."""
@@ -63,7 +64,17 @@ MOS2: dict[str, Any] = {
 PM6_BASE: dict[str, Any] = {
     "fidelities": {"pm6": {"level_of_theory": "PM6"}},
     "target": "pm6",
-    "method": {"name": "scratch"},
+    "method": {
+        "name": "scratch",
+        "architecture": {"channels": 32, "max_l": 1, "layers": 2, "cutoff": 5.0},
+        "training": {
+            "epochs": 60,
+            "batch_size": 8,
+            "learning_rate": 0.01,
+            "schedule": {"name": "cosine"},
+            "loss": {"energy_weight": 10.0, "forces_weight": 100.0, "forces_shape": {"name": "huber", "delta": 1.0}},
+        },
+    },
     "threads": 1,
 }
 """The config by which the base of the PM6-DFT demo is trained."""
@@ -184,7 +195,7 @@ def _mos2(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
         },
         "cache": folder / "cache",
     }
-    config = RunConfig.read({**common, "run": folder / RUN}).resolved(folder)
+    config = RunConfig.read({**common, "run": folder}).resolved(folder)
     run = run_fit(config, notices=[MOS2_NOTICE], progress=progress)
     barrier_file = run.folder.path / "barrier.json"
     if not barrier_file.exists():
@@ -256,9 +267,7 @@ def _bars(calculator: RungCalculator) -> Any:
 
 def _panel(title: str, found: Mapping[str, StaticBarrier], truth: Sequence[Structure], target: str) -> dict[str, Any]:
     energies = np.array([structure.labelled(target).energy for structure in truth])
-    steps = [
-        np.linalg.norm(two.atoms.positions - one.atoms.positions) for one, two in zip(truth, truth[1:], strict=False)
-    ]
+    steps = [np.linalg.norm(two.atoms.positions - one.atoms.positions) for one, two in pairwise(truth)]
     exact = {"value": float(energies.max() - energies[0]), "reaction": float(energies[-1] - energies[0])}
     reasons = [f"{name}: {reason}" for name, band in found.items() if (reason := getattr(band, "reason", ""))]
     return {
@@ -300,7 +309,7 @@ def _pm6_dft(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
         RunConfig.read(
             {
                 **common,
-                "run": folder / RUN,
+                "run": folder,
                 "data": {"train": files["few"], "evaluate": {"test": files["test"]}},
             }
         ).resolved(folder),

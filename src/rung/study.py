@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from rung.config import StudyConfig
 from rung.data.readers import read_structures
@@ -18,6 +17,7 @@ from rung.data.splits import draw_labels, with_energies
 from rung.data.structure import Structure
 from rung.doctor import Diagnosis
 from rung.errors import DataError
+from rung.fit.method import Context
 from rung.fit.offset import OffsetSettings
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
@@ -25,8 +25,8 @@ from rung.report import write_study_report
 from rung.run.checking import findings_json, sound_diagnosis
 from rung.run.evaluation import errors_of, shares_of
 from rung.run.folder import RunFolder, next_free
-from rung.run.inputs import context_of, design_cache, open_base, read_splits
-from rung.run.methods import method_of
+from rung.run.inputs import context_of, design_cache, open_base, read_splits, require_device, set_threads
+from rung.run.methods import method_of, prepare
 from rung.run.predictor import Predictor
 from rung.run.provenance import ingredients, provenance, require_files
 from rung.storage import read_json, write_json, write_text
@@ -119,9 +119,9 @@ def run_study(
     """
     if new:
         config = config.model_copy(update={"run": next_free(config.run)})
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    set_threads(config)
     require_files(config)
+    require_device(config.device)
     found = ingredients(config)
     folder = RunFolder(config.run)
     workshop = Workshop(config, progress)
@@ -135,6 +135,10 @@ def run_study(
             write_json(folder.findings, findings_json(diagnosis))
         fits = tuple(all_fits(config))
         waiting = [fit for fit in fits if not _result(config.run, fit).exists()]
+        if waiting:
+            with progress.task("Features", 1) as task:
+                workshop.prepare()
+                task.advance()
         with progress.task("Fits", len(fits)) as task:
             task.advance(len(fits) - len(waiting))
             for fit in waiting:
@@ -210,6 +214,20 @@ class Workshop:
         _ = self.bands
         return sound_diagnosis(self.config, self.splits, self.base, self.progress)
 
+    def prepare(self) -> None:
+        """Compute the designs that fits and predictions share, so that the fits that follow are quick."""
+        config, base = self.config, self.base
+        if base is None or config.base is None:
+            return
+        context = self._context(0, config.run)
+        target = config.fidelity_table()[config.target]
+        read = [
+            prepare(self.splits["train"], base, target, settings, context) for settings in config.methods().values()
+        ]
+        if any(read):
+            for name in config.data.evaluate:
+                self.predictor.predict(base, None, self.splits[name], config.base.fidelity, config.target)
+
     def run(self, fit: Fit) -> dict[str, Any]:
         """Return what one fit found, in the shape of ``metrics.json``, with the static barriers beside."""
         config, started = self.config, time.monotonic()
@@ -228,27 +246,25 @@ class Workshop:
             config.fidelity_table(),
             config.target,
             settings,
-            context_of(
-                config,
-                self.base,
-                seed=fit.seed,
-                folder=_result(config.run, fit).parent / "checkpoints",
-                progress=self.progress,
-            ),
+            self._context(fit.seed, _result(config.run, fit).parent / "checkpoints"),
         )
         seconds = time.monotonic() - started
+        posterior = None if fit.method == BASE else result.posterior  # the base is there to compare with: no bars
         return {
             "splits": {
-                name: {config.target: self._errors(result.potential, result.posterior, self.splits[name])}
+                name: {config.target: self._errors(result.potential, posterior, self.splits[name])}
                 for name in config.data.evaluate
             },
             "bands": {
-                name: self.predictor.static_barrier(result.potential, result.posterior, images, config.target)
+                name: self.predictor.static_barrier(result.potential, posterior, images, config.target)
                 for name, images in self.bands.items()
             },
             "fit": {"method": fit.method, "seconds": seconds, "hyperparameters": dict(result.diagnostics)},
             "warnings": list(result.warnings),
         }
+
+    def _context(self, seed: int, folder: Path) -> Context:
+        return context_of(self.config, self.base, seed=seed, folder=folder, progress=self.progress)
 
     def _errors(self, potential: ReadoutPotential, posterior: Any, structures: Sequence[Structure]) -> dict[str, Any]:
         target = self.config.target

@@ -20,7 +20,10 @@ from rich.progress import (
 
 from rung.storage import jsonable
 
-OUT = Console(highlight=False, soft_wrap=True)
+PIPE_WIDTH = 120
+"""Columns where the output is no terminal."""
+
+OUT = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 """Results: tables and JSON."""
 
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)

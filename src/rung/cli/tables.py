@@ -34,15 +34,18 @@ def print_diagnosis(diagnosis: Mapping[str, Any]) -> None:
 
 def print_metrics(metrics: Mapping[str, Any]) -> None:
     """Print errors of every split, the base's beside."""
-    table = Table(title="Errors (energies meV/atom, forces meV/Å; r.m.s.)")
-    for heading in ("split", "fidelity", "what", "energy", "same composition", "forces", "from the base", "χ²", "z²"):
-        table.add_column(heading, justify="left" if heading in ("split", "fidelity", "what") else "right")
+    fidelities = sorted({fidelity for by_fidelity in metrics["splits"].values() for fidelity in by_fidelity})
+    table = Table(title=f"Errors against {', '.join(fidelities)} (r.m.s.; energies meV/atom, forces meV/Å)")
+    for heading in ("split", "potential"):
+        table.add_column(heading)
+    for heading in ("energy", "energy, one offset per composition", "forces", "forces, from the base's", "z²"):
+        table.add_column(heading, justify="right")
     for split, by_fidelity in metrics["splits"].items():
         for fidelity, errors in by_fidelity.items():
             before = (metrics.get("base") or {}).get(split, {}).get(fidelity)
             if before is not None:
-                table.add_row(split, fidelity, "base, E0 refitted", *_numbers(before))
-            table.add_row(split, fidelity, "model", *_numbers(errors))
+                table.add_row(split, "base, E0 refitted", *_numbers(before))
+            table.add_row("" if before is not None else split, "model", *_numbers(errors), end_section=True)
     OUT.print(table)
     floors = {
         f"{split}: {_number(errors['noise_floor'])}"
@@ -76,30 +79,31 @@ def print_curves(study: FinishedStudy) -> None:
     """Print the learning curves of a study, one table a split."""
     splits = list(dict.fromkeys(row["split"] for row in study.rows if row["split"] != "fit"))
     for split in splits:
-        metrics = ("energy_rmse", "force_rmse", "force_departure_rmse", "barrier", "barrier_stderr_total")
-        found = {metric: study.summary(split, metric) for metric in metrics}
-        present = [metric for metric in metrics if any(found[metric].values())]
+        found = {metric: study.summary(split, metric) for metric in CURVES}
+        present = [metric for metric in CURVES if any(found[metric].values())]
         if not present:
             continue
         table = Table(title=f"{split}: mean ± spread over seeds")
         table.add_column("method")
         table.add_column("energies", justify="right")
         for metric in present:
-            table.add_column(HEADINGS[metric], justify="right")
+            table.add_column(CURVES[metric][0], justify="right")
         for method, by_number in found[present[0]].items():
             for n_labels in by_number:
-                cells = [_spread(found[metric].get(method, {}).get(n_labels)) for metric in present]
-                table.add_row(method, str(n_labels), *cells)
+                pairs = [(found[metric].get(method, {}).get(n_labels), CURVES[metric][1]) for metric in present]
+                last = n_labels == max(by_number)
+                table.add_row(method, str(n_labels), *(_spread(*pair) for pair in pairs), end_section=last)
         OUT.print(table)
 
 
-HEADINGS = {
-    "energy_rmse": "energy error, meV/atom",
-    "force_rmse": "force error, meV/Å",
-    "force_departure_rmse": "departure from the base's forces, meV/Å",
-    "barrier": "barrier, eV",
-    "barrier_stderr_total": "its error bar, eV",
+CURVES = {
+    "energy_rmse": ("energy error, meV/atom", 1),
+    "force_rmse": ("force error, meV/Å", 0),
+    "force_departure_rmse": ("forces, from the base's, meV/Å", 0),
+    "barrier": ("barrier, eV", 3),
+    "barrier_stderr_total": ("its error bar, eV", 3),
 }
+"""Heading and decimals of each metric that is printed."""
 
 
 def print_demo(demo: FinishedDemo) -> None:
@@ -134,11 +138,8 @@ def print_cache(entries: Sequence[CacheEntry]) -> None:
 
 
 def _numbers(errors: Mapping[str, Any]) -> list[str]:
-    names = ("energy_rmse", "energy_rmse_rel", "force_rmse", "force_departure_rmse")
-    return [
-        *(_number(errors[name]) for name in names),
-        *(_number(errors[name], 2) for name in ("energy_chi2", "energy_z2")),
-    ]
+    places = {"energy_rmse": 1, "energy_rmse_rel": 1, "force_rmse": 0, "force_departure_rmse": 0, "energy_z2": 2}
+    return [_number(errors[name], digits) for name, digits in places.items()]
 
 
 def _known(value: Any) -> bool:
@@ -149,9 +150,8 @@ def _number(value: Any, places: int = 1) -> str:
     return f"{value:.{places}f}" if _known(value) else UNKNOWN
 
 
-def _spread(pair: tuple[float, float] | None) -> str:
+def _spread(pair: tuple[float, float] | None, places: int) -> str:
     if pair is None:
         return UNKNOWN
     mean, spread = pair
-    places = 3 if abs(mean) < 10 else 1
     return _number(mean, places) + (f" ± {_number(spread, places)}" if _known(spread) else "")

@@ -17,6 +17,7 @@ from rung.fit.offset import OffsetSettings, fit_offset
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.run.evaluation import SplitPrediction, errors_of, has_stress, predict
+from rung.run.inputs import require_device
 from rung.run.predictor import with_bars
 
 
@@ -101,6 +102,7 @@ def evaluate_files(
         When a model file cannot be used.
     """
     _require_named(files)
+    require_device(device)
     own = _base_fidelity(base_fidelity) if base is not None else ""
     names = _split_names(files)
     splits = {name: read_structures(path, fidelities=[fidelity]) for name, path in zip(names, files, strict=True)}

@@ -114,7 +114,7 @@ class RunFolder:
         if changed:
             raise StorageError(
                 f"{self.path} is another run: {', '.join(changed)} changed since; "
-                "name another folder as run, or pass --new to take the next free one."
+                "name another folder, or pass --new to rung fit or rung study to take the next free one."
             )
 
     def note(self, sentence: str) -> None:

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import torch
+
 from rung.checkpoint import open_model
 from rung.config import RunConfig
 from rung.data.readers import read_structures
 from rung.data.structure import Structure
+from rung.errors import ConfigError
 from rung.features.cache import DesignCache
 from rung.fit.method import Context
 from rung.model.potential import ReadoutPotential
@@ -51,3 +54,18 @@ def context_of(
         base_fidelity="" if config.base is None else config.base.fidelity,
         progress=progress,
     )
+
+
+def require_device(name: str) -> None:
+    """Raise a :class:`~rung.errors.ConfigError` unless torch can compute on ``name`` here."""
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:  # an unknown name, or a build or a machine without the device
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(f"The device {name!r} cannot be used here: {reason}") from error
+
+
+def set_threads(config: RunConfig) -> None:
+    """Let torch use as many CPU threads as a config says; where it says nothing, leave torch as it is."""
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)

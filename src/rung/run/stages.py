@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import torch
-
 from rung.backends import export
 from rung.checkpoint import Checkpoint
 from rung.checkpoint import load as load_checkpoint
@@ -26,7 +24,7 @@ from rung.report import write_report
 from rung.run.checking import findings_json, sound_diagnosis
 from rung.run.evaluation import SplitPrediction, as_json, errors_of, has_stress, predict
 from rung.run.folder import RunFolder, next_free
-from rung.run.inputs import context_of, design_cache, open_base, read_splits
+from rung.run.inputs import context_of, design_cache, open_base, read_splits, require_device, set_threads
 from rung.run.methods import method_of, prepare
 from rung.run.predictor import with_bars
 from rung.run.provenance import ingredients, provenance, require_files
@@ -127,9 +125,9 @@ def run_fit(
     """
     if new:
         config = config.model_copy(update={"run": next_free(config.run)})
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    set_threads(config)
     require_files(config)
+    require_device(config.device)
     work, found = Work(config, progress), ingredients(config)
     # a folder is only made once its data are known to be good, so that a refusal leaves nothing behind
     diagnosis = None if work.folder.path.exists() else check(work)

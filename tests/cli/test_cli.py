@@ -1,0 +1,150 @@
+"""The command line: what it prints, what it returns, and how soon."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rung import __version__
+from rung.cli import CACHE_COMMANDS, COMMANDS, main
+from rung.cli.console import TerminalProgress
+from rung.data.readers import read_structures, write_structures
+
+from ..run.small_world import SmallWorld
+
+
+def test_help_and_version_do_not_wait_for_torch() -> None:
+    script = (
+        "import sys; from rung.cli import main; "
+        "codes = [main(['--help']), main(['fit', '--help']), main(['cache', '--help']), main(['--version'])]; "
+        "assert codes == [0, 0, 0, 0], codes; assert 'torch' not in sys.modules and 'ase' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == __version__
+
+
+@pytest.mark.parametrize("words", [[name] for name in COMMANDS] + [["cache", name] for name in CACHE_COMMANDS])
+def test_every_command_has_help_with_an_example(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert f"Example: rung {' '.join(words)}" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["fti"], 'Did you mean "fit"?'),
+        (["fit"], "CONFIG"),
+        (["fit", "a.yaml", "--nwe"], "--nwe"),
+        (["evaluate", "a.rung", "b.extxyz"], "--fidelity"),
+        (["evaluate", "a.rung", "--fidelity", "x"], "No data file was named"),
+        (["doctor"], "No data file was named"),
+        (["demo", "--data", "mos3"], "mos3"),
+        (["cache", "prune", "somewhere", "--older-than-days", "old"], "old"),
+        (["cache", "list", "no-such-folder"], "There is no folder no-such-folder"),
+        (["fit", "no-such.yaml"], "There is no config file"),
+        (["report", "no-such-folder"], "no-such-folder"),
+    ],
+)
+def test_a_mistyped_command_gets_one_sentence_and_2(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    said = capsys.readouterr().err.strip()
+    assert sentence in said
+    assert said.startswith("rung: ")
+    assert "\n" not in said
+
+
+def test_fit_prints_a_table_and_where_everything_is(
+    finished: SmallWorld,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["fit", str(finished.config())]) == 0
+    said = capsys.readouterr()
+    assert "base, E0 refitted" in said.out
+    assert "finished before" in said.err
+
+
+def test_evaluate_and_export_agree_with_the_run(
+    finished: SmallWorld,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = finished.folder
+    words = ["evaluate", str(folder / "run/model.rung"), str(folder / "test.extxyz"), "--fidelity", "high", "--json"]
+    assert main(words) == 0
+    found = json.loads(capsys.readouterr().out)["splits"]["test"]["high"]
+    there = json.loads((folder / "run/metrics.json").read_text())["splits"]["test"]["high"]
+    for name in ("energy_rmse", "force_rmse", "energy_z2"):
+        assert found[name] == pytest.approx(there[name], rel=1e-9)
+    assert main(["export", str(folder / "run/model.rung"), str(folder / "out.model"), "--fidelity", "high"]) == 0
+    words = ["evaluate", str(folder / "out.model"), str(folder / "test.extxyz"), "--fidelity", "high", "--json"]
+    words += ["--base", str(folder / "base.model"), "--base-fidelity", "low"]
+    capsys.readouterr()
+    assert main(words) == 0
+    both = json.loads(capsys.readouterr().out)
+    assert both["splits"]["test"]["high"]["force_rmse"] == pytest.approx(there["force_rmse"], rel=1e-9)
+    assert both["base"]["test"]["high"]["force_rmse"] > there["force_rmse"]
+
+
+def test_doctor_returns_1_where_something_is_an_error(
+    world: SmallWorld,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    train, test = world.folder / "train.extxyz", world.folder / "test.extxyz"
+    assert main(["doctor", str(train), str(test)]) == 0
+    assert "Labels" in capsys.readouterr().out
+    write_structures(test, [*read_structures(test), read_structures(train)[0]])
+    assert main(["doctor", str(train), str(test)]) == 1
+    assert "error:" in capsys.readouterr().out
+    assert main(["doctor", str(train), str(test), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["worst"] == "error"
+
+
+def test_the_cache_is_listed_verified_and_pruned(
+    finished: SmallWorld,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cache = str(finished.folder / "rung-cache")
+    assert main(["cache", "list", cache]) == 0
+    assert "jacobian" in capsys.readouterr().out
+    assert main(["cache", "verify", cache]) == 0
+    victim = next(Path(cache).glob("??/*.npz"))
+    victim.write_bytes(victim.read_bytes()[:-100])
+    assert main(["cache", "verify", cache]) == 1
+    assert str(victim) in capsys.readouterr().err.replace("\n", "")
+    assert main(["cache", "prune", cache]) == 0
+    assert "Deleted 1 entries" in capsys.readouterr().err
+    assert not victim.exists()
+    assert main(["cache", "verify", cache]) == 0
+
+
+def test_the_report_is_written_again(finished: SmallWorld) -> None:
+    page = finished.folder / "run" / "report.html"
+    page.unlink()
+    assert main(["report", str(finished.folder / "run")]) == 0
+    assert page.exists()
+
+
+def test_a_traceback_appears_on_request_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["fit", str(tmp_path / "none.yaml")]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    monkeypatch.setenv("RUNG_DEBUG", "1")
+    assert main(["fit", str(tmp_path / "none.yaml")]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_without_a_terminal_only_the_outermost_work_leaves_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = TerminalProgress()
+    with progress.task("outer", 2) as outer:
+        outer.advance()
+        with progress.task("inner", 1) as inner:
+            inner.advance()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("outer: ")

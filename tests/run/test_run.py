@@ -1,0 +1,215 @@
+"""A run is a folder: its stages, what they find, and what may never happen to it."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rung import checkpoint
+from rung.config import load_config
+from rung.data.readers import read_structures, write_structures
+from rung.data.structure import composition_matrix, elements_in
+from rung.errors import DataError, FindingsError, ModelError, StorageError
+from rung.run import stages
+from rung.run.evaluation import predict
+from rung.run.folder import RunFolder
+from rung.run.stages import run_fit
+from rung.storage import read_json
+
+from .small_world import SmallWorld
+
+ALL = ("features", "fit", "evaluate", "export", "report")
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in (".lock", "log.txt")
+    }
+
+
+def _without_times(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _without_times(value) for key, value in content.items() if "seconds" not in key}
+    return content
+
+
+def test_a_run_leaves_every_file_and_does_nothing_twice(world: SmallWorld) -> None:
+    config = load_config(world.config())
+    run = run_fit(config)
+    assert run.stages == ALL
+    assert set(_files(config.run)) == {
+        "config.yaml",
+        "provenance.json",
+        "findings.json",
+        "features.json",
+        "fit.json",
+        "metrics.json",
+        "model.rung",
+        "high.model",
+        "report.html",
+        "predictions/test.json",
+    }
+    before = _files(config.run)
+    again = run_fit(config)
+    assert again.stages == ()
+    assert _files(config.run) == before
+    assert load_config(config.run / "config.yaml") == config
+    assert not list(world.folder.rglob("*.tmp"))
+
+
+def test_metrics_are_those_of_an_independent_calculation(finished: SmallWorld) -> None:
+    world, config = finished, load_config(finished.config())
+    metrics = run_fit(config).metrics
+    test = read_structures(world.folder / "test.extxyz")
+    fitted = checkpoint.load(config.run / "model.rung").potential
+    label = np.concatenate([structure.labelled("high").forces for structure in test])
+    found = np.concatenate([block for block in predict(fitted, test, "high").forces if block is not None])
+    base = np.concatenate([block for block in predict(world.low, test, "low").forces if block is not None])
+    errors, before = metrics["splits"]["test"]["high"], metrics["base"]["test"]["high"]
+    assert errors["force_rmse"] == pytest.approx(1e3 * np.sqrt(np.mean((found - label) ** 2)), rel=1e-9)
+    assert errors["force_departure_rmse"] == pytest.approx(1e3 * np.sqrt(np.mean((found - base) ** 2)), rel=1e-9)
+    assert before["force_rmse"] == pytest.approx(1e3 * np.sqrt(np.mean((base - label) ** 2)), rel=1e-6)
+    assert errors["force_rmse"] < 0.8 * before["force_rmse"]
+    assert metrics["fit"]["n_energies"] == 10
+    assert metrics["fit"]["method"] == "readout"
+
+
+def test_the_base_gets_reference_energies_by_least_squares(world: SmallWorld) -> None:
+    """All formulas weigh alike here (equal σ, weights fixed), so plain least squares is the independent reference."""
+    metrics = run_fit(load_config(world.config(method={"name": "offset"}))).metrics
+    train = [one for one in read_structures(world.folder / "train.extxyz") if one.labelled("high").has_energy]
+    test = read_structures(world.folder / "test.extxyz")
+    elements = elements_in(train)
+    gap = np.array([one.labelled("high").energy for one in train]) - predict(world.low, train, "low").energy
+    weight = 1.0 / np.sqrt([len(one) for one in train])  # the model's own error grows with √N and rules here
+    change = np.linalg.lstsq(composition_matrix(train, elements) * weight[:, None], gap * weight, rcond=None)[0]
+    shifted = predict(world.low, test, "low").energy + composition_matrix(test, elements) @ change
+    error = (shifted - [one.labelled("high").energy for one in test]) / [len(one) for one in test]
+    found = metrics["base"]["test"]["high"]
+    assert found["energy_rmse"] == pytest.approx(1e3 * np.sqrt(np.mean(error**2)), rel=0.05)
+    assert metrics["splits"]["test"]["high"]["energy_rmse"] == pytest.approx(found["energy_rmse"], rel=1e-9)
+    assert metrics["splits"]["test"]["high"]["force_departure_rmse"] < 1e-6
+
+
+def test_where_target_forces_are_unknown_there_is_a_departure_and_no_error(world: SmallWorld) -> None:
+    test = read_structures(world.folder / "test.extxyz")
+    for structure in test:
+        structure.labels["high"].forces[:] = np.nan  # type: ignore[index]
+    write_structures(world.folder / "test.extxyz", test)
+    errors = run_fit(load_config(world.config())).metrics["splits"]["test"]["high"]
+    assert errors["force_rmse"] is None
+    assert errors["force_departure_rmse"] > 1.0
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param("features", marks=pytest.mark.slow),
+        "fit",
+        pytest.param("evaluate", marks=pytest.mark.slow),
+        pytest.param("export", marks=pytest.mark.slow),
+        pytest.param("report", marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_that_broke_in_any_stage_resumes_to_the_same_result(
+    world: SmallWorld, original: SmallWorld, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    whole = _without_times(read_json(original.folder / "run" / "metrics.json"))
+    config = load_config(world.config())
+
+    def refuse(_: object) -> None:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patched = tuple((name, done, refuse if name == broken else stage) for name, done, stage in stages.STAGES)
+        patch.setattr(stages, "STAGES", patched)
+        with pytest.raises(StorageError, match="the disk is full"):
+            run_fit(config)
+    resumed = run_fit(config)
+    assert resumed.stages == ALL[ALL.index(broken) :]
+    assert _without_times(dict(resumed.metrics)) == whole
+
+
+def test_another_config_never_overwrites_a_run(finished: SmallWorld) -> None:
+    world, config = finished, load_config(finished.config())
+    before = _files(config.run)
+    other = load_config(world.config(seed=3, method={"name": "offset"}))
+    with pytest.raises(StorageError, match=r"another run: method, seed changed since; .* --new"):
+        run_fit(other)
+    assert _files(config.run) == before
+    fresh = run_fit(other, new=True)
+    assert fresh.stages == ALL
+    assert fresh.folder.path == world.folder / "run-2"
+    assert _files(config.run) == before
+
+
+def test_other_data_under_the_same_name_are_another_run(finished: SmallWorld) -> None:
+    world, config = finished, load_config(finished.config())
+    structures = read_structures(world.folder / "train.extxyz")
+    write_structures(world.folder / "train.extxyz", structures[:-1])
+    with pytest.raises(StorageError, match=r"data\.train changed since"):
+        run_fit(config)
+
+
+def test_the_same_data_elsewhere_are_the_same_run(finished: SmallWorld) -> None:
+    world = finished
+    shutil.copy(world.folder / "train.extxyz", world.folder / "copy.extxyz")
+    moved = load_config(world.config(data={"train": "copy.extxyz", "evaluate": {"test": "test.extxyz"}}, cache="new"))
+    assert run_fit(moved).stages == ()
+
+
+def test_a_second_process_is_kept_out(world: SmallWorld) -> None:
+    config = load_config(world.config())
+    with RunFolder(config.run).lock(), pytest.raises(StorageError, match="Another process is working in"):
+        run_fit(config)
+    assert set(_files(config.run)) == set()
+
+
+def test_findings_refuse_before_anything_is_written(world: SmallWorld) -> None:
+    test = read_structures(world.folder / "test.extxyz")
+    train = read_structures(world.folder / "train.extxyz")
+    write_structures(world.folder / "train.extxyz", [*train, test[0]])
+    config = load_config(world.config())
+    with pytest.raises(FindingsError, match="nothing was fitted"):
+        run_fit(config)
+    assert not config.run.exists()
+    assert not (world.folder / "rung-cache").exists()
+
+
+def test_a_folder_with_results_of_something_else_is_left_alone(world: SmallWorld) -> None:
+    config = load_config(world.config())
+    config.run.mkdir()
+    (config.run / "metrics.json").write_text("mine")
+    with pytest.raises(StorageError, match="is no run of rung"):
+        run_fit(config)
+    assert (config.run / "metrics.json").read_text() == "mine"
+
+
+def test_a_missing_file_is_named_with_its_key(world: SmallWorld) -> None:
+    config = load_config(world.config(data={"train": "train.extxyz", "evaluate": {"far": "far.extxyz"}}))
+    with pytest.raises(DataError, match=r"far\.extxyz \(data\.evaluate\.far\)"):
+        run_fit(config)
+    assert not config.run.exists()
+
+
+def test_provenance_says_what_the_run_was_made_of(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ModelError("no native file can hold this")
+
+    monkeypatch.setattr(stages, "export", refuse)
+    config = load_config(world.config(seed=4))
+    run_fit(config, notices=["made by a model"])
+    said = read_json(config.run / "provenance.json")
+    assert said["export"] == {"file": None, "reason": "no native file can hold this"}
+    assert said["seed"] == 4
+    assert said["notice"] == ["made by a model"]
+    assert set(said["files"]) == {"data.train", "data.evaluate.test", "base.file"}
+    assert said["packages"]["torch"]
+    assert not (config.run / "high.model").exists()
+    log = (config.run / "log.txt").read_text()
+    for stage in ALL:
+        assert f"{stage}: begins" in log
