@@ -248,6 +248,10 @@ class TestEndpoints:
         row = Atoms("Al2", positions=[[0, 0, 0], [3, 0, 0]])
         check_endpoints(row, Atoms("Al2", positions=[[3, 0, 0], [6, 0, 0]]))
 
+    def test_a_long_hop_that_pushes_a_neighbour_is_no_permutation(self):
+        row = Atoms("Al2", positions=[[0, 0, 0], [2, 0, 0]])
+        check_endpoints(row, Atoms("Al2", positions=[[4, 0, 0], [2.8, 0, 0]]))
+
 
 def hopping():
     """A gold atom on aluminium, in two neighbouring hollows: ASE's own tutorial case."""

@@ -1,7 +1,12 @@
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
 from rung.report import figures
+from rung.report.prediction_sections import parity
+from rung.report.read import read_run
+from rung.storage import write_json
 
 NAN = float("nan")
 
@@ -109,3 +114,39 @@ def test_the_words_of_the_design_have_colours_of_their_own():
     names = ("base", "truth", "energies alone", "readout", "tangent", "transfer", "joint", "delta")
     assert len({figures.colour(name) for name in names}) == len(names)
     assert figures.colour("else", 1) != figures.colour("else", 2)
+
+
+class TestParityOfEnergies:
+    content: ClassVar = {
+        "n_atoms": [2, 2, 4],
+        "formulas": ["A", "A", "B"],
+        "structure_ids": ["a", "b", "c"],
+        "energy": [1.02, 2.0, 9.0],
+        "energy_stderr": [0.02, None, 0.04],
+        "energy_label": [1.0, 2.0, 8.8],
+        "energy_base": [500.0, 501.2, 900.0],
+    }
+
+    def drawn(self, tmp_path, **change):
+        write_json(tmp_path / "predictions" / "test.json", {**self.content, **change})
+        figures_drawn = []
+        parity(read_run(tmp_path), lambda figure, caption: figures_drawn.append(figure) or "")
+        return figures_drawn
+
+    def test_labels_lose_the_mean_of_their_composition_and_nothing_else(self, tmp_path):
+        (figure,) = self.drawn(tmp_path)
+        lifted = trace(figure, "lifted")
+        assert list(lifted.x) == pytest.approx([-250.0, 250.0, 0.0])
+        assert list(lifted.y) == pytest.approx([-240.0, 250.0, 50.0])
+        assert list(lifted.error_y.array) == [10.0, 0.0, 10.0]
+
+    def test_the_base_loses_a_mean_of_its_own(self, tmp_path):
+        (figure,) = self.drawn(tmp_path)
+        base = trace(figure, "base, one offset per composition")
+        assert list(base.y) == pytest.approx([-300.0, 300.0, 0.0])
+
+    def test_forces_without_labels_are_drawn_against_the_base(self, tmp_path):
+        forces = {"forces": [[[1.0, 0, 0]] * 2, None, None], "forces_base": [[[2.0, 0, 0]] * 2, None, None]}
+        _, figure = self.drawn(tmp_path, **forces, forces_label=[None] * 3)
+        assert figure.layout.xaxis.title.text == "Base, eV/Å"
+        assert list(trace(figure, "lifted").x) == [2.0, 0.0, 0.0] * 2

@@ -94,6 +94,7 @@ def parity(
             error_y=_bars(one.get("y_stderr"), shade),
         )
     _style(figure, x_title, y_title, height)
+    figure.update_layout(legend={"itemsizing": "constant"})  # the points of a crowd are too small to tell colours by
     figure.update_xaxes(range=ends)
     figure.update_yaxes(range=ends)
     if equal:
@@ -319,7 +320,6 @@ def _style(figure: Any, x_title: str, y_title: str, height: int) -> None:
             "y": 1.02,
             "yanchor": "bottom",
             "bgcolor": "rgba(0,0,0,0)",
-            "itemsizing": "constant",
         },
         hoverlabel={"bgcolor": "white", "font": {"color": INK}},
         template="none",
