@@ -281,16 +281,12 @@ def _result(folder: Path, fit: Fit) -> Path:
 
 def _rows(fit: Fit, result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     common = {"method": fit.method, "n_labels": fit.n_labels, "seed": fit.seed}
-    for split, by_fidelity in result["splits"].items():
-        for errors in by_fidelity.values():
-            for metric, value in errors.items():
-                if metric in COUNTS or value is None:
-                    continue
+    groups = [(split, errors) for split, found in result["splits"].items() for errors in found.values()]
+    groups += [*result["bands"].items(), ("fit", {"seconds": result["fit"]["seconds"]})]
+    for split, numbers in groups:
+        for metric, value in numbers.items():
+            if metric not in COUNTS and value is not None:
                 yield {**common, "split": split, "metric": metric, "value": value}
-    for band, barrier in result["bands"].items():
-        for metric, value in barrier.items():
-            yield {**common, "split": band, "metric": metric, "value": value}
-    yield {**common, "split": "fit", "metric": "seconds", "value": result["fit"]["seconds"]}
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
