@@ -1,7 +1,9 @@
 """Small seeded MACE models of every shape that the backend reads, built in code."""
 
+import io
 import warnings
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -16,8 +18,21 @@ from mace import modules  # noqa: E402
 GATES = {"silu": torch.nn.functional.silu, "tanh": torch.tanh, "abs": torch.abs, "identity": None}
 
 
-def tiny_mace(
-    seed: int = 0,
+def tiny_mace(seed: int = 0, **options: object) -> torch.nn.Module:
+    """Return a new copy of the model that :func:`made` builds: building takes longer than most tests."""
+    model: torch.nn.Module = torch.load(io.BytesIO(_bytes(seed, tuple(sorted(options.items())))), weights_only=False)
+    return model
+
+
+@cache
+def _bytes(seed: int, options: tuple[tuple[str, object], ...]) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(made(seed, **dict(options)), buffer)
+    return buffer.getvalue()
+
+
+def made(
+    seed: int,
     *,
     layers: int = 2,
     hidden: str = "8x0e+8x1o",

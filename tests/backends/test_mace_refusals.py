@@ -10,7 +10,7 @@ import torch
 from rung.backends.mace import wrap
 from rung.errors import ModelError
 
-from ..mace_models import modules, o3, tiny_mace
+from ..mace_models import made, modules, o3, tiny_mace
 
 OPTIONS = {
     "r_max": 3.0,
@@ -48,7 +48,7 @@ def test_a_namesake_is_refused() -> None:
 
 def test_embedded_charges_are_refused() -> None:
     specs = {"total_charge": {"type": "categorical", "per": "graph", "num_classes": 3, "emb_dim": 4, "in_dim": 1}}
-    model = tiny_mace(embedding_specs=specs, use_embedding_readout=True)
+    model = made(0, embedding_specs=specs, use_embedding_readout=True)
     with pytest.raises(ModelError, match="joint_embedding"):
         wrap(model, "low")
 
