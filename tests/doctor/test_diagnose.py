@@ -100,6 +100,19 @@ def test_another_lattice_constant_is_no_stress_error(nickel):
     assert not found(diagnose({"train": pressed}, target="dear", base=Morse(), base_fidelity="cheap"))
 
 
+def test_relaxed_frames_are_no_error():
+    """Forces near zero say nothing of their sign, their unit or the base."""
+    base, generator = Morse(), np.random.default_rng(0)
+    relaxed = []
+    for k in range(12):
+        cell = 2.9 * (1.0 + 0.01 * k)
+        atoms = Atoms("AlNi", scaled_positions=[[0, 0, 0], [0.5, 0.5, 0.5]], cell=[cell] * 3, pbc=True)
+        structure = labelled(atoms.repeat(2), f"relaxed-{k}", (base,))
+        noise = generator.normal(0, 0.07, (16, 3))
+        relaxed.append(relabelled(structure, "cheap", forces=lambda f, noise=noise: f + noise - noise.mean(axis=0)))
+    assert found(diagnose({"train": relaxed}, base=base, base_fidelity="cheap")) == {("warning", "base-poor")}
+
+
 def test_nothing_is_found_in_nothing():
     assert diagnose({}).worst is None
     assert diagnose({"train": ()}).worst is None
@@ -132,7 +145,8 @@ MOS2 = {
         "nan-label",
         None,
     ),
-    "zero energy": (at({5}, lambda s: relabelled(s, "r2scan", energy=0.0)), "error", "zero-energy", {"outliers"}),
+    "zero energies": (at({5, 6}, lambda s: relabelled(s, "r2scan", energy=0.0)), "error", "zero-energy", {"outliers"}),
+    "a zero energy": (at({5}, lambda s: relabelled(s, "r2scan", energy=0.0)), "warning", "zero-energy", {"outliers"}),
     "zero forces": (at({5}, lambda s: relabelled(s, "pbe", forces=lambda f: 0.0 * f)), "warning", "zero-forces", None),
     "Hartree": (
         everywhere("r2scan", energy=hartree, energy_stderr=hartree),
@@ -395,7 +409,7 @@ BASE = {
         CHEAP,
         "error",
         "force-unit",
-        {"base-wrong"},
+        {"base-poor"},
     ),
     "energies in Hartree": (everywhere("cheap", energy=hartree), CHEAP, "error", "energy-unit", None),
     "a poor base": (lambda members: members, Morse(depth=0.45), "warning", "base-poor", None),

@@ -5,13 +5,13 @@ steps between near frames (E₂ - E₁ ≈ -F·Δx), bonds (a stretched bond pul
 """
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from ase.data import covalent_radii
 
 from rung.data.batch import neighbours
-from rung.data.labels import Array
+from rung.data.labels import Array, Labels
 from rung.data.readers import reading_of
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined, spread
@@ -29,6 +29,9 @@ BOND_FRAMES = 60
 
 NET_FORCE = 0.01
 """eV/Å times √atoms: above rounding and above what a converged calculation leaves."""
+
+PULLED = 0.2
+"""eV/Å, r.m.s.: above it bonds decide which way the atoms are pulled."""
 
 STILL = 0.05
 """eV/Å: below it a frame is relaxed and an exact zero may be symmetry."""
@@ -174,12 +177,14 @@ def steps(members: Sequence[Structure], fidelity: str) -> Slope:
             if abs(work) > 3.0 * noise:
                 expected.append(work)
                 found.append(there.energy - here.energy)
-    return slope_through_zero(expected, found)
+    slope = slope_through_zero(expected, found)
+    # Relaxed frames differ in energy and have no forces to speak of: their slopes are large and scatter.
+    return slope if slope.is_tight else replace(slope, agreement=0.0)
 
 
 def bonds(members: Sequence[Structure], fidelity: str) -> Slope:
     """Return the slope of the pull along each bond on its stretch, within a pair of elements; positive for forces."""
-    able = [s for s in members if s.labels[fidelity].has_forces and len(s) > 1]
+    able = [s for s in members if len(s) > 1 and _pulled(s.labels[fidelity])]
     kinds, stretches, pulls = [], [], []
     for structure in spread(able, BOND_FRAMES):
         kind, stretch, pull = _bonds_of(structure, structure.labels[fidelity].forces)
@@ -199,6 +204,11 @@ def bonds(members: Sequence[Structure], fidelity: str) -> Slope:
     correlation = float(stretch @ pull) / size
     # Angles and neighbours pull too, so a correlation of one half is as sure as bonds can be.
     return Slope(correlation, min(1.0, 1.5 * abs(correlation)), len(stretch))
+
+
+def _pulled(labels: Labels) -> bool:
+    """Whether the forces are those of a frame that is not relaxed: a relaxed bond pulls neither way."""
+    return labels.has_forces and float(np.sqrt((labels.forces**2).mean())) > PULLED
 
 
 def _bonds_of(structure: Structure, forces: Array) -> tuple[Array, Array, Array]:

@@ -9,7 +9,7 @@ from rung.data.labels import ENERGY, FORCES, Array, Labels
 from rung.data.readers import reading_of
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
-from rung.doctor.findings import Finding, few, frames, ids
+from rung.doctor.findings import Finding, Severity, few, frames, ids
 from rung.errors import one_of
 
 LARGEST = 1.0e12
@@ -161,7 +161,9 @@ def zero_labels(examined: Examined) -> Iterator[Finding]:
                 f"{split}: {frames(len(energies))} have a {fidelity!r} energy of exactly 0: {few(ids(energies))}; "
                 "an absent label has no key, or NaN."
             )
-            yield Finding("error", "zero-energy", sentence, (split,), (fidelity,), ids(energies))
+            one = len({structure.geometry_hash for structure in energies}) == 1  # may be where energies count from
+            severity: Severity = "warning" if one else "error"
+            yield Finding(severity, "zero-energy", sentence, (split,), (fidelity,), ids(energies))
         if forces:
             sentence = (
                 f"{split}: {frames(len(forces))} have {fidelity!r} forces that are all exactly 0: "

@@ -23,8 +23,8 @@ from rung.doctor.slopes import (
 PLAUSIBLE = 5.0
 """Two levels of theory agree within this factor on how an energy, a force or a stress changes."""
 
-TIGHT = 0.6
-"""Of all differences so many lie within a factor of 2 of a slope that a unit sets; chance scatters them."""
+SURE_SIGN = 0.8
+"""Agreement that makes a sign an error: along the vacuum of a slab stress is noise and may agree by chance."""
 
 HUGE_STRESS = 3.0
 """eV/Å³: 480 GPa, beyond the centre of the Earth."""
@@ -88,7 +88,7 @@ def stress_units(examined: Examined) -> Iterator[Finding]:
 
 def _stress_finding(slope: Slope, split: str, fidelities: tuple[str, ...]) -> Iterator[Finding]:
     other = f"{fidelities[0]!r} stress" if len(fidelities) == 2 else ""
-    if slope.is_sure and slope.value < 0:
+    if slope.agreement > SURE_SIGN and slope.n >= 6 and slope.value < 0:
         against = other or "the base's stress"
         sentence = (
             f"{split}: the {fidelities[-1]!r} stress runs against {against} (slope {slope.value:.3g}): one of them has "
@@ -156,7 +156,7 @@ def _explained(
     slope: Slope, below: str, above: str, known: Mapping[str, float], more: Mapping[str, float] | None = None
 ) -> tuple[Severity, str] | None:
     """Return severity and reason where a slope cannot come from two levels of theory in one unit."""
-    if not slope.is_sure or slope.tightness < TIGHT or not slope.value > 0 or slope.is_within(PLAUSIBLE):
+    if not slope.is_sure or not slope.is_tight or not slope.value > 0 or slope.is_within(PLAUSIBLE):
         return None
     against = below or "those of the base"
     says = f"{above} change {slope.value:.3g} times as much as {against}"

@@ -75,6 +75,11 @@ class Slope:
         """Whether there are enough differences, and few of the other sign."""
         return self.n >= 3 and self.agreement >= 0.7
 
+    @property
+    def is_tight(self) -> bool:
+        """Whether most differences share the slope, as they do where a unit or a sign sets it; chance scatters them."""
+        return self.tightness >= 0.6
+
     def is_within(self, factor: float) -> bool:
         """Whether the slope lies between ``1/factor`` and ``factor``."""
         return 1.0 / factor <= self.value <= factor
