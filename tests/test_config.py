@@ -154,3 +154,19 @@ def test_every_field_has_a_sentence(config: type[Settings]) -> None:
     for name, field in config.model_fields.items():
         assert field.description, name
         assert field.description.rstrip().endswith("."), name
+
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_every_example_is_a_config_of_files_that_exist(path: Path, tmp_path: Path) -> None:
+    load = load_study_config if "labels" in yaml.safe_load(path.read_text()) else load_config
+    config = load(path)
+    assert all(file.is_file() for file in config.files().values())
+    write_config(config, tmp_path / "again.yaml")
+    assert load(tmp_path / "again.yaml") == config
+
+
+def test_there_are_examples() -> None:
+    assert {"readout.yaml", "study.yaml", "base.yaml"} <= {path.name for path in EXAMPLES}

@@ -42,6 +42,10 @@ PM6_NOTICE = (
     "trained in minutes."
 )
 
+LOCK = ".demo-lock"
+MARK = "demo.json"
+"""Which demo a folder is."""
+
 STUDY = "study"
 """Folder of the learning curve within the demo's: the report of a run shows a study that lies there."""
 
@@ -166,22 +170,22 @@ def run_demo(name: Name = "mos2", folder: Path | None = None, *, progress: Progr
     """
     data = demo_data.folder(name)
     chosen = (Path(FOLDERS[name]) if folder is None else Path(folder)).absolute()
-    with FolderLock(chosen, ".demo-lock"):
-        _claim(chosen, name)
+    _refuse_foreign(chosen, name)
+    with FolderLock(chosen, LOCK):
+        _refuse_foreign(chosen, name)
+        write_json(chosen / MARK, {"data": name})
         return _mos2(data, chosen, progress) if name == "mos2" else _pm6_dft(data, chosen, progress)
 
 
-def _claim(folder: Path, name: str) -> None:
-    """Make ``folder`` the place of this demo, or raise where it is another's."""
-    mark = folder / "demo.json"
+def _refuse_foreign(folder: Path, name: str) -> None:
+    """Raise where ``folder`` is another demo's, or holds files that are no demo's."""
+    mark = folder / MARK
     if mark.exists():
         before = read_json(mark).get("data")
         if before != name:
             raise StorageError(f"{folder} holds the demo {before!r}; name another folder with --folder.")
-        return
-    if any(path.name != ".demo-lock" for path in folder.iterdir()):
+    elif folder.exists() and any(path.name != LOCK for path in folder.iterdir()):
         raise StorageError(f"{folder} is not empty and holds no demo; name another folder with --folder.")
-    write_json(mark, {"data": name})
 
 
 def _mos2(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
