@@ -40,13 +40,11 @@ def folder(tmp_path_factory):
     return whole
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    data=st.data(),
-    name=st.sampled_from(FILES),
-    new=st.sampled_from([None, 0, -1.5, True, "", EVIL, [], [None], {}, {"x": EVIL}, [EVIL], [[1.0]], 1e300]),
-)
-def test_one_value_replaced(folder, data, name, new):
+NEW = (None, 0, -1.5, True, "", EVIL, [], [None], {}, {"x": EVIL}, [EVIL], [[1.0]], 1e300)
+EASY = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+
+
+def check(folder, data, name, new):
     whole = read_json(folder / name)
     path = data.draw(st.sampled_from(list(paths(whole))))
     write_json(folder / name, replaced(whole, path, new))
@@ -57,3 +55,16 @@ def test_one_value_replaced(folder, data, name, new):
         assert str(folder) in str(error)
     finally:
         write_json(folder / name, whole)
+
+
+@settings(max_examples=5, **EASY)
+@given(data=st.data(), name=st.sampled_from(FILES), new=st.sampled_from(NEW))
+def test_one_value_replaced(folder, data, name, new):
+    check(folder, data, name, new)
+
+
+@pytest.mark.slow
+@settings(max_examples=150, **EASY)
+@given(data=st.data(), name=st.sampled_from(FILES), new=st.sampled_from(NEW))
+def test_one_value_replaced_many_times(folder, data, name, new):
+    check(folder, data, name, new)
