@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from rung.backends import export, load_base
 from rung.data.batch import collate
 from rung.data.labels import Labels
 from rung.data.stream import pack
@@ -65,6 +66,17 @@ def test_validation_errors_are_those_of_the_frozen_potential() -> None:
     forces = (found.forces - batch.forces).square().mean().sqrt().item()
     assert row["energy_rmse"] == pytest.approx(1000 * energy, rel=1e-9)
     assert row["force_rmse"] == pytest.approx(1000 * forces, rel=1e-9)
+
+
+def test_exported_file_predicts_as_the_potential(tmp_path: Path) -> None:
+    structures = toy_structures(6)
+    potential = run(structures, dtype="float64").potential
+    export(potential, "low", tmp_path / "low.model")
+    again = load_base(tmp_path / "low.model", fidelity="low")
+    batch = collate(structures, ["low"] * 6, potential.cutoff)
+    one, two = potential.predict(batch), again.predict(batch)
+    torch.testing.assert_close(one.energy, two.energy, rtol=0.0, atol=1e-10)
+    torch.testing.assert_close(one.forces, two.forces, rtol=0.0, atol=1e-10)
 
 
 def test_start_is_measured_on_the_training_rows() -> None:

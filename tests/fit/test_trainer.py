@@ -16,10 +16,11 @@ from rung.fit.processes import Processes
 from rung.fit.schedule import Constant, Plateau
 from rung.fit.stages import FinalStage, TrainingSettings
 from rung.fit.trainer import Trained, train
+from rung.model.reference import ReferenceEnergies
 from rung.model.trainable import TrainablePotential
 
 from .toy_model import CUTOFF, ToyTrainable
-from .toy_surface import toy_structures
+from .toy_surface import REFERENCE, toy_structures
 
 PLAIN = {"schedule": Constant(), "checkpoint_seconds": 0.0}
 
@@ -153,6 +154,18 @@ def test_checkpoint_of_another_training_is_refused(tmp_path: Path, change: dict[
         run(model_of(change.get("start", 0)), change.get("settings", settings), folder=tmp_path, **options)
 
 
+def test_reference_energies_are_those_of_the_start_of_the_training(tmp_path: Path) -> None:
+    """What a graphics card does not repeat to the last digit does not stop a resume; another fit does."""
+    settings = TrainingSettings(epochs=1, **PLAIN)
+    run(model_of(), settings, folder=tmp_path)
+    near, far = ({number: energy + step for number, energy in REFERENCE.items()} for step in (1e-6, 0.1))
+    resumed = ToyTrainable(references={"low": ReferenceEnergies(near)})
+    run(resumed, settings, folder=tmp_path)
+    assert resumed.references["low"].energies == REFERENCE
+    with pytest.raises(FitError, match="other data, settings"):
+        run(ToyTrainable(references={"low": ReferenceEnergies(far)}), settings, folder=tmp_path)
+
+
 @pytest.mark.parametrize("damage", [b"", b"nonsense", None])
 def test_damaged_checkpoint_is_one_sentence(tmp_path: Path, damage: bytes | None) -> None:
     settings = TrainingSettings(epochs=1, **PLAIN)
@@ -237,3 +250,5 @@ def test_nodes_without_a_launcher_and_devices_that_are_not_there_are_refused(mon
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="'cuda' is not available"):
         run(model_of(), TrainingSettings(epochs=1), device="cuda")
+    with pytest.raises(ConfigError, match="no device 'gpu'"):
+        run(model_of(), TrainingSettings(epochs=1), device="gpu")

@@ -34,10 +34,13 @@ class TrainingState:
         One mapping of numbers per epoch.
     finished
         Why the training ended; empty while it goes on.
+    references
+        Reference energies (eV) by fidelity and atomic number: those that the training began with.
     """
 
     average: list[Tensor]
     best: list[Tensor]
+    references: dict[str, dict[int, float]]
     best_loss: float = float("inf")
     best_epoch: int = 0
     updates: int = 0
@@ -45,10 +48,10 @@ class TrainingState:
     finished: str = ""
 
     @classmethod
-    def at(cls, parameters: list[Tensor]) -> "TrainingState":
+    def at(cls, parameters: list[Tensor], references: dict[str, dict[int, float]]) -> "TrainingState":
         """Return the state before the first epoch."""
         start = [parameter.detach().clone() for parameter in parameters]
-        return cls(average=start, best=[tensor.clone() for tensor in start])
+        return cls(average=start, best=[tensor.clone() for tensor in start], references=references)
 
 
 def save(
@@ -86,6 +89,7 @@ def save(
         "updates": state.updates,
         "log": state.log,
         "finished": state.finished,
+        "references": state.references,
         "optimizer": dict(optimizer),
     }
     with atomic_path(Path(folder) / FILE) as temporary:
@@ -93,9 +97,16 @@ def save(
 
 
 def load(
-    folder: Path, identity: str, parameters: list[Tensor], device: torch.device
+    folder: Path,
+    identity: str,
+    references: dict[str, dict[int, float]],
+    parameters: list[Tensor],
+    device: torch.device,
 ) -> tuple[TrainingState, dict[str, Any]] | None:
     """Put the checkpoint of ``folder`` into ``parameters``; return its state and the optimizer's, or None without one.
+
+    Reference energies are compared within 1 meV and the checkpoint's are the ones to go on with: they may come from a
+    fit to predictions, whose last digits a graphics card does not repeat.
 
     Raises
     ------
@@ -108,7 +119,7 @@ def load(
     if not path.exists():
         return None
     content = _read(path, device)
-    if content["identity"] != identity:
+    if content["identity"] != identity or not _close(content["references"], references):
         raise FitError(
             f"{path} was written by a training with other data, settings, seed or base; delete it or choose "
             "another folder."
@@ -124,8 +135,17 @@ def load(
         updates=content["updates"],
         log=content["log"],
         finished=content["finished"],
+        references=content["references"],
     )
     return state, content["optimizer"]
+
+
+def _close(one: dict[str, dict[int, float]], two: dict[str, dict[int, float]]) -> bool:
+    if {name: set(table) for name, table in one.items()} != {name: set(table) for name, table in two.items()}:
+        return False
+    return all(
+        abs(energy - two[name][number]) < 1e-3 for name, table in one.items() for number, energy in table.items()
+    )
 
 
 def _read(path: Path, device: torch.device) -> dict[str, Any]:

@@ -38,9 +38,8 @@ def make_fabric(processes: Processes, device: str) -> Fabric:
         When the device is not there, or several nodes are asked for without a launcher.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    require_device(device)
     kind, _, index = device.partition(":")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("The device 'cuda' is not available here; use 'cpu', or install torch with CUDA.")
     several = processes.devices * processes.nodes > 1
     launched = any(name in os.environ for name in _LAUNCHED)
     if processes.nodes > 1 and not launched:
@@ -50,6 +49,17 @@ def make_fabric(processes: Processes, device: str) -> Fabric:
         strategy = "ddp" if launched else "ddp_spawn"
     devices: Any = [int(index)] if index and not several else processes.devices
     return Fabric(accelerator=kind, devices=devices, num_nodes=processes.nodes, strategy=strategy)
+
+
+def require_device(device: str) -> torch.device:
+    """Return the torch device of a name; raise one sentence where this machine has none such."""
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"There is no device {device!r}; use cpu, cuda or cuda:1.") from error
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("The device 'cuda' is not available here; use 'cpu', or install torch with CUDA.")
+    return found
 
 
 @contextmanager

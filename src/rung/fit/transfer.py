@@ -16,6 +16,7 @@ from rung.fit.composition import CompositionFit, fit_composition
 from rung.fit.heldout import hold_out
 from rung.fit.method import Context, FitResult
 from rung.fit.outcome import result_of
+from rung.fit.processes import require_device
 from rung.fit.schedule import Plateau
 from rung.fit.scratch import refuse_strangers
 from rung.fit.stages import TrainingSettings
@@ -67,7 +68,7 @@ def transfer(
     held_rows = pack(held, [target] * len(held), base.cutoff, known=(target,)) if held else None
     dtype = torch_dtype(context.dtype)
     assert dtype is not None  # noqa: S101 - only None gives None
-    model = trainable(base, context.base_fidelity, target).to(dtype)
+    model = trainable(base, context.base_fidelity, target).to(require_device(context.device), dtype)
     warnings: tuple[str, ...] = ()
     facts: dict[str, float] = {}
     if settings.fit_reference and np.isfinite(rows.energy).any():
