@@ -96,6 +96,16 @@ def test_opens_checkpoints_and_models(lifted: Checkpoint, tmp_path: Path, testbe
         testbed.get_energy_stderr(Atoms("S"))
 
 
+def test_a_file_of_several_heads(tmp_path: Path) -> None:
+    model = tiny_mace(layers=1, heads=("dft", "mp2"))
+    torch.save(model, tmp_path / "a.model")
+    with pytest.raises(ModelError, match="dft, mp2"):
+        RungCalculator(tmp_path / "a.model", fidelity="low")
+    found = RungCalculator(tmp_path / "a.model", fidelity="low", head="mp2").get_property("energy", METHANE)
+    wanted = RungCalculator(wrap(model, "low", "mp2"), fidelity="low").get_property("energy", METHANE)
+    assert found == pytest.approx(wanted, abs=1e-12)
+
+
 def test_any_potential_serves() -> None:
     potential = pair_potential(PairBackbone())
     structure = pair_structures(PairBackbone())[0]

@@ -12,7 +12,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rung.backends import export
+from rung.backends import export, load_base
 from rung.backends.mace import wrap
 from rung.checkpoint import VERSION, load, open_model, save
 from rung.data.batch import collate
@@ -78,8 +78,7 @@ def test_everything_survives(tmp_path: Path) -> None:
     structures = molecule_structures() + cell_structures()
     rows = ["low", "high"] * 3 + ["high"]
     batch = collate(structures, rows, potential.cutoff, known=potential.fidelities)
-    for _ in range(3):  # TorchScript compiles during the first calls, each model for itself
-        first, second = potential.predict(batch, stress=True), found.potential.predict(batch, stress=True)
+    first, second = potential.predict(batch, stress=True), found.potential.predict(batch, stress=True)
     assert torch.equal(first.energy, second.energy)
     assert torch.equal(first.forces, second.forces)
     assert list(tmp_path.iterdir()) == [path]
@@ -190,6 +189,8 @@ def test_open_model_takes_either_kind(tmp_path: Path, testbed_base_path: Path) -
     assert native.posterior is None
     assert native.potential.fidelities == ("high",)
     assert native.potential.backbone.fingerprint == potential.backbone.fingerprint
+    with pytest.raises(ModelError, match="checkpoint of rung"):
+        load_base(tmp_path / "model.rung", fidelity="high")
 
 
 def test_unpickled_models_are_checked_when_they_are_saved(tmp_path: Path) -> None:

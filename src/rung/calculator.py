@@ -36,6 +36,8 @@ class RungCalculator(Calculator):
         Which fidelity to evaluate; of a ``.model`` file, the name of what it was trained on.
     trusted
         Whether a ``.model`` file may run code while it loads.
+    head
+        Which head of a ``.model`` file that has several.
     device
         Where to compute, as torch spells it; for paths only.
     dtype
@@ -61,11 +63,12 @@ class RungCalculator(Calculator):
         *,
         fidelity: str,
         trusted: bool = False,
+        head: str | None = None,
         device: str = "cpu",
         dtype: str | None = None,
     ) -> None:
         super().__init__()
-        checkpoint = _opened(model, fidelity, trusted=trusted, device=device, dtype=dtype)
+        checkpoint = _opened(model, fidelity, trusted=trusted, head=head, device=device, dtype=dtype)
         self.potential = checkpoint.potential
         self.posterior = checkpoint.posterior
         self.fidelity = require_fidelity(fidelity, self.potential.fidelities)
@@ -188,10 +191,16 @@ class RungCalculator(Calculator):
 
 
 def _opened(
-    model: str | Path | Checkpoint | Potential, fidelity: str, *, trusted: bool, device: str, dtype: str | None
+    model: str | Path | Checkpoint | Potential,
+    fidelity: str,
+    *,
+    trusted: bool,
+    head: str | None,
+    device: str,
+    dtype: str | None,
 ) -> Any:
     if isinstance(model, (str, Path)):
-        return open_model(model, fidelity=fidelity, trusted=trusted, device=device, dtype=dtype)
+        return open_model(model, fidelity=fidelity, trusted=trusted, head=head, device=device, dtype=dtype)
     if isinstance(model, Checkpoint):
         return model
     return Checkpoint(model)  # type: ignore[arg-type] # any potential serves where no file is written

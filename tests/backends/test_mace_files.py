@@ -52,8 +52,7 @@ def test_testbed_is_the_same_trusted_or_not(testbed_base_path: Path) -> None:
     trusted = load_base(testbed_base_path, fidelity="pbe", trusted=True)
     assert inertly.fingerprint == trusted.fingerprint
     batch = collate(_testbed_frames(), ["pbe", "pbe"], inertly.cutoff, dtype=inertly.dtype)
-    for _ in range(3):  # TorchScript compiles during the first calls, each model for itself
-        first, second = (potential.predict(batch, stress=True) for potential in (inertly, trusted))
+    first, second = (potential.predict(batch, stress=True) for potential in (inertly, trusted))
     assert torch.equal(first.energy, second.energy)
     assert torch.equal(first.forces, second.forces)
     assert torch.equal(first.stress, second.stress)
@@ -101,8 +100,7 @@ def _same_both_ways(model: torch.nn.Module, tmp_path: Path) -> None:
     assert pair[0].fingerprint == pair[1].fingerprint
     structures = molecule_structures() + cell_structures()
     batch = collate(structures, ["low"] * len(structures), pair[0].cutoff, dtype=pair[0].dtype)
-    for _ in range(3):
-        first, second = (potential.predict(batch) for potential in pair)
+    first, second = (potential.predict(batch) for potential in pair)
     assert torch.equal(first.energy, second.energy)
     assert torch.equal(first.forces, second.forces)
 

@@ -21,8 +21,6 @@ def test_contract(entry: Entry, name: str) -> None:
 def test_adding_a_fidelity_changes_no_other(entry: Entry) -> None:
     potential = entry.build()
     structures = entry.structures()
-    predict(potential, structures)  # TorchScript settles during the first calls
-    predict(potential, structures)
     before = predict(potential, structures)
     low = potential.surface("low")
     wild = Surface(low.readout.moved(np.full(len(low.readout.weights), 3.0)), low.reference)
@@ -40,8 +38,6 @@ def test_step_zero_reproduces_the_base(entry: Entry) -> None:
     start = Surface(
         low.readout.moved(np.zeros(len(low.readout.weights))), low.reference.moved(elements, np.zeros(len(elements)))
     )
-    predict(potential, structures)
-    predict(potential, structures)
     before = predict(potential, structures)
     assert same_predictions(predict(potential.with_surface("low", start), structures), before)
 

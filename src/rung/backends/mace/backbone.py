@@ -15,6 +15,7 @@ from rung.errors import ModelError, one_of
 from rung.model.potential import ReadoutPotential, Surface
 from rung.storage import content_hash
 
+_optimized_execution: Any = torch.jit.optimized_execution  # type: ignore[attr-defined] # torch gives it no type
 _READOUT_PARTS = ("readouts.", "atomic_energies_fn.", "scale_shift.")
 _READOUT_FACTS = ("class", "heads", "gate", "readout_class", "mlp_units", "energies_shape", "scale_shape")
 
@@ -108,7 +109,8 @@ class MaceBackbone:
     def features(self, batch: Batch) -> Tensor:
         """Return the invariant features of each atom, shape ``(N, D)``, differentiable in positions and cell."""
         wanted = batch.positions.requires_grad or batch.cell.requires_grad
-        with torch.set_grad_enabled(wanted and torch.is_grad_enabled()):
+        # TorchScript would compile during the first calls and then round otherwise: not the same bits in every process
+        with _optimized_execution(False), torch.set_grad_enabled(wanted and torch.is_grad_enabled()):
             output = self.module(self.graph(batch), compute_force=False)
             return output["node_feats"][:, list(self.layout.columns)]
 

@@ -36,6 +36,10 @@ def load(
 
 def _rebuild(path: Path) -> torch.nn.Module:
     picture = read_inert(path)
+    if isinstance(picture, dict) and picture.get("format") == "rung":
+        raise ModelError(
+            f"{path} is a checkpoint of rung, not a model of MACE: open it with rung.checkpoint.open_model."
+        )
     if not isinstance(picture, Inert):
         raise ModelError(f"{path} is not a MACE model: it holds a {type(picture).__name__}.")
     refuse_unknown(picture)
