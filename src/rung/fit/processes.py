@@ -5,15 +5,17 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from lightning_fabric import Fabric
 from pydantic import Field
 
 from rung.errors import ConfigError
 from rung.progress import Progress, Task
 from rung.settings import Settings
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 _LAUNCHED = ("LOCAL_RANK", "SLURM_PROCID")
 
@@ -29,7 +31,7 @@ class Processes(Settings):
     """Lightning Fabric's name of how gradients are shared; auto chooses."""
 
 
-def make_fabric(processes: Processes, device: str) -> Fabric:
+def make_fabric(processes: Processes, device: str) -> "Fabric":
     """Return the Fabric of a training on ``device`` (``cpu``, ``cuda``, ``cuda:1``).
 
     Raises
@@ -37,6 +39,8 @@ def make_fabric(processes: Processes, device: str) -> Fabric:
     ConfigError
         When the device is not there, or several nodes are asked for without a launcher.
     """
+    from lightning_fabric import Fabric  # noqa: PLC0415 - it takes two seconds, which only a training should pay
+
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     require_device(device)
     kind, _, index = device.partition(":")
@@ -63,7 +67,7 @@ def require_device(device: str) -> torch.device:
 
 
 @contextmanager
-def progress_of(fabric: Fabric, progress: Progress, steps: int) -> Iterator[Task]:
+def progress_of(fabric: "Fabric", progress: Progress, steps: int) -> Iterator[Task]:
     """Yield the task that workers report to: the bar itself, or a queue to it where workers are spawned."""
     with progress.task("training", total=steps) as task:
         if not _spawns(fabric):
@@ -79,7 +83,7 @@ def progress_of(fabric: Fabric, progress: Progress, steps: int) -> Iterator[Task
             reader.join()
 
 
-def _spawns(fabric: Fabric) -> bool:
+def _spawns(fabric: "Fabric") -> bool:
     launcher = fabric.strategy.launcher
     return launcher is not None and type(launcher).__name__ == "_MultiProcessingLauncher"
 

@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from rung.data.batch import Batch
@@ -29,6 +28,9 @@ from rung.model.reference import ReferenceEnergies
 from rung.model.trainable import TrainablePotential
 from rung.progress import SILENT, Progress, Task
 from rung.storage import content_hash
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def train(
     return Trained(tuple(done["log"]), done["best_epoch"], done["best_loss"], done["finished"])
 
 
-def _work(fabric: Fabric, model: TrainablePotential, job: _Job, task: Task) -> dict[str, Any]:
+def _work(fabric: "Fabric", model: TrainablePotential, job: _Job, task: Task) -> dict[str, Any]:
     """Train in this process; return the best weights, what was done, and why it failed (or nothing) as plain data."""
     worker = _Worker(fabric, model, job, task)
     failure = worker.run()
@@ -161,7 +163,7 @@ def _work(fabric: Fabric, model: TrainablePotential, job: _Job, task: Task) -> d
 class _Worker:
     """One process of a training: the tensors that move, and the state of :class:`TrainingState`."""
 
-    def __init__(self, fabric: Fabric, model: TrainablePotential, job: _Job, task: Task) -> None:
+    def __init__(self, fabric: "Fabric", model: TrainablePotential, job: _Job, task: Task) -> None:
         self.fabric, self.job, self.task = fabric, job, task
         self.rows, self.valid, self.settings = job.rows, job.valid, job.settings
         self.step = _Step(
