@@ -130,3 +130,4 @@ def test_forces_come_flat_or_by_structure():
 
 def test_sentences_do_not_repeat():
     assert sentences("a", ["b", "a", " "], None) == ["a", "b"]
+    assert sentences(-1.5, [None]) == ["-1.5"]

@@ -66,7 +66,9 @@ class RunFiles:
         """The name of the method; empty where no file says."""
         method = self.config.get("method") or {}
         named = method.get("name") if isinstance(method, Mapping) else method
-        return str(named or self.metrics.get("fit", {}).get("method") or "")
+        fit = self.metrics.get("fit")
+        said = fit.get("method") if isinstance(fit, Mapping) else ""
+        return str(named or said or "")
 
 
 def read_run(folder: Path) -> RunFiles:
@@ -139,7 +141,8 @@ def sentences(*values: Any) -> list[str]:
     """Return the sentences among ``values``, each a string, a list of strings or nothing, without repeats."""
     flat: list[str] = []
     for value in values:
-        flat += [value] if isinstance(value, str) else [str(item) for item in value or ()]
+        given = value if isinstance(value, (list, tuple)) else [value]
+        flat += [str(item) for item in given if item is not None]
     return list(dict.fromkeys(item.strip() for item in flat if item.strip()))
 
 
