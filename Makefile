@@ -64,7 +64,7 @@ docs: $(INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 benchmark: $(INSTALLED)
-	$(BIN)/python benchmarks/readout_fit.py
+	$(BIN)/python benchmarks/readout_fit.py --write docs/results/readout-fit.md
 
 clean:
 	rm -rf $(VENV) .venv.lock site demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
