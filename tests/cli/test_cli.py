@@ -1,11 +1,14 @@
 """The command line: what it prints, what it returns, and how soon."""
 
+import io
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from rung import __version__
 from rung.cli import CACHE_COMMANDS, COMMANDS, main
@@ -148,3 +151,37 @@ def test_without_a_terminal_only_the_outermost_work_leaves_a_line(capsys: pytest
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("outer: ")
+
+
+def test_in_a_terminal_work_within_work_takes_the_place_of_the_bar() -> None:
+    console = Console(force_terminal=True, width=100, file=io.StringIO())
+    progress = TerminalProgress(console)
+    with progress.task("outer", 2) as outer:
+        outer.advance()
+        with progress.task("inner", 1) as inner:
+            inner.describe("within")
+            assert [task.description for task in progress._bar.tasks if task.visible] == ["within"]
+        assert [task.description for task in progress._bar.tasks if task.visible] == ["outer"]
+    assert not progress._bar.tasks
+    assert isinstance(console.file, io.StringIO)
+    assert "outer: " in console.file.getvalue()
+
+
+def test_a_damaged_cache_entry_is_a_plain_warning(
+    finished: SmallWorld, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in (finished.folder / "rung-cache").glob("??/*.npz"):
+        path.write_bytes(path.read_bytes()[:-100])
+    for name in ("features.json", "fit.json", "metrics.json"):
+        (finished.folder / "run" / name).unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        monkeypatch.setattr(warnings, "showwarning", _print_warning)
+        assert main(["fit", str(finished.config())]) == 0
+    said = capsys.readouterr().err
+    assert "warning: The cache entry" in said
+    assert "DamagedEntryWarning" not in said
+
+
+def _print_warning(message: Warning, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
+    sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))

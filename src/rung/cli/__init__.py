@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter
@@ -73,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     A traceback is shown only where ``RUNG_DEBUG=1`` is set, or where the error is a defect of rung.
     """
+    warnings.formatwarning = _plain_warning
     try:
         code = build_app()(None if arguments is None else list(arguments))
     except RungError as error:
@@ -89,6 +91,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code if isinstance(code, int) else 0
+
+
+def _plain_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Return a warning as people read it: where in the source it was raised says nothing to them."""
+    del category, filename, lineno, line
+    return f"warning: {' '.join(str(message).split())}\n"
 
 
 def _show(error: Exception) -> None:

@@ -64,8 +64,7 @@ def print_run(run: FinishedRun) -> None:
     if not run.stages:
         ERR.print(f"{run.folder.path} was finished before; nothing was done.", markup=False)
     print_metrics(run.metrics)
-    for sentence in run.warnings:
-        ERR.print(f"warning: {sentence}", style=STYLES["warning"], markup=False)
+    _print_warnings(run)
     ERR.print(f"Everything is in {run.folder.path}; begin with {run.folder.report.name}.", markup=False)
 
 
@@ -119,6 +118,7 @@ def print_demo(demo: FinishedDemo) -> None:
             table.add_row(row.path, row.name, _number(row.value, 3), _number(row.stderr_total, 3))
         OUT.print(table)
     print_curves(demo.study)
+    _print_warnings(demo.run)
     ERR.print(f"{demo.seconds:.0f} s in all; open {demo.report}.", markup=False)
 
 
@@ -135,6 +135,11 @@ def print_cache(entries: Sequence[CacheEntry]) -> None:
     for name, members in sorted(groups.items()):
         table.add_row(*name, str(len(members)), f"{sum(entry.size for entry in members) / 1e6:.1f}")
     OUT.print(table)
+
+
+def _print_warnings(run: FinishedRun) -> None:
+    for sentence in run.warnings:
+        ERR.print(f"warning: {sentence}", style=STYLES["warning"], markup=False)
 
 
 def _numbers(errors: Mapping[str, Any]) -> list[str]:

@@ -42,7 +42,7 @@ class FinishedRun:
     metrics
         The content of ``metrics.json``.
     warnings
-        What the reader of the numbers must know.
+        What the reader of the numbers must know: of the data, then of the fit.
     stages
         The stages that ran now; none where the run was finished before.
     """
@@ -140,8 +140,10 @@ def run_fit(
             write_json(work.folder.findings, findings_json(diagnosis))
             work.folder.note("check: no errors")
         stages = tuple(name for name, done, stage in STAGES if not done(work) and _timed(name, stage, work))
-    warnings = tuple(read_json(work.folder.fit).get("warnings", ()))
-    return FinishedRun(work.folder, read_json(work.folder.metrics), warnings, stages)
+    found_before = read_json(work.folder.findings)["findings"]
+    warnings = [finding["message"] for finding in found_before if finding["severity"] == "warning"]
+    warnings += read_json(work.folder.fit).get("warnings", ())
+    return FinishedRun(work.folder, read_json(work.folder.metrics), tuple(warnings), stages)
 
 
 def check(work: Work) -> Diagnosis:
