@@ -8,8 +8,10 @@ from ase import Atoms
 
 from rung.data.labels import empty_labels
 from rung.data.structure import Structure
+from rung.features.passes import build_designs
 from rung.fidelity import Fidelity
 from rung.fit.method import Context
+from rung.fit.predict import predict_designs
 from rung.model.potential import ReadoutPotential, Surface
 from tests.pair_backbone import PairBackbone, pair_potential
 
@@ -43,21 +45,18 @@ def labelled(
     frames: Sequence[Structure], potential: ReadoutPotential, surface: Surface, count: int, sigma: float, seed: int = 0
 ) -> list[Structure]:
     """Give the first ``count`` frames a noisy high energy."""
-    from rung.features.passes import build_designs
-    from rung.fit.predict import predict_designs
-
     random = np.random.default_rng(seed)
     designs = build_designs(frames, potential.backbone, surface.readout, forces=False, fidelity="low")
     found = predict_designs(designs, surface, sorted(potential.elements))
-    result = []
-    for number, (frame, prediction) in enumerate(zip(frames, found, strict=True)):
-        if number < count:
-            label = replace(
-                empty_labels(len(frame)), energy=prediction.energy + sigma * random.normal(), energy_stderr=sigma
-            )
-            frame = replace(frame, labels={**frame.labels, "high": label})
-        result.append(frame)
-    return result
+    return [
+        _with_energy(frame, item.energy + sigma * random.normal(), sigma) if number < count else frame
+        for number, (frame, item) in enumerate(zip(frames, found, strict=True))
+    ]
+
+
+def _with_energy(frame: Structure, energy: float, sigma: float) -> Structure:
+    label = replace(empty_labels(len(frame)), energy=energy, energy_stderr=sigma)
+    return replace(frame, labels={**frame.labels, "high": label})
 
 
 def pair_base() -> ReadoutPotential:

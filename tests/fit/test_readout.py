@@ -22,8 +22,6 @@ from rung.fit.widen import Widening, widened
 from tests.fit.pair_world import CONTEXT, FIDELITIES, geometries, labelled, pair_base, truth
 
 
-
-
 def settings_with(*terms, **changes) -> ReadoutSettings:
     return ReadoutSettings(terms=terms or (Energies(), Band(), WeightPrior()), **changes)
 

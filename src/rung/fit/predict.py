@@ -93,6 +93,14 @@ class DifferenceVariance:
     correlated: float
     independent: float
 
+    @property
+    def headline(self) -> float:
+        """The larger of the two with the model's own error: neither alone covers the testbed's barriers.
+
+        The correlated one knows when a structure is unlike what was seen, the independent one what the features miss.
+        """
+        return float(np.fmax(self.correlated, self.independent))
+
 
 def difference_variance(first: Design, second: Design, posterior: Posterior) -> DifferenceVariance:
     """Return the variance of ``E(first) - E(second)``; infinite where their compositions differ unidentified."""

@@ -107,7 +107,15 @@ def gather(
     if settings.widen.units:
         readout = widened(readout, features_of(train, base.backbone, **arguments), settings.widen)
     anchored = set(force_frames(train, settings))
-    with_forces = build_designs([train[k] for k in sorted(anchored)], base.backbone, readout, forces=True, **arguments)
+    with_forces = build_designs(
+        [train[k] for k in sorted(anchored)],
+        base.backbone,
+        readout,
+        forces=True,
+        # random units change with their seed and number: the Jacobian's entry serves them all
+        kind="jacobian" if settings.widen.units else "auto",
+        **arguments,
+    )
     rest = [k for k in range(len(train)) if k not in anchored]
     without = build_designs([train[k] for k in rest], base.backbone, readout, forces=False, **arguments)
     found = dict(zip([*sorted(anchored), *rest], [*with_forces, *without], strict=True))
