@@ -327,8 +327,7 @@ def relaxed(testbed: Testbed, draws: int) -> Iterator[str]:
                     settings,
                     guess_images=guess,
                     difference_stderr=lambda top, start, calculator=calculator: tuple(
-                        calculator.energy_difference_stderr(top, start, model_error=kind)
-                        for kind in ("none", "correlated")
+                        calculator.energy_difference_stderr(top, start, model_error=kind) for kind in ("none", "larger")
                     ),
                 )
                 if band.converged:

@@ -13,16 +13,18 @@ from rung.checkpoint import Checkpoint, open_model
 from rung.data.batch import collate
 from rung.data.labels import Array
 from rung.data.structure import Structure
-from rung.errors import ConfigError, ModelError
+from rung.errors import ConfigError, ModelError, one_of
 from rung.features.design import Design
 from rung.features.passes import build_designs
 from rung.fidelity import require_fidelity
-from rung.model.errorbars import linear_covariance
+from rung.model.errorbars import DifferenceVariance, linear_covariance, variance_of_difference
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
 from rung.model.protocols import Potential
 
 ModelErrorKind = Literal["none", "independent", "correlated"]
+
+UNCORRELATED = "The fit did not say how the model's own error is correlated; ask for 'independent'."
 
 
 class RungCalculator(Calculator):
@@ -148,18 +150,38 @@ class RungCalculator(Calculator):
         gradients, sizes, posterior = self._gradients(structures)
         return linear_covariance(gradients, posterior) + _own_covariance(gradients, sizes, posterior, model_error)
 
+    def energy_difference_variance(self, first: Atoms, second: Atoms) -> DifferenceVariance:
+        """Return the variance of the energy of ``first`` minus that of ``second``, eV², by what it counts.
+
+        It is infinite where their compositions differ in a way that no label identifies.
+        """
+        gradients, sizes, posterior = self._gradients([first, second])
+        return variance_of_difference(gradients[0] - gradients[1], int(sizes.sum()), posterior)
+
     def energy_difference_stderr(
-        self, first: Atoms, second: Atoms, *, model_error: ModelErrorKind = "independent"
+        self, first: Atoms, second: Atoms, *, model_error: ModelErrorKind | Literal["larger"] = "larger"
     ) -> float:
         """Return the one-sigma error of the energy of ``first`` minus that of ``second``, eV.
 
-        It is infinite where their compositions differ in a way that no label identifies; ``model_error`` as for
-        :meth:`energy_covariance`.
+        Parameters
+        ----------
+        first, second
+            The structures.
+        model_error
+            As for :meth:`energy_covariance`, or ``larger``: the larger of ``independent`` and ``correlated``.
         """
-        gradients, sizes, posterior = self._gradients([first, second])
-        signs = np.array([1.0, -1.0])
-        own = signs @ _own_covariance(gradients, sizes, posterior, model_error) @ signs
-        return float(np.sqrt(linear_covariance((signs @ gradients)[None, :], posterior)[0, 0] + own))
+        variance = self.energy_difference_variance(first, second)
+        kinds = {
+            "none": variance.weights,
+            "independent": variance.independent,
+            "correlated": variance.correlated,
+            "larger": variance.headline,
+        }
+        if model_error not in kinds:
+            raise ConfigError(one_of(model_error, kinds, "kind of model error"))
+        if np.isnan(kinds[model_error]):
+            raise ModelError(UNCORRELATED)
+        return float(np.sqrt(kinds[model_error]))
 
     def _given(self, atoms: Atoms | None) -> Atoms:
         atoms = atoms if atoms is not None else self.atoms
@@ -214,7 +236,7 @@ def _own_covariance(gradients: Array, sizes: Array, posterior: Posterior, kind: 
     if kind != "correlated":
         raise ConfigError(f"model_error is 'none', 'independent' or 'correlated', not {kind!r}.")
     if posterior.model_covariance is None:
-        raise ModelError("The fit did not say how the model's own error is correlated; ask for 'independent'.")
+        raise ModelError(UNCORRELATED)
     return np.asarray(gradients @ posterior.model_covariance @ gradients.T)
 
 

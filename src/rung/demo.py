@@ -72,7 +72,7 @@ PM6_BASE: dict[str, Any] = {
         "name": "scratch",
         "architecture": {"channels": 32, "max_l": 1, "layers": 2, "cutoff": 5.0},
         "training": {
-            "epochs": 60,
+            "epochs": 30,
             "batch_size": 8,
             "learning_rate": 0.01,
             "schedule": {"name": "cosine"},
@@ -258,13 +258,11 @@ def _mos2_barriers(data: Path, config: RunConfig, folder: Path, progress: Progre
 
 
 def _bars(calculator: RungCalculator) -> Any:
-    """Return the error bars of a difference: from the weights alone, and with what two images share of the model's."""
+    """Return the error bars of a difference: from the weights alone, and with the model's own error at its larger."""
 
     def stderr(image: Atoms, reference: Atoms) -> tuple[float, float]:
-        return (
-            calculator.energy_difference_stderr(image, reference, model_error="none"),
-            calculator.energy_difference_stderr(image, reference, model_error="correlated"),
-        )
+        variance = calculator.energy_difference_variance(image, reference)
+        return float(np.sqrt(variance.weights)), float(np.sqrt(variance.headline))
 
     return stderr
 

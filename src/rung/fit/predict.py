@@ -7,6 +7,7 @@ import numpy as np
 
 from rung.data.labels import Array
 from rung.features.design import Design
+from rung.model.errorbars import DifferenceVariance, linear_covariance, unidentified, variance_of_difference
 from rung.model.posterior import Posterior
 from rung.model.potential import Surface
 
@@ -67,58 +68,13 @@ def energy_covariance(designs: Sequence[Design], posterior: Posterior) -> Array:
     Rows of structures whose composition no label identifies are infinite; differences that cancel it must be
     formed from :func:`difference_variance`.
     """
-    gradient = np.array([energy_gradient(design) for design in designs])
-    covariance = gradient @ posterior.covariance @ gradient.T
-    unknown = [_unidentified(row, posterior) for row in gradient]
-    covariance[unknown, :] = np.inf
-    covariance[:, unknown] = np.inf
-    return np.asarray(covariance)
-
-
-@dataclass(frozen=True)
-class DifferenceVariance:
-    """The variance of a difference of two energies, eV².
-
-    Parameters
-    ----------
-    weights
-        From the posterior of the weights and E0 alone.
-    correlated
-        With the model's own error as a random function of the features: what two similar structures share cancels.
-    independent
-        With the model's own error independent at both ends, N s² each: an upper bound in small cells.
-    """
-
-    weights: float
-    correlated: float
-    independent: float
-
-    @property
-    def headline(self) -> float:
-        """The larger of the two with the model's own error: neither alone covers the testbed's barriers.
-
-        The correlated one knows when a structure is unlike what was seen, the independent one what the features miss.
-        """
-        return float(np.fmax(self.correlated, self.independent))
+    return linear_covariance(np.array([energy_gradient(design) for design in designs]), posterior)
 
 
 def difference_variance(first: Design, second: Design, posterior: Posterior) -> DifferenceVariance:
     """Return the variance of ``E(first) - E(second)``; infinite where their compositions differ unidentified."""
     gradient = energy_gradient(first) - energy_gradient(second)
-    if _unidentified(gradient, posterior):
-        return DifferenceVariance(np.inf, np.inf, np.inf)
-    weights = float(gradient @ posterior.covariance @ gradient)
-    own = posterior.model_covariance
-    correlated = weights + (float(gradient @ own @ gradient) if own is not None else np.nan)
-    return DifferenceVariance(
-        weights, correlated, weights + (first.n_atoms + second.n_atoms) * posterior.model_error**2
-    )
-
-
-def _unidentified(gradient: Array, posterior: Posterior) -> bool:
-    if not len(posterior.unidentified):
-        return False
-    return bool(np.abs(posterior.unidentified @ gradient).max() > 1e-8 * max(np.abs(gradient).max(), 1.0))
+    return variance_of_difference(gradient, first.n_atoms + second.n_atoms, posterior)
 
 
 def _predicted(
@@ -136,7 +92,7 @@ def _predicted(
         missing = np.full_like(forces, np.nan)
         return DesignPrediction(float(energy), np.nan, np.nan, forces, missing, missing)
     gradient = energy_gradient(design)
-    variance = np.inf if _unidentified(gradient, posterior) else float(gradient @ posterior.covariance @ gradient)
+    variance = np.inf if unidentified(gradient, posterior) else float(gradient @ posterior.covariance @ gradient)
     n_weights = len(readout.weights)
     weights = posterior.covariance[:n_weights, :n_weights]
     force_variance = np.sum((design.forces @ weights) * design.forces, axis=1).reshape(-1, 3)

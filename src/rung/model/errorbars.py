@@ -1,5 +1,7 @@
 """Variances of what is linear in the fitted parameters."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from rung.data.labels import Array
@@ -25,3 +27,50 @@ def linear_covariance(gradients: Array, posterior: Posterior) -> Array:
     covariance[unknown, :] = np.inf
     covariance[:, unknown] = np.inf
     return covariance
+
+
+@dataclass(frozen=True)
+class DifferenceVariance:
+    """The variance of a difference of two energies, eV².
+
+    Parameters
+    ----------
+    weights
+        From the posterior of the weights and E0 alone.
+    correlated
+        With the model's own error as a random function of the features: what two similar structures share cancels.
+    independent
+        With the model's own error independent at both ends, N s² each: an upper bound in small cells.
+    """
+
+    weights: float
+    correlated: float
+    independent: float
+
+    @property
+    def headline(self) -> float:
+        """The larger of the two with the model's own error: neither alone covers the testbed's barriers.
+
+        The correlated one knows when a structure is unlike what was seen, the independent one what the features miss.
+        """
+        return float(np.fmax(self.correlated, self.independent))
+
+
+def variance_of_difference(gradient: Array, n_atoms: int, posterior: Posterior) -> DifferenceVariance:
+    """Return the variance of a difference of two energies.
+
+    Parameters
+    ----------
+    gradient
+        Of the difference with respect to the fitted parameters, shape ``(K,)``.
+    n_atoms
+        Atoms of both structures together.
+    posterior
+        Where the fit stands; without ``model_covariance`` the correlated variance is NaN.
+    """
+    if unidentified(gradient, posterior):
+        return DifferenceVariance(np.inf, np.inf, np.inf)
+    weights = float(gradient @ posterior.covariance @ gradient)
+    own = posterior.model_covariance
+    correlated = weights + (float(gradient @ own @ gradient) if own is not None else np.nan)
+    return DifferenceVariance(weights, correlated, weights + n_atoms * posterior.model_error**2)

@@ -92,8 +92,7 @@ class Predictor:
     ) -> dict[str, float]:
         """Return the highest energy of a band less the first with its error bars, eV; NaN bars without a posterior.
 
-        ``barrier_stderr`` is the weights' alone, ``barrier_stderr_total`` counts the model's own error too, as what two
-        images share cancels.
+        ``barrier_stderr`` is the weights' alone, ``barrier_stderr_total`` counts the model's own error too.
         """
         if not self._frozen(potential):
             energies = predict(potential, images, fidelity).energy
@@ -109,7 +108,7 @@ class Predictor:
         return {
             "barrier": barrier,
             "barrier_stderr": float(np.sqrt(variance.weights)),
-            "barrier_stderr_total": float(np.sqrt(variance.correlated)),
+            "barrier_stderr_total": float(np.sqrt(variance.headline)),
         }
 
     def designs(
