@@ -4,7 +4,7 @@ Each draw takes another subset of the 660 training frames and other noise (σ of
 energies, so the spread is that of a fresh experiment. The truth is known: the labels are model-made, not ab initio.
 Forces of the target are never seen by a fit; they score it.
 
-    python benchmarks/testbed_table.py --draws 5 --out docs/results/testbed.md      # about 10 minutes on one core
+    python benchmarks/testbed_table.py --draws 10 --out docs/results/testbed.md     # about 10 minutes on one core
     python benchmarks/testbed_table.py --coverage 20 --out docs/results/coverage.md
     python benchmarks/testbed_table.py --automatic 5 --out docs/results/automatic.md
     python benchmarks/testbed_table.py --relaxed 5 --out docs/results/relaxed.md    # 15 minutes: a NEB for each row
