@@ -19,10 +19,14 @@ from rung.data.structure import Structure
 from rung.errors import ModelError, StorageError
 from rung.evaluate.band import StaticBarrier
 from rung.evaluate.barrier import BarrierSettings, relaxed_barrier, static_barrier
+from rung.features.passes import build_designs
+from rung.fit.diagnosis import compare_difference, without_band
+from rung.fit.readout import ReadoutSettings, gather, solve
+from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.report import write_report
 from rung.run.folder import RunFolder
-from rung.run.inputs import open_base
+from rung.run.inputs import context_of, open_base, read_splits
 from rung.run.stages import FinishedRun, run_fit
 from rung.storage import FolderLock, read_json, write_json
 from rung.study import FinishedStudy, run_study
@@ -251,10 +255,38 @@ def _mos2_barriers(data: Path, config: RunConfig, folder: Path, progress: Progre
         )
         for name, calculator, bars in (("base", before, None), ("lifted", after, _bars(after)))
     }
+    static_panel = _panel("Vacancy hop along the pbe path, images as they are", static, path, target)
+    static_panel["notice"] += " " + _asked(config, base, path[static["lifted"].saddle], path[0], progress)
     return [
-        _panel("Vacancy hop along the pbe path, images as they are", static, path, target),
+        static_panel,
         _panel("Vacancy hop along each potential's own relaxed path", relaxed, truth, target),
     ]
+
+
+def _asked(config: RunConfig, base: ReadoutPotential, saddle: Structure, start: Structure, progress: Progress) -> str:
+    """Return a sentence on the barrier's change: what the band allows beside what the energies ask for."""
+    settings = config.method
+    if not isinstance(settings, ReadoutSettings):
+        return ""
+    context = context_of(config, base, seed=config.seed, folder=config.run, progress=progress)
+    target = config.fidelity_table()[config.target]
+    problem = gather(read_splits(config)["train"], base, target, settings, context)
+    solution, alone = solve(problem, settings), without_band(problem, settings.terms)
+    first, second = build_designs(
+        [saddle, start],
+        base.backbone,
+        problem.readout,
+        forces=False,
+        fidelity=context.base_fidelity,
+        cache=context.cache,
+    )
+    found = compare_difference(problem, solution, alone, first, second)
+    return (
+        f"The base's barrier is {found.base:.3f} eV. Before any energy the band and the weight prior let it change by "
+        f"{found.prior_mean:.3f} ± {found.prior_stderr:.3f} eV; energies alone ask for {found.energies_alone:+.3f} eV, "
+        f"the anchored fit takes {found.fitted:+.3f} eV."
+        + (" The band forbids what the energies ask for: widen it." if found.forbidden else "")
+    )
 
 
 def _bars(calculator: RungCalculator) -> Any:
