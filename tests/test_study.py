@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from rung import study
+from rung.cli import main
 from rung.config import StudyConfig, load_study_config
 from rung.data.readers import read_structures, write_structures
 from rung.data.splits import draw_labels, energies_only
@@ -192,3 +193,31 @@ def test_a_summary_is_mean_and_spread_over_seeds(finished_study: tuple[SmallWorl
     mean, spread = finished.summary("test", "energy_rmse")["readout"][8]
     assert mean == pytest.approx(np.mean(two))
     assert spread == pytest.approx(np.std(two, ddof=1))
+
+
+def test_the_command_prints_the_curve(
+    finished_study: tuple[SmallWorld, StudyConfig], capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, config = finished_study
+    assert main(["study", str(_study(world))]) == 0
+    said = capsys.readouterr()
+    assert "test: mean ± spread over seeds" in said.out
+    assert "stretch: mean ± spread over seeds" in said.out
+    assert "0 fits were done now" in said.err
+    assert main(["report", str(config.run)]) == 0
+
+
+def test_a_method_that_moves_the_backbone_is_studied_too(
+    finished_study: tuple[SmallWorld, StudyConfig], tmp_path: Path
+) -> None:
+    mine = _copy(finished_study[0], tmp_path)
+    shutil.rmtree(mine.folder / "curve")
+    training = {"epochs": 1, "batch_size": 4, "valid_fraction": 0.25}
+    path = _study(mine, method={"name": "transfer", "training": training})
+    config = load_study_config(path).model_copy(update={"labels": (8,), "seeds": (0,), "compare": {}})
+    finished = run_study(config)
+    errors = {row["metric"]: row["value"] for row in finished.rows if row["method"] == "transfer"}
+    assert np.isfinite([errors["energy_rmse"], errors["force_rmse"], errors["force_departure_rmse"]]).all()
+    assert errors["force_departure_rmse"] > 0.0
+    assert "coverage_energy_68" not in errors
+    assert "barrier_stderr" not in errors

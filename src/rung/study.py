@@ -128,6 +128,7 @@ def run_study(
     diagnosis = None if folder.path.exists() else workshop.check()
     with folder.lock():
         folder.require_same(found)
+        folder.sweep()
         if diagnosis is None and not folder.findings.exists():
             diagnosis = workshop.check()
         folder.stamp(config, provenance(config, found))

@@ -13,6 +13,8 @@ from rung.storage import FolderLock, read_json, write_json
 
 LOCK_FILE = ".lock"
 LOG_FILE = "log.txt"
+UNFINISHED = (".*.tmp", "predictions/.*.tmp", "fits/*/.*.tmp")
+"""Temporary files of atomic writes; folders within that have a lock of their own are not touched."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,12 @@ class RunFolder:
     def lock(self) -> FolderLock:
         """Return the lock that keeps a second process out."""
         return FolderLock(self.path, LOCK_FILE)
+
+    def sweep(self) -> None:
+        """Delete what a killed process left half written; call it while the lock is held."""
+        for pattern in UNFINISHED:
+            for path in self.path.glob(pattern):
+                path.unlink(missing_ok=True)
 
     def stamp(self, config: RunConfig, provenance: Mapping[str, Any]) -> None:
         """Make the folder the run of ``config``, or find that it is that already.

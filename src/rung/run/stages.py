@@ -133,6 +133,7 @@ def run_fit(
     diagnosis = None if work.folder.path.exists() else check(work)
     with work.folder.lock():
         work.folder.require_same(found)
+        work.folder.sweep()
         if diagnosis is None and not work.folder.findings.exists():
             diagnosis = check(work)
         work.folder.stamp(config, {**provenance(config, found), "notice": list(notices)})
@@ -223,7 +224,7 @@ def evaluate(work: Work) -> None:
         splits[name] = {target: errors_of(prediction, structures, target, before).as_dict()}
         write_json(work.folder.predictions(name), as_json(structures, target, prediction, before))
     said, made = read_json(work.folder.fit), read_json(work.folder.features)
-    diagnostics = dict(said["diagnostics"])
+    diagnostics = {key: value for key, value in said["diagnostics"].items() if key != "n_energies"}
     write_json(
         work.folder.metrics,
         {
