@@ -40,7 +40,8 @@ class Batch:
         Lattice translations of each edge, whole numbers, shape ``(M, 3)``: the edge's vector is
         ``positions[receiver] - positions[sender] + edge_cells @ cell``.
     energy, energy_stderr
-        Labels, eV, shape ``(S,)``, NaN where absent.
+        Labels, eV, shape ``(S,)``, NaN where absent; float64 whatever the rest is, for an all-electron energy of
+        10⁵ eV has no meV left in float32.
     forces
         Labels, eV/Å, shape ``(N, 3)``, NaN where absent.
     stress
@@ -87,12 +88,13 @@ class Batch:
         return replace(self, positions=positions, cell=self.cell + self.cell @ symmetric)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Batch":
-        """Return the batch on ``device`` with real tensors of ``dtype``."""
+        """Return the batch on ``device`` with real tensors of ``dtype``; energies stay in float64."""
         moved: dict[str, Any] = {}
         for item in fields(self):
             value = getattr(self, item.name)
             if isinstance(value, Tensor):
-                moved[item.name] = value.to(device=device, dtype=dtype if value.is_floating_point() else None)
+                cast = value.is_floating_point() and item.name not in ("energy", "energy_stderr")
+                moved[item.name] = value.to(device=device, dtype=dtype if cast else None)
         return replace(self, **moved)
 
 
@@ -152,6 +154,9 @@ def collate(
     def real(values: object) -> Tensor:
         return torch.as_tensor(np.asarray(values, dtype=np.float64)).to(device=device, dtype=dtype)
 
+    def exact(values: object) -> Tensor:
+        return torch.as_tensor(np.asarray(values, dtype=np.float64)).to(device)
+
     def whole(values: object) -> Tensor:
         return torch.as_tensor(np.asarray(values, dtype=np.int64)).to(device)
 
@@ -165,8 +170,8 @@ def collate(
         pbc=torch.as_tensor(np.stack([structure.atoms.pbc for structure in structures])).to(device),
         edges=whole(np.concatenate([edge + start for (edge, _), start in zip(pairs, offsets, strict=True)], axis=1)),
         edge_cells=real(np.concatenate([translation for _, translation in pairs])),
-        energy=real([label.energy for label in labels]),
-        energy_stderr=real([label.energy_stderr for label in labels]),
+        energy=exact([label.energy for label in labels]),
+        energy_stderr=exact([label.energy_stderr for label in labels]),
         forces=real(np.concatenate([label.forces for label in labels])),
         stress=real(np.stack([label.stress for label in labels])),
         forces_stderr=real(np.concatenate([label.forces_stderr for label in labels])),
