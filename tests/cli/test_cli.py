@@ -13,6 +13,7 @@ from rich.console import Console
 from rung import __version__
 from rung.cli import CACHE_COMMANDS, COMMANDS, main
 from rung.cli.console import TerminalProgress
+from rung.cli.tables import worse_forces
 from rung.data.readers import read_structures, write_structures
 
 from ..run.small_world import SmallWorld
@@ -151,6 +152,18 @@ def test_without_a_terminal_only_the_outermost_work_leaves_a_line(capsys: pytest
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("outer: ")
+
+
+def test_forces_that_got_worse_are_said() -> None:
+    metrics = {
+        "splits": {"test": {"dft": {"force_rmse": 1237.0}}, "ood": {"dft": {"force_rmse": None}}},
+        "base": {"test": {"dft": {"force_rmse": 1088.0}}, "ood": {"dft": {"force_rmse": 5.0}}},
+    }
+    (sentence,) = worse_forces(metrics)
+    assert "1237 against 1088" in sentence
+    assert worse_forces({**metrics, "base": None}) == []
+    metrics["base"]["test"]["dft"]["force_rmse"] = 1300.0
+    assert worse_forces(metrics) == []
 
 
 def test_in_a_terminal_work_within_work_takes_the_place_of_the_bar() -> None:

@@ -47,6 +47,8 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
                 table.add_row(split, "base, E0 refitted", *_numbers(before))
             table.add_row("" if before is not None else split, "model", *_numbers(errors), end_section=True)
     OUT.print(table)
+    for sentence in worse_forces(metrics):
+        OUT.print(sentence, style=STYLES["warning"], markup=False)
     floors = {
         f"{split}: {_number(errors['noise_floor'])}"
         for split, by_fidelity in metrics["splits"].items()
@@ -57,6 +59,21 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
         OUT.print(f"Noise of the labels themselves, meV/atom: {', '.join(sorted(floors))}.", markup=False)
     if any(not _known(errors["force_rmse"]) for found in metrics["splits"].values() for errors in found.values()):
         OUT.print("Where target forces are unknown, 'from the base' is a departure from the base's forces, no error.")
+
+
+def worse_forces(metrics: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each split on which the forces got worse: energies that improve can hide it."""
+    found = []
+    for split, by_fidelity in metrics["splits"].items():
+        for fidelity, errors in by_fidelity.items():
+            before = (metrics.get("base") or {}).get(split, {}).get(fidelity, {}).get("force_rmse")
+            after = errors["force_rmse"]
+            if _known(before) and _known(after) and after > before:
+                found.append(
+                    f"On {split} the {fidelity} forces are worse than the base's, {after:.0f} against {before:.0f} meV/Å: "
+                    "do not use this model for forces."
+                )
+    return found
 
 
 def print_run(run: FinishedRun) -> None:
