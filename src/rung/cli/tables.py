@@ -70,8 +70,8 @@ def worse_forces(metrics: Mapping[str, Any]) -> list[str]:
             after = errors["force_rmse"]
             if _known(before) and _known(after) and after > before:
                 found.append(
-                    f"On {split} the {fidelity} forces are worse than the base's, {after:.0f} against {before:.0f} meV/Å: "
-                    "do not use this model for forces."
+                    f"On {split} the {fidelity} forces are worse than the base's, {after:.0f} against {before:.0f} "
+                    "meV/Å: do not use this model for forces."
                 )
     return found
 
