@@ -9,7 +9,8 @@ from rung import demo, demo_data
 from rung.cli import main
 from rung.config import RunConfig, StudyConfig
 from rung.data.readers import read_structures
-from rung.demo import PM6_ENERGIES, run_demo
+from rung.demo import run_demo
+from rung.demo.configs import PM6_ENERGIES
 from rung.errors import ConfigError, StorageError
 
 TRUE_STATIC, TRUE_RELAXED = 1.454, 1.147

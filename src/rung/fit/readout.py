@@ -26,8 +26,8 @@ from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential, Surface
 from rung.settings import Settings
 
-FORCE_ERROR_FRAMES = 20
-"""How many frames tell the force error's size where no band asks for force designs."""
+FORCE_ERROR_STEP = 5
+"""Every how many of the default's anchored frames tell the force error's size where no band asks for designs."""
 
 
 class ReadoutSettings(Settings):
@@ -131,8 +131,9 @@ def gather(
 
 def force_frames(train: Sequence[Structure], settings: ReadoutSettings) -> list[int]:
     """Return the positions of the training frames whose force designs the fit reads."""
-    band = settings.band
-    return (band or Band(max_frames=FORCE_ERROR_FRAMES)).frames(train)
+    chosen = (settings.band or Band()).frames(train)
+    # without a band they only tell the force error's size: a part of the default's, so that a comparison shares designs
+    return chosen if settings.band is not None else chosen[::FORCE_ERROR_STEP]
 
 
 def solve(problem: Problem, settings: ReadoutSettings) -> Solution:

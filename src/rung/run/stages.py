@@ -234,7 +234,7 @@ def evaluate(work: Work) -> None:
                 "method": said["method"],
                 "seconds": said["seconds"],
                 "cache_seconds": made["seconds"],
-                "n_parameters": diagnostics.pop("n_parameters", None),
+                "n_parameters": int(diagnostics.pop("n_parameters", 0)),
                 "n_energies": said["n_energies"],
                 "warnings": said["warnings"],
                 "hyperparameters": diagnostics,

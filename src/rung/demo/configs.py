@@ -1,0 +1,78 @@
+"""What the demos run: configs as data, and who made the labels."""
+
+from typing import Any, Literal
+
+from rung.evaluate.barrier import BarrierSettings
+
+Name = Literal["mos2", "pm6-dft"]
+
+FOLDERS: dict[str, str] = {"mos2": "demo", "pm6-dft": "demo-pm6-dft"}
+"""Where each demo goes unless the user names another folder."""
+
+MOS2_NOTICE = (
+    "The labels are model-made, not ab initio: 'pbe' is what SevenNet-MF-0 says, 'r2scan' what CHGNet says; they stand "
+    "for two levels of theory whose truth is known, and say nothing about MoS2 itself."
+)
+PM6_NOTICE = (
+    "PM6 and DFT labels of reactive CHNO molecules from the data of PYSEQM (https://github.com/lanl/PYSEQM), under the "
+    "BSD licence that stands beside them; the source does not state functional and basis. The base is a small model, "
+    "trained in minutes."
+)
+
+LOCK = ".demo-lock"
+MARK = "demo.json"
+"""Which demo a folder is."""
+
+STUDY = "study"
+"""Folder of the learning curve within the demo's: the report of a run shows a study that lies there."""
+
+ENERGIES_ONLY: dict[str, Any] = {"name": "readout", "terms": [{"kind": "energies"}, {"kind": "weights"}]}
+"""The same fit without the anchor, to show what the anchor does."""
+
+LEARNING_CURVE: dict[str, Any] = {"labels": [12, 25, 50, 100], "seeds": [0, 1, 2]}
+
+MOS2: dict[str, Any] = {
+    "fidelities": {
+        "pbe": {"level_of_theory": "PBE as SevenNet-MF-0 has it (model-made)"},
+        "r2scan": {"level_of_theory": "r2SCAN as CHGNet has it (model-made)"},
+    },
+    "target": "r2scan",
+    "method": {"name": "readout"},
+    "threads": 1,
+}
+"""The config of the MoS2 demo, its files and folders apart."""
+
+PM6_BASE: dict[str, Any] = {
+    "fidelities": {"pm6": {"level_of_theory": "PM6"}},
+    "target": "pm6",
+    "method": {
+        "name": "scratch",
+        "architecture": {"channels": 32, "max_l": 1, "layers": 2, "cutoff": 5.0},
+        "training": {
+            "epochs": 30,
+            "batch_size": 8,
+            "learning_rate": 0.01,
+            "schedule": {"name": "cosine"},
+            "loss": {"energy_weight": 10.0, "forces_weight": 100.0, "forces_shape": {"name": "huber", "delta": 1.0}},
+        },
+    },
+    "threads": 1,
+}
+"""The config by which the base of the PM6-DFT demo is trained."""
+
+PM6_LIFT: dict[str, Any] = {
+    "fidelities": {"pm6": {"level_of_theory": "PM6"}, "dft": {"level_of_theory": "DFT, functional not stated"}},
+    "target": "dft",
+    "method": {"name": "readout"},
+    "threads": 1,
+}
+"""The config by which that base is lifted."""
+
+PM6_SPLIT = {"train": 0.7, "valid": 0.1, "test": 0.2}
+"""Shares of the molecules, whole formulas each."""
+
+PM6_ENERGIES = 100
+"""DFT energies that the main fit of the PM6-DFT demo sees."""
+
+BAND = BarrierSettings(images=7, fmax=0.05, max_steps=300)
+"""How the relaxed barrier is found."""

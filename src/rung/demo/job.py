@@ -1,0 +1,231 @@
+"""The demos from beginning to end; a second call skips what is done."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rung import demo_data
+from rung.config import RunConfig, StudyConfig
+from rung.data.readers import read_structures, write_structures
+from rung.data.splits import draw_labels, energies_only, formula, grouped_split
+from rung.data.structure import Structure
+from rung.demo import configs
+from rung.demo.configs import Name
+from rung.demo.hop import hop_barriers
+from rung.errors import StorageError
+from rung.progress import SILENT, Progress
+from rung.report import write_report
+from rung.run.stages import FinishedRun, run_fit
+from rung.storage import FolderLock, read_json, write_json
+from rung.study import FinishedStudy, run_study
+
+
+@dataclass(frozen=True)
+class BarrierRow:
+    """One barrier of the summary.
+
+    Parameters
+    ----------
+    path
+        Which band it is of.
+    name
+        ``base``, the lifted potential, or ``truth``.
+    value
+        Highest image less the first, eV.
+    stderr_total
+        Its one-sigma error with the model's own error, eV; NaN where there is none.
+    """
+
+    path: str
+    name: str
+    value: float
+    stderr_total: float
+
+
+@dataclass(frozen=True)
+class FinishedDemo:
+    """What the demo left behind.
+
+    Parameters
+    ----------
+    run, study
+        The main fit and the learning curve.
+    barriers
+        Barriers before and after beside the truth; none without a band.
+    notices
+        Who made the labels.
+    report
+        The page to open.
+    seconds
+        How long this call took.
+    """
+
+    run: FinishedRun
+    study: FinishedStudy
+    barriers: tuple[BarrierRow, ...]
+    notices: tuple[str, ...]
+    report: Path
+    seconds: float
+
+
+def run_demo(name: Name = "mos2", folder: Path | None = None, *, progress: Progress = SILENT) -> FinishedDemo:
+    """Do the whole job on bundled data; what an earlier call finished is not done again.
+
+    Parameters
+    ----------
+    name
+        ``mos2``: a sulfur vacancy that hops in MoS2, model-made labels. ``pm6-dft``: molecules, the base trained first.
+    folder
+        Where to put everything; by default ``configs.FOLDERS[name]`` in the current folder.
+    progress
+        Where long work reports.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such data set.
+    StorageError
+        When the folder holds another demo or other files.
+    """
+    data = demo_data.folder(name)
+    chosen = (Path(configs.FOLDERS[name]) if folder is None else Path(folder)).absolute()
+    _refuse_foreign(chosen, name)
+    with FolderLock(chosen, configs.LOCK):
+        _refuse_foreign(chosen, name)
+        write_json(chosen / configs.MARK, {"data": name})
+        return _mos2(data, chosen, progress) if name == "mos2" else _pm6_dft(data, chosen, progress)
+
+
+def _refuse_foreign(folder: Path, name: str) -> None:
+    """Raise where ``folder`` is another demo's, or holds files that are no demo's."""
+    mark = folder / configs.MARK
+    if mark.exists():
+        before = read_json(mark).get("data")
+        if before != name:
+            raise StorageError(f"{folder} holds the demo {before!r}; name another folder with --folder.")
+    elif folder.exists() and any(path.name != configs.LOCK for path in folder.iterdir()):
+        raise StorageError(f"{folder} is not empty and holds no demo; name another folder with --folder.")
+
+
+def _mos2(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
+    started = time.monotonic()
+    common = {
+        **configs.MOS2,
+        "base": {"file": data / "base.model", "fidelity": "pbe"},
+        "data": {
+            "train": data / "train.extxyz",
+            "evaluate": {"test": data / "test.extxyz", "ood": data / "ood.extxyz"},
+        },
+        "cache": folder / "cache",
+    }
+    config = RunConfig.read({**common, "run": folder}).resolved(folder)
+    run = run_fit(config, notices=[configs.MOS2_NOTICE], progress=progress)
+    barrier_file = run.folder.path / "barrier.json"
+    if not barrier_file.exists():
+        with progress.task("Barriers", 1) as task:
+            write_json(barrier_file, hop_barriers(data, config, folder, progress))
+            task.advance()
+    study = run_study(
+        StudyConfig.read(
+            {
+                **common,
+                **configs.LEARNING_CURVE,
+                "run": folder / configs.STUDY,
+                "compare": {"energies alone": configs.ENERGIES_ONLY},
+                "noise": {"exact": data / "train_exact.json", "energy_stderr": [0.02, 0.06]},
+                "bands": {"hop": data / "neb_pbe.extxyz"},
+            }
+        ).resolved(folder),
+        notices=[configs.MOS2_NOTICE],
+        progress=progress,
+    )
+    return _finished(run, study, read_json(barrier_file), configs.MOS2_NOTICE, started)
+
+
+def _pm6_dft(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
+    started = time.monotonic()
+    files = _pm6_files(data, folder)
+    trained = run_fit(
+        RunConfig.read(
+            {
+                **configs.PM6_BASE,
+                "run": folder / "base",
+                "data": {"train": files["base"], "valid": files["valid"], "evaluate": {"test": files["test"]}},
+                "cache": folder / "cache",
+            }
+        ).resolved(folder),
+        notices=[configs.PM6_NOTICE],
+        progress=progress,
+    )
+    common = {
+        **configs.PM6_LIFT,
+        "base": {"file": trained.folder.model, "fidelity": "pm6"},
+        "cache": folder / "cache",
+    }
+    run = run_fit(
+        RunConfig.read(
+            {
+                **common,
+                "run": folder,
+                "data": {"train": files["few"], "evaluate": {"test": files["test"]}},
+            }
+        ).resolved(folder),
+        notices=[configs.PM6_NOTICE],
+        progress=progress,
+    )
+    study = run_study(
+        StudyConfig.read(
+            {
+                **common,
+                **configs.LEARNING_CURVE,
+                "run": folder / configs.STUDY,
+                "data": {"train": files["train"], "evaluate": {"test": files["test"]}},
+                "compare": {"energies alone": configs.ENERGIES_ONLY},
+            }
+        ).resolved(folder),
+        notices=[configs.PM6_NOTICE],
+        progress=progress,
+    )
+    return _finished(run, study, [], configs.PM6_NOTICE, started)
+
+
+def _pm6_files(data: Path, folder: Path) -> dict[str, Path]:
+    """Split the molecules by formula, write the splits, and return their files by name.
+
+    ``base`` and ``valid`` carry what the base may learn from, ``train`` DFT energies without forces, ``few`` the DFT
+    energies of the main fit, ``test`` everything.
+    """
+    names = ("base", "valid", "train", "few", "test")
+    files = {name: folder / "data" / f"{name}.extxyz" for name in names}
+    if all(path.exists() for path in files.values()):
+        return files
+    parts = grouped_split(read_structures(data / "frames.extxyz"), configs.PM6_SPLIT, 0, key=formula)
+    train = energies_only(parts["train"], "dft")
+    splits: dict[str, tuple[Structure, ...]] = {
+        "base": draw_labels(train, "dft", 0, 0),
+        "valid": draw_labels(parts["valid"], "dft", 0, 0),
+        "train": train,
+        "few": draw_labels(train, "dft", configs.PM6_ENERGIES, 0),
+        "test": parts["test"],
+    }
+    for name, structures in splits.items():
+        write_structures(files[name], structures)
+    return files
+
+
+def _finished(
+    run: FinishedRun, study: FinishedStudy, panels: Sequence[Mapping[str, Any]], notice: str, started: float
+) -> FinishedDemo:
+    rows = tuple(
+        BarrierRow(panel["title"], entry["name"], _number(entry["value"]), _number(entry.get("stderr_total")))
+        for panel in panels
+        for entry in panel["barriers"]
+    )
+    report = write_report(run.folder.path)
+    return FinishedDemo(run, study, rows, (notice,), report, time.monotonic() - started)
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
