@@ -5,27 +5,26 @@ from pathlib import Path
 
 import pytest
 
-from rung import demo, demo_data
+from rung import demo_data
 from rung.cli import main
 from rung.config import RunConfig, StudyConfig
 from rung.data.readers import read_structures
-from rung.demo import run_demo
-from rung.demo.configs import PM6_ENERGIES
+from rung.demo import configs, job, run_demo
 from rung.errors import ConfigError, StorageError
 
 TRUE_STATIC, TRUE_RELAXED = 1.454, 1.147
 """Barriers of the hop in eV, along the pbe path and along the target's own, from the testbed's labels."""
 
 
-@pytest.mark.parametrize("values", [demo.MOS2, demo.PM6_BASE, demo.PM6_LIFT])
+@pytest.mark.parametrize("values", [configs.MOS2, configs.PM6_BASE, configs.PM6_LIFT])
 def test_the_settings_of_the_demos_are_settings(values: dict[str, object], tmp_path: Path) -> None:
-    base = {"file": "base.model", "fidelity": next(iter(demo.MOS2["fidelities"]))}
+    base = {"file": "base.model", "fidelity": next(iter(configs.MOS2["fidelities"]))}
     if "pm6" in values["fidelities"]:  # type: ignore[operator]
         base["fidelity"] = "pm6"
     common = {**values, "run": "run", "data": {"train": "train.extxyz"}}
-    if values is not demo.PM6_BASE:
+    if values is not configs.PM6_BASE:
         common["base"] = base
-        StudyConfig.read({**common, **demo.LEARNING_CURVE, "compare": {"energies alone": demo.ENERGIES_ONLY}})
+        StudyConfig.read({**common, **configs.LEARNING_CURVE, "compare": {"energies alone": configs.ENERGIES_ONLY}})
     assert RunConfig.read(common).resolved(tmp_path).threads == 1
 
 
@@ -48,7 +47,7 @@ def test_an_unknown_demo_lists_what_there_is(tmp_path: Path) -> None:
 
 
 def test_molecules_are_split_by_formula_and_target_forces_stay_hidden(tmp_path: Path) -> None:
-    files = demo._pm6_files(demo_data.folder("pm6-dft"), tmp_path)
+    files = job._pm6_files(demo_data.folder("pm6-dft"), tmp_path)
     splits = {name: read_structures(path) for name, path in files.items()}
     formulas = {name: {one.formula for one in splits[name]} for name in ("base", "valid", "test")}
     assert not formulas["base"] & formulas["test"]
@@ -56,11 +55,11 @@ def test_molecules_are_split_by_formula_and_target_forces_stay_hidden(tmp_path: 
     assert not formulas["valid"] & formulas["test"]
     assert not any("dft" in one.labels for name in ("base", "valid") for one in splits[name])
     assert not any(one.labelled("dft").has_forces for name in ("train", "few") for one in splits[name])
-    assert sum(one.labelled("dft").has_energy for one in splits["few"]) == PM6_ENERGIES
+    assert sum(one.labelled("dft").has_energy for one in splits["few"]) == configs.PM6_ENERGIES
     assert all(one.labelled("dft").has_forces for one in splits["test"])
     assert sum(len(splits[name]) for name in ("base", "valid", "test")) == 1408
     written = {name: path.stat().st_mtime_ns for name, path in files.items()}
-    again = demo._pm6_files(demo_data.folder("pm6-dft"), tmp_path)
+    again = job._pm6_files(demo_data.folder("pm6-dft"), tmp_path)
     assert {name: path.stat().st_mtime_ns for name, path in again.items()} == written
 
 
