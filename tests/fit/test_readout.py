@@ -309,3 +309,22 @@ def test_structures_are_not_touched():
     before = [frame.atoms.positions.copy() for frame in frames]
     fit(frames, base=base)
     assert all(np.array_equal(frame.atoms.positions, old) for frame, old in zip(frames, before, strict=True))
+
+
+def test_energies_that_only_tell_compositions_apart_are_said_to():
+    """Noise within each composition: nothing that a readout could learn foretells it."""
+    base = pair_base()
+    sentence = "Within a composition the fit foretells energies no better"
+    random = np.random.default_rng(3)
+    told = []
+    for frame in labelled(geometries(30), base, truth(base, size=0.0), 30, 1e-3):
+        label = frame.labels["high"]
+        told.append(
+            replace(frame, labels={"high": replace(label, energy=label.energy + random.normal(), energy_stderr=1e-3)})
+        )
+    noisy = fit(told, base=base)
+    assert any(sentence in warning for warning in noisy.warnings)
+    learnt = fit(labelled(geometries(30), base, truth(base), 30, 1e-3), base=base)
+    assert not any(sentence in warning for warning in learnt.warnings)
+    numbers = learnt.diagnostics
+    assert numbers["within_composition_rmse"] < 0.5 * numbers["within_composition_rmse_base"]

@@ -23,6 +23,12 @@ MEANING = {
 
 FEW_LABELS = 12
 
+FEW_DIFFERENCES = 8
+"""Below so many differences within compositions nothing is said of them."""
+
+NO_BETTER = 0.8
+"""Left-out errors above this share of the base's are no improvement worth the name."""
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -55,6 +61,19 @@ def explain(problem: Problem, solution: Solution, terms: Sequence[Term]) -> Expl
     numbers["leave_one_out_rmse"] = _rms(error[known])
     numbers["leave_one_out_z2"] = float(np.mean(error[known] ** 2 / variance[known])) if known.any() else np.nan
     warnings = list(_warnings(problem, solution))
+    if len(data) == len(problem.labelled):
+        fitted, before, count = _within_compositions(problem, error)
+        numbers["within_composition_rmse"], numbers["within_composition_rmse_base"] = fitted, before
+        if (
+            count >= FEW_DIFFERENCES
+            and fitted > NO_BETTER * before
+            and solution.gaussian.mean[: len(problem.readout.weights)].any()
+        ):
+            warnings.append(
+                f"Within a composition the fit foretells energies no better than the base ({1e3 * fitted:.0f} against "
+                f"{1e3 * before:.0f} meV per cell, each energy left out in turn): it corrects differences between "
+                "compositions, and its forces have no better ground than the base's."
+            )
     if any(isinstance(term, Band) and term.anchor != "none" for term in terms):
         alone = without_band(problem, terms)
         tables["energies_alone"] = _alone(problem, solution, alone)
@@ -71,6 +90,24 @@ def explain(problem: Problem, solution: Solution, terms: Sequence[Term]) -> Expl
                     f"{found.energies_alone:.3f} eV: widen tau or anchor to other forces."
                 )
     return Explanation(numbers, tuple(warnings), tables)
+
+
+def _within_compositions(problem: Problem, error: Array) -> tuple[float, float, int]:
+    """Return the r.m.s. of left-out errors and of the base's about each composition's mean, eV, and how many differ.
+
+    Differences within a composition are what forces integrate to; those between compositions are not.
+    """
+    _, group = np.unique([problem.structures[k].formula for k in problem.labelled], return_inverse=True)
+    known = np.isfinite(error)
+    counts = np.bincount(group[known])
+    freedom = int(np.maximum(counts - 1, 0).sum())
+    if freedom == 0:
+        return np.nan, np.nan, 0
+    found = []
+    for values in (error[known], problem.energies.target[known]):
+        means = np.bincount(group[known], weights=values) / np.maximum(counts, 1)
+        found.append(float(np.sqrt(np.sum((values - means[group[known]]) ** 2) / freedom)))
+    return found[0], found[1], freedom
 
 
 def _hyper_rows(solution: Solution) -> list[dict[str, Any]]:
