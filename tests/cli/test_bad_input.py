@@ -243,12 +243,18 @@ def test_a_second_process_is_refused(world: SmallWorld, capsys: pytest.CaptureFi
     assert "Another process is working in" in said
 
 
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_says_how_to_go_on_and_leaves_nothing_half_done(world: SmallWorld) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "rung", "fit", str(world.config())],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # a test run that was started in the background ignores SIGINT, and its children would too
+        preexec_fn=_heed_interrupts,  # noqa: PLW1509 - the test has no threads of its own
     )
     log = world.folder / "run" / "log.txt"
     deadline = time.monotonic() + 60
