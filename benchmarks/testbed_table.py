@@ -8,6 +8,7 @@ Forces of the target are never seen by a fit; they score it.
     python benchmarks/testbed_table.py --coverage 20 --out docs/results/coverage.md
     python benchmarks/testbed_table.py --automatic 5 --out docs/results/automatic.md
     python benchmarks/testbed_table.py --relaxed 5 --out docs/results/relaxed.md    # 15 minutes: a NEB for each row
+    python benchmarks/testbed_table.py --tangent 5 --out docs/results/tangent.md    # 10 minutes
 """
 
 import argparse
@@ -24,6 +25,7 @@ import torch
 from rung import RungCalculator
 from rung.backends import load_base
 from rung.checkpoint import Checkpoint
+from rung.data.batch import collate
 from rung.data.readers import read_structures
 from rung.data.structure import Structure
 from rung.demo_data import folder
@@ -34,10 +36,12 @@ from rung.features.passes import build_designs, features_of
 from rung.fidelity import Fidelity
 from rung.fit.anchor import Scale, ScalePerElement
 from rung.fit.closed_form import Solution
+from rung.fit.method import Context
 from rung.fit.model_error import feature_error
 from rung.fit.predict import difference_variance, predict_designs
 from rung.fit.problem import Problem
-from rung.fit.readout import ReadoutSettings, moved_surface, posterior_of, result_of, solve
+from rung.fit.readout import ReadoutSettings, fit_readout, moved_surface, posterior_of, result_of, solve
+from rung.fit.tangent import TangentSettings, fit_tangent
 from rung.fit.terms import Band, Energies, WeightPrior
 from rung.fit.widen import Widening, widened
 from rung.model.potential import ReadoutPotential, Surface
@@ -349,12 +353,65 @@ def relaxed(testbed: Testbed, draws: int) -> Iterator[str]:
             yield line
 
 
+TANGENTS: Mapping[str, TangentSettings] = {
+    "tangent (default)": TangentSettings(),
+    "tangent, a width for each layer": TangentSettings(groups="layers"),
+    "tangent, 60 force probes": TangentSettings(probes=60),
+    "tangent, products and readouts": TangentSettings(layers="products|readouts"),
+}
+
+
+def tangent(testbed: Testbed, draws: int) -> Iterator[str]:
+    """All weights moved once, beside the readout fit of the same draws; same columns as the table of readouts."""
+    heads = ("test E", "test F", "ood E", "ood F", "barrier, pbe path (1.454)", "barrier, r2scan path (1.147)")
+    yield row_of(("n", "method", *heads, "seconds a fit"))
+    yield row_of(["---"] * (len(heads) + 3))
+    fidelities = {"pbe": Fidelity("pbe"), TARGET.name: TARGET}
+    problem, _ = problems(testbed, 0)
+    context = Context(base_fidelity="pbe", cache=testbed.cache)
+    for count in (12, 25, 50, 100, 200):
+        labelled = [draw(problem, testbed.exact, count, 1000 + seed).structures for seed in range(draws)]
+        for name, settings in {"readout (default)": with_band(), **TANGENTS}.items():
+            rows = []
+            for frames in labelled:
+                start = time.perf_counter()
+                fit = fit_readout if isinstance(settings, ReadoutSettings) else fit_tangent
+                result = fit(frames, (), testbed.base, fidelities, TARGET.name, settings, context)
+                rows.append({**predicted_row(result.potential, testbed), "seconds": time.perf_counter() - start})
+            digits = (1, 0, 1, 0, 3, 3, 1)
+            cells = [cell(rows, key, digit) for key, digit in zip(rows[0], digits, strict=True)]
+            line = row_of([str(count), name, *cells])
+            print(line, file=sys.stderr, flush=True)
+            yield line
+
+
+def predicted_row(potential: ReadoutPotential, testbed: Testbed) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for split in ("test", "ood", "neb_pbe", "neb_r2scan"):
+        energy, error, forces = [], [], []
+        for start in range(0, len(testbed.splits[split]), 8):
+            frames = testbed.splits[split][start : start + 8]
+            batch = collate(frames, [TARGET.name] * len(frames), potential.cutoff, dtype=potential.dtype)
+            prediction = potential.predict(batch)
+            energy.append(prediction.energy.numpy())
+            error.append(((prediction.energy - batch.energy) / batch.n_atoms).numpy())
+            forces.append((prediction.forces - batch.forces).numpy().ravel())
+        if split in ("test", "ood"):
+            found[f"{split} E"] = 1e3 * float(np.sqrt(np.mean(np.concatenate(error) ** 2)))
+            found[f"{split} F"] = 1e3 * float(np.sqrt(np.mean(np.concatenate(forces) ** 2)))
+        else:
+            band = np.concatenate(energy)
+            found[f"{split} barrier"] = float(band.max() - band[0])
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=0)
     parser.add_argument("--coverage", type=int, default=0)
     parser.add_argument("--automatic", type=int, default=0)
     parser.add_argument("--relaxed", type=int, default=0)
+    parser.add_argument("--tangent", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=Path(".rung-cache"))
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
@@ -366,6 +423,7 @@ def main() -> None:
         (coverage, arguments.coverage),
         (automatic, arguments.automatic),
         (relaxed, arguments.relaxed),
+        (tangent, arguments.tangent),
     ):
         if count:
             lines += [*job(testbed, count), ""]

@@ -12,12 +12,13 @@ from rung.fidelity import Fidelity, require_fidelity
 from rung.fit.offset import OffsetSettings
 from rung.fit.readout import ReadoutSettings
 from rung.fit.scratch import ScratchSettings
+from rung.fit.tangent import TangentSettings
 from rung.fit.transfer import TransferSettings
 from rung.settings import Settings
 from rung.storage import write_text
 
 MethodSettings = Annotated[
-    OffsetSettings | ReadoutSettings | ScratchSettings | TransferSettings,
+    OffsetSettings | ReadoutSettings | ScratchSettings | TangentSettings | TransferSettings,
     Field(discriminator="name"),
 ]
 """The settings of every method, told apart by ``name``."""
@@ -162,7 +163,7 @@ class RunConfig(Settings):
         return self.model_copy(update={"run": run, "data": data, "base": base, "cache": cache})
 
 
-METHODS_WITH_BASE = frozenset({"offset", "readout", "transfer"})
+METHODS_WITH_BASE = frozenset({"offset", "readout", "tangent", "transfer"})
 """Methods that start from a base."""
 
 METHODS_WITHOUT_BASE = frozenset({"scratch"})

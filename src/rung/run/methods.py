@@ -11,6 +11,7 @@ from rung.fit.method import Context, Method
 from rung.fit.offset import OffsetSettings, fit_offset
 from rung.fit.readout import fit_readout, gather
 from rung.fit.scratch import scratch
+from rung.fit.tangent import fit_tangent
 from rung.fit.transfer import transfer
 from rung.model.potential import ReadoutPotential
 
@@ -18,6 +19,7 @@ METHODS: dict[str, Method] = {
     "offset": fit_offset,
     "readout": fit_readout,
     "scratch": scratch,
+    "tangent": fit_tangent,
     "transfer": transfer,
 }
 """One line a method."""

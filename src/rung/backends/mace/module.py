@@ -1,13 +1,12 @@
 """A MACE model whose weights all move."""
 
-import copy
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from rung.backends.mace.backbone import adopt
+from rung.backends.mace.backbone import adopt, copy_model
 from rung.backends.mace.export import native_model
 from rung.data.batch import Batch
 from rung.model.potential import ReadoutPotential
@@ -58,7 +57,7 @@ class TrainableMace(TrainablePotential):
         """Return the potential as it stands, sharing no tensor with this module."""
         (fidelity,) = self.fidelities
         reference = self.references[fidelity]
-        module = copy.deepcopy(self.module)
+        module = copy_model(self.module)
         module.zero_grad(set_to_none=True)
         potential = adopt(module, fidelity, self.head)
         # the table in float64 rather than what the module's type would make of it
