@@ -355,7 +355,6 @@ def relaxed(testbed: Testbed, draws: int) -> Iterator[str]:
 
 TANGENTS: Mapping[str, TangentSettings] = {
     "tangent (default)": TangentSettings(),
-    "tangent, a width for each layer": TangentSettings(groups="layers"),
     "tangent, 60 force probes": TangentSettings(probes=60),
     "tangent, products and readouts": TangentSettings(layers="products|readouts"),
 }

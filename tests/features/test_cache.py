@@ -257,16 +257,16 @@ def test_two_processes_build_the_same_set_at_once(cache):
 @pytest.mark.slow
 def test_a_build_killed_at_twenty_random_moments_ends_with_the_same_result(cache):
     rng = np.random.default_rng(0)
-    count, partial = 240, 0
+    count, partial = 600, 0
     arguments, keywords = many(count)
     distinct = len({structure.geometry_hash for structure in arguments[0]})
     for _ in range(20):
         worker = start(cache, count)
         assert worker.stdout.readline() == b"ready\n"
-        enough = len(list(cache.entries())) + rng.integers(0, 12)
-        while len(list(cache.entries())) < enough:
+        enough = len(list(cache.entries())) + rng.integers(0, 8)
+        while len(list(cache.entries())) < enough and worker.poll() is None:
             time.sleep(0.002)
-        time.sleep(rng.uniform(0.0, 0.05))
+        time.sleep(rng.uniform(0.0, 0.03))
         worker.send_signal(signal.SIGKILL)
         worker.wait()
         worker.stdout.close()
