@@ -140,7 +140,7 @@ def test_linear_weights_alone_are_a_readout_fit(molecules, tiny_potential):
     fitted = result.potential.predict(batch, forces=False).energy.numpy()
     sharp = assembly.model.posterior(values)
     linear = before + np.hstack([assembly.model.data.design, assembly.model.data.composition]) @ sharp.mean
-    assert result.diagnostics["step_share"] == 1.0
+    assert result.diagnostics["curvature"] < 1e-9
     # the fit averages over hyper-parameters, the line above takes their best values: near, not equal
     assert (
         np.abs(fitted - linear).max()
@@ -192,3 +192,22 @@ def test_beats_the_readout_on_the_testbed(testbed_base: ReadoutPotential):
     }
     print({name: round(1e3 * value) for name, value in error.items()})
     assert error["tangent"] < 0.9 * error["readout"]
+
+
+def test_a_step_is_as_long_as_the_network_is_linear(tiny_potential, molecules):
+    """Exact and wild energies ask for a step that no linear fit describes: s rises to the curvature, or it is said."""
+    random = np.random.default_rng(8)
+    wild = []
+    for frame in frames(molecules, 12, 12):
+        label = frame.labels["high"]
+        wild.append(
+            replace(
+                frame, labels={"high": replace(label, energy=label.energy + 20 * random.normal(), energy_stderr=1e-6)}
+            )
+        )
+    result = fit(wild, tiny_potential)
+    bent = result.diagnostics["curvature"] > 1.2 * result.diagnostics["model_error"]
+    assert bool(result.warnings) == bent
+    assert result.diagnostics["model_error"] > 1e-3
+    batch = collate(wild, ["high"] * 12, tiny_potential.cutoff)
+    assert np.isfinite(result.potential.predict(batch).energy.numpy()).all()

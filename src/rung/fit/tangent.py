@@ -34,17 +34,20 @@ MEANING = {
     MODEL_ERROR: ("eV/√atom", "the model's own error s"),
 }
 
-CUT = (
-    "Only {share:.0%} of the step was taken: the network is not linear so far from the base; expect less than the "
-    "left-out errors promise, and compare with the method readout."
+CURVED = (
+    "The network is not linear as far as the energies ask its weights to move: its energies leave the linear fit by "
+    "more than the model's own error. Compare with the method readout, or let fewer layers move."
 )
 
-SHRINK = (1.0, 0.7, 0.5, 0.3, 0.1)
-"""Shares of the step that are tried: the network is not linear, and a step that overshoots is cut."""
+ROUNDS = 6
+"""How often the model's own error is raised to what the network's curvature adds to it, and the step made anew."""
+
+TOLERATED = 1.2
+"""By how much the curvature may exceed the model's own error."""
 
 
 class TangentSettings(Settings):
-    """One damped step of all weights from the energies, with forces held near the base's by random probes."""
+    """One step of all weights from the energies, as long as the network's curvature lets it be."""
 
     name: Literal["tangent"] = "tangent"
     layers: str = ".*"
@@ -88,7 +91,10 @@ def fit_tangent(
     settings: TangentSettings,
     context: Context,
 ) -> FitResult:
-    """Move all weights of the base by one damped Gauss-Newton step towards the target's energies.
+    """Move all weights of the base by one Gauss-Newton step towards the target's energies.
+
+    What the network's curvature adds along the step counts as the model's own error, and the step is made anew until
+    both agree: many precise energies would otherwise ask for a step on which the linear fit is no longer true.
 
     Parameters
     ----------
@@ -124,13 +130,26 @@ def fit_tangent(
     rows = derivative_rows(model, labelled, train, target, settings, context)
     elements = tuple(sorted(base.elements))
     assembly, basis = _assembly(rows, labelled, before, elements, fidelities[target], settings)
-    solution = quadratic_solution(assembly)
-    step = basis.T @ solution.gaussian.mean[: len(basis)]
-    share = _damped(model, step, labelled, target, solution, before, settings)
+    start = {name: tensor.detach().clone() for name, tensor in moving_tensors(model, settings.layers).items()}
+    for _ in range(ROUNDS):
+        solution = quadratic_solution(assembly)
+        u = solution.gaussian.mean[: len(basis)]
+        _place(model, start, basis.T @ u)
+        curvature = _curvature(assembly.model, u, energies_of(model, labelled, target) - before)
+        if curvature <= TOLERATED * solution.model_error:
+            break
+        assembly = replace(assembly, priors={**assembly.priors, MODEL_ERROR: HyperPrior(curvature, 0.0)})
     _finish(model, labelled, elements, target, solution)
-    diagnostics = {**_numbers(solution), "n_parameters": float(len(step)), "step_share": share}
-    warnings = () if share == SHRINK[0] else (CUT.format(share=share),)
+    diagnostics = {**_numbers(solution), "n_parameters": float(basis.shape[1]), "curvature": curvature}
+    warnings = () if curvature <= TOLERATED * solution.model_error else (CURVED,)
     return FitResult(model.frozen(), None, settings, diagnostics, warnings, {"hyperparameters": _table(solution)})
+
+
+def _curvature(model: LinearModel, u: Array, change: Array) -> float:
+    """Return by how much the network's energies left the linear model, r.m.s. in eV/√atom, E0 apart."""
+    contrasts = model.contrasts
+    rest = contrasts.T @ (change - model.data.design @ u)
+    return float(np.sqrt(rest @ np.linalg.solve(contrasts.T @ model.data.model @ contrasts, rest) / max(len(rest), 1)))
 
 
 def _numbers(solution: Solution) -> dict[str, float]:
@@ -287,41 +306,15 @@ def _span(rows: Array) -> Array:
     return np.asarray((axes[:, kept] / np.sqrt(eigenvalues[kept])).T @ rows)
 
 
-def _damped(
-    model: TrainablePotential,
-    step: Array,
-    labelled: Sequence[Structure],
-    target: str,
-    solution: Solution,
-    before: Array,
-    settings: TangentSettings,
-) -> float:
-    """Move the weights by the share of ``step`` that lowers the true objective most, and return it."""
-    tensors = list(moving_tensors(model, settings.layers).values())
-    start = [tensor.detach().clone() for tensor in tensors]
-    linear = solution.assembly.model
-    data, prior, contrasts = linear.data, linear.prior(solution.values), linear.contrasts
-    noise = np.linalg.inv(contrasts.T @ linear.noise(solution.values) @ contrasts)
-    u = solution.gaussian.mean[: linear.n_weights]
-
-    def objective(share: float) -> float:
-        _place(tensors, start, share * step)
-        rest = contrasts.T @ (data.target - (energies_of(model, labelled, target) - before))
-        away = share * u - prior.mean
-        return float(rest @ noise @ rest + away @ np.linalg.solve(prior.covariance, away))
-
-    best = min(SHRINK, key=objective)
-    _place(tensors, start, best * step)
-    return best
-
-
-def _place(tensors: Sequence[torch.nn.Parameter], start: Sequence[torch.Tensor], step: Array) -> None:
-    moved = torch.as_tensor(step)
-    position = 0
+def _place(model: TrainablePotential, start: Mapping[str, torch.Tensor], step: Array) -> None:
+    """Put the weights of ``start``, moved by ``step``, into the model."""
+    tensors = dict(model.named_parameters())
+    moved, position = torch.as_tensor(step), 0
     with torch.no_grad():
-        for tensor, origin in zip(tensors, start, strict=True):
-            tensor.copy_((origin.double() + moved[position : position + tensor.numel()].view(tensor.shape)).to(tensor))
-            position += tensor.numel()
+        for name, origin in start.items():
+            share = moved[position : position + origin.numel()].view(origin.shape).to(origin.device)
+            tensors[name].copy_((origin.double() + share).to(origin.dtype))
+            position += origin.numel()
 
 
 def _finish(
