@@ -247,6 +247,7 @@ def _heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow  # a process that imports everything: over 5 s on a busy machine
 def test_ctrl_c_says_how_to_go_on_and_leaves_nothing_half_done(world: SmallWorld) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "rung", "fit", str(world.config())],
