@@ -7,6 +7,7 @@ import numpy as np
 
 from rung.data.labels import Array
 from rung.features.design import Design
+from rung.fit.problem import surface_energies
 from rung.model.errorbars import DifferenceVariance, linear_covariance, unidentified, variance_of_difference
 from rung.model.posterior import Posterior
 from rung.model.potential import Surface
@@ -81,12 +82,7 @@ def _predicted(
     design: Design, surface: Surface, elements: Sequence[int], posterior: Posterior | None
 ) -> DesignPrediction:
     readout = surface.readout
-    reference = sum(
-        count * surface.reference.energies[element]
-        for count, element in zip(design.composition, elements, strict=True)
-        if count
-    )
-    energy = design.energy @ readout.weights + reference + design.n_atoms * readout.constant + design.fixed_energy
+    energy = surface_energies((design,), readout, surface, elements)[0]
     forces = (design.forces @ readout.weights + design.fixed_forces).reshape(-1, 3)
     if posterior is None:
         missing = np.full_like(forces, np.nan)
