@@ -211,3 +211,12 @@ def test_a_step_is_as_long_as_the_network_is_linear(tiny_potential, molecules):
     assert result.diagnostics["model_error"] > 1e-3
     batch = collate(wild, ["high"] * 12, tiny_potential.cutoff)
     assert np.isfinite(result.potential.predict(batch).energy.numpy()).all()
+
+
+def test_a_negative_error_is_refused_as_by_the_readout(tiny_potential, molecules):
+    train = [
+        replace(frame, labels={"high": replace(frame.labels["high"], energy_stderr=-0.1)})
+        for frame in frames(molecules)
+    ]
+    with pytest.raises(FitError, match="negative in 9 frames"):
+        fit(train, tiny_potential)

@@ -13,7 +13,7 @@ from rung.fit.evidence import HyperPosterior, averaged, infer
 from rung.fit.hinge import HingeProgramme
 from rung.fit.linear import MODEL_ERROR, Gaussian
 from rung.fit.problem import Problem
-from rung.fit.terms import TAU_OVER_FORCE, Assembly, Band, Term, assemble, gather_anchor
+from rung.fit.terms import TAU_OVER_FORCE, Assembly, Band, Term, assemble, band_weight, gather_anchor
 
 HINGE_GRID = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Values of τ that cross-validation tries, in units of the anchor's r.m.s. force."""
@@ -156,15 +156,13 @@ def _programme(problem: Problem, guide: Solution, band: Band) -> tuple[HingeProg
     if np.isfinite(model.reference_stderr):
         prior[n_weights:, n_weights:] = np.eye(n_elements) / model.reference_stderr**2
     forces = np.hstack([design[kept], np.zeros((int(kept.sum()), n_elements))])
-    eigenvalues = np.linalg.eigvalsh(design[kept].T @ design[kept])
-    rank = int(np.sum(eigenvalues > 1e-10 * eigenvalues[-1]))
     programme = HingeProgramme(
         rows=whiten @ np.hstack([data.design, data.composition @ basis]),
         target=whiten @ data.target,
         prior=prior,
         forces=forces,
         anchor=target[kept],
-        weight=rank / int(anchor.kept.sum()),
+        weight=band_weight(design[kept].T @ design[kept], int(anchor.kept.sum())),
     )
     return programme, np.vstack(
         [

@@ -47,7 +47,7 @@ def explain(problem: Problem, solution: Solution, terms: Sequence[Term]) -> Expl
         "n_energies": float(len(problem.labelled)),
         "n_parameters": float(len(problem.readout.weights)),
     }
-    tables: dict[str, Any] = {"hyperparameters": _hyper_rows(solution)}
+    tables: dict[str, Any] = {"hyperparameters": hyper_rows(solution)}
     if solution.table:
         tables["cross_validation"] = [dict(row) for row in solution.table]
     if solution.hypers is not None:
@@ -110,12 +110,22 @@ def _within_compositions(problem: Problem, error: Array) -> tuple[float, float, 
     return found[0], found[1], freedom
 
 
-def _hyper_rows(solution: Solution) -> list[dict[str, Any]]:
+def hyper_rows(solution: Solution, meaning: Mapping[str, tuple[str, str]] = MEANING) -> list[dict[str, Any]]:
+    """Return one row per hyper-parameter for the report: value, 68 % interval, unit and meaning.
+
+    Parameters
+    ----------
+    solution
+        What was solved; without a posterior of the hyper-parameters the intervals are NaN.
+    meaning
+        Unit and meaning by name, where they differ from those of the readout fit.
+    """
+    words = {**MEANING, **meaning}
     rows: list[dict[str, Any]] = []
     for name, value in solution.values.items():
         low, high = solution.hypers.interval(name) if solution.hypers is not None else (np.nan, np.nan)
-        unit, meaning = MEANING.get(name, ("", ""))
-        rows.append({"name": name, "value": value, "low": low, "high": high, "unit": unit, "meaning": meaning})
+        unit, says = words.get(name, ("", ""))
+        rows.append({"name": name, "value": value, "low": low, "high": high, "unit": unit, "meaning": says})
     return rows
 
 

@@ -95,18 +95,32 @@ class Problem:
             When an energy has no usable ``energy_stderr``: negative; an absent one counts as zero.
         """
         rows = self.labelled
-        labels = [self.structures[k].labelled(self.target.name) for k in rows]
-        sigma = np.nan_to_num(np.array([label.energy_stderr for label in labels], dtype=float))
-        if (sigma < 0).any():
-            raise FitError(f"{self.target.name}_energy_stderr is negative in {int((sigma < 0).sum())} frames.")
-        shared = self.target.energy_shared_stderr
+        energy, statistical = energy_labels([self.structures[k] for k in rows], self.target)
         return EnergyData(
             design=self.energy_design[rows],
             composition=self.composition[rows],
-            target=np.array([label.energy for label in labels], dtype=float) - self.base_energy[rows],
-            statistical=np.diag(sigma**2) + shared**2 * np.ones((len(rows), len(rows))),
+            target=energy - self.base_energy[rows],
+            statistical=statistical,
             model=np.diag(self.n_atoms[rows]),
         )
+
+
+def energy_labels(structures: Sequence[Structure], target: Fidelity) -> tuple[Array, Array]:
+    """Return the labelled energies, eV, shape ``(n,)``, and the covariance of their errors, eV², shape ``(n, n)``.
+
+    An absent ``energy_stderr`` counts as zero; what all labels of the fidelity share is in every entry.
+
+    Raises
+    ------
+    FitError
+        When an ``energy_stderr`` is negative.
+    """
+    labels = [structure.labelled(target.name) for structure in structures]
+    sigma = np.nan_to_num(np.array([label.energy_stderr for label in labels], dtype=float))
+    if (sigma < 0).any():
+        raise FitError(f"{target.name}_energy_stderr is negative in {int((sigma < 0).sum())} frames.")
+    energy = np.array([label.energy for label in labels], dtype=float)
+    return energy, np.diag(sigma**2) + target.energy_shared_stderr**2 * np.ones((len(labels), len(labels)))
 
 
 def surface_energies(designs: Sequence[Design], readout: Readout, surface: Surface, elements: Sequence[int]) -> Array:

@@ -8,7 +8,7 @@ weights is a linear fit of as many numbers as there are rows. Evidence sets its 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -21,18 +21,17 @@ from rung.data.structure import Structure, composition_matrix
 from rung.errors import ConfigError, FitError
 from rung.fidelity import Fidelity
 from rung.fit.closed_form import Solution, quadratic_solution
+from rung.fit.diagnosis import hyper_rows
 from rung.fit.evidence import HyperPrior
 from rung.fit.linear import MODEL_ERROR, EnergyData, LinearModel, PriorComponent
 from rung.fit.method import Context, FitResult
+from rung.fit.problem import energy_labels
 from rung.fit.terms import TAU_OVER_FORCE, Assembly
 from rung.model.potential import ReadoutPotential
 from rung.model.trainable import TrainablePotential
 from rung.settings import Settings
 
-MEANING = {
-    "tau": ("eV/Å", "length by which an atom's force may leave its anchor"),
-    MODEL_ERROR: ("eV/√atom", "the model's own error s"),
-}
+MEANING = ("eV/√atom", "energy by which all moving weights together may move a frame")
 
 CURVED = (
     "The network is not linear as far as the energies ask its weights to move: its energies leave the linear fit by "
@@ -135,21 +134,22 @@ def fit_tangent(
         solution = quadratic_solution(assembly)
         u = solution.gaussian.mean[: len(basis)]
         _place(model, start, basis.T @ u)
-        curvature = _curvature(assembly.model, u, energies_of(model, labelled, target) - before)
+        change = energies_of(model, labelled, target) - before
+        curvature = _curvature(assembly.model, u, change)
         if curvature <= TOLERATED * solution.model_error:
             break
         assembly = replace(assembly, priors={**assembly.priors, MODEL_ERROR: HyperPrior(curvature, 0.0)})
-    _finish(model, labelled, elements, target, solution)
+    _finish(model, elements, target, solution, change)
     diagnostics = {**_numbers(solution), "n_parameters": float(basis.shape[1]), "curvature": curvature}
     warnings = () if curvature <= TOLERATED * solution.model_error else (CURVED,)
-    return FitResult(model.frozen(), None, settings, diagnostics, warnings, {"hyperparameters": _table(solution)})
+    rows_of_hypers = hyper_rows(solution, {name: MEANING for name in solution.values if name.startswith("alpha")})
+    return FitResult(model.frozen(), None, settings, diagnostics, warnings, {"hyperparameters": rows_of_hypers})
 
 
 def _curvature(model: LinearModel, u: Array, change: Array) -> float:
     """Return by how much the network's energies left the linear model, r.m.s. in eV/√atom, E0 apart."""
-    contrasts = model.contrasts
-    rest = contrasts.T @ (change - model.data.design @ u)
-    return float(np.sqrt(rest @ np.linalg.solve(contrasts.T @ model.data.model @ contrasts, rest) / max(len(rest), 1)))
+    rest = model.rotated.turn.T @ (change - model.data.design @ u)  # in these contrasts N s² is s² for all
+    return float(np.sqrt(np.sum(rest**2) / max(len(rest), 1)))
 
 
 def _numbers(solution: Solution) -> dict[str, float]:
@@ -162,16 +162,6 @@ def _numbers(solution: Solution) -> dict[str, float]:
         "log_evidence": solution.hypers.log_evidence,
         "log_marginal": solution.hypers.log_marginal,
     }
-
-
-def _table(solution: Solution) -> list[dict[str, Any]]:
-    assert solution.hypers is not None  # noqa: S101 - there are energies, so evidence chose
-    rows = []
-    for name, value in solution.values.items():
-        low, high = solution.hypers.interval(name)
-        unit, meaning = MEANING.get(name, ("eV/√atom", "energy by which all moving weights together may move a frame"))
-        rows.append({"name": name, "value": value, "low": low, "high": high, "unit": unit, "meaning": meaning})
-    return rows
 
 
 def energies_of(model: TrainablePotential, structures: Sequence[Structure], target: str) -> Array:
@@ -253,11 +243,9 @@ def _assembly(
     """Return the linear model over coordinates u, and the basis with ``step = basisᵀ u``, shape ``(P, p)``."""
     composition = composition_matrix(labelled, elements)
     n_atoms = composition.sum(axis=1)
-    labels = [structure.labelled(target.name) for structure in labelled]
-    sigma = np.nan_to_num(np.array([label.energy_stderr for label in labels]))
+    energy, statistical = energy_labels(labelled, target)
     names = dict.fromkeys(rows.groups.tolist()) if settings.groups == "layers" else {"": None}
     stacked = np.vstack([rows.energy, rows.force])
-    n_energies = len(labelled)
     blocks, designs, components = [], [], []
     for name in names:
         own = rows.groups == name if name else np.ones(len(rows.groups), dtype=bool)
@@ -278,13 +266,7 @@ def _assembly(
     if len(rows.force):
         factors.append(_band(rows, basis, settings.scale_stderr))
         priors["tau"] = HyperPrior(TAU_OVER_FORCE * max(float(np.sqrt(np.mean(rows.anchor**2))), 1e-3), 1.0)
-    data = EnergyData(
-        design,
-        composition,
-        np.array([label.energy for label in labels]) - before,
-        np.diag(sigma**2) + target.energy_shared_stderr**2 * np.ones((n_energies, n_energies)),
-        np.diag(n_atoms),
-    )
+    data = EnergyData(design, composition, energy - before, statistical, np.diag(n_atoms))
     return Assembly(LinearModel(tuple(factors), data), priors, {}), basis
 
 
@@ -318,16 +300,11 @@ def _place(model: TrainablePotential, start: Mapping[str, torch.Tensor], step: A
 
 
 def _finish(
-    model: TrainablePotential,
-    labelled: Sequence[Structure],
-    elements: tuple[int, ...],
-    target: str,
-    solution: Solution,
+    model: TrainablePotential, elements: tuple[int, ...], target: str, solution: Solution, change: Array
 ) -> None:
     """Set the reference energies by generalised least squares at the weights where the step ended."""
     data = solution.assembly.model.data
-    labels = np.array([structure.labelled(target).energy for structure in labelled])
-    rest = replace(data, design=np.zeros((len(data), 1)), target=labels - energies_of(model, labelled, target))
+    rest = replace(data, design=np.zeros((len(data), 1)), target=data.target - change)
     alone = LinearModel((PriorComponent.centred("alpha", np.eye(1)),), rest)
-    change = alone.posterior({"alpha": 1.0, MODEL_ERROR: solution.values[MODEL_ERROR]}).mean[1:]
-    model.set_references({target: model.references[target].moved(elements, change)})
+    moved = alone.posterior({"alpha": 1.0, MODEL_ERROR: solution.values[MODEL_ERROR]}).mean[1:]
+    model.set_references({target: model.references[target].moved(elements, moved)})

@@ -219,10 +219,7 @@ def anchored_atoms(band: Band, problem: Problem) -> tuple[PriorComponent, tuple[
     rows = np.repeat(anchor.kept, 3)
     kept = design[rows]
     gram = kept.T @ kept
-    eigenvalues = np.linalg.eigvalsh(gram)
-    rank = int(np.sum(eigenvalues > 1e-10 * eigenvalues.max(initial=0.0)))
-    n_atoms = int(anchor.kept.sum())
-    weight = rank / n_atoms
+    weight = band_weight(gram, int(anchor.kept.sum()))
     departure = (anchor.forces - anchor.base).ravel()[rows]
     directions = [weight * kept.T @ direction.forces.ravel()[rows] for direction in anchor.directions]
     component = PriorComponent(
@@ -234,6 +231,12 @@ def anchored_atoms(band: Band, problem: Problem) -> tuple[PriorComponent, tuple[
     )
     typical = float(np.sqrt(np.mean(np.sum(anchor.forces[anchor.kept] ** 2, axis=1))))
     return component, tuple(direction.name for direction in anchor.directions), max(typical, 1e-3)
+
+
+def band_weight(gram: Array, n_atoms: int) -> float:
+    """Return P/n_F: the rank of the force designs' ``gram`` over the number of anchored atoms."""
+    eigenvalues = np.linalg.eigvalsh(gram)
+    return int(np.sum(eigenvalues > 1e-10 * eigenvalues.max(initial=0.0))) / n_atoms
 
 
 def gather_anchor(band: Band, problem: Problem) -> tuple[AnchorForces, Array] | None:
