@@ -17,6 +17,7 @@ from rung.errors import ConfigError, ModelError, one_of
 from rung.features.design import Design
 from rung.features.passes import build_designs
 from rung.fidelity import require_fidelity
+from rung.model.draws import drawn_potential
 from rung.model.errorbars import DifferenceVariance, linear_covariance, variance_of_difference
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
@@ -155,8 +156,27 @@ class RungCalculator(Calculator):
 
         It is infinite where their compositions differ in a way that no label identifies.
         """
-        gradients, sizes, posterior = self._gradients([first, second])
-        return variance_of_difference(gradients[0] - gradients[1], int(sizes.sum()), posterior)
+        return self.energy_combination_variance([first, second], [1.0, -1.0])
+
+    def energy_combination_variance(
+        self, structures: Sequence[Atoms], coefficients: Sequence[float]
+    ) -> DifferenceVariance:
+        """Return the variance of Σ c E over several structures, eV², by what it counts.
+
+        Parameters
+        ----------
+        structures
+            The structures.
+        coefficients
+            One number each; a binding energy of vacancies has 2, -1 and -1.
+
+        Notes
+        -----
+        It is infinite where the combination leaves atoms over of an element whose E0 no label identifies.
+        """
+        gradients, sizes, posterior = self._gradients(structures)
+        factors = np.asarray(coefficients, dtype=float)
+        return variance_of_difference(factors @ gradients, float(factors**2 @ sizes), posterior)
 
     def energy_difference_stderr(
         self, first: Atoms, second: Atoms, *, model_error: ModelErrorKind | Literal["larger"] = "larger"
@@ -182,6 +202,42 @@ class RungCalculator(Calculator):
         if np.isnan(kinds[model_error]):
             raise ModelError(UNCORRELATED)
         return float(np.sqrt(kinds[model_error]))
+
+    @property
+    def has_error_bars(self) -> bool:
+        """Whether the fit left a posterior of this very fidelity."""
+        return (
+            self.posterior is not None
+            and isinstance(self.potential, ReadoutPotential)
+            and self._posterior_of == self.fidelity
+        )
+
+    def draws(self, count: int, *, seed: int = 0) -> tuple["RungCalculator", ...]:
+        """Return calculators whose weights and E0 are drawn from the posterior, for what is not linear in them.
+
+        Their spread is the part of an error bar that the weights make; the model's own error is not in it.
+
+        Parameters
+        ----------
+        count
+            How many; the first ones stay the same when more are asked for.
+        seed
+            Which draws.
+
+        Raises
+        ------
+        ModelError
+            When the model has no posterior of this fidelity.
+        """
+        if self.posterior is None or not self.has_error_bars:
+            raise ModelError(f"The model has no posterior of {self.fidelity!r}, so nothing can be drawn from it.")
+        return tuple(
+            RungCalculator(
+                drawn_potential(self.potential, self.fidelity, self.posterior, seed=seed, index=index),
+                fidelity=self.fidelity,
+            )
+            for index in range(count)
+        )
 
     def _given(self, atoms: Atoms | None) -> Atoms:
         atoms = atoms if atoms is not None else self.atoms

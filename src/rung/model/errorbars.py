@@ -56,15 +56,15 @@ class DifferenceVariance:
         return float(np.fmax(self.correlated, self.independent))
 
 
-def variance_of_difference(gradient: Array, n_atoms: int, posterior: Posterior) -> DifferenceVariance:
-    """Return the variance of a difference of two energies.
+def variance_of_difference(gradient: Array, n_atoms: float, posterior: Posterior) -> DifferenceVariance:
+    """Return the variance of a difference of two energies, or of another sum Σ c E.
 
     Parameters
     ----------
     gradient
         Of the difference with respect to the fitted parameters, shape ``(K,)``.
     n_atoms
-        Atoms of both structures together.
+        Atoms of both structures together; in a sum Σ c E those of each structure count c² times.
     posterior
         Where the fit stands; without ``model_covariance`` the correlated variance is NaN.
     """
