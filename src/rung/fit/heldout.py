@@ -1,6 +1,6 @@
 """Which structures a training learns from, and which it stops by."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -10,14 +10,27 @@ from rung.errors import FitError
 _FEWEST = 5
 
 
+def has_label(structure: Structure, fidelity: str) -> bool:
+    """Return whether ``fidelity`` gives the structure an energy, or forces on some atoms, or a stress."""
+    labels = structure.labelled(fidelity)
+    return labels.has_energy or bool(np.isfinite(labels.forces).any()) or labels.has_stress
+
+
 def labelled_by(structures: Sequence[Structure], fidelity: str) -> list[Structure]:
-    """Return the structures to which ``fidelity`` gives an energy, or forces on all atoms, or a stress."""
-    found = [(structure, structure.labelled(fidelity)) for structure in structures]
-    return [
-        structure
-        for structure, labels in found
-        if labels.has_energy or bool(np.isfinite(labels.forces).any()) or labels.has_stress
-    ]
+    """Return the structures to which ``fidelity`` gives a label of any kind."""
+    return [structure for structure in structures if has_label(structure, fidelity)]
+
+
+def draw_held_out(names: Collection[str], fraction: float, seed: Sequence[int]) -> set[str]:
+    """Return a random ``fraction`` of the names of geometries, at least one.
+
+    Nothing where ``fraction`` is 0 or there are fewer than five.
+    """
+    ordered = sorted(names)
+    count = max(1, round(fraction * len(ordered))) if fraction > 0 and len(ordered) >= _FEWEST else 0
+    first, *rest = seed
+    generator = np.random.default_rng([first, 0x5EED, *rest])
+    return {ordered[index] for index in generator.permutation(len(ordered))[:count]}
 
 
 def hold_out(
@@ -38,8 +51,6 @@ def hold_out(
         raise FitError(f"No training structure has a label of {target!r}.")
     if valid:
         return usable, labelled_by(valid, target)
-    names = sorted({structure.structure_id for structure in usable})
-    count = max(1, round(fraction * len(names))) if fraction > 0 and len(names) >= _FEWEST else 0
-    chosen = {names[index] for index in np.random.default_rng([seed, 0x5EED]).permutation(len(names))[:count]}
+    chosen = draw_held_out({structure.structure_id for structure in usable}, fraction, [seed])
     kept = [structure for structure in usable if structure.structure_id not in chosen]
     return kept, [structure for structure in usable if structure.structure_id in chosen]
