@@ -46,6 +46,8 @@ class FidelitySettings(Settings):
     """What made the labels, for people: "DMC, T-moves, ccECP"."""
     energy_shared_stderr: float = Field(default=0.0, ge=0.0)
     """One-sigma error, eV per cell, that every energy of this fidelity shares (finite size, time step)."""
+    key: str | None = Field(default=None, min_length=1)
+    """What its labels are called in the data files, by default its name: `wb97x_dz`, or `REF` for `REF_energy`."""
 
 
 class BaseSettings(Settings):
@@ -128,6 +130,10 @@ class RunConfig(Settings):
             name: Fidelity(name, settings.level_of_theory, settings.energy_shared_stderr)
             for name, settings in self.fidelities.items()
         }
+
+    def keys(self) -> dict[str, str]:
+        """Return what the data files call a fidelity, for each that they call otherwise than the config does."""
+        return {name: settings.key for name, settings in self.fidelities.items() if settings.key is not None}
 
     def splits(self) -> dict[str, tuple[Path, ...]]:
         """Return the files of every split by name: train, valid where given, and those to evaluate on."""

@@ -3,11 +3,15 @@
 The format is described in ASE's manual of ``ase.io.extxyz`` and at https://github.com/libAtoms/extxyz.
 """
 
+import gzip
 import json
 import re
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from ase import Atoms
@@ -16,13 +20,92 @@ from rung.errors import DataError
 
 _PROPERTIES = re.compile(r'(?:^|\s)Properties="?([^\s"]+)')
 _RESERVED = {"Lattice", "Properties", "pbc", "uid"}
+_CHUNK = 1 << 20
+_LONGEST_COUNT = 9
 
 
-def check_layout(text: str, path: Path) -> None:
+@dataclass(frozen=True)
+class Chunk:
+    """Some whole frames of a file.
+
+    Parameters
+    ----------
+    places
+        The byte at which each frame begins.
+    line
+        Lines of the file before the first.
+    content
+        The text of the frames.
+    """
+
+    places: tuple[int, ...]
+    line: int
+    content: bytes
+
+
+def frame_chunks(path: Path) -> Iterator[Chunk]:
+    """Yield a file, also a gzipped one, in pieces of about a megabyte that end where a frame does.
+
+    A line that should be a number of atoms and is none stays in its piece, for :func:`check_layout` to refuse.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be read or holds nothing but white space.
+    """
+    places: list[int] = []
+    held: list[bytes] = []
+    size, line, lines, seen = 0, 0, 0, False
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            for place, block in _blocks(file):
+                if size > _CHUNK and places:
+                    yield Chunk(tuple(places), line, b"".join(held))
+                    places, held, size, line = [], [], 0, line + lines
+                    lines = 0
+                seen = seen or any(text.strip() for text in block)
+                if place is not None:
+                    places.append(place)
+                held += block
+                lines += len(block)
+                size += sum(len(text) for text in block)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read: {error}.") from error
+    if not seen:
+        raise DataError(f"{path} is empty.")
+    if held:
+        yield Chunk(tuple(places), line, b"".join(held))
+
+
+def _blocks(file: IO[bytes] | gzip.GzipFile) -> Iterator[tuple[int | None, list[bytes]]]:
+    """Yield the lines of each frame with the byte at which it begins, or what is no frame with None."""
+    place, header = 0, file.readline()
+    while header:
+        count = _text(header)
+        if count.isascii() and count.isdigit() and len(count) <= _LONGEST_COUNT:
+            block = [header, *islice(file, int(count) + 1)]
+            following = file.readline()
+            while _text(following).startswith("VEC"):
+                block.append(following)
+                following = file.readline()
+            yield place, block
+        else:
+            block = [header, *file.readlines(_CHUNK)]
+            following = file.readline()
+            yield None, block
+        place += sum(len(text) for text in block)
+        header = following
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "replace").strip()
+
+
+def check_layout(text: str, path: Path, line: int = 0) -> None:
     """Raise unless every frame of ``text`` has its count, its comment and its full rows, and nothing lies between.
 
     ASE stops at a blank line without a word and drops the columns that a row has too many: labels would be lost or
-    shifted in silence.
+    shifted in silence. ``line`` is the number of lines of the file before ``text``.
 
     Raises
     ------
@@ -35,26 +118,27 @@ def check_layout(text: str, path: Path) -> None:
         stop -= 1
     place = 0
     while place < stop:
-        place = _check_frame(lines, place, stop, path)
+        place = _check_frame(lines, place, stop, path, line)
 
 
-def _check_frame(lines: Sequence[str], place: int, stop: int, path: Path) -> int:
+def _check_frame(lines: Sequence[str], place: int, stop: int, path: Path, before: int) -> int:
     """Check the frame that starts at line ``place`` and return the line after it."""
     header = lines[place].strip()
     if not (header.isascii() and header.isdigit()):
         found = f"{header[:30]!r}" if header else "a blank line"
-        raise DataError(f"{path}, line {place + 1}: a number of atoms should stand here, not {found}.")
+        raise DataError(f"{path}, line {before + place + 1}: a number of atoms should stand here, not {found}.")
     end = place + 2 + int(header)
     if int(header) == 0:
-        raise DataError(f"{path}, line {place + 1}: the frame has no atoms.")
+        raise DataError(f"{path}, line {before + place + 1}: the frame has no atoms.")
     if end > stop:
-        raise DataError(f"{path} is cut short: the frame at line {place + 1} announces {header} atoms.")
+        raise DataError(f"{path} is cut short: the frame at line {before + place + 1} announces {header} atoms.")
     declared = _PROPERTIES.search(lines[place + 1])
     if declared is not None:
-        width = _width(declared.group(1), path, place + 2)
+        width = _width(declared.group(1), path, before + place + 2)
         for k in range(place + 2, end):
             if len(lines[k].split()) != width:
-                raise DataError(f"{path}, line {k + 1}: {width} columns are announced, {len(lines[k].split())} found.")
+                where = f"{path}, line {before + k + 1}"
+                raise DataError(f"{where}: {width} columns are announced, {len(lines[k].split())} found.")
     while end < stop and lines[end].lstrip().startswith("VEC"):
         end += 1
     return end

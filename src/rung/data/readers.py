@@ -1,10 +1,8 @@
 """Frames in files to structures in memory, and back; a file is read whole and right, or refused in one sentence."""
 
-import gzip
 import io
 import re
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,8 @@ from ase import Atoms
 from ase.constraints import FixAtoms, FixCartesian
 from ase.io.extxyz import key_val_str_to_dict
 
-from rung.data.extxyz import check_layout, frame_text
+from rung.data.extxyz import Chunk, check_layout, frame_chunks, frame_text
+from rung.data.hdf5 import HDF5_SUFFIXES, hdf5_frames
 from rung.data.labels import (
     ARRAY_SUFFIXES,
     BARE_KEYS,
@@ -74,7 +73,10 @@ def reading_of(structure: Structure) -> Reading:
 
 
 def read_structures(
-    paths: Path | str | Sequence[Path | str], *, fidelities: Sequence[str] | None = None
+    paths: Path | str | Sequence[Path | str],
+    *,
+    fidelities: Sequence[str] | None = None,
+    keys: Mapping[str, str] | None = None,
 ) -> tuple[Structure, ...]:
     """Read every frame of one file or of several.
 
@@ -84,9 +86,12 @@ def read_structures(
     Parameters
     ----------
     paths
-        One path or several: extended XYZ (``.extxyz``, ``.xyz``, also ``.gz``), or any other format that ASE reads.
+        One path or several: extended XYZ (``.extxyz``, ``.xyz``, also ``.gz``), HDF5 in the layout of ANI-1x (``.h5``,
+        ``.hdf5``; see :mod:`rung.data.hdf5`), or any other format that ASE reads.
     fidelities
         Fidelities that at least one frame must label; None asks for none. Labels of others are kept.
+    keys
+        What the files call a fidelity, by its name here, where that differs: ``{"dz": "wb97x_dz"}``.
 
     Returns
     -------
@@ -99,10 +104,8 @@ def read_structures(
         When a file is missing, empty, damaged or holds a frame that cannot be used, when one ``structure_id`` names
         two geometries, or when no frame labels a fidelity that was asked for.
     """
-    listed = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    if not listed:
-        raise DataError("No data file was named.")
-    structures = tuple(structure for path in listed for structure in _read_file(Path(path)))
+    listed = listed_paths(paths)
+    structures = tuple(iterate_structures(listed, keys=keys))
     _check_ids(structures)
     known = {name for structure in structures for name in structure.labels}
     for name in fidelities or ():
@@ -110,6 +113,42 @@ def read_structures(
             where = ", ".join(str(path) for path in listed)
             raise DataError(f"{where}: {one_of(name, known, 'fidelity')}")
     return structures
+
+
+def iterate_structures(
+    paths: Path | str | Sequence[Path | str], *, keys: Mapping[str, str] | None = None
+) -> Iterator[Structure]:
+    """Yield every frame of one file or of several, of which about a megabyte is in memory at a time.
+
+    Parameters and errors are those of :func:`read_structures`, but that an error comes when its frame does, and that
+    nobody looks whether one ``structure_id`` names two geometries. Formats that only ASE reads are read whole.
+    """
+    for path in listed_paths(paths):
+        for _, structure in numbered_frames(path, keys or {}):
+            yield structure
+
+
+def numbered_frames(path: Path, keys: Mapping[str, str]) -> Iterator[tuple[int, Structure]]:
+    """Yield each structure of a file with the place where its frame begins: a byte, or else its number."""
+    number = -1
+    for number, (place, atoms, unfinished) in enumerate(_frames(path)):
+        yield place, _structure(atoms, path, number, keys, unfinished=unfinished)
+    if number < 0:
+        raise DataError(f"{path} holds no frames.")
+
+
+def parsed_frame(content: bytes, path: Path, number: int, keys: Mapping[str, str]) -> Structure:
+    """Return the structure of one frame of extended XYZ that was cut out of a file, which has been read before."""
+    _, atoms, unfinished = next(iter(_parsed(path, Chunk((0,), 0, content))))
+    return _structure(atoms, path, number, keys, unfinished=unfinished)
+
+
+def listed_paths(paths: Path | str | Sequence[Path | str]) -> list[Path]:
+    """Return one path or several as a list; raise where there is none."""
+    listed = [Path(paths)] if isinstance(paths, (str, Path)) else [Path(path) for path in paths]
+    if not listed:
+        raise DataError("No data file was named.")
+    return listed
 
 
 def write_structures(path: Path | str, structures: Sequence[Structure]) -> None:
@@ -125,33 +164,43 @@ def write_structures(path: Path | str, structures: Sequence[Structure]) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _read_file(path: Path) -> list[Structure]:
+def is_plain(path: Path) -> bool:
+    """Return whether a file is extended XYZ that is not compressed, by its name."""
+    return path.suffix in _PLAIN
+
+
+def _frames(path: Path) -> Iterator[tuple[int, Atoms, bool]]:
+    """Yield where each frame begins, the frame, and whether the file may end within its last number."""
     if not path.exists():
         raise DataError(f"There is no file {path}.")
     if path.is_dir():
         raise DataError(f"{path} is a folder; name a file of frames.")
     plain = path.with_suffix("") if path.suffix == ".gz" else path
-    frames, unfinished = _extxyz_frames(path) if plain.suffix in _PLAIN else (_ase_frames(path), False)
-    if not frames:
-        raise DataError(f"{path} holds no frames.")
-    last = len(frames) - 1
-    return [_structure(atoms, path, k, unfinished=unfinished and k == last) for k, atoms in enumerate(frames)]
+    if is_plain(plain):
+        for chunk in frame_chunks(path):
+            yield from _parsed(path, chunk)
+    else:
+        found = hdf5_frames(path) if plain.suffix in HDF5_SUFFIXES else _ase_frames(path)
+        yield from ((number, atoms, False) for number, atoms in enumerate(found))
 
 
-def _extxyz_frames(path: Path) -> tuple[list[Atoms], bool]:
+def _parsed(path: Path, chunk: Chunk) -> Iterator[tuple[int, Atoms, bool]]:
     try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
+        text = chunk.content.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not text (byte {error.start}); is it damaged, or another format?") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read: {error}.") from error
-    if not text.strip():
-        raise DataError(f"{path} is empty.")
-    text = text.replace("\r\n", "\n")
-    check_layout(text, path)
+        place = (chunk.places or (0,))[0] + error.start
+        raise DataError(f"{path} is not text (byte {place}); is it damaged, or another format?") from error
+    check_layout(text, path, chunk.line)
+    if not chunk.places:
+        return  # white space at the end
     frames = _through_ase(path, io.StringIO(text), format="extxyz", properties_parser=_comment)
-    return frames, not text.endswith("\n")
+    cut = not text.endswith("\n")
+    if len(frames) != len(chunk.places):
+        raise DataError(
+            f"{path}: ASE reads {len(frames)} frames after line {chunk.line} where {len(chunk.places)} are."
+        )
+    for place, atoms in zip(chunk.places, frames, strict=True):
+        yield place, atoms, cut and place == chunk.places[-1]
 
 
 def _ase_frames(path: Path) -> list[Atoms]:
@@ -178,14 +227,14 @@ def _comment(line: str) -> dict[str, Any]:
     return info
 
 
-def _structure(atoms: Atoms, path: Path, number: int, *, unfinished: bool) -> Structure:
+def _structure(atoms: Atoms, path: Path, number: int, keys: Mapping[str, str], *, unfinished: bool) -> Structure:
     where = f"{path}, frame {number}"
     _check_geometry(atoms, where)
     results = atoms.calc.results if atoms.calc is not None else {}
     arrays = {key: value for key, value in atoms.arrays.items() if key not in ("numbers", "positions")}
     info = dict(atoms.info)
     bare = sorted({key for key in BARE_KEYS if key in info or key in arrays or key in results})
-    labels = _labels(info, arrays, len(atoms), where)
+    labels = _renamed(_labels(info, arrays, len(atoms), where), keys, where)
     used = {key for key in (*info, *arrays) if split_key(key) is not None} | {*BARE_KEYS, STRUCTURE_ID}
     unread = sorted(key for key in {*info, *arrays} - used if _LOOKS_LIKE_A_LABEL.search(str(key)))
     reading = Reading(f"{path.name}#{number}", tuple(bare), tuple(unread), _fixed_atoms(atoms), unfinished)
@@ -195,6 +244,16 @@ def _structure(atoms: Atoms, path: Path, number: int, *, unfinished: bool) -> St
     if structure.structure_id:
         return structure
     return Structure(geometry, f"geometry-{structure.geometry_hash[:16]}", labels, structure.info)
+
+
+def _renamed(labels: dict[str, Labels], keys: Mapping[str, str], where: str) -> dict[str, Labels]:
+    """Return labels under the names that fidelities have here instead of the keys that they have in the file."""
+    names = {key: name for name, key in keys.items()}
+    found = {names.get(key, key): known for key, known in labels.items()}
+    if len(found) < len(labels):
+        clash = sorted(name for name, key in keys.items() if name != key and name in labels and key in labels)
+        raise DataError(f"{where} has labels of {clash[0]!r} under that name and under {keys[clash[0]]!r}.")
+    return found
 
 
 def _named(value: Any) -> str:

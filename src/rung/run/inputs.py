@@ -17,7 +17,7 @@ from rung.progress import SILENT, Progress
 
 def read_splits(config: RunConfig) -> dict[str, tuple[Structure, ...]]:
     """Return the structures of every split, by name."""
-    return {name: read_structures(paths) for name, paths in config.splits().items()}
+    return {name: read_structures(paths, keys=config.keys()) for name, paths in config.splits().items()}
 
 
 def open_base(config: RunConfig) -> ReadoutPotential | None:

@@ -1,0 +1,148 @@
+"""HDF5 in the layout of ANI-1x: a group per composition, its conformers along the first axis of every dataset.
+
+A group holds ``atomic_numbers``, shape ``(n,)``, ``coordinates``, shape ``(C, n, 3)`` in Å, and for each level of
+theory ``<key>.energy``, shape ``(C,)`` in Hartree, and perhaps ``<key>.forces``, shape ``(C, n, 3)`` in Hartree/Å:
+``wb97x_dz``, ``wb97x_tz``, ``ccsd(t)_cbs`` and others. NaN says that a label is absent, and molecules are not periodic.
+Source of the layout: Smith et al., *Scientific Data* 7, 134 (2020), and https://github.com/aiqm/ANI1x_datasets.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from rung.data.labels import ENERGY, FORCES, STRUCTURE_ID, Array
+from rung.errors import DataError, MissingExtraError
+from rung.units import HARTREE
+
+HDF5_SUFFIXES = frozenset({".h5", ".hdf5"})
+"""Names of files that are read in this layout."""
+
+NUMBERS, COORDINATES = "atomic_numbers", "coordinates"
+_ENERGY, _FORCES = ".energy", ".forces"
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Conformers:
+    """One group of a file.
+
+    Parameters
+    ----------
+    name
+        The path of the group in the file, without the first slash.
+    count
+        How many conformers it holds.
+    """
+
+    name: str
+    count: int
+
+
+def hdf5_groups(path: Path) -> tuple[Conformers, ...]:
+    """Return the groups of a file that hold conformers, in the order of their names.
+
+    Raises
+    ------
+    MissingExtraError
+        When h5py is not installed.
+    DataError
+        When the file is not HDF5, or a group has no conformers in this layout.
+    """
+    found: list[Conformers] = []
+    with _opened(path) as file:
+
+        def visit(name: str, item: Any) -> None:
+            if hasattr(item, "keys") and COORDINATES in item:
+                found.append(Conformers(name, _count(item, f"{path}, group {name}")))
+
+        file.visititems(visit)
+    if not found:
+        raise DataError(f"{path} has no group with {NUMBERS} and {COORDINATES}: it is not laid out as ANI-1x is.")
+    return tuple(sorted(found, key=lambda group: group.name))
+
+
+def hdf5_frames(path: Path) -> Iterator[Atoms]:
+    """Yield the conformers of a file, group by group, a few hundred in memory at a time.
+
+    Labels are converted to eV and eV/Å and stand under ``<key>_energy`` and ``<key>_forces``, as in any other file; the
+    ``structure_id`` is the group and the place in it, ``C10H10-17``.
+
+    Raises
+    ------
+    MissingExtraError
+        When h5py is not installed.
+    DataError
+        When the file is not in this layout, or a dataset has another shape than its group says.
+    """
+    for group in hdf5_groups(path):
+        for start in range(0, group.count, _AT_ONCE):
+            yield from hdf5_range(path, group, start, min(start + _AT_ONCE, group.count))
+
+
+def hdf5_range(path: Path, group: Conformers, start: int, stop: int) -> list[Atoms]:
+    """Return the conformers ``start`` to ``stop`` of one group; labels and errors as in :func:`hdf5_frames`."""
+    with _opened(path) as file:
+        held = file[group.name]
+        numbers = np.asarray(held[NUMBERS][()], dtype=int)
+        labels = [
+            (key, np.asarray(held[key][start:stop], dtype=float) * HARTREE)
+            for key in sorted(held)
+            if key.endswith((_ENERGY, _FORCES)) and _fits(held[key], group, len(numbers), f"{path}, {group.name}/{key}")
+        ]
+        positions = np.asarray(held[COORDINATES][start:stop], dtype=float)
+    prefix = group.name.replace("/", "-")
+    frames = []
+    for k in range(stop - start):
+        atoms = Atoms(numbers=numbers, positions=positions[k])
+        atoms.info[STRUCTURE_ID] = f"{prefix}-{start + k}"
+        for key, values in labels:
+            _put(atoms, key, values[k])
+        frames.append(atoms)
+    return frames
+
+
+def _put(atoms: Atoms, key: str, value: Array) -> None:
+    """Put one label under the key that other files have; nothing where it is absent."""
+    if np.isnan(value).all():
+        return
+    if key.endswith(_ENERGY):
+        atoms.info[key.removesuffix(_ENERGY) + ENERGY] = float(value)
+    else:
+        atoms.arrays[key.removesuffix(_FORCES) + FORCES] = value.copy()
+
+
+def _count(group: Any, where: str) -> int:
+    if NUMBERS not in group:
+        raise DataError(f"{where} has {COORDINATES} and no {NUMBERS}.")
+    numbers, shape = group[NUMBERS].shape, group[COORDINATES].shape
+    if len(numbers) != 1 or len(shape) != 3 or shape[1:] != (numbers[0], 3):
+        raise DataError(f"{where}: {COORDINATES} of shape {shape} do not belong to {NUMBERS} of shape {numbers}.")
+    return int(shape[0])
+
+
+def _fits(dataset: Any, group: Conformers, n_atoms: int, where: str) -> bool:
+    expected = (group.count,) if dataset.name.endswith(_ENERGY) else (group.count, n_atoms, 3)
+    if dataset.shape != expected:
+        raise DataError(f"{where} has shape {dataset.shape}, not {expected}.")
+    return True
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        import h5py  # noqa: PLC0415 - an optional package, imported when a file of its kind is read
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"{path} needs the package 'h5py', which is not installed: pip install 'rung[hdf5]'."
+        ) from error
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read as HDF5: {' '.join(str(error).split())}.") from error
+    with file:
+        yield file
