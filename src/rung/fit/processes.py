@@ -40,6 +40,7 @@ def make_fabric(processes: Processes, device: str) -> "Fabric":
         When the device is not there, or several nodes are asked for without a launcher.
     """
     from lightning_fabric import Fabric  # noqa: PLC0415 - it takes two seconds, which only a training should pay
+    from lightning_fabric.plugins.environments import LightningEnvironment  # noqa: PLC0415
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     require_device(device)
@@ -52,7 +53,9 @@ def make_fabric(processes: Processes, device: str) -> "Fabric":
     if strategy == "auto" and several:
         strategy = "ddp" if launched else "ddp_spawn"
     devices: Any = [int(index)] if index and not several else processes.devices
-    return Fabric(accelerator=kind, devices=devices, num_nodes=processes.nodes, strategy=strategy)
+    # Fabric would take a batch job of Slurm, or the mere presence of srun, for a launch of several processes
+    plugins = [] if several and launched else [LightningEnvironment()]
+    return Fabric(accelerator=kind, devices=devices, num_nodes=processes.nodes, strategy=strategy, plugins=plugins)
 
 
 def require_device(device: str) -> torch.device:
