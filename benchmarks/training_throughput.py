@@ -96,8 +96,8 @@ def main() -> None:
     elements = elements_in(structures)
     start = normalisation(structures, rows, elements, None, 0.005)
     ours = build_trainable(
-        architecture, fidelity="pm6", elements=elements, reference=start.reference,
-        avg_num_neighbors=start.avg_num_neighbors, scale=start.scale, shift=0.0, seed=0, dtype=torch.float32,
+        architecture, references={"pm6": start.reference}, elements=elements,
+        avg_num_neighbors=start.avg_num_neighbors, scales={"pm6": (start.scale, 0.0)}, seed=0, dtype=torch.float32,
     )  # fmt: skip
     theirs = copy.deepcopy(ours.module)
     energies = [start.reference.energies[number] for number in elements]

@@ -22,7 +22,7 @@ from rung.model.potential import ReadoutPotential
 from rung.storage import atomic_path, jsonable
 
 FORMAT = "rung"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,10 @@ ARCHITECTURE = {"channels": 4, "max_l": 1, "cutoff": 4.0, "correlation": 2, "rad
 def new(dtype: torch.dtype = torch.float64, seed: int = 0, **changes: object) -> TrainablePotential:
     return build_trainable(
         MaceArchitecture.read({**ARCHITECTURE, **changes}),
-        fidelity="low",
+        references={"low": REFERENCE},
         elements=(1, 6, 8),
-        reference=REFERENCE,
         avg_num_neighbors=7.5,
-        scale=2.5,
-        shift=-0.25,
+        scales={"low": (2.5, -0.25)},
         seed=seed,
         dtype=dtype,
     )
@@ -108,7 +106,7 @@ def test_seed_decides_the_weights_and_the_process_keeps_its_own_random_state() -
 def test_step_zero_is_the_base(shape: dict[str, object], molecules: list[Structure], cells: list[Structure]) -> None:
     base = wrap(tiny_mace(**shape), "low", "second" if "heads" in shape else None)  # type: ignore[arg-type]
     structures = [*molecules, *cells]
-    model = trainable(base, "low", "high")
+    model = trainable(base, {"high": "low"})
     assert model.fidelities == ("high",)
     expected = predict(base, structures, "low")
     agree(predict(model, structures, "high"), expected, 1e-10, by_atom="pair_repulsion" not in shape)
@@ -122,14 +120,14 @@ def test_step_zero_starts_from_a_surface_that_a_fit_has_moved(
     change = np.random.default_rng(0).normal(0.0, 0.1, size=surface.readout.weights.shape)
     moved = Surface(surface.readout.moved(change), surface.reference.moved((6,), np.array([0.5])))
     lifted = tiny_potential.with_surface("high", moved)
-    model = trainable(lifted, "high", "higher")
+    model = trainable(lifted, {"higher": "high"})
     agree(predict(model, molecules, "higher"), predict(lifted, molecules, "high"), 1e-10)
     assert model.references["higher"] == moved.reference
 
 
 def test_training_does_not_reach_the_base(tiny_potential: ReadoutPotential, molecules: list[Structure]) -> None:
     before = predict(tiny_potential, molecules, "low")
-    model = trainable(tiny_potential, "low", "high")
+    model = trainable(tiny_potential, {"high": "low"})
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1)
@@ -162,7 +160,7 @@ def test_float32_model_keeps_reference_energies_exact(molecules: list[Structure]
 
 def test_loading_weights_of_another_model_leaves_reference_energies(tiny_potential: ReadoutPotential) -> None:
     """mace-torch's own fine-tuning copies the old table over the new where shapes agree; here there is no table."""
-    donor, model = trainable(tiny_potential, "low", "high"), trainable(tiny_potential, "low", "high")
+    donor, model = trainable(tiny_potential, {"high": "low"}), trainable(tiny_potential, {"high": "low"})
     given = ReferenceEnergies({1: -100.0, 6: -200.0, 8: -300.0})
     model.set_references({"high": given})
     model.load_state_dict(donor.state_dict())
@@ -172,7 +170,7 @@ def test_loading_weights_of_another_model_leaves_reference_energies(tiny_potenti
 
 def test_an_unknown_fidelity_is_refused(tiny_potential: ReadoutPotential) -> None:
     with pytest.raises(ConfigError, match=r"'lwo'.*low"):
-        trainable(tiny_potential, "lwo", "high")
+        trainable(tiny_potential, {"high": "lwo"})
 
 
 def test_a_backbone_of_no_backend_is_refused(tiny_potential: ReadoutPotential) -> None:
@@ -180,7 +178,7 @@ def test_a_backbone_of_no_backend_is_refused(tiny_potential: ReadoutPotential) -
         pass
 
     with pytest.raises(ModelError, match="cannot be trained"):
-        trainable(ReadoutPotential(Odd(), tiny_potential.surfaces), "low", "high")  # type: ignore[arg-type]
+        trainable(ReadoutPotential(Odd(), tiny_potential.surfaces), {"high": "low"})  # type: ignore[arg-type]
 
 
 def test_missing_reference_energy_is_refused() -> None:

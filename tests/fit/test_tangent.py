@@ -51,7 +51,7 @@ def fit(train, base, **settings):
 
 def test_rows_equal_central_differences(tiny_potential, molecules):
     train = frames(molecules, 3)
-    model = trainable(tiny_potential, "low", "high")
+    model = trainable(tiny_potential, {"high": "low"})
     rows = derivative_rows(model, train[:1], train, "high", TangentSettings(probes=1), CONTEXT)
     random = np.random.default_rng(0)
     direction = random.normal(size=rows.energy.shape[1])
@@ -82,7 +82,7 @@ def test_rows_equal_central_differences(tiny_potential, molecules):
 def test_coordinates_stand_for_all_weights(tiny_potential, molecules):
     """In the coordinates of the fit the prior of energies is that of the weights: α² G Gᵀ up to one factor."""
     train = frames(molecules)
-    model = trainable(tiny_potential, "low", "high")
+    model = trainable(tiny_potential, {"high": "low"})
     before = energies_of(model, train, "high")
     elements = tuple(sorted(tiny_potential.elements))
     rows = derivative_rows(model, train, train, "high", TangentSettings(), CONTEXT)
@@ -101,7 +101,7 @@ def test_energies_are_met_and_the_model_is_plain(tiny_potential, molecules, tmp_
     result = fit(train, tiny_potential)
     batch = collate(train, ["high"] * len(train), tiny_potential.cutoff)
     after = result.potential.predict(batch).energy.numpy() - batch.energy.numpy()
-    model = trainable(tiny_potential, "low", "high")
+    model = trainable(tiny_potential, {"high": "low"})
     before = energies_of(model, train, "high") - batch.energy.numpy()
     atoms = batch.n_atoms.numpy()
     start = np.std(before / atoms)
@@ -129,7 +129,7 @@ def test_linear_weights_alone_are_a_readout_fit(molecules, tiny_potential):
     """Where only weights move in which energies are linear, the step is exact and one step is all."""
     train = frames(molecules)
     result = fit(train, tiny_potential, layers=r"readouts\.0")
-    model = trainable(tiny_potential, "low", "high")
+    model = trainable(tiny_potential, {"high": "low"})
     before = energies_of(model, train, "high")
     elements = tuple(sorted(tiny_potential.elements))
     settings = TangentSettings(layers=r"readouts\.0")

@@ -1,13 +1,14 @@
-"""Models to train: new ones, and bases whose weights may all move; the backend is imported when one is asked for."""
+"""Models to train: new ones, and bases whose weights may move; the backend is imported when one is asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 import torch
 
-from rung.errors import ModelError
+from rung.errors import ConfigError, ModelError
 from rung.model.architecture import MaceArchitecture
+from rung.model.conditioning import Conditioning
 from rung.model.potential import ReadoutPotential
 from rung.model.reference import ReferenceEnergies
 from rung.model.trainable import TrainablePotential
@@ -16,78 +17,96 @@ from rung.model.trainable import TrainablePotential
 def build_trainable(
     architecture: MaceArchitecture,
     *,
-    fidelity: str,
+    references: Mapping[str, ReferenceEnergies],
     elements: Sequence[int],
-    reference: ReferenceEnergies,
     avg_num_neighbors: float,
-    scale: float,
-    shift: float,
+    scales: Mapping[str, tuple[float, float]],
     seed: int,
     dtype: torch.dtype,
+    conditioning: Conditioning = "shared",
 ) -> TrainablePotential:
-    """Return a new model with random weights.
+    """Return a new model with random weights, in which all fidelities start equal but for E0, scale and shift.
 
     Parameters
     ----------
     architecture
         Its shape; ``kind`` names the backend.
-    fidelity
-        What it will be trained on.
+    references
+        Reference energies of all elements, eV, for each fidelity that it will be trained on.
     elements
         Atomic numbers that it should know.
-    reference
-        Reference energies of those elements, eV.
     avg_num_neighbors
         Mean number of neighbours, by which messages are divided.
-    scale, shift
-        Factor of the interaction energy, and eV per atom added to it.
+    scales
+        For each fidelity the factor of the interaction energy, and eV per atom added to it.
     seed
         Of the weights.
     dtype
         Type of the weights.
+    conditioning
+        What each fidelity has of its own.
 
     Raises
     ------
     MissingExtraError
         When the backend's package is not installed.
+    ModelError
+        When scales differ in a model with pair repulsion.
     """
+    _require_some(references)
     backend: Any = import_module(f"rung.backends.{architecture.kind}")
-    build, module = (import_module(f"{backend.__name__}.{name}") for name in ("build", "module"))
-    model = build.new_model(
+    start: Any = import_module(f"{backend.__name__}.start")
+    found: TrainablePotential = start.build_trainable(
         architecture,
+        references=references,
         elements=sorted(elements),
         avg_num_neighbors=avg_num_neighbors,
-        scale=scale,
-        shift=shift,
+        scales=scales,
         seed=seed,
         dtype=dtype,
+        conditioning=conditioning,
     )
-    found: TrainablePotential = module.TrainableMace(model, fidelity, reference)
     return found
 
 
-def trainable(potential: ReadoutPotential, fidelity: str, target: str) -> TrainablePotential:
-    """Return one surface of a potential as a module whose weights all move; nothing is shared with the potential.
+def trainable(
+    potential: ReadoutPotential, start: Mapping[str, str], conditioning: Conditioning = "shared"
+) -> TrainablePotential:
+    """Return surfaces of a potential as a module whose weights all move; nothing is shared with the potential.
+
+    Before any step each fidelity says what the surface that it starts from says.
 
     Parameters
     ----------
     potential
         The base.
-    fidelity
-        Which of its surfaces to start from.
-    target
-        The name under which it is trained; reference energies start as those of ``fidelity``.
+    start
+        For each fidelity to be trained, in order, the surface of ``potential`` from which it takes weights, scale and
+        reference energies: its own where the base offers it.
+    conditioning
+        What each fidelity has of its own. What a base that is conditioned so already holds of a surface, a fidelity
+        that starts from it takes over; over a plain base every fidelity adds zero at first.
 
     Raises
     ------
     ConfigError
-        When the potential does not offer ``fidelity``.
+        When the potential does not offer a surface, or no fidelity is named.
     ModelError
-        When its backend cannot train.
+        When its backend cannot train, or the surfaces differ in what the fidelities are to share.
     """
+    _require_some(start)
+    found: TrainablePotential = _part_of(potential, "start").trainable(potential, start, conditioning)
+    return found
+
+
+def _require_some(fidelities: Mapping[str, object]) -> None:
+    if not fidelities:
+        raise ConfigError("A model to be trained needs the name of at least one fidelity.")
+
+
+def _part_of(potential: ReadoutPotential, name: str) -> Any:
+    """Return a module of the backend that a potential belongs to."""
     home = type(potential.backbone).__module__
     if not home.startswith("rung.backends."):
         raise ModelError(f"A potential on a backbone of {home} cannot be trained: it belongs to no backend.")
-    module: Any = import_module(".".join([*home.split(".")[:3], "module"]))
-    found: TrainablePotential = module.trainable(potential, fidelity, target)
-    return found
+    return import_module(".".join([*home.split(".")[:3], name]))

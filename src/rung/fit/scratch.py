@@ -109,12 +109,10 @@ def scratch(
     assert dtype is not None  # noqa: S101 - only None gives None
     model = build_trainable(
         settings.architecture,
-        fidelity=target,
+        references={target: start.reference},
         elements=elements,
-        reference=start.reference,
         avg_num_neighbors=start.avg_num_neighbors,
-        scale=start.scale,
-        shift=start.shift,
+        scales={target: (start.scale, start.shift)},
         seed=context.seed,
         dtype=dtype,
     )

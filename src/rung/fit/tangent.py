@@ -124,7 +124,7 @@ def fit_tangent(
     if not labelled:
         raise FitError(f"No training frame carries {target}_energy.")
     source = context.base_fidelity or base.fidelities[0]
-    model = trainable(base, source, target).to(context.device)
+    model = trainable(base, {target: source}).to(context.device)
     before = energies_of(model, labelled, target)
     rows = derivative_rows(model, labelled, train, target, settings, context)
     elements = tuple(sorted(base.elements))

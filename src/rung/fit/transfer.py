@@ -68,7 +68,7 @@ def transfer(
     held_rows = pack(held, [target] * len(held), base.cutoff, known=(target,)) if held else None
     dtype = torch_dtype(context.dtype)
     assert dtype is not None  # noqa: S101 - only None gives None
-    model = trainable(base, context.base_fidelity, target).to(require_device(context.device), dtype)
+    model = trainable(base, {target: context.base_fidelity}).to(require_device(context.device), dtype)
     warnings: tuple[str, ...] = ()
     facts: dict[str, float] = {}
     if settings.fit_reference and np.isfinite(rows.energy).any():

@@ -1,4 +1,4 @@
-"""A potential whose weights all move: what the trainer sees, whichever backend it came from."""
+"""A potential whose weights move: what the trainer sees, whichever backend it came from."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class TrainablePotential(torch.nn.Module, ABC):
         super().__init__()
         self.elements = elements
         self.cutoff = cutoff
-        self.references: Mapping[str, ReferenceEnergies] = {}
+        self._fidelities = tuple(references)
         self.set_references(references)
 
     @abstractmethod
@@ -48,10 +48,33 @@ class TrainablePotential(torch.nn.Module, ABC):
     def frozen(self) -> ReadoutPotential:
         """Return the potential as it stands, sharing no tensor with this module."""
 
+    def parameters_of(self, fidelity: str) -> tuple[str, ...]:
+        """Return the names of the parameters that only the rows of one fidelity use; none where it shares all.
+
+        Raises
+        ------
+        ConfigError
+            When the model has no such fidelity.
+        """
+        require_fidelity(fidelity, self.fidelities)
+        return ()
+
+    def fidelity_of_atoms(self, batch: Batch) -> Tensor:
+        """Return the index of each atom's fidelity in ``fidelities``, shape ``(N,)``.
+
+        Raises
+        ------
+        ConfigError
+            When a row names a fidelity that the model does not have.
+        """
+        names = self.fidelities
+        rows = [names.index(require_fidelity(name, names)) for name in batch.fidelities]
+        return torch.as_tensor(rows, device=batch.numbers.device)[batch.fidelity][batch.atom_row]
+
     @property
     def fidelities(self) -> tuple[str, ...]:
         """The fidelities that rows may name."""
-        return tuple(self.references)
+        return self._fidelities
 
     @property
     def dtype(self) -> torch.dtype:
@@ -64,16 +87,22 @@ class TrainablePotential(torch.nn.Module, ABC):
         Raises
         ------
         ModelError
-            When an element of the model has none.
+            When a fidelity is missing or unknown, or an element of the model has no reference energy.
         """
+        if set(references) != set(self._fidelities):
+            raise ModelError(
+                f"There are reference energies for {', '.join(references)}; the model has the fidelities "
+                f"{', '.join(self._fidelities)}."
+            )
         table = torch.full((len(references), _N_NUMBERS), torch.nan, dtype=torch.float64)
-        for row, (name, reference) in enumerate(references.items()):
+        for row, name in enumerate(self._fidelities):
+            reference = references[name]
             missing = sorted(self.elements - set(reference.energies))
             if missing:
                 raise ModelError(f"Fidelity {name!r} has no reference energy for the atomic numbers {missing}.")
             for number, energy in reference.energies.items():
                 table[row, number] = energy
-        self.references = dict(references)
+        self.references: Mapping[str, ReferenceEnergies] = {name: references[name] for name in self._fidelities}
         self._table = table
 
     def forward(self, batch: Batch, *, forces: bool = True, stress: bool = False) -> Prediction:
@@ -100,10 +129,7 @@ class TrainablePotential(torch.nn.Module, ABC):
     def _reference(self, batch: Batch) -> Tensor:
         if self._table.device != batch.numbers.device:
             self._table = self._table.to(batch.numbers.device)
-        names = self.fidelities
-        rows = [names.index(require_fidelity(name, names)) for name in batch.fidelities]
-        row = torch.as_tensor(rows, device=batch.numbers.device)[batch.fidelity]
-        return self._table[row[batch.atom_row], batch.numbers]
+        return self._table[self.fidelity_of_atoms(batch), batch.numbers]
 
     def _gradients(self, total: Tensor, leaves: list[Tensor]) -> list[Tensor]:
         if not leaves:

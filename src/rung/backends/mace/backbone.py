@@ -111,8 +111,7 @@ class MaceBackbone:
         wanted = batch.positions.requires_grad or batch.cell.requires_grad
         # TorchScript would compile during the first calls and then round otherwise: not the same bits in every process
         with _optimized_execution(False), torch.set_grad_enabled(wanted and torch.is_grad_enabled()):
-            output = self.module(self.graph(batch), compute_force=False)
-            return output["node_feats"][:, list(self.layout.columns)]
+            return self.run(batch)["node_feats"][:, list(self.layout.columns)]
 
     def feature_layers(self, batch: Batch) -> tuple[Tensor, ...]:
         """Return the features layer by layer, shapes ``(N, D_layer)``, each as it leaves its own product block.
@@ -123,7 +122,7 @@ class MaceBackbone:
         products = tuple(self.module.products)
         hooks = [block.register_forward_hook(lambda _block, _inputs, out: layers.append(out)) for block in products]
         try:
-            self.module(self.graph(batch), compute_force=False)
+            self.run(batch)
         finally:
             for hook in hooks:
                 hook.remove()
@@ -150,6 +149,11 @@ class MaceBackbone:
             unknown = sorted({int(number) for number in batch.numbers[index < 0]})
             raise ModelError(f"The model does not know the atomic numbers {unknown}; it knows {sorted(self.elements)}.")
         return torch.nn.functional.one_hot(index, len(self.numbers)).to(self.dtype)
+
+    def run(self, batch: Batch) -> dict[str, Tensor]:
+        """Return what MACE's ``forward`` says of the batch."""
+        output: dict[str, Tensor] = self.module(self.graph(batch), compute_force=False)
+        return output
 
     def graph(self, batch: Batch) -> dict[str, Tensor]:
         """Return the batch in the form that MACE's ``forward`` takes."""

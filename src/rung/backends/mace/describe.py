@@ -170,7 +170,30 @@ def describe(model: Any) -> Description:
         "energies_shape": list(model.atomic_energies_fn.atomic_energies.shape),
         "scale_shape": list(model.scale_shift.scale.shape) if hasattr(model, "scale_shift") else None,
         **_radial(model.radial_embedding),
+        **_biased(model),
     }
+
+
+def _biased(model: Any) -> Description:
+    """Return the linear layers that have a bias where MACE builds none; nothing where there are none.
+
+    The entry is left out then, so that models without keep the fingerprints that they have always had.
+    """
+    places = {
+        **{
+            f"interactions.{index}.{name}": block
+            for index, block in enumerate(children(model.interactions))
+            for name in ("linear_up", "linear", "linear_1")
+        },
+        **{f"readouts.{index}.linear_1": block for index, block in enumerate(children(model.readouts))},
+    }
+    found = [path for path, block in places.items() if _has_bias(block._modules.get(path.rpartition(".")[2]))]
+    return {"biased": found} if found else {}
+
+
+def _has_bias(linear: Any) -> bool:
+    bias = None if linear is None else linear._parameters.get("bias")
+    return bias is not None and bias.numel() > 0
 
 
 def _radial(embedding: Any) -> Description:

@@ -9,9 +9,10 @@ from e3nn import o3
 from mace import modules
 
 from rung.backends.mace.backbone import MaceBackbone, copy_model
+from rung.backends.mace.conditioned import ConditionedMaceBackbone
 from rung.backends.mace.describe import class_name, heads_of
 from rung.backends.mace.extract import dense, readout_of, reference_of, scalar_paths, scale_shift_of
-from rung.backends.mace.rebuild import building
+from rung.backends.mace.rebuild import building, give_bias
 from rung.data.labels import Array
 from rung.errors import ModelError
 from rung.model.potential import ReadoutPotential, Surface
@@ -38,6 +39,8 @@ def native_model(potential: ReadoutPotential, fidelity: str) -> torch.nn.Module:
     if not isinstance(backbone, MaceBackbone):
         raise ModelError(f"A {type(backbone).__name__} is not MACE, so it cannot be written as a MACE file.")
     surface = potential.surface(fidelity)
+    if isinstance(backbone, ConditionedMaceBackbone):
+        backbone = backbone.at(fidelity)
     model: Any = copy_model(backbone.module).to("cpu")
     head = backbone.head_index
     was = readout_of(model, head, backbone.layout)
@@ -112,6 +115,8 @@ def _written(module: Any, block: ReadoutBlock, *, n_heads: int) -> torch.nn.Modu
     same = n_heads == 1 and units == module.hidden_irreps.count("0e")
     target = module if same else _new_non_linear(module, units)
     first = block.layers[0]
+    if first.bias.any() and not target.linear_1.bias_numel:
+        give_bias(target, "linear_1")
     _store(target.linear_1, _padded(first.weight, len(first.weight), units), _padded(first.bias, units))
     if len(block.layers) > 1:
         second = block.layers[1]

@@ -1,6 +1,6 @@
 """Reading rung's readout, reference energies, scale and shift off a MACE model, with every normalisation in them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,12 +145,15 @@ def activation_of(non_linearity: Any) -> tuple[str, float]:
 
 def readout_of(model: Any, head: int, layout: Layout) -> Readout:
     """Return the readout of one head."""
-    scale, shift = scale_shift_of(model, head)
+    return readout_from(model.readouts, head, layout, scale_shift_of(model, head))
+
+
+def readout_from(modules: Iterable[Any], head: int, layout: Layout, scale_shift: tuple[float, float]) -> Readout:
+    """Return the readout that one head of MACE's readout blocks, a scale and a shift (eV per atom) make."""
     blocks = tuple(
-        _block(f"readouts.{index}", module, layout.of_readout[index], head)
-        for index, module in enumerate(model.readouts)
+        _block(f"readouts.{index}", module, layout.of_readout[index], head) for index, module in enumerate(modules)
     )
-    return Readout(blocks, scale=scale, shift=shift)
+    return Readout(blocks, scale=scale_shift[0], shift=scale_shift[1])
 
 
 def _block(name: str, module: Any, columns: tuple[int, ...], head: int) -> ReadoutBlock:

@@ -1,67 +1,170 @@
-"""A MACE model whose weights all move."""
+"""A MACE model whose weights move, at one fidelity or several."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from rung.backends.mace.backbone import adopt, copy_model
-from rung.backends.mace.export import native_model
+from rung.backends.mace.backbone import MaceBackbone, adopt, copy_model
+from rung.backends.mace.conditioned import ConditionedMaceBackbone, moved_to
+from rung.backends.mace.extract import readout_from, scale_shift_of
+from rung.backends.mace.sites import Hook, Vectors, adding, hooked
 from rung.data.batch import Batch
-from rung.model.potential import ReadoutPotential
+from rung.errors import ModelError
+from rung.fidelity import require_fidelity
+from rung.model.potential import ReadoutPotential, Surface
+from rung.model.readout import Readout, ReadoutBlock
 from rung.model.reference import ReferenceEnergies
 from rung.model.trainable import TrainablePotential
 
 
-class TrainableMace(TrainablePotential):
-    """A ``ScaleShiftMACE`` or ``MACE`` in training, at one fidelity.
-
-    The module's own table of reference energies is kept at zero: rung adds them in float64, so a float32 model loses
-    no digits of a large total energy, and no copying of tensors between models can bring old ones back.
+@dataclass(frozen=True)
+class Parts:
+    """What a model in training is made of; the object that is given it owns it from then on.
 
     Parameters
     ----------
     module
-        The model; this object owns it from now on.
-    fidelity
-        What it is trained on.
-    reference
-        Reference energies, eV.
-    head
-        The head whose energies are trained, where the model has several; by default the first.
+        A MACE model of one head: that of the first fidelity.
+    references
+        Reference energies by fidelity, eV; the order is that of the fidelities.
+    conditions
+        What each fidelity adds at the layers of ``module``, by fidelity and site; empty where they add nothing.
+    readouts
+        The readouts of fidelities other than the first, where they have readouts of their own, else empty.
+    scales
+        Scale and shift (eV per atom) of each fidelity; empty where all have those of ``module``.
     """
 
-    def __init__(
-        self, module: torch.nn.Module, fidelity: str, reference: ReferenceEnergies, head: str | None = None
-    ) -> None:
-        model: Any = module  # mace carries no annotations
+    module: torch.nn.Module
+    references: Mapping[str, ReferenceEnergies]
+    conditions: Mapping[str, Vectors] = field(default_factory=dict)
+    readouts: Mapping[str, torch.nn.ModuleList] = field(default_factory=dict)
+    scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+class TrainableMace(TrainablePotential):
+    """A ``ScaleShiftMACE`` or ``MACE`` in training.
+
+    The module stays a plain MACE model of one head, that of the first fidelity; what other fidelities have of their
+    own takes effect through hooks while it runs. So nothing of a fidelity's normalisation depends on how many others
+    there are, and a model of one fidelity runs nothing but MACE.
+
+    The module's own table of reference energies is kept at zero: rung adds them in float64, so a float32 model loses
+    no digits of a large total energy, and no copying of tensors between models can bring old ones back.
+
+    Raises
+    ------
+    ModelError
+        When fidelities would have scales of their own where the module has none, or has pair repulsion, which MACE
+        would scale too.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        model: Any = parts.module  # mace carries no annotations
         numbers = [int(number) for number in model.atomic_numbers]
-        super().__init__({fidelity: reference}, frozenset(numbers), float(model.r_max))
+        super().__init__(parts.references, frozenset(numbers), float(model.r_max))
         with torch.no_grad():
             model.atomic_energies_fn.atomic_energies.zero_()
-        self.module = module.requires_grad_(requires_grad=True)
-        self.head = head if head is not None else str(model.heads[0])
-        self._head_index = list(model.heads).index(self.head)
+        self.module = parts.module
+        self._sites = tuple(next(iter(parts.conditions.values()), {}))
+        self.conditions = torch.nn.ModuleList(
+            torch.nn.ParameterDict({_key(site): torch.nn.Parameter(vectors[site].detach().clone()) for site in self._sites})
+            for vectors in (parts.conditions[name] for name in self.fidelities if parts.conditions)
+        )
+        self.readouts = torch.nn.ModuleList(parts.readouts[name] for name in self.fidelities[1:] if parts.readouts)
+        self._own_scales = len(set(parts.scales.values())) > 1
+        if self._own_scales:
+            _refuse_own_scales(model)
+        common = scale_shift_of(model, 0)
+        scales = torch.tensor([parts.scales.get(name, common) for name in self.fidelities], dtype=model.r_max.dtype)
+        self.register_buffer("_scales", scales, persistent=False)
         table = torch.full((max(numbers) + 1,), -1)
         table[numbers] = torch.arange(len(numbers))
         self.register_buffer("_element", table, persistent=False)
+        self._scales: Tensor
         self._element: Tensor
+        self.requires_grad_(requires_grad=True)
+
+    def parameters_of(self, fidelity: str) -> tuple[str, ...]:
+        """Return the names of the parameters that only the rows of one fidelity use; none where it shares all."""
+        index = self.fidelities.index(require_fidelity(fidelity, self.fidelities))
+        own = [f"conditions.{index}."] if self._sites else []
+        if len(self.readouts):
+            own.append("module.readouts." if index == 0 else f"readouts.{index - 1}.")
+        return tuple(name for name, _ in self.named_parameters() if name.startswith(tuple(own)))
+
+    def vectors_of(self, index: int) -> dict[str, Tensor]:
+        """Return what the fidelity of an index adds, by site."""
+        if not self._sites:
+            return {}
+        held: Any = self.conditions[index]
+        return {site: held[_key(site)] for site in self._sites}
 
     def interaction(self, batch: Batch) -> Tensor:
         """Return each atom's energy without its reference energy, eV, shape ``(N,)``."""
-        energies: Tensor = self.module(self._graph(batch), compute_force=False)["node_energy"]
+        with hooked(self._hooks(batch)):
+            energies: Tensor = self.module(self._graph(batch), compute_force=False)["node_energy"]
         return energies
+
+    def _hooks(self, batch: Batch) -> list[tuple[Any, Hook]]:
+        """Return what makes the module that of each atom's own fidelity."""
+        if not (self._sites or self._own_scales or len(self.readouts)):
+            return []
+        model: Any = self.module
+        fidelity = self.fidelity_of_atoms(batch)
+        hooks: list[tuple[Any, Hook]] = []
+        if self._sites:
+            hooks += adding(model, [self.vectors_of(index) for index in range(len(self.fidelities))], fidelity)
+        if len(self.readouts):
+            others: list[Any] = list(self.readouts)
+            hooks += [
+                (block, _choosing([blocks[index] for blocks in others], fidelity))
+                for index, block in enumerate(model.readouts)
+            ]
+        if self._own_scales:
+            scale, shift = self._scales[fidelity].T
+            hooks.append((model.scale_shift, lambda _module, inputs, _out: scale * inputs[0] + shift))
+        return hooks
 
     def frozen(self) -> ReadoutPotential:
         """Return the potential as it stands, sharing no tensor with this module."""
-        (fidelity,) = self.fidelities
-        reference = self.references[fidelity]
-        module = copy_model(self.module)
+        module: Any = self.plain_module()
         module.zero_grad(set_to_none=True)
-        potential = adopt(module, fidelity, self.head)
-        # the table in float64 rather than what the module's type would make of it
-        return potential.with_surface(fidelity, replace(potential.surface(fidelity), reference=reference))
+        first = adopt(module, self.fidelities[0])
+        shared = first.backbone
+        assert isinstance(shared, MaceBackbone)  # noqa: S101 - adopt makes no other
+        surfaces = {
+            name: Surface(self._readout(index, shared), self.references[name])  # in float64, not the module's type
+            for index, name in enumerate(self.fidelities)
+        }
+        if not self._sites:
+            return ReadoutPotential(shared, surfaces)
+        before = {
+            name: {site: vector for site, vector in self.vectors_of(index).items() if not site.startswith("readouts.")}
+            for index, name in enumerate(self.fidelities)
+        }
+        return ReadoutPotential(ConditionedMaceBackbone(module, shared.head, conditions=moved_to(before)), surfaces)
+
+    def plain_module(self) -> torch.nn.Module:
+        """Return a copy of the module."""
+        return copy_model(self.module)
+
+    def plain_readouts(self, index: int) -> torch.nn.Module:
+        """Return the readouts of the fidelity of an index, which may be the module's own."""
+        own: Any = self.module
+        found: torch.nn.Module = self.readouts[index - 1] if index and len(self.readouts) else own.readouts
+        return found
+
+    def _readout(self, index: int, backbone: MaceBackbone) -> Readout:
+        modules: Any = self.plain_readouts(index)
+        scale, shift = self._scales[index].tolist()
+        readout = readout_from(modules, 0, backbone.layout, (scale, shift))
+        added = self.vectors_of(index)
+        blocks = tuple(_biased(block, added.get(f"{block.name}.linear_1")) for block in readout.blocks)
+        return replace(readout, blocks=blocks)
 
     def _graph(self, batch: Batch) -> dict[str, Tensor]:
         element = self._element[batch.numbers]
@@ -76,16 +179,38 @@ class TrainableMace(TrainablePotential):
             "cell": batch.cell.reshape(-1, 3),
             "batch": batch.atom_row,
             "ptr": torch.cat([ends.new_zeros(1), ends]),
-            "head": torch.full_like(ends, self._head_index),
+            "head": torch.zeros_like(ends),
         }
 
 
-def trainable(potential: ReadoutPotential, fidelity: str, target: str) -> TrainableMace:
-    """Return the surface ``fidelity`` of ``potential`` as a module to be trained on ``target``; nothing is shared.
+def _biased(block: ReadoutBlock, vector: Tensor | None) -> ReadoutBlock:
+    """Return the block with ``vector`` added to what enters its first hidden layer."""
+    if vector is None:
+        return block
+    first, *others = block.layers
+    bias = first.bias + vector.detach().double().cpu().numpy()
+    return replace(block, layers=(replace(first, bias=bias), *others))
 
-    Raises
-    ------
-    ModelError
-        When the potential's backbone is not MACE.
-    """
-    return TrainableMace(native_model(potential, fidelity), target, potential.surface(fidelity).reference)
+
+def _key(site: str) -> str:
+    return site.replace(".", "-")  # torch allows no dots in the name of a parameter
+
+
+def _choosing(others: list[Any], fidelity: Tensor) -> Hook:
+    """Return a hook by which a readout gives each atom the energy that the readout of its own fidelity says."""
+
+    def choose(_module: Any, inputs: tuple[Tensor, ...], out: Tensor) -> Tensor:
+        said = torch.cat([out, *(block(inputs[0], None) for block in others)], dim=1)
+        return said.gather(1, fidelity[:, None])
+
+    return choose
+
+
+def _refuse_own_scales(model: Any) -> None:
+    if not hasattr(model, "scale_shift"):
+        raise ModelError("The fidelities have scales or shifts of their own, which a model of the class MACE has not.")
+    if hasattr(model, "pair_repulsion"):
+        raise ModelError(
+            "The fidelities have scales or shifts of their own, but MACE multiplies pair repulsion by the scale: give "
+            "all of them the same."
+        )

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from rung.backends.mace.backbone import MaceBackbone, freeze
+from rung.backends.mace.conditioned import ConditionedMaceBackbone, moved_to
 from rung.backends.mace.describe import describe
 from rung.backends.mace.rebuild import build, load_scalars, load_tensors, scalars_of
 from rung.errors import ModelError
@@ -29,6 +30,9 @@ def dump(backbone: MaceBackbone) -> dict[str, Any]:
         "scalars": scalars_of(backbone.module),
         "head": backbone.head,
         "versions": {name: version(name) for name in _PACKAGES},
+        "conditions": moved_to(backbone.conditions, device="cpu")
+        if isinstance(backbone, ConditionedMaceBackbone)
+        else {},
     }
     if not backbone.rebuilt:
         _build(data)  # a model that was unpickled may have what a description cannot say: find out now, not on loading
@@ -38,7 +42,10 @@ def dump(backbone: MaceBackbone) -> dict[str, Any]:
 def restore(data: Mapping[str, Any], *, dtype: torch.dtype | None, device: str) -> MaceBackbone:
     """Return the backbone that :func:`dump` wrote, bit for bit where ``dtype`` is None."""
     model = _build(data).to(device=device, dtype=dtype)
-    return MaceBackbone(freeze(model), data["head"], rebuilt=True)
+    if not data.get("conditions"):  # version 1 of the format knew none
+        return MaceBackbone(freeze(model), data["head"], rebuilt=True)
+    conditions = moved_to(data["conditions"], device=device, dtype=dtype)
+    return ConditionedMaceBackbone(freeze(model), data["head"], rebuilt=True, conditions=conditions)
 
 
 def _build(data: Mapping[str, Any]) -> torch.nn.Module:

@@ -60,8 +60,42 @@ def build(description: Description, dtype: torch.dtype) -> torch.nn.Module:
         scale["atomic_inter_shift"] = np.zeros(description["scale_shape"])
     with building(dtype):
         if name == "ScaleShiftMACE":
-            return modules.ScaleShiftMACE(**scale, **_arguments(description))
-        return modules.MACE(**_arguments(description))
+            model = modules.ScaleShiftMACE(**scale, **_arguments(description))
+        else:
+            model = modules.MACE(**_arguments(description))
+        for path in description.get("biased", ()):
+            give_bias(model, path)
+    return model
+
+
+def give_bias(model: torch.nn.Module, path: str) -> None:
+    """Replace a linear layer by one with the same weights and a bias of zero on its even scalars.
+
+    Raises
+    ------
+    ModelError
+        When the layer is not e3nn's.
+    """
+    model.set_submodule(path, relinear(model.get_submodule(path), biases=True))
+
+
+def relinear(linear: Any, *, biases: bool) -> torch.nn.Module:
+    """Return a linear layer with the same weights, and a bias of zero on its even scalars or none.
+
+    Raises
+    ------
+    ModelError
+        When the layer is not e3nn's.
+    """
+    if type(linear) is not o3.Linear:
+        raise ModelError(f"A layer of the class {type(linear).__name__} cannot be given a bias.")
+    with building(linear.weight.dtype):
+        made = o3.Linear(linear.irreps_in, linear.irreps_out, biases=biases)
+    made.to(linear.weight.device).train(linear.training)
+    with torch.no_grad():
+        made.weight.copy_(linear.weight)
+    made.requires_grad_(linear.weight.requires_grad)
+    return made
 
 
 def _arguments(description: Description) -> dict[str, Any]:

@@ -1,0 +1,83 @@
+"""A MACE backbone whose features depend on the fidelity."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rung.backends.mace.backbone import MaceBackbone, copy_model, freeze
+from rung.backends.mace.sites import Vectors, adding, fold, hooked
+from rung.data.batch import Batch
+from rung.fidelity import require_fidelity
+from rung.storage import content_hash
+
+
+@dataclass(frozen=True, eq=False)
+class ConditionedMaceBackbone(MaceBackbone):
+    """A frozen MACE model shared by fidelities, each of which adds vectors of its own at some of its layers.
+
+    Parameters
+    ----------
+    conditions
+        What each fidelity adds: a vector for each site, the same sites for all.
+    """
+
+    conditions: Mapping[str, Vectors] = field(default_factory=dict)
+
+    @property
+    def conditioned(self) -> bool:
+        """Features depend on a row's fidelity."""
+        return True
+
+    @cached_property
+    def shared(self) -> MaceBackbone:
+        """What the fidelities share, as a backbone to which none adds anything."""
+        return MaceBackbone(self.module, self.head, self.rebuilt)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of what the fidelities share and of what each adds."""
+        added = [
+            (name, site, vector.detach().cpu().numpy())
+            for name, vectors in sorted(self.conditions.items())
+            for site, vector in sorted(vectors.items())
+        ]
+        return content_hash("mace-conditioned-1", self.shared.fingerprint, added)
+
+    @cached_property
+    def _folded(self) -> dict[str, MaceBackbone]:
+        return {}
+
+    def at(self, fidelity: str) -> MaceBackbone:
+        """Return the plain backbone of one fidelity: its vectors folded into embedding and biases.
+
+        Raises
+        ------
+        ConfigError
+            When there is no such fidelity.
+        """
+        require_fidelity(fidelity, self.conditions)
+        if fidelity not in self._folded:
+            module = copy_model(self.module)
+            fold(module, self.conditions[fidelity])
+            self._folded[fidelity] = MaceBackbone(freeze(module), self.head, self.rebuilt)
+        return self._folded[fidelity]
+
+    def run(self, batch: Batch) -> dict[str, Tensor]:
+        """Return what MACE's ``forward`` says of the batch, each row at its fidelity."""
+        names = tuple(self.conditions)
+        rows = [names.index(require_fidelity(name, names)) for name in batch.fidelities]
+        fidelity = torch.as_tensor(rows, device=self.device)[batch.fidelity][batch.atom_row]
+        with hooked(adding(self.module, [self.conditions[name] for name in names], fidelity)):
+            return super().run(batch)
+
+
+def moved_to(conditions: Mapping[str, Vectors], **where: Any) -> dict[str, dict[str, Tensor]]:
+    """Return copies of the vectors at another device or of another type."""
+    return {
+        name: {site: vector.detach().clone().to(**where) for site, vector in vectors.items()}
+        for name, vectors in conditions.items()
+    }
