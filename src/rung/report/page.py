@@ -44,7 +44,7 @@ _FIT = """<script>addEventListener("load", () => document.querySelectorAll(".plo
 """A figure is drawn when the page has come that far; columns beside it come later and make it narrower."""
 
 
-class _Pen:
+class Pen:
     """Writes sections and gives each figure its number, so that equal files make equal reports."""
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ def write_report(folder: Path, *, title: str | None = None) -> Path:
     figures.plotly()
     folder = Path(folder)
     run = read_run(folder)
-    pen = _Pen()
+    pen = Pen()
     parts = [*pen.sections(_RUN, run, folder), *pen.sections(_STUDY_IN_RUN, run.study, folder)]
     parts += pen.sections(_RECORD, run, folder)
     top = "".join(body for _, body in pen.sections(_TOP, run, folder))
@@ -106,7 +106,7 @@ def write_report(folder: Path, *, title: str | None = None) -> Path:
         raise StorageError(f"{folder} holds no results to report; run rung fit first.")
     notices = sentences(run.provenance.get("notice"), run.study.about.get("notice"))
     heading = title or _heading(run) or folder.resolve().name
-    return _write(folder, heading, _subtitle(run, folder), notices, top, parts)
+    return write_page(folder / REPORT, heading, _subtitle(run, folder), notices, top, parts)
 
 
 def write_study_report(folder: Path) -> Path:
@@ -124,7 +124,7 @@ def write_study_report(folder: Path) -> Path:
     study = read_study(folder)
     if not study.rows:
         raise StorageError(f"{folder} holds no study.csv with results; run rung study first.")
-    pen = _Pen()
+    pen = Pen()
     parts = pen.sections(_STUDY, study, folder)
     target = study.about.get("target")
     heading = str(
@@ -134,7 +134,7 @@ def write_study_report(folder: Path) -> Path:
     seeds = len({row.seed for row in study.rows if row.seed})
     subtitle = f"Study of {', '.join(methods)}; {seeds} seeds"
     top = "".join(body for _, body in pen.sections(_STUDY_TOP, study, folder))
-    return _write(folder, heading, subtitle, sentences(study.about.get("notice")), top, parts)
+    return write_page(folder / REPORT, heading, subtitle, sentences(study.about.get("notice")), top, parts)
 
 
 def _heading(run: RunFiles) -> str:
@@ -152,9 +152,24 @@ def _subtitle(run: RunFiles, folder: Path) -> str:
     return " · ".join(part for part in (" ".join(filter(None, parts)), start, f"run {folder.resolve().name}") if part)
 
 
-def _write(
-    folder: Path, title: str, subtitle: str, notices: Sequence[str], top: str, parts: Sequence[tuple[str, str]]
+def write_page(
+    path: Path, title: str, subtitle: str, notices: Sequence[str], top: str, parts: Sequence[tuple[str, str]]
 ) -> Path:
+    """Write one page that needs no network, and return its path.
+
+    Parameters
+    ----------
+    path
+        The file.
+    title, subtitle
+        Its heading.
+    notices
+        Sentences in a box above everything.
+    top
+        HTML before the first section.
+    parts
+        Name and HTML of each section; one without HTML is left out. Figures come from a :class:`Pen`.
+    """
     shown = [(f"section-{index}", name, body) for index, (name, body) in enumerate(parts) if body]
     links = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name, _ in shown)
     notice = "".join(f'<div class="notice"><p>{escape(sentence)}</p></div>' for sentence in notices)
@@ -170,7 +185,6 @@ def _write(
         f"<main>{notice}{top}{body}{fit}<footer>Made by rung {__version__}. This page needs no network.</footer></main>"
         "</body></html>\n"
     )
-    path = folder / REPORT
     write_text(path, page)
     return path
 
