@@ -24,8 +24,8 @@ from rung.backends.training import build_trainable
 from rung.data.labels import read_labels
 from rung.data.stream import PackedRows, pack
 from rung.data.structure import Structure, elements_in
+from rung.fit.normalisation import normalisation
 from rung.fit.schedule import Constant
-from rung.fit.scratch import normalisation
 from rung.fit.stages import TrainingSettings
 from rung.fit.trainer import train
 from rung.model.architecture import MaceArchitecture
@@ -94,13 +94,13 @@ def main() -> None:
     architecture = MaceArchitecture(channels=chosen.channels, max_l=1, cutoff=4.5)
     rows = pack(structures, ["pm6"] * len(structures), architecture.cutoff)
     elements = elements_in(structures)
-    start = normalisation(structures, rows, elements, None, 0.005)
+    start = normalisation(structures, rows, elements, 0.005)
     ours = build_trainable(
-        architecture, references={"pm6": start.reference}, elements=elements,
-        avg_num_neighbors=start.avg_num_neighbors, scales={"pm6": (start.scale, 0.0)}, seed=0, dtype=torch.float32,
+        architecture, references=start.references, elements=elements,
+        avg_num_neighbors=start.avg_num_neighbors, scales=start.scales, seed=0, dtype=torch.float32,
     )  # fmt: skip
     theirs = copy.deepcopy(ours.module)
-    energies = [start.reference.energies[number] for number in elements]
+    energies = [start.references["pm6"].energies[number] for number in elements]
     theirs.atomic_energies_fn.atomic_energies.copy_(torch.tensor(energies))
     logging.setLoggerClass(_Quiet)
     loop = MaceLoop(theirs, frames, architecture.cutoff)

@@ -14,7 +14,8 @@ from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError, FitError
 from rung.fidelity import Fidelity
 from rung.fit.method import Context, FitResult
-from rung.fit.scratch import ScratchSettings, normalisation, scratch
+from rung.fit.normalisation import normalisation
+from rung.fit.scratch import ScratchSettings, scratch
 from rung.model.potential import ReadoutPotential
 
 from .toy_surface import REFERENCE, toy_structures
@@ -82,10 +83,10 @@ def test_exported_file_predicts_as_the_potential(tmp_path: Path) -> None:
 def test_start_is_measured_on_the_training_rows() -> None:
     structures = toy_structures(8)
     rows = pack(structures, ["low"] * 8, 3.0)
-    start = normalisation(structures, rows, (1, 6, 8), None, 0.005)
+    start = normalisation(structures, rows, (1, 6, 8), 0.005)
     forces = np.concatenate([structure.labels["low"].forces for structure in structures])
-    assert start.scale == pytest.approx(np.sqrt(np.mean(forces**2)))
-    assert start.shift == 0.0
+    assert start.scales["low"][0] == pytest.approx(np.sqrt(np.mean(forces**2)))
+    assert start.scales["low"][1] == 0.0
     distances = [structure.atoms.get_all_distances() for structure in structures]
     pairs = sum(int(((distance > 0) & (distance < 3.0)).sum()) for distance in distances)
     assert start.avg_num_neighbors == pytest.approx(pairs / sum(len(structure) for structure in structures))
@@ -95,29 +96,30 @@ def test_given_reference_energies_are_kept_and_the_rest_is_the_shift() -> None:
     structures = toy_structures(8)
     rows = pack(structures, ["low"] * 8, 3.0)
     given = {"H": REFERENCE[1], "C": REFERENCE[6], "O": REFERENCE[8]}
-    start = normalisation(structures, rows, (1, 6, 8), given, 0.005)
-    assert start.reference.energies == REFERENCE
+    start = normalisation(structures, rows, (1, 6, 8), 0.005, {"low": given})
+    assert start.references["low"].energies == REFERENCE
     bound = [s.labels["low"].energy - sum(REFERENCE[int(z)] for z in s.atoms.numbers) for s in structures]
-    assert start.shift == pytest.approx(np.mean([b / len(s) for b, s in zip(bound, structures, strict=True)]))
+    per_atom = [b / len(s) for b, s in zip(bound, structures, strict=True)]
+    assert start.scales["low"][1] == pytest.approx(np.mean(per_atom))
     with pytest.raises(ConfigError, match=r"\[8\]"):
-        normalisation(structures, rows, (1, 6, 8), {"H": 0.0, "C": 0.0}, 0.005)
+        normalisation(structures, rows, (1, 6, 8), 0.005, {"low": {"H": 0.0, "C": 0.0}})
 
 
 def test_without_forces_the_scale_is_the_spread_of_energies() -> None:
     structures = toy_structures(8, forces=False)
     rows = pack(structures, ["low"] * 8, 3.0)
-    start = normalisation(structures, rows, (1, 6, 8), None, 0.005)
+    start = normalisation(structures, rows, (1, 6, 8), 0.005)
     counts = np.array([[np.sum(s.atoms.numbers == z) for z in (1, 6, 8)] for s in structures], dtype=float)
     size = counts.sum(axis=1)
     energies = np.array([s.labels["low"].energy for s in structures])
     residual = energies - counts @ np.linalg.lstsq(counts / size[:, None], energies / size, rcond=None)[0]
-    assert start.scale == pytest.approx(np.sqrt(np.mean((residual / size) ** 2)), rel=1e-8)
+    assert start.scales["low"][0] == pytest.approx(np.sqrt(np.mean((residual / size) ** 2)), rel=1e-8)
 
 
 def test_a_single_structure_still_gives_a_scale() -> None:
     structures = toy_structures(1, forces=False)
-    start = normalisation(structures, pack(structures, ["low"], 3.0), (1, 8), None, 0.005)
-    assert start.scale == 1.0
+    start = normalisation(structures, pack(structures, ["low"], 3.0), (1, 8), 0.005)
+    assert start.scales["low"][0] == 1.0
 
 
 def test_reference_energies_of_the_result_are_those_it_started_from() -> None:

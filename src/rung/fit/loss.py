@@ -6,8 +6,12 @@ energy term is the mean of ``shape(r · √w)`` with ``w = σ0² / (σ² + σ0²
 one with σ ≫ σ0 has σ0²/σ². The mean divides by the number of labels, not by the sum of weights, so that noisy energies
 also weigh less against forces: up to the constant σ0² this is the Gaussian log-likelihood of labels with variance
 σ² + σ0². Forces take their errors in the same way with ``forces_floor``.
+
+With several fidelities all of this is done for each of them by itself, ``L = Σ_f w_f L_f``: an average never mixes
+fidelities, so their weights mean the same however many labels each has.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -16,6 +20,7 @@ from pydantic import Field
 from torch import Tensor
 
 from rung.data.batch import Batch
+from rung.fidelity import require_fidelity
 from rung.model.protocols import Prediction
 from rung.settings import Settings
 
@@ -71,40 +76,90 @@ class LossSettings(Settings):
     """How a force component's residual counts."""
     stress_shape: Shape = Squared()
     """How a stress component's residual counts."""
+    fidelity_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """Weight of the loss of each fidelity; 1 where a fidelity is not named."""
+
+    def weights_of(self, fidelities: Sequence[str]) -> tuple[float, ...]:
+        """Return the weight of each of ``fidelities``.
+
+        Raises
+        ------
+        ConfigError
+            When a weight is given for a fidelity that is not among them.
+        """
+        for name in self.fidelity_weights:
+            require_fidelity(name, fidelities)
+        return tuple(self.fidelity_weights.get(name, 1.0) for name in fidelities)
 
 
 @dataclass(frozen=True)
 class LossSums:
-    """Sums and counts of the three terms, each of shape ``(3,)``, float64; both add over batches and processes."""
+    """What the averages are made of; adds over batches and processes.
 
+    Parameters
+    ----------
+    fidelities
+        The ``F`` fidelities.
+    sums, counts
+        Sum of each of the three terms over its labels, and their number, shape ``(F, 3)``, float64.
+    """
+
+    fidelities: tuple[str, ...]
     sums: Tensor
     counts: Tensor
 
     def __add__(self, other: "LossSums") -> "LossSums":
         """Return the sums over both."""
-        return LossSums(self.sums + other.sums, self.counts + other.counts)
+        return LossSums(self.fidelities, self.sums + other.sums, self.counts + other.counts)
+
+
+def nothing(fidelities: tuple[str, ...], device: torch.device | str = "cpu") -> LossSums:
+    """Return the sums over no label."""
+    return LossSums(fidelities, *torch.zeros(2, len(fidelities), len(TERMS), dtype=torch.float64, device=device))
 
 
 def loss_sums(prediction: Prediction, batch: Batch, settings: LossSettings) -> LossSums:
-    """Return the sum of each term over its labels, and how many labels there are.
+    """Return for each fidelity the sum of each term over its labels, and how many labels there are.
 
     A term whose prediction was not asked for counts nothing.
     """
-    zero = torch.zeros((), dtype=torch.float64, device=batch.energy.device)
-    energy, n_energy = _energy(prediction, batch, settings)
-    forces, n_forces = _forces(prediction, batch, settings) if prediction.forces is not None else (zero, zero)
-    stress, n_stress = _stress(prediction, batch, settings) if prediction.stress is not None else (zero, zero)
-    return LossSums(torch.stack([energy, forces, stress]), torch.stack([n_energy, n_forces, n_stress]))
+    zero = torch.zeros(len(batch.fidelities), dtype=torch.float64, device=batch.energy.device)
+    energy = _energy(prediction, batch, settings)
+    forces = _forces(prediction, batch, settings) if prediction.forces is not None else (zero, zero)
+    stress = _stress(prediction, batch, settings) if prediction.stress is not None else (zero, zero)
+    sums, counts = (torch.stack(columns, dim=1) for columns in zip(energy, forces, stress, strict=True))
+    return LossSums(batch.fidelities, sums, counts)
 
 
-def total(sums: LossSums, settings: LossSettings) -> Tensor:
-    """Return the weighted sum of the averages; a term without labels adds nothing."""
+def by_fidelity(sums: LossSums, settings: LossSettings) -> Tensor:
+    """Return the loss of each fidelity by itself, shape ``(F,)``: the weighted averages of its three terms."""
     weights = torch.tensor(
         [settings.energy_weight, settings.forces_weight, settings.stress_weight],
         dtype=torch.float64,
         device=sums.sums.device,
     )
-    return (weights * sums.sums / sums.counts.clamp(min=1.0)).sum()
+    return (weights * sums.sums / sums.counts.clamp(min=1.0)).sum(dim=1)
+
+
+def total(sums: LossSums, settings: LossSettings, presence: Sequence[float] | None = None) -> Tensor:
+    """Return the weighted sum over fidelities; a term without labels adds nothing.
+
+    Parameters
+    ----------
+    sums
+        Of a batch, or of all rows.
+    settings
+        The weights.
+    presence
+        For a batch, how many rows of each fidelity it holds over how many a batch of its length holds on average: a
+        fidelity that is absent from most batches would otherwise count as much in the few that it is in as one that
+        is always there, and its weight would depend on the size of the batch. So the mean of the loss over the
+        batches of an epoch, each as often as it has rows, is the loss of all rows.
+    """
+    weights = settings.weights_of(sums.fidelities)
+    factors = weights if presence is None else [w * p for w, p in zip(weights, presence, strict=True)]
+    found = by_fidelity(sums, settings)
+    return (torch.tensor(factors, dtype=torch.float64, device=found.device) * found).sum()
 
 
 def _energy(prediction: Prediction, batch: Batch, settings: LossSettings) -> tuple[Tensor, Tensor]:
@@ -112,7 +167,7 @@ def _energy(prediction: Prediction, batch: Batch, settings: LossSettings) -> tup
     labelled = torch.isfinite(batch.energy)
     residual = _residual(prediction.energy.double(), batch.energy.double(), labelled) / n_atoms
     weight = _weight(batch.energy_stderr.double() / n_atoms, settings.energy_floor)
-    return _sum(settings.energy_shape(residual * weight.sqrt()), labelled)
+    return _sum(settings.energy_shape(residual * weight.sqrt()), labelled, batch.fidelity, batch)
 
 
 def _forces(prediction: Prediction, batch: Batch, settings: LossSettings) -> tuple[Tensor, Tensor]:
@@ -121,7 +176,7 @@ def _forces(prediction: Prediction, batch: Batch, settings: LossSettings) -> tup
     residual = _residual(prediction.forces, batch.forces, labelled)
     if batch.forces_stderr is not None:
         residual = residual * _weight(batch.forces_stderr, settings.forces_floor).sqrt()
-    return _sum(settings.forces_shape(residual), labelled)
+    return _sum(settings.forces_shape(residual), labelled, batch.fidelity[batch.atom_row], batch)
 
 
 def _stress(prediction: Prediction, batch: Batch, settings: LossSettings) -> tuple[Tensor, Tensor]:
@@ -129,7 +184,7 @@ def _stress(prediction: Prediction, batch: Batch, settings: LossSettings) -> tup
     # a row without volume has no stress to predict, whatever its label says
     labelled = torch.isfinite(batch.stress) & ~torch.isnan(prediction.stress.detach())
     residual = _residual(prediction.stress, batch.stress, labelled)
-    return _sum(settings.stress_shape(residual), labelled)
+    return _sum(settings.stress_shape(residual), labelled, batch.fidelity, batch)
 
 
 def _residual(predicted: Tensor, label: Tensor, labelled: Tensor) -> Tensor:
@@ -144,5 +199,12 @@ def _weight(stderr: Tensor, floor: float) -> Tensor:
     return floor**2 / (torch.nan_to_num(stderr, nan=0.0).square() + floor**2)
 
 
-def _sum(values: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
-    return values.double().sum(), labelled.sum().double()
+def _sum(values: Tensor, labelled: Tensor, fidelity: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return the sum of ``values`` and the number of labels of each fidelity; ``fidelity`` is that of each row."""
+    # a product instead of an indexed addition: graphics cards repeat it to the bit
+    member = torch.nn.functional.one_hot(fidelity, len(batch.fidelities)).double().T
+    return member @ _per_row(values), member @ _per_row(labelled)
+
+
+def _per_row(values: Tensor) -> Tensor:
+    return values.double().reshape(len(values), -1).sum(dim=1)

@@ -3,11 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import Field
 
+from rung.fit.decay import DecayToStart
 from rung.fit.loss import LossSettings
 from rung.fit.processes import Processes
+from rung.fit.sampling import Proportional, Sampling
 from rung.fit.schedule import Plateau, Schedule
 from rung.settings import Settings
 
@@ -30,6 +33,8 @@ class TrainingSettings(Settings):
 
     epochs: int = Field(default=200, ge=0)
     """Passes over the training rows at most."""
+    sampling: Sampling = Proportional()
+    """Which rows stand in which batch, where several fidelities share them, and how long an epoch is."""
     batch_size: int = Field(default=8, ge=1)
     """Rows per step, over all processes."""
     valid_batch_size: int = Field(default=32, ge=1)
@@ -44,10 +49,15 @@ class TrainingSettings(Settings):
     """Whether AdamW remembers the largest second moment (Reddi et al., arXiv:1904.09237)."""
     weight_decay: float = Field(default=5e-7, ge=0)
     """Decoupled decay of all weights (Loshchilov and Hutter, arXiv:1711.05101)."""
+    decay_to_start: DecayToStart | None = None
+    """A pull towards the weights that the training begins with, such as a base's; null has none."""
     average_decay: float = Field(default=0.99, ge=0, lt=1)
     """Decay per step of the moving average of weights, which is what is validated and kept; 0 averages nothing."""
     clip: float | None = Field(default=10.0, gt=0)
     """Largest norm of the gradient; null does not clip."""
+    best_by: Literal["target", "total"] = "target"
+    """Whose validation loss says which epoch is best and when to stop: the target's alone, or the weighted sum over
+    fidelities."""
     patience: int = Field(default=50, ge=1)
     """Epochs without a better validation loss before the stage ends."""
     final: FinalStage | None = None

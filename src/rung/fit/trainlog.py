@@ -15,9 +15,8 @@ from rung.model.protocols import Prediction
 from rung.storage import write_text
 
 FILE = "epochs.csv"
-_COLUMNS = (
-    "epoch", "stage", "learning_rate", "train_loss", "valid_loss", "energy_rmse", "force_rmse", "seconds"
-)  # fmt: skip
+_FIRST = ("epoch", "stage", "learning_rate", "train_loss", "valid_loss", "energy_rmse", "force_rmse")
+_LAST = "seconds"
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,8 @@ class ErrorSums:
     Parameters
     ----------
     values
-        Squares of energy errors per atom (eV²/atom²) and their number, squares of force components ((eV/Å)²) and
-        their number, shape ``(4,)``.
+        For each fidelity the squares of energy errors per atom (eV²/atom²) and their number, squares of force
+        components ((eV/Å)²) and their number, shape ``(F, 4)``.
     """
 
     values: Tensor
@@ -37,9 +36,9 @@ class ErrorSums:
         """Return the sums over both."""
         return ErrorSums(self.values + other.values)
 
-    def rmse(self) -> dict[str, float]:
-        """Return root mean squares of what is labelled: ``energy_rmse`` meV/atom, ``force_rmse`` meV/Å."""
-        energy, n_energy, forces, n_forces = self.values.tolist()
+    def rmse(self, index: int) -> dict[str, float]:
+        """Return root mean squares of what one fidelity labels: ``energy_rmse`` meV/atom, ``force_rmse`` meV/Å."""
+        energy, n_energy, forces, n_forces = self.values[index].tolist()
         found = {}
         if n_energy:
             found["energy_rmse"] = 1000.0 * math.sqrt(energy / n_energy)
@@ -51,20 +50,28 @@ class ErrorSums:
 def error_sums(prediction: Prediction, batch: Batch) -> ErrorSums:
     """Return the sums of one batch; energies unweighted, whatever the loss does with their errors."""
     with torch.no_grad():
-        energy = ((prediction.energy.double() - batch.energy) / batch.n_atoms)[torch.isfinite(batch.energy)]
-        parts = [energy.square().sum(), torch.tensor(float(len(energy)))]
-        forces = energy.new_zeros(0)
+        energy = (prediction.energy.double() - batch.energy) / batch.n_atoms
+        columns = _squares(energy, batch.fidelity, batch)
         if prediction.forces is not None:
-            labelled = torch.isfinite(batch.forces)
-            forces = (prediction.forces - batch.forces)[labelled].double()
-        parts += [forces.square().sum(), torch.tensor(float(len(forces)))]
-        return ErrorSums(torch.stack([part.to(energy) for part in parts]))
+            columns += _squares(prediction.forces.double() - batch.forces, batch.fidelity[batch.atom_row], batch)
+        else:
+            columns += [torch.zeros_like(columns[0])] * 2
+        return ErrorSums(torch.stack(columns, dim=1))
+
+
+def _squares(errors: Tensor, fidelity: Tensor, batch: Batch) -> list[Tensor]:
+    """Return the sum of squares of the errors that are numbers, and how many are, of each fidelity."""
+    found, rows = torch.isfinite(errors), len(errors)
+    member = torch.nn.functional.one_hot(fidelity, len(batch.fidelities)).double().T
+    squares = torch.where(found, errors, 0.0).square().reshape(rows, -1).sum(dim=1)
+    return [member @ squares, member @ found.double().reshape(rows, -1).sum(dim=1)]
 
 
 def write_log(folder: Path, log: Sequence[Mapping[str, float]]) -> None:
     """Write ``epochs.csv``: one line per epoch; an error that was not measured leaves its column empty."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, fieldnames=_COLUMNS, restval="", lineterminator="\n")
+    more = dict.fromkeys(key for row in log for key in row if key not in (*_FIRST, _LAST))
+    writer = csv.DictWriter(out, fieldnames=[*_FIRST, *more, _LAST], restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(log)
     write_text(Path(folder) / FILE, out.getvalue())

@@ -7,22 +7,19 @@ import numpy as np
 
 from rung.backends import torch_dtype
 from rung.backends.training import trainable
-from rung.data.labels import Array
-from rung.data.stream import PackedRows, in_order, pack
-from rung.data.structure import Structure, elements_in
+from rung.data.stream import pack
+from rung.data.structure import Structure
 from rung.errors import ConfigError
 from rung.fidelity import Fidelity, require_fidelity
-from rung.fit.composition import CompositionFit, fit_composition
 from rung.fit.heldout import hold_out
 from rung.fit.method import Context, FitResult
+from rung.fit.normalisation import change_of_reference, refuse_strangers
 from rung.fit.outcome import result_of
 from rung.fit.processes import require_device
 from rung.fit.schedule import Plateau
-from rung.fit.scratch import refuse_strangers
 from rung.fit.stages import TrainingSettings
 from rung.fit.trainer import train as run_training
 from rung.model.potential import ReadoutPotential
-from rung.model.trainable import TrainablePotential
 from rung.settings import Settings
 
 
@@ -72,7 +69,8 @@ def transfer(
     warnings: tuple[str, ...] = ()
     facts: dict[str, float] = {}
     if settings.fit_reference and np.isfinite(rows.energy).any():
-        fit = change_of_reference(model, kept, rows, training)
+        floor, size = training.loss.energy_floor, training.valid_batch_size
+        fit = change_of_reference(model, kept, rows, floor, size)[target]
         reference = model.references[target].moved(fit.elements, fit.energies)
         model.set_references({target: reference})
         warnings, facts = fit.warnings, {"reference_rank": float(fit.rank)}
@@ -88,23 +86,3 @@ def transfer(
         progress=context.progress,
     )
     return result_of(model, trained, settings, rows, held_rows, facts, warnings)
-
-
-def change_of_reference(
-    model: TrainablePotential, structures: Sequence[Structure], rows: PackedRows, training: TrainingSettings
-) -> CompositionFit:
-    """Return the change of reference energies that takes ``model`` nearest to the labelled energies of ``rows``."""
-    difference = rows.energy - predicted_energies(model, rows, training.valid_batch_size)
-    elements = elements_in(structures)
-    return fit_composition(structures, difference, rows.energy_stderr, elements, training.loss.energy_floor)
-
-
-def predicted_energies(model: TrainablePotential, rows: PackedRows, batch_size: int) -> Array:
-    """Return the model's energy of each row, eV, shape ``(S,)``."""
-    model.eval()
-    device = next(model.parameters()).device
-    found = [
-        model(rows.batch(chosen, dtype=model.dtype, device=device), forces=False, stress=False).energy.cpu().numpy()
-        for chosen in in_order(len(rows), batch_size)
-    ]
-    return np.concatenate(found)

@@ -1,0 +1,67 @@
+"""Which rows stand in which batch, where several fidelities share them: functions of seed and epoch alone."""
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from rung.data.labels import Array
+from rung.data.stream import Rows, shuffled
+from rung.settings import Settings
+
+
+class Proportional(Settings):
+    """Every row once an epoch, all fidelities shuffled together: a batch holds them as the data do."""
+
+    name: Literal["proportional"] = "proportional"
+
+    def shares(self, counts: Rows) -> Array:
+        """Return the part of each fidelity in the rows of an epoch; ``counts`` are its rows, shape ``(F,)``."""
+        return counts / counts.sum()
+
+    def length(self, counts: Rows) -> int:
+        """Return how many rows an epoch draws."""
+        return int(counts.sum())
+
+    def batches(self, fidelity: Rows, batch_size: int, seed: int, epoch: int) -> list[Rows]:
+        """Return the rows of each batch of one epoch; ``fidelity`` is the index of each row's, shape ``(S,)``."""
+        return shuffled(len(fidelity), batch_size, seed, epoch)
+
+
+class Balanced(Settings):
+    """Equally many rows of every fidelity in each batch; within a batch their numbers differ by one at most.
+
+    An epoch goes once through the fidelity with the most rows. The others are gone through as often as that takes,
+    each time in another order, so an epoch draws the largest number of rows times the number of fidelities.
+    """
+
+    name: Literal["balanced"] = "balanced"
+
+    def shares(self, counts: Rows) -> Array:
+        """Return the part of each fidelity in the rows of an epoch; ``counts`` are its rows, shape ``(F,)``."""
+        return (counts > 0) / np.count_nonzero(counts)
+
+    def length(self, counts: Rows) -> int:
+        """Return how many rows an epoch draws."""
+        return int(counts.max() * np.count_nonzero(counts))
+
+    def batches(self, fidelity: Rows, batch_size: int, seed: int, epoch: int) -> list[Rows]:
+        """Return the rows of each batch of one epoch; ``fidelity`` is the index of each row's, shape ``(S,)``."""
+        present = np.unique(fidelity)
+        if len(present) == 1:
+            return shuffled(len(fidelity), batch_size, seed, epoch)
+        members = [np.flatnonzero(fidelity == index) for index in present]
+        longest = max(len(own) for own in members)
+        streams = [_passes(own, longest, [seed, epoch, number]) for number, own in enumerate(members)]
+        order = np.stack(streams, axis=1).ravel()
+        return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+Sampling = Annotated[Proportional | Balanced, Field(discriminator="name")]
+
+
+def _passes(rows: Rows, length: int, seed: list[int]) -> Rows:
+    """Return ``length`` of ``rows``, pass after pass, each in another order."""
+    passes = -(-length // len(rows))
+    drawn = [np.random.default_rng([*seed, number]).permutation(rows) for number in range(passes)]
+    return np.concatenate(drawn)[:length].astype(np.int64)
