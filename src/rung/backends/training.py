@@ -95,7 +95,33 @@ def trainable(
         When its backend cannot train, or the surfaces differ in what the fidelities are to share.
     """
     _require_some(start)
-    found: TrainablePotential = _part_of(potential, "start").trainable(potential, start, conditioning)
+    found: TrainablePotential = _part_of(potential.backbone, "start").trainable(potential, start, conditioning)
+    return found
+
+
+def with_lora(model: TrainablePotential, *, rank: int, alpha: float, seed: int = 0) -> TrainablePotential:
+    """Return a copy of ``model`` whose only moving weights are low-rank adapters (LoRA, Hu et al., arXiv:2106.09685).
+
+    Before any step it says what ``model`` says. :meth:`~rung.model.trainable.TrainablePotential.frozen` merges the
+    adapters into the weights, so what comes out is of the same classes and shapes.
+
+    Parameters
+    ----------
+    model
+        Of a backend whose engine has adapters: MACE.
+    rank
+        Of each adapter.
+    alpha
+        The adapters' product is multiplied by ``alpha / rank``.
+    seed
+        Of the factors that do not start at zero.
+
+    Raises
+    ------
+    ModelError
+        When the model belongs to no backend.
+    """
+    found: TrainablePotential = _part_of(model, "lora").with_lora(model, rank=rank, alpha=alpha, seed=seed)
     return found
 
 
@@ -104,9 +130,9 @@ def _require_some(fidelities: Mapping[str, object]) -> None:
         raise ConfigError("A model to be trained needs the name of at least one fidelity.")
 
 
-def _part_of(potential: ReadoutPotential, name: str) -> Any:
-    """Return a module of the backend that a potential belongs to."""
-    home = type(potential.backbone).__module__
+def _part_of(made: object, name: str) -> Any:
+    """Return a module of the backend that made an object."""
+    home = type(made).__module__
     if not home.startswith("rung.backends."):
-        raise ModelError(f"A potential on a backbone of {home} cannot be trained: it belongs to no backend.")
+        raise ModelError(f"A potential of {home} cannot be trained: it belongs to no backend.")
     return import_module(".".join([*home.split(".")[:3], name]))

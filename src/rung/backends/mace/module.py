@@ -41,7 +41,7 @@ class Parts:
     module: torch.nn.Module
     references: Mapping[str, ReferenceEnergies]
     conditions: Mapping[str, Vectors] = field(default_factory=dict)
-    readouts: Mapping[str, torch.nn.ModuleList] = field(default_factory=dict)
+    readouts: Mapping[str, torch.nn.Module] = field(default_factory=dict)
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
@@ -71,7 +71,9 @@ class TrainableMace(TrainablePotential):
         self.module = parts.module
         self._sites = tuple(next(iter(parts.conditions.values()), {}))
         self.conditions = torch.nn.ModuleList(
-            torch.nn.ParameterDict({_key(site): torch.nn.Parameter(vectors[site].detach().clone()) for site in self._sites})
+            torch.nn.ParameterDict(
+                {_key(site): torch.nn.Parameter(vectors[site].detach().clone()) for site in self._sites}
+            )
             for vectors in (parts.conditions[name] for name in self.fidelities if parts.conditions)
         )
         self.readouts = torch.nn.ModuleList(parts.readouts[name] for name in self.fidelities[1:] if parts.readouts)
@@ -131,15 +133,14 @@ class TrainableMace(TrainablePotential):
 
     def frozen(self) -> ReadoutPotential:
         """Return the potential as it stands, sharing no tensor with this module."""
-        module: Any = self.plain_module()
-        module.zero_grad(set_to_none=True)
-        first = adopt(module, self.fidelities[0])
-        shared = first.backbone
+        module: Any = self.settled(self.module)
+        shared = adopt(module, self.fidelities[0]).backbone
         assert isinstance(shared, MaceBackbone)  # noqa: S101 - adopt makes no other
-        surfaces = {
-            name: Surface(self._readout(index, shared), self.references[name])  # in float64, not the module's type
-            for index, name in enumerate(self.fidelities)
-        }
+        readouts = [module.readouts, *(self.settled(own) for own in self.readouts)]
+        surfaces = {}
+        for index, name in enumerate(self.fidelities):
+            readout = self._readout(readouts[index % len(readouts)], index, shared)
+            surfaces[name] = Surface(readout, self.references[name])  # in float64, not in the module's type
         if not self._sites:
             return ReadoutPotential(shared, surfaces)
         before = {
@@ -148,18 +149,27 @@ class TrainableMace(TrainablePotential):
         }
         return ReadoutPotential(ConditionedMaceBackbone(module, shared.head, conditions=moved_to(before)), surfaces)
 
-    def plain_module(self) -> torch.nn.Module:
-        """Return a copy of the module."""
-        return copy_model(self.module)
+    def settled(self, part: torch.nn.Module) -> torch.nn.Module:
+        """Return a copy of a part of this model, of mace's and e3nn's classes only."""
+        copied = copy_model(part)
+        copied.zero_grad(set_to_none=True)
+        return copied
 
-    def plain_readouts(self, index: int) -> torch.nn.Module:
-        """Return the readouts of the fidelity of an index, which may be the module's own."""
-        own: Any = self.module
-        found: torch.nn.Module = self.readouts[index - 1] if index and len(self.readouts) else own.readouts
-        return found
+    def parts(self) -> Parts:
+        """Return copies of what this model is made of."""
+        copies = [self.settled(own) for own in self.readouts]
+        return Parts(
+            self.settled(self.module),
+            self.references,
+            conditions={name: self.vectors_of(index) for index, name in enumerate(self.fidelities) if self._sites},
+            readouts=dict(zip(self.fidelities[1:], copies, strict=False)),
+            scales={
+                name: (scale, shift)
+                for name, (scale, shift) in zip(self.fidelities, self._scales.tolist(), strict=True)
+            },
+        )
 
-    def _readout(self, index: int, backbone: MaceBackbone) -> Readout:
-        modules: Any = self.plain_readouts(index)
+    def _readout(self, modules: Any, index: int, backbone: MaceBackbone) -> Readout:
         scale, shift = self._scales[index].tolist()
         readout = readout_from(modules, 0, backbone.layout, (scale, shift))
         added = self.vectors_of(index)
