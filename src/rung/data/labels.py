@@ -62,6 +62,11 @@ class Labels:
         """Whether a stress is given."""
         return bool(np.isfinite(self.stress).all())
 
+    @property
+    def says_anything(self) -> bool:
+        """Whether there is an energy, any component of a force, or a stress."""
+        return self.has_energy or bool(np.isfinite(self.forces).any()) or self.has_stress
+
 
 def empty_labels(n_atoms: int) -> Labels:
     """Return labels that say nothing of a geometry of ``n_atoms``."""

@@ -14,7 +14,7 @@ from ase.constraints import FixAtoms, FixCartesian
 from ase.io.extxyz import key_val_str_to_dict
 
 from rung.data.extxyz import Chunk, check_layout, frame_chunks, frame_text
-from rung.data.hdf5 import HDF5_SUFFIXES, hdf5_frames
+from rung.data.hdf5 import HDF5_SUFFIXES, Conformers, hdf5_frames, hdf5_range
 from rung.data.labels import (
     ARRAY_SUFFIXES,
     BARE_KEYS,
@@ -141,6 +141,11 @@ def parsed_frame(content: bytes, path: Path, number: int, keys: Mapping[str, str
     """Return the structure of one frame of extended XYZ that was cut out of a file, which has been read before."""
     _, atoms, unfinished = next(iter(_parsed(path, Chunk((0,), 0, content))))
     return _structure(atoms, path, number, keys, unfinished=unfinished)
+
+
+def conformer(path: Path, group: Conformers, place: int, number: int, keys: Mapping[str, str]) -> Structure:
+    """Return the structure at one place of one group of an HDF5 file, the file's frame ``number``."""
+    return _structure(hdf5_range(path, group, place, place + 1)[0], path, number, keys, unfinished=False)
 
 
 def listed_paths(paths: Path | str | Sequence[Path | str]) -> list[Path]:

@@ -1,0 +1,195 @@
+"""Frames left in their files: a sequence of structures that reads each one when it is asked for.
+
+What stays in memory is about a hundred bytes a frame: where it begins, its name, a hash of its geometry and which
+fidelities label it. Everything that takes a sequence of structures takes this one.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.data.hdf5 import HDF5_SUFFIXES, Conformers, hdf5_groups
+from rung.data.readers import conformer, is_plain, listed_paths, numbered_frames, parsed_frame
+from rung.data.structure import Structure
+from rung.errors import DataError
+from rung.storage import content_hash, file_hash
+
+Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _File:
+    """One file: where its frames begin (bytes, or numbers in HDF5), and what says that it has not changed."""
+
+    path: Path
+    places: Places
+    stamp: tuple[int, int]
+    groups: tuple[Conformers, ...]
+
+    @cached_property
+    def ends(self) -> Places:
+        """How many conformers end with each group."""
+        return np.cumsum([group.count for group in self.groups], dtype=np.int64)
+
+    def read(self, number: int, keys: Mapping[str, str]) -> Structure:
+        if _stamp(self.path) != self.stamp:
+            raise DataError(f"{self.path} has changed since its frames were counted; run again.")
+        if self.groups:
+            index = int(np.searchsorted(self.ends, number, side="right"))
+            group = self.groups[index]
+            return conformer(self.path, group, number - int(self.ends[index]) + group.count, number, keys)
+        size = int(self.places[number + 1] - self.places[number]) if number + 1 < len(self.places) else -1
+        with self.path.open("rb") as file:
+            file.seek(int(self.places[number]))
+            return parsed_frame(file.read(size), self.path, number, keys)
+
+
+class StreamedStructures(Sequence[Structure]):
+    """Structures that are read when they are asked for; a slice or a selection reads nothing yet."""
+
+    def __init__(self, frames: "_Frames", indices: Places) -> None:
+        self._frames, self._indices = frames, indices
+
+    def __len__(self) -> int:
+        """Return the number of structures."""
+        return len(self._indices)
+
+    @overload
+    def __getitem__(self, index: int) -> Structure: ...
+    @overload
+    def __getitem__(self, index: slice) -> "StreamedStructures": ...
+    def __getitem__(self, index: int | slice) -> "Structure | StreamedStructures":
+        """Read one structure, or select some."""
+        if isinstance(index, slice):
+            return StreamedStructures(self._frames, self._indices[index])
+        return self._frames.read(int(self._indices[index]))
+
+    def __iter__(self) -> Iterator[Structure]:
+        """Read one structure after the other."""
+        if len(self._indices) == len(self._frames.names) and bool((np.diff(self._indices) == 1).all()):
+            yield from self._frames.every()  # in the order of the files, which is faster
+        else:
+            for index in self._indices:
+                yield self._frames.read(int(index))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The ``structure_id`` of each."""
+        return tuple(self._frames.names[index] for index in self._indices)
+
+    @property
+    def geometries(self) -> NDArray[np.uint64]:
+        """The first 64 bits of each ``geometry_hash``."""
+        return self._frames.geometries[self._indices]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of what the files hold, what their labels are called, and which frames are selected."""
+        return content_hash(self._frames.fingerprint, self._indices)
+
+    def select(self, indices: Sequence[int] | Places) -> "StreamedStructures":
+        """Return the structures at ``indices``, in that order."""
+        return StreamedStructures(self._frames, self._indices[np.asarray(indices, dtype=np.int64)])
+
+    def labelled_by(self, fidelity: str) -> "StreamedStructures":
+        """Return the structures to which ``fidelity`` gives any label."""
+        known = self._frames.labelled.get(fidelity)
+        chosen = np.zeros(0, np.int64) if known is None else np.flatnonzero(known[self._indices])
+        return self.select(chosen)
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """What is kept of all frames of all files."""
+
+    files: tuple[_File, ...]
+    keys: Mapping[str, str]
+    names: Sequence[str]
+    geometries: NDArray[np.uint64]
+    labelled: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+    @cached_property
+    def firsts(self) -> Places:
+        """How many frames stand before each file."""
+        return np.concatenate([[0], np.cumsum([len(file.places) for file in self.files])]).astype(np.int64)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return content_hash(tuple(file_hash(file.path) for file in self.files), tuple(sorted(self.keys.items())))
+
+    def read(self, index: int) -> Structure:
+        place = int(np.searchsorted(self.firsts, index, side="right")) - 1
+        return self.files[place].read(index - int(self.firsts[place]), self.keys)
+
+    def every(self) -> Iterator[Structure]:
+        for file in self.files:
+            if _stamp(file.path) != file.stamp:
+                raise DataError(f"{file.path} has changed since its frames were counted; run again.")
+            for _, structure in numbered_frames(file.path, self.keys):
+                yield structure
+
+
+def stream_structures(
+    paths: Path | str | Sequence[Path | str], *, keys: Mapping[str, str] | None = None
+) -> StreamedStructures:
+    """Read every frame of one file or of several once, keep none, and return them as a sequence.
+
+    Parameters and errors are those of :func:`~rung.data.readers.read_structures`; files must be extended XYZ that is
+    not compressed, or HDF5, for in others a frame cannot be found again.
+    """
+    files: list[_File] = []
+    names: list[str] = []
+    geometries: list[NDArray[np.uint64]] = []
+    labelled: dict[str, list[int]] = {}
+    for path in listed_paths(paths):
+        of_hdf5 = path.suffix in HDF5_SUFFIXES
+        if path.is_file() and not (of_hdf5 or is_plain(path)):
+            raise DataError(f"{path} cannot be streamed; convert it to plain .extxyz, or leave data.stream out.")
+        places: list[int] = []
+        hashes: list[int] = []
+        for place, structure in numbered_frames(path, keys or {}):
+            for name, labels in structure.labels.items():
+                if labels.says_anything:
+                    labelled.setdefault(name, []).append(len(names))
+            names.append(structure.structure_id)
+            hashes.append(int(structure.geometry_hash[:16], 16))
+            places.append(place)
+        groups = hdf5_groups(path) if of_hdf5 else ()
+        files.append(_File(path, np.array(places, dtype=np.int64), _stamp(path), groups))
+        geometries.append(np.array(hashes, dtype=np.uint64))
+    flags = {name: np.bincount(found, minlength=len(names)) > 0 for name, found in labelled.items()}
+    frames = _Frames(tuple(files), dict(keys or {}), names, np.concatenate(geometries), flags)
+    _check_names(frames)
+    return StreamedStructures(frames, np.arange(len(names), dtype=np.int64))
+
+
+def select(structures: Sequence[Structure], indices: Sequence[int] | Places) -> Sequence[Structure]:
+    """Return the structures at ``indices``: a list, or what reads them when they are asked for."""
+    if isinstance(structures, StreamedStructures):
+        return structures.select(indices)
+    return [structures[int(index)] for index in indices]
+
+
+def names_of(structures: Sequence[Structure]) -> Sequence[str]:
+    """Return the ``structure_id`` of each structure, without reading those that are streamed."""
+    if isinstance(structures, StreamedStructures):
+        return structures.names
+    return [structure.structure_id for structure in structures]
+
+
+def _check_names(frames: _Frames) -> None:
+    order = sorted(range(len(frames.names)), key=lambda index: frames.names[index])
+    for one, other in pairwise(order):
+        if frames.names[one] == frames.names[other] and frames.geometries[one] != frames.geometries[other]:
+            raise DataError(f"structure_id {frames.names[one]!r} names two geometries, frames {one} and {other}.")
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
