@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rung.config import RunConfig, StudyConfig, load_config, load_study_config, write_config
+from rung.config import RunConfig, load_config, write_config
 from rung.errors import ConfigError, RungError
 from rung.settings import Settings
+from rung.study import StudyConfig, load_study_config
 
 MINIMAL = """
 run: runs/mos2

@@ -7,10 +7,11 @@ import pytest
 
 from rung import demo_data
 from rung.cli import main
-from rung.config import RunConfig, StudyConfig
+from rung.config import RunConfig
 from rung.data.readers import read_structures
 from rung.demo import configs, job, run_demo
 from rung.errors import ConfigError, StorageError
+from rung.study import StudyConfig
 
 TRUE_STATIC, TRUE_RELAXED = 1.454, 1.147
 """Barriers of the hop in eV, along the pbe path and along the target's own, from the testbed's labels."""

@@ -19,7 +19,8 @@ import pytest
 import yaml
 
 from rung.cli import build_app
-from rung.config import RunConfig, StudyConfig
+from rung.config import RunConfig
+from rung.study import StudyConfig
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

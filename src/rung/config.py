@@ -1,4 +1,4 @@
-"""What a run and a study are told: frozen data, read from YAML, with a sentence per field."""
+"""What a run is told: frozen data, read from YAML, with a sentence per field."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -176,65 +176,6 @@ METHODS_WITHOUT_BASE = frozenset({"scratch"})
 """Methods that would ignore a base."""
 
 
-class NoiseSettings(Settings):
-    """Labels drawn afresh for each seed, where the exact energies of the target are known (model-made labels)."""
-
-    exact: Path
-    """JSON of noise-free target energies, eV, by structure_id."""
-    energy_stderr: tuple[float, float]
-    """Least and greatest one-sigma error of a drawn label, eV; each structure's own is drawn between them."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        low, high = self.energy_stderr
-        if not 0.0 <= low <= high:
-            raise ConfigError("noise.energy_stderr must be two numbers of eV, 0 or more, the smaller first.")
-        return self
-
-
-class StudyConfig(RunConfig):
-    """A learning curve: the run's method, and others beside it, over numbers of labels and seeds."""
-
-    labels: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
-    """Numbers of target energies."""
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
-    """Each draws a subset of the labels (smaller ones nested in larger ones), and noise where ``noise`` is given."""
-    compare: dict[str, MethodSettings] = Field(default_factory=dict)
-    """Further methods for the same draws, by the name that their rows get."""
-    noise: NoiseSettings | None = None
-    """How to draw noise; by default the labels are taken as they stand."""
-    bands: dict[str, Path] = Field(default_factory=dict)
-    """Bands of structures, by name, whose static barrier (highest image less the first) each fit predicts."""
-    force_structures: int = Field(default=60, ge=0)
-    """At most so many structures of a split, evenly spaced, have their forces predicted: these designs cost most."""
-
-    @model_validator(mode="after")
-    def _names_differ(self) -> Self:
-        for name in self.compare:
-            if name == self.method.name or Path(name).name != name:
-                raise ConfigError(f"compare.{name}: the name must be plain and differ from {self.method.name!r}.")
-        return self
-
-    def resolved(self, folder: Path) -> Self:
-        """Return the config with every path absolute, those that were relative taken from ``folder``."""
-        config = super().resolved(folder)
-        root = Path(folder).absolute()
-        bands = {name: root / path for name, path in config.bands.items()}
-        noise = None
-        if config.noise is not None:
-            noise = config.noise.model_copy(update={"exact": root / config.noise.exact})
-        return config.model_copy(update={"noise": noise, "bands": bands})
-
-    def files(self) -> dict[str, Path]:
-        """Return every file that the study reads by the key that names it."""
-        found = {**super().files(), **{f"bands.{name}": path for name, path in self.bands.items()}}
-        return found if self.noise is None else {**found, "noise.exact": self.noise.exact}
-
-    def methods(self) -> dict[str, Any]:
-        """Return the settings of every method by the name of its rows."""
-        return {self.method.name: self.method, **self.compare}
-
-
 Config = TypeVar("Config", bound=RunConfig)
 
 
@@ -246,12 +187,7 @@ def load_config(path: Path) -> RunConfig:
     ConfigError
         When the file is missing, is not YAML, or has an unknown, missing or impossible key.
     """
-    return _load(Path(path), RunConfig)
-
-
-def load_study_config(path: Path) -> StudyConfig:
-    """Read the config of a study from YAML, with its paths made absolute; errors as :func:`load_config`."""
-    return _load(Path(path), StudyConfig)
+    return read_config(Path(path), RunConfig)
 
 
 def write_config(config: RunConfig, path: Path) -> None:
@@ -259,7 +195,19 @@ def write_config(config: RunConfig, path: Path) -> None:
     write_text(Path(path), yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
 
-def _load(path: Path, kind: type[Config]) -> Config:
+def read_config(path: Path, kind: type[Config], changes: Mapping[str, Any] | None = None) -> Config:
+    """Read a config of any kind from YAML, with ``changes`` of its keys and its paths made absolute."""
+    values = {**read_yaml(path), **(changes or {})}
+    try:
+        config = kind.read(values, where=str(path))
+    except ConfigError as error:
+        sentence = str(error)
+        raise ConfigError(sentence if sentence.startswith(str(path)) else f"{path}: {sentence}") from error
+    return config.resolved(path.parent)
+
+
+def read_yaml(path: Path) -> Mapping[str, Any]:
+    """Return the mapping that a YAML file holds, or raise a :class:`~rung.errors.ConfigError` that says why not."""
     try:
         values = yaml.safe_load(path.read_text())
     except FileNotFoundError as error:
@@ -270,12 +218,7 @@ def _load(path: Path, kind: type[Config]) -> Config:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path} holds no settings; a config is a mapping that begins with 'run: FOLDER'.")
-    try:
-        config = kind.read(values, where=str(path))
-    except ConfigError as error:
-        sentence = str(error)
-        raise ConfigError(sentence if sentence.startswith(str(path)) else f"{path}: {sentence}") from error
-    return config.resolved(path.parent)
+    return values
 
 
 def _known(name: str, fidelities: Mapping[str, Any], key: str) -> None:

@@ -43,6 +43,10 @@ class StorageError(RungError):
     """A file cannot be written, read or locked."""
 
 
+class ExecutorError(RungError):
+    """Work cannot be given to the workers that were asked for."""
+
+
 class FitError(RungError):
     """The labels given cannot determine the fit that was asked for."""
 

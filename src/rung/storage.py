@@ -132,12 +132,14 @@ def file_hash(path: Path) -> str:
 class FolderLock:
     """An exclusive lock on a folder, held by the process and released by the kernel however the process ends.
 
-    Use as a context manager; a second holder gets a :class:`~rung.errors.StorageError` at once.
+    Use as a context manager; a second holder gets a :class:`~rung.errors.StorageError` at once, or waits where it says
+    so.
     """
 
-    def __init__(self, folder: Path, name: str = ".lock") -> None:
+    def __init__(self, folder: Path, name: str = ".lock", *, wait: bool = False) -> None:
         self.folder = Path(folder)
         self.path = self.folder / name
+        self._wait = wait
         self._file: IO[str] | None = None
 
     def __enter__(self) -> "FolderLock":
@@ -148,7 +150,7 @@ class FolderLock:
         except OSError as error:
             raise StorageError(f"Cannot open {self.path}: {error.strerror}.") from error
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._file, fcntl.LOCK_EX if self._wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._file.close()
             self._file = None
@@ -162,3 +164,15 @@ class FolderLock:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def locked(folder: Path, name: str = ".lock") -> bool:
+    """Return whether some process holds the lock of ``folder``; nothing is made or changed."""
+    try:
+        with (Path(folder) / name).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

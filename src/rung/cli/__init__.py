@@ -19,6 +19,9 @@ COMMANDS = {
     "fit": "Fit, evaluate and export: everything that a config asks for.",
     "evaluate": "Report the errors of a model on labelled structures.",
     "study": "Draw a learning curve: numbers of labels, times seeds.",
+    "compare": "Compare methods on the same data, here or on workers.",
+    "free-energy": "Find a free-energy barrier along a collective variable.",
+    "md": "Run dynamics, and say whether they are stable.",
     "demo": "Do the whole job on bundled data.",
     "export": "Write one fidelity of a model as a file of its backend.",
     "report": "Write report.html of a run or a study again.",
@@ -28,11 +31,18 @@ CACHE_COMMANDS = {
     "verify": "Read every entry of a cache and check it against its hash.",
     "prune": "Delete old and damaged entries of a cache.",
 }
+OWN_MODULES = {"compare": "rung.cli.compare", "free-energy": "rung.cli.free_energy", "md": "rung.cli.md"}
+"""Where commands are that do not stand with the others."""
+
 EXAMPLES = {
     "doctor": "rung doctor train.extxyz test.extxyz --base base.model --base-fidelity pbe --trusted",
     "fit": "rung fit config.yaml",
     "evaluate": "rung evaluate runs/mos2/model.rung test.extxyz --fidelity r2scan",
     "study": "rung study study.yaml",
+    "compare": "rung compare study.yaml --workers 2, then: rung compare study.yaml --status",
+    "free-energy": "rung free-energy model.rung start.xyz --fidelity dmc --cv cv.yaml --temperature 600 "
+    "--windows 0 3.2 16 --out hop",
+    "md": "rung md model.rung start.xyz --fidelity dmc --temperature 600 --steps 10000 --out md",
     "demo": "rung demo --data mos2",
     "export": "rung export runs/mos2/model.rung r2scan.model --fidelity r2scan",
     "report": "rung report runs/mos2",
@@ -58,7 +68,7 @@ def build_app() -> App:
     )
     cache = App(name="cache", help="Look after a cache of designs: list, verify, prune.")
     for name, sentence in COMMANDS.items():
-        _add(app, name, name, sentence)
+        _add(app, name, name.replace("-", "_"), sentence)
     for name, sentence in CACHE_COMMANDS.items():
         _add(cache, name, f"cache_{name}", sentence)
     app.command(cache)
@@ -66,7 +76,8 @@ def build_app() -> App:
 
 
 def _add(app: App, name: str, function: str, sentence: str) -> None:
-    app.command(f"rung.cli.commands:{function}", name=name, help=sentence, help_epilogue=f"Example: {EXAMPLES[name]}")
+    module = OWN_MODULES.get(name, "rung.cli.commands")
+    app.command(f"{module}:{function}", name=name, help=sentence, help_epilogue=f"Example: {EXAMPLES[name]}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

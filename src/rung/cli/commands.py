@@ -136,8 +136,7 @@ def study(config: Path, /, *, new: bool = False) -> int:
         Take the next free folder where the study's folder exists.
     """
     from rung.cli.tables import print_study
-    from rung.config import load_study_config
-    from rung.study import run_study
+    from rung.study import load_study_config, run_study
 
     print_study(run_study(load_study_config(config), new=new, progress=TerminalProgress()))
     return 0

@@ -24,6 +24,40 @@ def formula(structure: Structure) -> str:
     return structure.formula
 
 
+def key_of(name: str) -> Key:
+    """Return the key of a name: ``structure_id``, ``composition``, or that of an entry in a frame's ``info``.
+
+    The key raises a :class:`~rung.errors.DataError` for a structure that lacks the entry.
+    """
+    known: dict[str, Key] = {"structure_id": structure_id, "composition": formula}
+
+    def entry(structure: Structure) -> Hashable:
+        if name not in structure.info:
+            there = {*known, *structure.info}
+            raise DataError(f"{structure.structure_id!r} cannot be grouped: {one_of(name, there, 'key')}")
+        value = structure.info[name]
+        found: Hashable = value.item() if isinstance(value, np.generic) else value
+        return found if isinstance(found, (str, int, float, bool)) else str(found)
+
+    return known.get(name, entry)
+
+
+def holding(structures: Sequence[Structure], wanted: Mapping[str, Sequence[Hashable]]) -> tuple[int, ...]:
+    """Return the indices of the structures that have one of the ``wanted`` values under every key of it.
+
+    Parameters
+    ----------
+    structures
+        Where to look.
+    wanted
+        Values by key, as :func:`key_of` names them.
+    """
+    keys = {name: (key_of(name), set(values)) for name, values in wanted.items()}
+    return tuple(
+        k for k, structure in enumerate(structures) if all(key(structure) in values for key, values in keys.values())
+    )
+
+
 @dataclass(frozen=True)
 class Overlap:
     """One structure that stands in two splits.
@@ -269,9 +303,27 @@ def grouped_split(
 
 
 def _groups(structures: Sequence[Structure], key: Key) -> list[list[int]]:
-    groups: dict[Hashable, list[int]] = {}
+    """Return the members of each group, in order of appearance.
+
+    Structures of one key, one geometry or one name are together, so that whatever the key, no geometry stands on two
+    sides.
+    """
+    root = list(range(len(structures)))
+
+    def find(place: int) -> int:
+        while root[place] != place:
+            root[place] = place = root[root[place]]
+        return place
+
+    first: dict[tuple[str, Hashable], int] = {}
     for k, structure in enumerate(structures):
-        groups.setdefault(key(structure), []).append(k)
+        marks = (("key", key(structure)), ("geometry", structure.geometry_hash), ("name", structure.structure_id))
+        for mark in marks:
+            one, other = sorted((find(first.setdefault(mark, k)), find(k)))
+            root[other] = one
+    groups: dict[int, list[int]] = {}
+    for k in range(len(structures)):
+        groups.setdefault(find(k), []).append(k)
     return list(groups.values())
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rung import demo_data
-from rung.config import RunConfig, StudyConfig
+from rung.config import RunConfig
 from rung.data.readers import read_structures, write_structures
 from rung.data.splits import draw_labels, energies_only, formula, grouped_split
 from rung.data.structure import Structure
@@ -19,7 +19,7 @@ from rung.progress import SILENT, Progress
 from rung.report import write_report
 from rung.run.stages import FinishedRun, run_fit
 from rung.storage import FolderLock, read_json, write_json
-from rung.study import FinishedStudy, run_study
+from rung.study import FinishedStudy, StudyConfig, run_study
 
 
 @dataclass(frozen=True)

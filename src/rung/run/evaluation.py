@@ -49,10 +49,11 @@ def predict(
     structures: Sequence[Structure],
     fidelity: str,
     *,
+    forces: bool = True,
     stress: bool = False,
     progress: Progress = SILENT,
 ) -> SplitPrediction:
-    """Run a potential over structures in batches, without error bars.
+    """Run a potential over structures in batches, without error bars; forces and stress where they are asked for.
 
     Raises
     ------
@@ -62,17 +63,20 @@ def predict(
         When it does not know an element.
     """
     potential.surface(fidelity)  # an unknown name is refused before the neighbours are listed
-    energies, forces, stresses = [np.empty(0)], [], [np.empty((0, 6))]
+    energies, stresses = [np.empty(0)], [np.empty((0, 6))]
+    blocks: list[Array | None] = []
     with progress.task(f"Predictions ({fidelity})", len(structures)) as task:
         for chunk in _chunks(structures):
             batch = collate(
                 chunk, [fidelity] * len(chunk), potential.cutoff, dtype=potential.dtype, device=potential.device
             )
-            found = potential.predict(batch, forces=True, stress=stress)
-            energies.append(found.energy.cpu().numpy())
-            if found.forces is not None:
+            found = potential.predict(batch, forces=forces, stress=stress)
+            energies.append(found.energy.detach().cpu().numpy())
+            if found.forces is None:
+                blocks += [None] * len(chunk)
+            else:
                 sizes = [len(structure) for structure in chunk]
-                forces += [block.double().cpu().numpy() for block in found.forces.detach().split(sizes)]
+                blocks += [block.double().cpu().numpy() for block in found.forces.detach().split(sizes)]
             if found.stress is not None:
                 stresses.append(found.stress.detach().double().cpu().numpy())
             task.advance(len(chunk))
@@ -80,7 +84,7 @@ def predict(
     return SplitPrediction(
         energy=energy,
         energy_stderr=np.full(len(energy), np.nan),
-        forces=tuple(forces),
+        forces=tuple(blocks),
         stress=np.concatenate(stresses) if stress else None,
     )
 

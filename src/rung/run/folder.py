@@ -13,7 +13,7 @@ from rung.storage import FolderLock, read_json, write_json
 
 LOCK_FILE = ".lock"
 LOG_FILE = "log.txt"
-UNFINISHED = (".*.tmp", "predictions/.*.tmp", "fits/*/.*.tmp")
+UNFINISHED = (".*.tmp", "predictions/.*.tmp")
 """Temporary files of atomic writes; folders within that have a lock of their own are not touched."""
 
 

@@ -47,6 +47,8 @@ class Predictor:
         structures: Sequence[Structure],
         fidelity: str,
         target: str,
+        *,
+        forces: bool = True,
     ) -> SplitPrediction:
         """Return energies of all, and forces of some: of those whose forces ``target`` labels, or else of any.
 
@@ -60,21 +62,23 @@ class Predictor:
             The fidelity to predict.
         target
             The fidelity whose labels decide which structures have their forces predicted.
+        forces
+            Whether any structure has its forces predicted.
         """
-        rows = self.force_rows(structures, target)
+        rows = self.force_rows(structures, target) if forces else ()
         chosen = [structures[row] for row in rows]
         if not self._frozen(potential):
             return self._run(potential, structures, fidelity, rows)
         energies = self._predicted(potential, posterior, structures, fidelity, forces=False)
-        forces = dict(
+        pulled = dict(
             zip(rows, self._predicted(potential, posterior, chosen, fidelity, forces=bool(rows)), strict=True)
         )
         return SplitPrediction(
             energy=np.array([one.energy for one in energies]),
             energy_stderr=np.sqrt(np.array([one.energy_total_variance for one in energies])),
-            forces=tuple(forces[k].forces if k in forces else None for k in range(len(structures))),
+            forces=tuple(pulled[k].forces if k in pulled else None for k in range(len(structures))),
             forces_stderr=tuple(
-                np.sqrt(forces[k].force_total_variance) if k in forces else None for k in range(len(structures))
+                np.sqrt(pulled[k].force_total_variance) if k in pulled else None for k in range(len(structures))
             ),
         )
 
@@ -145,9 +149,18 @@ class Predictor:
     def _run(
         self, potential: ReadoutPotential, structures: Sequence[Structure], fidelity: str, rows: Sequence[int]
     ) -> SplitPrediction:
-        whole = predict(potential, structures, fidelity, progress=self.progress)
-        kept = set(rows)
-        return replace(whole, forces=tuple(block if k in kept else None for k, block in enumerate(whole.forces)))
+        """Return energies of all and forces of ``rows``, in batches through the whole model."""
+        pulled = predict(potential, [structures[row] for row in rows], fidelity, progress=self.progress)
+        others = [k for k in range(len(structures)) if k not in set(rows)]
+        rest = predict(potential, [structures[k] for k in others], fidelity, forces=False, progress=self.progress)
+        energy = np.empty(len(structures))
+        energy[list(rows)], energy[others] = pulled.energy, rest.energy
+        forces = dict(zip(rows, pulled.forces, strict=True))
+        return SplitPrediction(
+            energy=energy,
+            energy_stderr=np.full(len(structures), np.nan),
+            forces=tuple(forces.get(k) for k in range(len(structures))),
+        )
 
 
 def with_bars(

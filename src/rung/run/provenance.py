@@ -14,7 +14,7 @@ PACKAGES = ("torch", "numpy", "scipy", "ase", "mace-torch", "e3nn", "matscipy", 
 """Packages whose version can change a result."""
 
 PLACES: dict[str, bool | dict[str, bool]] = {
-    **dict.fromkeys(("run", "cache", "threads", "data", "bands"), True),
+    **dict.fromkeys(("run", "cache", "threads", "data", "bands", "executor"), True),
     "base": {"file": True, "trusted": True},
     "noise": {"exact": True},
 }

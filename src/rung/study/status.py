@@ -1,0 +1,145 @@
+"""How far a study is: what is done, runs, failed or is missing, by method; its folder is read and never touched."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rung.jobs import State
+from rung.storage import read_json
+from rung.study.config import StudyConfig
+from rung.study.plan import Step, designs_job, fit_steps, reads_designs, trial_steps
+
+
+@dataclass(frozen=True)
+class MethodStatus:
+    """How far one method is.
+
+    Parameters
+    ----------
+    name
+        Its rows' name; of trials, with the word after it.
+    done, running, failed, missing
+        Numbers of fits.
+    seconds
+        What its finished fits took, in all.
+    left
+        Estimate of what the others will take, in all, from the mean; NaN before any is done.
+    """
+
+    name: str
+    done: int
+    running: int
+    failed: int
+    missing: int
+    seconds: float
+    left: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One fit that failed.
+
+    Parameters
+    ----------
+    name
+        Which.
+    sentence
+        Why.
+    file
+        Where the traceback is.
+    """
+
+    name: str
+    sentence: str
+    file: Path
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """How far a study is.
+
+    Parameters
+    ----------
+    methods
+        Each method and its trials.
+    failures
+        What failed, and why.
+    workers
+        How many fits run at once.
+    """
+
+    methods: tuple[MethodStatus, ...]
+    failures: tuple[Failure, ...]
+    workers: int = 1
+
+    @property
+    def complete(self) -> bool:
+        """Whether every fit is done."""
+        return all(not (one.running or one.failed or one.missing) for one in self.methods)
+
+    @property
+    def left(self) -> float:
+        """Estimate of the time until the end, s; NaN while a method has no finished fit."""
+        return float(sum(one.left for one in self.methods)) / self.workers
+
+
+@dataclass(frozen=True)
+class StatusReader:
+    """Reads the status again and again; a result is read once.
+
+    Parameters
+    ----------
+    config
+        The study, its paths absolute.
+    workers
+        How many fits run at once.
+    """
+
+    config: StudyConfig
+    workers: int = 1
+    _results: dict[Path, Any] = field(default_factory=dict, repr=False)
+
+    def read(self) -> StudyStatus:
+        """Return the status now."""
+        groups: dict[str, list[Step]] = {}
+        if any(reads_designs(self.config, row) for row in self.config.methods()):
+            groups["designs"] = []
+        for step in trial_steps(self.config):
+            groups.setdefault(f"{step.fit.method}, trials", []).append(step)
+        for step in fit_steps(self.config):
+            groups.setdefault(step.fit.method, []).append(step)
+        jobs = {name: [(step.fit.name, step.job) for step in steps] for name, steps in groups.items()}
+        if "designs" in jobs:
+            jobs["designs"] = [("designs", designs_job(self.config))]
+        methods, failures = [], []
+        for name, group in jobs.items():
+            states = [self._state(job) for _, job in group]
+            seconds = [self._seconds(job) for (_, job), state in zip(group, states, strict=True) if state == "done"]
+            methods.append(_status(name, states, seconds))
+            failures += [
+                Failure(fit, str(read_json(job.error)["sentence"]), job.error)
+                for (fit, job), state in zip(group, states, strict=True)
+                if state == "failed" and job is not None
+            ]
+        return StudyStatus(tuple(methods), tuple(failures), self.workers)
+
+    def _state(self, job: Any) -> State:
+        if job is None:
+            return "missing"
+        return "done" if job.folder in self._results else job.state
+
+    def _seconds(self, job: Any) -> float:
+        if job.folder not in self._results:
+            said = read_json(job.result)
+            self._results[job.folder] = float(said.get("fit", said)["seconds"])
+        return float(self._results[job.folder])
+
+
+def _status(name: str, states: Sequence[State], seconds: Sequence[float]) -> MethodStatus:
+    count = {state: states.count(state) for state in ("done", "running", "failed", "missing")}
+    left = count["running"] + count["missing"]
+    mean = float(np.mean(seconds)) if seconds else float("nan")
+    return MethodStatus(name, **count, seconds=float(sum(seconds)), left=left * mean if left else 0.0)

@@ -1,0 +1,231 @@
+"""What a study found, in words: paired differences, forces beside energies, and what is to be held against it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rung.study.config import StudyConfig
+from rung.study.plan import BASE, choose
+from rung.study.status import Failure
+from rung.study.table import Row, values_of
+
+LOW_FIDELITY_KEPT = 1.05
+"""A method that raises the base's own error by no more than this factor has kept the cheaper fidelity."""
+
+Values = Mapping[tuple[int, int], float]
+"""One metric by seed and fold."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far one method is from another, fit by fit on the same draws.
+
+    Parameters
+    ----------
+    mean
+        Of the differences, in the unit of the metric; positive where the first errs more.
+    spread
+        Standard deviation of the differences between seeds and folds; NaN for a single one.
+    n
+        How many draws both have.
+    """
+
+    mean: float
+    spread: float
+    n: int
+
+    @property
+    def inside(self) -> bool:
+        """Whether the difference is no larger than its own spread, or the spread is unknown."""
+        return not abs(self.mean) > self.spread
+
+
+def paired(one: Values, other: Values) -> Difference:
+    """Return the difference of ``one`` less ``other`` over the draws that both have; NaN where there is none."""
+    common = sorted(one.keys() & other.keys())
+    differences = np.array([one[key] - other[key] for key in common])
+    if not common:
+        return Difference(np.nan, np.nan, 0)
+    spread = float(np.std(differences, ddof=1)) if len(common) > 1 else float("nan")
+    return Difference(float(differences.mean()), spread, len(common))
+
+
+def verdict(config: StudyConfig, rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return what the rows say: for each split at the largest number of labels, then at the smaller ones in short."""
+    found: list[str] = []
+    splits = [
+        split for split in dict.fromkeys(row["split"] for row in rows) if split not in (*config.bands, "fit", "valid")
+    ]
+    for split in splits:
+        energies = values_of(rows, split, "energy_rmse")
+        number = max((n for by_number in energies.values() for n in by_number), default=0)
+        found += _each(rows, split, number)
+        found += _ranking(rows, split, number, "energy_rmse", "energy", "meV/atom")
+        found += _ranking(rows, split, number, "force_rmse", "force", "meV/Å")
+        found += _short(config, rows, split, number)
+        found += _worse_forces(rows, split, number)
+    return tuple(found)
+
+
+def _each(rows: Sequence[Row], split: str, number: int) -> Iterator[str]:
+    """Yield a sentence for each method, never energies without forces."""
+    known = values_of(rows, split, "force_rmse")
+    forces = known or values_of(rows, split, "force_departure_rmse")
+    word = "errs by" if known else "leaves the base by"
+    for method, by_number in values_of(rows, split, "energy_rmse").items():
+        if number in by_number and number in forces.get(method, {}):
+            yield (
+                f"On {split} with {number} energies, {method}: energies err by {_told(by_number[number], 1)} meV/atom, "
+                f"a force component {word} {_told(forces[method][number], 0)} meV/Å."
+            )
+
+
+def _ranking(rows: Sequence[Row], split: str, number: int, metric: str, what: str, unit: str) -> Iterator[str]:
+    """Yield who errs least, and by how much the others err more, paired draw by draw."""
+    at = _at(rows, split, metric, number)
+    methods = [method for method in at if method != BASE]
+    if len(methods) < 2:
+        return
+    best = min(methods, key=lambda method: float(np.mean(list(at[method].values()))))
+    differences = {method: paired(at[method], at[best]) for method in methods if method != best}
+    n_draws = max(difference.n for difference in differences.values())
+    if n_draws < 2:
+        yield (
+            f"On {split} with {number} energies {best} has the least {what} error, but there is one draw alone: "
+            "nothing says whether the order would hold for another."
+        )
+        return
+    clear = [f"{name} by {one.mean:.1f} ± {one.spread:.1f}" for name, one in differences.items() if not one.inside]
+    close = [f"{name} ({one.mean:+.1f} ± {one.spread:.1f})" for name, one in differences.items() if one.inside]
+    sentence = f"Of the {what} errors on {split} with {number} energies, paired over {n_draws} draws, least: {best}"
+    if clear:
+        sentence += f"; worse: {', '.join(clear)} {unit}"
+    if close:
+        sentence += f"; inside the spread, so no difference is shown: {', '.join(close)} {unit}"
+    yield sentence + "."
+
+
+def _short(config: StudyConfig, rows: Sequence[Row], split: str, largest: int) -> Iterator[str]:
+    """Yield who errs least in energy at each smaller number of labels."""
+    parts = []
+    for number in sorted(set(config.labels) - {largest}):
+        at = {name: one for name, one in _at(rows, split, "energy_rmse", number).items() if name != BASE}
+        if len(at) < 2:
+            continue
+        best = min(at, key=lambda method: float(np.mean(list(at[method].values()))))
+        close = [name for name in at if name != best and paired(at[name], at[best]).inside]
+        parts.append(f"{number}: {best}" + (f" (inside the spread: {', '.join(close)})" if close else ""))
+    if parts:
+        yield f"Least energy error on {split} with fewer energies — {'; '.join(parts)}."
+
+
+def _worse_forces(rows: Sequence[Row], split: str, number: int) -> Iterator[str]:
+    """Yield which methods' forces got worse than the base's, beyond the spread: energies that improve can hide it."""
+    at = _at(rows, split, "force_rmse", number)
+    if BASE not in at:
+        return
+    worse = [method for method in at if method != BASE and _clearly_more(paired(at[method], at[BASE]))]
+    if worse:
+        yield (
+            f"On {split} with {number} energies the forces of {', '.join(worse)} are worse than the base's "
+            f"({_told(at[BASE], 0)} meV/Å): do not use these models for forces."
+        )
+
+
+def caveats(config: StudyConfig, rows: Sequence[Row], failures: Sequence[Failure]) -> tuple[str, ...]:
+    """Return what must be held against the verdict."""
+    found = [*_draws(config), *_tuned_less(config), *_flat(config), *_low_fidelity(rows)]
+    if failures:
+        listed = ", ".join(failure.name for failure in failures)
+        found.append(f"{len(failures)} fits failed and are not in the table ({listed}); means are over the others.")
+    return tuple(found)
+
+
+def _draws(config: StudyConfig) -> Iterator[str]:
+    n_draws = len(config.seeds) * len(config.folds())
+    if n_draws == 1:
+        yield "There is one draw: differences between methods have no known spread."
+    elif n_draws < 5:
+        yield f"A spread from {n_draws} draws is itself uncertain by about {100 / np.sqrt(2 * (n_draws - 1)):.0f} %."
+
+
+def _tuned_less(config: StudyConfig) -> Iterator[str]:
+    if config.tune is None:
+        if len(config.methods()) > 1:
+            yield "No settings were tried: every method has those that it was given."
+        return
+    numbers = {row: len(config.trials(row)) for row in config.methods()}
+    most = max(numbers.values())
+    less = {row: number for row, number in numbers.items() if number < most}
+    if less:
+        listed = ", ".join(f"{row} ({number or 'none'})" for row, number in less.items())
+        yield (
+            f"Tuned less than the {most} trials of {', '.join(row for row in numbers if row not in less)}: {listed}; "
+            "a low place of theirs may be for want of tuning."
+        )
+    else:
+        yield f"Every method was tuned by {most} trials with {config.tune.labels} energies, scored on validation alone."
+
+
+def _flat(config: StudyConfig) -> Iterator[str]:
+    """Yield for which methods the trials differ by no more than the seeds do."""
+    for row in config.methods():
+        for fold in config.folds():
+            choice = choose(config, row, fold)
+            if choice.best is None or len(choice.trials) < 2:
+                continue
+            where = f" on fold {fold}" if config.split.folds is not None else ""
+            if not np.isfinite(choice.noise):
+                yield (
+                    f"The trials of {row}{where} span {choice.spread:.1f} meV/atom on validation; with one seed a "
+                    "trial nothing says whether that is more than chance."
+                )
+            elif choice.spread <= choice.noise:
+                yield (
+                    f"The validation curve of {row}{where} is flat: its trials span {choice.spread:.1f} meV/atom, "
+                    f"seeds differ by {choice.noise:.1f}, so the choice among them is chance."
+                )
+
+
+def _low_fidelity(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield which methods lost the cheaper fidelity that they still offer."""
+    splits = dict.fromkeys(row["split"] for row in rows if row["metric"] == "low_energy_rmse")
+    for split in splits:
+        for metric, what in (("low_energy_rmse", "energies"), ("low_force_rmse", "forces")):
+            found = values_of(rows, split, metric)
+            ratios: dict[str, float] = {}
+            for method, by_number in found.items():
+                pairs = [
+                    (value, found[BASE][number][key])
+                    for number, values in by_number.items()
+                    for key, value in values.items()
+                    if key in found.get(BASE, {}).get(number, {})
+                ]
+                if pairs and method != BASE:
+                    ratios[method] = float(np.mean([value / before for value, before in pairs if before > 0.0]))
+            lost = {method: ratio for method, ratio in ratios.items() if ratio > LOW_FIDELITY_KEPT}
+            if lost:
+                listed = ", ".join(f"{method} ({ratio:.2f} times the base's)" for method, ratio in lost.items())
+                yield (
+                    f"On {split} the error of the base's own fidelity grew in {what}: {listed}; above "
+                    f"{LOW_FIDELITY_KEPT}, a low place may be for want of low-fidelity training."
+                )
+
+
+def _at(rows: Sequence[Row], split: str, metric: str, number: int) -> dict[str, Values]:
+    return {
+        method: by_number[number]
+        for method, by_number in values_of(rows, split, metric).items()
+        if by_number.get(number)
+    }
+
+
+def _clearly_more(difference: Difference) -> bool:
+    return difference.mean > 0.0 and (difference.n == 1 or not difference.inside)
+
+
+def _told(values: Values, places: int) -> str:
+    known = list(values.values())
+    spread = f" ± {np.std(known, ddof=1):.{places}f}" if len(known) > 1 else ""
+    return f"{np.mean(known):.{places}f}{spread}"

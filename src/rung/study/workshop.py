@@ -1,0 +1,339 @@
+"""What the fits of one study share: structures, base, designs, each read when first needed."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from rung.config import CONFIG_FILE, METHODS_WITHOUT_BASE, MethodSettings
+from rung.data.batch import collate
+from rung.data.readers import read_structures
+from rung.data.splits import (
+    draw_labels,
+    grouped_folds,
+    grouped_split,
+    holding,
+    key_of,
+    labelled_with,
+    with_energies,
+    without_labels,
+)
+from rung.data.structure import Structure
+from rung.doctor import Diagnosis
+from rung.errors import DataError
+from rung.fit.method import Context, FitResult
+from rung.model.potential import ReadoutPotential
+from rung.progress import SILENT, Progress
+from rung.run.checking import sound_diagnosis
+from rung.run.evaluation import SplitPrediction, errors_of, shares_of
+from rung.run.inputs import context_of, design_cache, open_base, read_splits, set_threads
+from rung.run.methods import method_of, prepare
+from rung.run.predictor import Predictor
+from rung.storage import read_json
+from rung.study.config import StudyConfig, load_study_config
+from rung.study.plan import BASE, reads_designs
+
+HELD_OUT = "heldout"
+WITHHELD = "{}, withheld"
+TIMED_STRUCTURES, TIMINGS = 8, 3
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The structures of one fold: to fit, to choose by, and to evaluate on by the name of the split."""
+
+    train: tuple[Structure, ...]
+    valid: tuple[Structure, ...]
+    evaluate: Mapping[str, tuple[Structure, ...]]
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where the fits of one study are made.
+
+    Parameters
+    ----------
+    config
+        The study.
+    progress
+        Where long work reports.
+    """
+
+    config: StudyConfig
+    progress: Progress = SILENT
+    _sides: dict[int, Sides] = field(default_factory=dict, repr=False)
+    _before: dict[tuple[int, str], SplitPrediction] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def splits(self) -> dict[str, tuple[Structure, ...]]:
+        """The structures of every split as files have them; exact energies in the training set where they are known."""
+        splits = read_splits(self.config)
+        noise = self.config.noise
+        if noise is not None:
+            splits["train"] = with_energies(splits["train"], self.config.target, read_json(noise.exact))
+        return splits
+
+    @cached_property
+    def bands(self) -> dict[str, tuple[Structure, ...]]:
+        """The bands whose static barriers are recorded."""
+        return {name: read_structures(path, keys=self.config.keys()) for name, path in self.config.bands.items()}
+
+    @cached_property
+    def base(self) -> ReadoutPotential | None:
+        """The base."""
+        return open_base(self.config)
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """Predicts from designs where any fit reads them, each computed once for the study."""
+        rows = self.config.methods().items()
+        shared = any(settings.name != "offset" and reads_designs(self.config, row) for row, settings in rows)
+        base = self.base if shared else None
+        return Predictor(base, design_cache(self.config), self.config.force_structures, self.progress)
+
+    def sides(self, fold: int) -> Sides:
+        """Return the structures of one fold, the same for every method, number of labels and seed."""
+        if fold not in self._sides:
+            self._sides[fold] = self._divided(fold)
+        return self._sides[fold]
+
+    def _divided(self, fold: int) -> Sides:
+        config, said = self.config, self.config.split
+        train = self.splits["train"]
+        evaluate = {name: self.splits[name] for name in config.data.evaluate}
+        if said.folds is not None:
+            held = set(grouped_folds(train, said.folds, said.seed, key_of(said.by))[fold].tolist())
+            evaluate[HELD_OUT] = tuple(train[k] for k in sorted(held))
+            train = tuple(structure for k, structure in enumerate(train) if k not in held)
+        if said.withhold:
+            alike = {name: holding(structures, said.withhold) for name, structures in evaluate.items()}
+            evaluate |= {WITHHELD.format(name): _taken(evaluate[name], where) for name, where in alike.items() if where}
+            hidden = set(holding(train, said.withhold))
+            train = tuple(without_labels(one, config.target) if k in hidden else one for k, one in enumerate(train))
+        return Sides(train, self.splits.get("valid", ()), evaluate)
+
+    def check(self) -> Diagnosis:
+        """Return what the doctor says; raise before anything is written where the study cannot be done."""
+        self.require_labels()
+        self._require_apart()
+        _ = self.bands
+        return sound_diagnosis(self.config, self.splits, self.base, self.progress)
+
+    def require_labels(self) -> None:
+        """Raise a :class:`~rung.errors.DataError` where a fold has fewer labels than any fit asks for."""
+        config = self.config
+        most = max([*config.labels, *([] if config.tune is None else [config.tune.labels])])
+        for fold in config.folds():
+            known = len(labelled_with(self.sides(fold).train, config.target))
+            if known < most:
+                where = "" if config.split.folds is None else f" of fold {fold}"
+                raise DataError(
+                    f"{most} energies of {config.target!r} were asked for; only {known} training structures{where} "
+                    "have one."
+                )
+
+    def _require_apart(self) -> None:
+        """Raise where a test file shares with the training set what ``split.by`` says is never torn apart."""
+        by = self.config.split.by
+        if by == "structure_id":
+            return  # the doctor looks for this
+        key = key_of(by)
+        seen = {key(structure) for structure in self.splits["train"]}
+        for name in self.config.data.evaluate:
+            shared = sorted({str(key(structure)) for structure in self.splits[name] if key(structure) in seen})
+            if shared:
+                raise DataError(
+                    f"split.by is {by!r}, yet {len(shared)} of it stand in train and {name}, the first: {shared[0]!r}; "
+                    "split the files by it, or say split.folds."
+                )
+
+    def designs(self, folder: Path, *, methods: Mapping[str, Any], folds: Sequence[int]) -> dict[str, Any]:
+        """Compute the designs that fits and predictions share, so that the fits that follow are quick."""
+        started = time.monotonic()
+        config, base = self.config, self.base
+        if base is not None and config.base is not None:
+            context = self._context(0, folder)
+            target = config.fidelity_table()[config.target]
+            for values in methods.values():
+                prepare(self.splits["train"], base, target, _settings(values), context)
+            for fold in folds:
+                for name in self.sides(fold).evaluate:
+                    self._base_says(fold, name)
+        return {"seconds": time.monotonic() - started}
+
+    def fit(
+        self,
+        folder: Path,
+        *,
+        row: str,
+        settings: Mapping[str, Any],
+        n_labels: int,
+        seed: int,
+        fold: int,
+        trial: bool,
+        valid_fraction: float = 0.0,
+    ) -> dict[str, Any]:
+        """Return what one fit found, in the shape of ``metrics.json``, with the static barriers beside.
+
+        Parameters
+        ----------
+        folder
+            Where the fit may keep checkpoints.
+        row
+            The name of its rows.
+        settings
+            Of the method.
+        n_labels, seed, fold
+            What it sees.
+        trial
+            Whether it is scored on validation structures alone.
+        valid_fraction
+            Share of a trial's labels held out to score it, where there are no validation labels.
+        """
+        config, chosen, sides = self.config, _settings(settings), self.sides(fold)
+        noise = None if config.noise is None else config.noise.energy_stderr
+        train = draw_labels(sides.train, config.target, n_labels, seed, noise=noise)
+        judged = sides.valid
+        if trial and not labelled_with(judged, config.target):
+            train, judged = self._held_out(train, valid_fraction, seed)
+        base = None if chosen.name in METHODS_WITHOUT_BASE else self.base
+        started = time.monotonic()
+        result = method_of(chosen)(
+            train,
+            sides.valid,
+            base,
+            config.fidelity_table(),
+            config.target,
+            chosen,
+            self._context(seed, folder / "checkpoints"),
+        )
+        about = {
+            "method": row,
+            "seconds": time.monotonic() - started,
+            "n_energies": n_labels,
+            "hyperparameters": dict(result.diagnostics),
+        }
+        if trial:
+            return {"score": self._score(result, judged), "fit": about, "warnings": list(result.warnings)}
+        return self._evaluated(row, result, fold, about)
+
+    def _evaluated(self, row: str, result: FitResult, fold: int, about: Mapping[str, Any]) -> dict[str, Any]:
+        config, sides = self.config, self.sides(fold)
+        posterior = None if row == BASE else result.posterior  # the base is there to compare with: no bars
+        splits = {name: self._errors(result.potential, posterior, fold, name) for name in sides.evaluate}
+        if labelled_with(sides.valid, config.target):
+            found = self.predictor.predict(
+                result.potential, None, sides.valid, config.target, config.target, forces=False
+            )
+            splits["valid"] = {config.target: errors_of(found, sides.valid, config.target).as_dict()}
+        first = next(iter(sides.evaluate.values()), sides.train)
+        return {
+            "splits": splits,
+            "bands": {
+                name: self.predictor.static_barrier(result.potential, posterior, images, config.target)
+                for name, images in self.bands.items()
+            },
+            "fit": {
+                **about,
+                "call_seconds_per_atom": call_seconds(result.potential, first[:TIMED_STRUCTURES], config.target),
+            },
+            "warnings": list(result.warnings),
+        }
+
+    def _held_out(
+        self, train: Sequence[Structure], fraction: float, seed: int
+    ) -> tuple[tuple[Structure, ...], tuple[Structure, ...]]:
+        """Return the draw with a share of its labels removed, and the structures that had them."""
+        target = self.config.target
+        labelled = _taken(train, labelled_with(train, target))
+        shares = {"kept": 1.0 - fraction, "judged": fraction}
+        judged = grouped_split(labelled, shares, seed, key_of(self.config.split.by))["judged"]
+        if not judged or len(judged) == len(labelled):
+            raise DataError(
+                f"{len(labelled)} labels cannot spare a share of {fraction} to score a trial; raise tune.labels, or "
+                "give data.valid."
+            )
+        gone = {structure.structure_id for structure in judged}
+        left = tuple(without_labels(one, target) if one.structure_id in gone else one for one in train)
+        return left, judged
+
+    def _score(self, result: FitResult, judged: Sequence[Structure]) -> float:
+        target = self.config.target
+        found = self.predictor.predict(result.potential, None, judged, target, target, forces=False)
+        return errors_of(found, judged, target).energy_rmse
+
+    def _errors(self, potential: ReadoutPotential, posterior: Any, fold: int, name: str) -> dict[str, dict[str, Any]]:
+        """Return errors by fidelity: the target's beside the departure from the base, and what else is offered."""
+        target, structures = self.config.target, self.sides(fold).evaluate[name]
+        found = self.predictor.predict(potential, posterior, structures, target, target)
+        base = self._base_says(fold, name)
+        errors = {
+            target: {**errors_of(found, structures, target, base).as_dict(), **shares_of(found, structures, target)}
+        }
+        for fidelity in potential.fidelities:
+            if fidelity == target or not labelled_with(structures, fidelity):
+                continue
+            said = self.predictor.predict(potential, None, structures, fidelity, target)
+            errors[fidelity] = errors_of(said, structures, fidelity).as_dict()
+        return errors
+
+    def _base_says(self, fold: int, name: str) -> SplitPrediction | None:
+        config = self.config
+        if self.base is None or config.base is None:
+            return None
+        if (fold, name) not in self._before:
+            structures = self.sides(fold).evaluate[name]
+            self._before[fold, name] = self.predictor.predict(
+                self.base, None, structures, config.base.fidelity, config.target
+            )
+        return self._before[fold, name]
+
+    def _context(self, seed: int, folder: Path) -> Context:
+        return context_of(self.config, self.base, seed=seed, folder=folder, progress=self.progress)
+
+
+def call_seconds(potential: ReadoutPotential, structures: Sequence[Structure], fidelity: str) -> float:
+    """Return seconds per atom of energies and forces of a small batch: the least of a few timings, neighbours apart."""
+    batch = collate(
+        list(structures), [fidelity] * len(structures), potential.cutoff, dtype=potential.dtype, device=potential.device
+    )
+    times = []
+    for _ in range(TIMINGS):
+        started = time.perf_counter()
+        potential.predict(batch, forces=True)
+        times.append(time.perf_counter() - started)
+    return min(times) / sum(len(structure) for structure in structures)
+
+
+def fit(folder: Path, **arguments: Any) -> dict[str, Any]:
+    """Make one fit in a worker, for the study whose folder holds that of the fit."""
+    return _workshop_of(folder.parents[1]).fit(folder, **arguments)
+
+
+def designs(folder: Path, **arguments: Any) -> dict[str, Any]:
+    """Compute designs in a worker, for the study whose folder holds that of the job."""
+    return _workshop_of(folder.parent).designs(folder, **arguments)
+
+
+def _workshop_of(study: Path) -> Workshop:
+    return _opened(study / CONFIG_FILE, (study / CONFIG_FILE).read_text())
+
+
+@lru_cache(maxsize=1)
+def _opened(path: Path, text: str) -> Workshop:
+    del text  # a study that has grown is another one to the cache
+    config = load_study_config(path)
+    set_threads(config)
+    return Workshop(config)
+
+
+def _settings(values: Mapping[str, Any]) -> Any:
+    return TypeAdapter(MethodSettings).validate_python(dict(values))
+
+
+def _taken(structures: Sequence[Structure], places: Sequence[int]) -> tuple[Structure, ...]:
+    return tuple(structures[place] for place in places)
