@@ -100,7 +100,7 @@ def open_model(
     path: Path | str,
     *,
     fidelity: str,
-    head: str | None = None,
+    head: str | Mapping[str, str] | None = None,
     trusted: bool = False,
     dtype: str | None = None,
     device: str = "cpu",

@@ -57,8 +57,8 @@ class BaseSettings(Settings):
     """The model file: a MACE `.model`, or a `.rung` checkpoint."""
     fidelity: str
     """The fidelity that the base was trained on."""
-    head: str | None = None
-    """The head to take, where the file has several."""
+    head: str | dict[str, str] | None = None
+    """The head to take, where the file has several; or, by fidelity, the head of each that the base should offer."""
     trusted: bool = False
     """Whether a file that could run code while it loads (a pickle) comes from a source you trust."""
 

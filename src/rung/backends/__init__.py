@@ -20,7 +20,7 @@ def load_base(
     path: Path | str,
     *,
     fidelity: str,
-    head: str | None = None,
+    head: str | Mapping[str, str] | None = None,
     trusted: bool = False,
     dtype: str | None = None,
     device: str = "cpu",
@@ -34,7 +34,7 @@ def load_base(
     fidelity
         The fidelity that the model was trained on.
     head
-        Which head of a model that has several.
+        Which head of a model that has several; or, by fidelity, the head of each that the potential should offer.
     trusted
         Whether the file may run code while it loads, as an ordinary pickle does. Without it the model is rebuilt from
         the file's data alone.

@@ -10,7 +10,7 @@ from torch import Tensor
 from rung.data.batch import Batch
 from rung.errors import ModelError
 from rung.fidelity import require_fidelity
-from rung.model.protocols import Backbone, Prediction
+from rung.model.protocols import Backbone, FoldableBackbone, Prediction
 from rung.model.readout import Readout
 from rung.model.reference import ReferenceEnergies
 from rung.storage import content_hash
@@ -86,6 +86,25 @@ class ReadoutPotential:
     def with_surface(self, fidelity: str, surface: Surface) -> "ReadoutPotential":
         """Return the potential with one fidelity added or replaced; the others stay as they are."""
         return replace(self, surfaces={**self.surfaces, fidelity: surface})
+
+    def at(self, fidelity: str) -> "ReadoutPotential":
+        """Return a potential that says the same at ``fidelity`` and whose features do not depend on the fidelity.
+
+        Where features depend on it, other fidelities are not offered any more; else this is the potential itself.
+
+        Raises
+        ------
+        ConfigError
+            When there is no such fidelity.
+        ModelError
+            When the backbone cannot leave its other fidelities out.
+        """
+        surface = self.surface(fidelity)
+        if not self.backbone.conditioned:
+            return self
+        if not isinstance(self.backbone, FoldableBackbone):
+            raise ModelError(f"A {type(self.backbone).__name__} cannot be reduced to one of its fidelities.")
+        return ReadoutPotential(self.backbone.at(fidelity), {fidelity: surface})
 
     def predict(self, batch: Batch, *, forces: bool = True, stress: bool = False) -> Prediction:
         """Return energies, and forces and stress where asked for, each row at its fidelity."""

@@ -77,6 +77,14 @@ class LayeredFeatures(Protocol):
         """Return the columns of ``features`` in consecutive groups, shapes ``(N, D_layer)``."""
 
 
+@runtime_checkable
+class FoldableBackbone(Protocol):
+    """What a conditioned backbone may offer besides: one fidelity's features from a plain backbone."""
+
+    def at(self, fidelity: str) -> Backbone:
+        """Return a backbone that is not conditioned and has the features of ``fidelity``."""
+
+
 class Potential(Protocol):
     """Energies, forces and stress of a batch, at the fidelity that each row names."""
 

@@ -14,6 +14,9 @@ from rung.fit.method import Context
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 
+CONTINUES = ("joint", "onehot")
+"""Methods that go on training what the fidelities of a base share; to the others a base has one fidelity's features."""
+
 
 def read_splits(config: RunConfig) -> dict[str, tuple[Structure, ...]]:
     """Return the structures of every split, by name."""
@@ -25,7 +28,7 @@ def open_base(config: RunConfig) -> ReadoutPotential | None:
     given = config.base
     if given is None:
         return None
-    return open_model(
+    base = open_model(
         given.file,
         fidelity=given.fidelity,
         head=given.head,
@@ -33,6 +36,7 @@ def open_base(config: RunConfig) -> ReadoutPotential | None:
         dtype=config.dtype,
         device=config.device,
     ).potential
+    return base if config.method.name in CONTINUES else base.at(given.fidelity)
 
 
 def design_cache(config: RunConfig) -> DesignCache | None:

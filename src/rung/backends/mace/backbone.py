@@ -1,6 +1,7 @@
 """The features of a MACE model: the invariant channels of each layer that a readout reads."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,12 +13,17 @@ from rung.backends.mace.describe import describe, heads_of, refuse_unknown
 from rung.backends.mace.extract import Layout, layout_of, readout_of, reference_of, scale_shift_of
 from rung.data.batch import Batch
 from rung.errors import ModelError, one_of
+from rung.fidelity import require_fidelity
 from rung.model.potential import ReadoutPotential, Surface
 from rung.storage import content_hash
 
 _optimized_execution: Any = torch.jit.optimized_execution  # type: ignore[attr-defined] # torch gives it no type
 _READOUT_PARTS = ("readouts.", "atomic_energies_fn.", "scale_shift.")
 _READOUT_FACTS = ("class", "heads", "gate", "readout_class", "mlp_units", "energies_shape", "scale_shape")
+
+
+Heads = str | Mapping[str, str] | None
+"""A head, the head of each of several fidelities, or None for the only one there is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +179,7 @@ class MaceBackbone:
         }
 
 
-def wrap(model: torch.nn.Module, fidelity: str, head: str | None = None) -> ReadoutPotential:
+def wrap(model: torch.nn.Module, fidelity: str, head: Heads = None) -> ReadoutPotential:
     """Return the potential of a MACE model; the model itself is copied, so it may be trained on.
 
     Parameters
@@ -183,12 +189,13 @@ def wrap(model: torch.nn.Module, fidelity: str, head: str | None = None) -> Read
     fidelity
         The fidelity that the model (or its head) was trained on.
     head
-        Which head, where the model has several.
+        Which head, where the model has several; or the head of each fidelity that the potential should offer.
 
     Raises
     ------
     ModelError
-        When the model has a part that rung would drop in silence, or several heads and none is named.
+        When the model has a part that rung would drop in silence, or several heads and none is named; or when the
+        heads named scale the pair repulsion, of which a potential has one, differently.
     """
     refuse_unknown(model)
     return adopt(copy_model(model), fidelity, head)
@@ -208,14 +215,24 @@ def freeze(model: torch.nn.Module) -> torch.nn.Module:
     return model.eval().requires_grad_(requires_grad=False)
 
 
-def adopt(model: torch.nn.Module, fidelity: str, head: str | None = None, *, rebuilt: bool = False) -> ReadoutPotential:
+def adopt(model: torch.nn.Module, fidelity: str, head: Heads = None, *, rebuilt: bool = False) -> ReadoutPotential:
     """Return the potential of ``model``, which from now on belongs to it: frozen and in evaluation mode."""
     refuse_unknown(model)
     model = freeze(model)
-    backbone = MaceBackbone(model, _choose_head(model, head), rebuilt)
-    readout = readout_of(model, backbone.head_index, backbone.layout)
-    surface = Surface(readout, reference_of(model, backbone.head_index))
-    return ReadoutPotential(backbone, {fidelity: surface})
+    named = head if isinstance(head, Mapping) else {fidelity: head}
+    require_fidelity(fidelity, named)
+    heads = {name: _choose_head(model, found) for name, found in named.items()}
+    backbone = MaceBackbone(model, heads[fidelity], rebuilt)
+    surfaces = {}
+    for name, found in heads.items():
+        index = heads_of(model).index(found)
+        surfaces[name] = Surface(readout_of(model, index, backbone.layout), reference_of(model, index))
+    if hasattr(model, "pair_repulsion") and len({surface.readout.scale for surface in surfaces.values()}) > 1:
+        raise ModelError(
+            f"The heads {', '.join(heads.values())} scale the pair repulsion differently, but fidelities of one "
+            "potential share it: open the file once for each head."
+        )
+    return ReadoutPotential(backbone, surfaces)
 
 
 def _choose_head(model: torch.nn.Module, head: str | None) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rung.backends.archive import check_archive, untrusted
 from rung.backends.importing import environment_restored
-from rung.backends.mace.backbone import adopt
+from rung.backends.mace.backbone import Heads, adopt
 from rung.backends.mace.describe import children, class_name, describe, refuse_unknown
 from rung.backends.mace.inert import Inert, read_inert
 from rung.backends.mace.rebuild import build, load_scalars, load_tensors, scalars_of
@@ -22,7 +22,7 @@ def load(
     path: Path,
     *,
     fidelity: str,
-    head: str | None = None,
+    head: Heads = None,
     trusted: bool = False,
     dtype: torch.dtype | None = None,
     device: str = "cpu",
