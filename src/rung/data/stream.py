@@ -1,11 +1,15 @@
 """Rows packed once, neighbours included, and batches cut out of them: an epoch builds no neighbour list.
 
 Edges take 14 bytes each (whole numbers as small as they come), so memory is flat in the number of epochs and small in
-the number of structures; a batch costs a few copies.
+the number of structures; a batch costs a few copies. Rows that :mod:`rung.data.packing` wrote to files stay there, and
+a batch reads its own: then memory is flat in the number of structures too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +20,13 @@ from rung.data.batch import Batch, neighbours
 from rung.data.structure import Structure
 from rung.fidelity import require_fidelity
 from rung.progress import SILENT, Progress
+from rung.storage import content_hash, read_json
+
+ROWS_FILE = "rows.json"
+"""What says that a folder holds packed rows, and what each array looks like; written last."""
+
+HASHED = ("energy", "energy_stderr", "cell", "pbc", "stress", "numbers", "positions", "forces", "forces_stderr")
+"""Arrays that tell one set of rows from another; edges follow from them."""
 
 Rows = NDArray[np.int64]
 
@@ -38,6 +49,9 @@ class PackedRows:
         By atom.
     edges, edge_cells
         By edge, shapes ``(M, 2)`` and ``(M, 3)``; edges count atoms from the row's first.
+    folder
+        Where the arrays lie in files; None where they are in memory. Another process that is handed the rows opens the
+        files again.
     """
 
     fidelities: tuple[str, ...]
@@ -56,6 +70,15 @@ class PackedRows:
     forces_stderr: NDArray[np.float64]
     edges: NDArray[np.int32]
     edge_cells: NDArray[np.int16]
+    folder: Path | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the folder alone where the arrays lie in files."""
+        return dict(self.__dict__) if self.folder is None else {"folder": self.folder}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Open the files again where only a folder was handed over."""
+        self.__dict__.update(open_rows(state["folder"]).__dict__ if len(state) == 1 else state)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -75,6 +98,14 @@ class PackedRows:
     def has_stress(self) -> bool:
         """Whether any row has a stress label."""
         return bool(np.isfinite(self.stress).any())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the rows and their labels."""
+        if self.folder is not None:
+            return str(read_json(self.folder / ROWS_FILE)["fingerprint"])
+        start = (self.fidelities, float(self.cutoff), self.atom_start, self.fidelity)
+        return content_hash(*start, *(getattr(self, name) for name in HASHED))
 
     def batch(self, rows: Rows, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Batch:
         """Return the batch of ``rows``, equal to what ``collate`` makes of the same structures.
@@ -165,6 +196,25 @@ def pack(
         edges=np.concatenate([np.zeros((0, 2), np.int32), *edges]),
         edge_cells=np.concatenate([np.zeros((0, 3), np.int16), *cells]),
     )
+
+
+def open_rows(folder: Path) -> PackedRows:
+    """Return the rows that :func:`rung.data.packing.write_rows` left in a folder; the arrays stay in their files.
+
+    Raises
+    ------
+    StorageError
+        When there are none.
+    """
+    told = read_json(folder / ROWS_FILE)
+    arrays: dict[str, Any] = {}
+    for name, (kind, shape) in told["arrays"].items():
+        if 0 in shape:  # nothing can be mapped
+            arrays[name] = np.zeros(shape, dtype=kind)
+        else:
+            mapped = np.memmap(folder / f"{name}.raw", dtype=kind, mode="r", shape=tuple(shape))
+            arrays[name] = np.asarray(mapped)
+    return PackedRows(tuple(told["fidelities"]), float(told["cutoff"]), folder=Path(folder), **arrays)
 
 
 def shuffled(n_rows: int, batch_size: int, seed: int, epoch: int) -> list[Rows]:
