@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from rung.errors import ConfigError
 from rung.fidelity import Fidelity, require_fidelity
+from rung.fit.joint import JointSettings
 from rung.fit.offset import OffsetSettings
 from rung.fit.readout import ReadoutSettings
 from rung.fit.scratch import ScratchSettings
@@ -18,7 +19,7 @@ from rung.settings import Settings
 from rung.storage import write_text
 
 MethodSettings = Annotated[
-    OffsetSettings | ReadoutSettings | ScratchSettings | TangentSettings | TransferSettings,
+    JointSettings | OffsetSettings | ReadoutSettings | ScratchSettings | TangentSettings | TransferSettings,
     Field(discriminator="name"),
 ]
 """The settings of every method, told apart by ``name``."""

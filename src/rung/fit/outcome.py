@@ -4,10 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 
-from rung.data.stream import PackedRows
+from rung.data.stream import PackedRows, in_order
 from rung.fit.method import FitResult
+from rung.fit.stages import TrainingSettings
 from rung.fit.trainer import Trained
+from rung.fit.trainlog import ErrorSums, error_sums
 from rung.model.trainable import TrainablePotential
 from rung.settings import Settings
 
@@ -47,6 +50,7 @@ def result_of(
         "best_epoch": float(trained.best_epoch),
         "best_loss": trained.best_loss if math.isfinite(trained.best_loss) else math.nan,
         "training_seconds": math.fsum(row["seconds"] for row in trained.log),
+        **_errors_at_best(trained, rows.fidelities),
         **facts,
     }
     return FitResult(
@@ -57,3 +61,28 @@ def result_of(
         warnings=tuple(warnings),
         details={"epochs": [dict(row) for row in trained.log], "finished": trained.finished},
     )
+
+
+def fidelity_errors(
+    model: TrainablePotential, rows: PackedRows, training: TrainingSettings
+) -> dict[str, dict[str, float]]:
+    """Return the errors of a model on ``rows`` by fidelity, in the words of the log: ``pbe_force_rmse``, meV/Å."""
+    model.eval()
+    device = next(model.parameters()).device
+    sums = ErrorSums(torch.zeros(len(rows.fidelities), 4, dtype=torch.float64, device=device))
+    for chosen in in_order(len(rows), training.valid_batch_size):
+        batch = rows.batch(chosen, dtype=model.dtype, device=device)
+        sums = sums + error_sums(model(batch, forces=rows.has_forces), batch)
+    return {
+        name: {f"{name}_{key}": value for key, value in sums.rmse(index).items()}
+        for index, name in enumerate(rows.fidelities)
+    }
+
+
+def _errors_at_best(trained: Trained, fidelities: Sequence[str]) -> dict[str, float]:
+    """Return the validation errors of each fidelity at the epoch that was kept; nothing where there is only one."""
+    if not trained.best_epoch or len(fidelities) == 1:
+        return {}
+    row = trained.log[trained.best_epoch - 1]
+    names = [f"{name}_{kind}" for name in fidelities for kind in ("energy_rmse", "force_rmse")]
+    return {name: row[name] for name in names if name in row}
