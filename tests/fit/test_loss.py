@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rung.data.batch import Batch, collate
 from rung.data.labels import Labels
 from rung.data.structure import Structure
+from rung.errors import ConfigError
 from rung.fit.loss import Huber, LossSettings, Squared, loss_sums, nothing, total
 from rung.model.protocols import Prediction
 
@@ -191,3 +192,68 @@ def test_row_without_volume_has_no_stress_term() -> None:
     sums = loss_sums(replace(prediction, stress=stress), batch, WEIGHTS)
     assert sums.counts[0, 2] == 6.0
     assert torch.isfinite(sums.sums).all()
+
+
+NAMES = ("low", "high", "best")
+
+
+def mixed_batch() -> Batch:
+    """Rows of three fidelities, unequally many and unequally labelled."""
+    rows = [
+        (structure(2, 0), "low"),
+        (structure(4, 1), "high"),
+        (structure(3, 2, forces=False), "low"),
+        (structure(5, 3), "low"),
+        (structure(2, 4, energy=False), "best"),
+    ]
+    named = [Structure(item.atoms, item.structure_id, {name: item.labels["low"]}) for item, name in rows]
+    return collate(named, [name for _, name in rows], cutoff=3.0, known=NAMES)
+
+
+def only(batch: Batch, name: str) -> Batch:
+    """Return the batch with the labels of one fidelity alone."""
+    row = batch.fidelity == NAMES.index(name)
+    return replace(
+        batch,
+        energy=torch.where(row, batch.energy, torch.nan),
+        forces=torch.where(row[batch.atom_row][:, None], batch.forces, torch.nan),
+        stress=torch.where(row[:, None], batch.stress, torch.nan),
+    )
+
+
+def gradients(batch: Batch, weights: LossSettings) -> torch.Tensor:
+    prediction = prediction_of(batch)
+    loss_of(prediction, batch, weights).backward()
+    found = (prediction.energy.grad, prediction.forces.grad, prediction.stress.grad)
+    return torch.cat([gradient.flatten() for gradient in found])
+
+
+def test_weights_of_fidelities_are_what_they_say() -> None:
+    """The gradient is the weighted sum of those of each fidelity alone, however many labels each has."""
+    batch, given_weights = mixed_batch(), {"low": 0.3, "high": 2.5}
+    together = gradients(batch, WEIGHTS.model_copy(update={"fidelity_weights": given_weights}))
+    alone = sum(given_weights.get(name, 1.0) * gradients(only(batch, name), WEIGHTS) for name in NAMES)
+    assert together.abs().max() > 0.1
+    torch.testing.assert_close(together, alone, rtol=1e-12, atol=1e-14)
+
+
+def test_repeating_the_rows_of_one_fidelity_changes_no_weight() -> None:
+    one = mixed_batch()
+    items = [(structure(2, 0), "low"), (structure(4, 1), "high")]
+    named = [Structure(item.atoms, item.structure_id, {name: item.labels["low"]}) for item, name in items]
+    thrice = [*named, named[0], named[0]]
+    batches = [
+        collate(group, [next(iter(item.labels)) for item in group], cutoff=3.0, known=NAMES)
+        for group in (named, thrice)
+    ]
+    assert one.fidelities == NAMES
+    wide = prediction_of(batches[0])
+    rows, atoms = [0, 1, 0, 0], [0, 1, 2, 3, 4, 5, 0, 1, 0, 1]
+    repeated = Prediction(wide.energy[rows], wide.atom_energies[atoms], wide.forces[atoms], wide.stress[rows])
+    assert loss_of(repeated, batches[1]).item() == pytest.approx(loss_of(wide, batches[0]).item(), rel=1e-14)
+
+
+def test_weight_of_an_unknown_fidelity_is_refused() -> None:
+    batch = mixed_batch()
+    with pytest.raises(ConfigError, match="Unknown fidelity 'hgih'"):
+        loss_of(prediction_of(batch), batch, LossSettings(fidelity_weights={"hgih": 2.0}))

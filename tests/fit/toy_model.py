@@ -28,6 +28,9 @@ class ToyTrainable(TrainablePotential):
         self.outer = torch.nn.Parameter(0.4 * torch.randn(12, generator=generator, dtype=torch.float64))
 
     def interaction(self, batch: Batch) -> Tensor:
+        return self.hidden(batch) @ self.outer
+
+    def hidden(self, batch: Batch) -> Tensor:
         sender, receiver = batch.edges
         distance = torch.linalg.norm(batch.edge_vectors(), dim=1)
         smooth = torch.exp(-8.0 * (distance[:, None] - self.centres.to(distance)) ** 2)
@@ -36,7 +39,20 @@ class ToyTrainable(TrainablePotential):
         found = distance.new_zeros(len(batch.numbers), 3, 8)
         found = found.index_add(0, receiver, kind[sender][:, :, None] * smooth[:, None, :])
         features = torch.cat([found.flatten(1), kind], dim=1)
-        return torch.tanh(features @ self.inner) @ self.outer
+        return torch.tanh(features @ self.inner)
 
     def frozen(self) -> ReadoutPotential:
         raise NotImplementedError("no test freezes this model")
+
+
+class ToyJoint(ToyTrainable):
+    """The same with a last layer for each fidelity."""
+
+    def __init__(self, references: Mapping[str, ReferenceEnergies], seed: int = 0) -> None:
+        super().__init__(seed, references)
+        factors = 1.0 + 0.1 * torch.arange(len(references), dtype=torch.float64)
+        self.outer = torch.nn.Parameter(factors[:, None] * self.outer.detach())
+
+    def interaction(self, batch: Batch) -> Tensor:
+        fidelity = self.fidelity_of_atoms(batch)
+        return (self.hidden(batch) * self.outer[fidelity]).sum(dim=1)
