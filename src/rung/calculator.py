@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
@@ -17,7 +18,7 @@ from rung.errors import ConfigError, ModelError, one_of
 from rung.features.design import Design
 from rung.features.passes import build_designs
 from rung.fidelity import require_fidelity
-from rung.model.draws import drawn_potential
+from rung.model.draws import drawn_change, drawn_potential
 from rung.model.errorbars import DifferenceVariance, linear_covariance, variance_of_difference
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
@@ -238,6 +239,42 @@ class RungCalculator(Calculator):
             )
             for index in range(count)
         )
+
+    def energy_changes(self, structures: Sequence[Atoms], count: int, *, seed: int = 0) -> Array:
+        """Return the energies on :meth:`draws` less those of this calculator, eV, shape ``(count, S)``.
+
+        Energies are linear in what is drawn, so one design of each structure serves all draws.
+
+        Raises
+        ------
+        ModelError
+            When the model has no posterior of this fidelity.
+        """
+        gradients, _, posterior = self._gradients(structures)
+        drawn = [drawn_change(posterior, seed, index) for index in range(count)]
+        return np.array(drawn) @ gradients.T
+
+    def get_atom_energies_stderr(self, atoms: Atoms | None = None) -> Array:
+        """Return √(hᵀΣh) of each atom, eV, shape ``(n,)``: the error that the weights give to its energy.
+
+        h are the derivatives of the atom's energy with respect to the fitted weights; reference energies and the
+        model's own error are not in it. Where it is larger than on the training structures the features are new.
+
+        Raises
+        ------
+        ModelError
+            When the model has no posterior of this fidelity.
+        """
+        potential, posterior = self.potential, self.posterior
+        if posterior is None or not isinstance(potential, ReadoutPotential) or not self.has_error_bars:
+            raise ModelError(f"The model has no posterior of {self.fidelity!r}, so it has no error bars.")
+        structure = Structure(self._given(atoms), "", {})
+        batch = collate([structure], [self.fidelity], potential.cutoff, dtype=potential.dtype, device=potential.device)
+        with torch.no_grad():
+            basis = _numpy(potential.surface(self.fidelity).readout.basis(potential.backbone.features(batch)))
+        weights = basis.shape[1]
+        variance = np.einsum("ip,pq,iq->i", basis, posterior.covariance[:weights, :weights], basis, optimize=True)
+        return np.sqrt(np.maximum(variance, 0.0))
 
     def _given(self, atoms: Atoms | None) -> Atoms:
         atoms = atoms if atoms is not None else self.atoms

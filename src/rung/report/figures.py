@@ -84,8 +84,8 @@ def parity(
         shade = colour(str(one["name"]).split(",")[0], index)
         many = len(one["x"]) > 500
         figure.add_scatter(
-            x=_short(one["x"]),
-            y=_short(one["y"]),
+            x=short(one["x"]),
+            y=short(one["y"]),
             name=escape(str(one["name"])),
             mode="markers",
             text=[escape(str(text)) for text in one["text"]] if "text" in one else None,
@@ -93,7 +93,7 @@ def parity(
             error_x=_bars(one.get("x_stderr"), shade),
             error_y=_bars(one.get("y_stderr"), shade),
         )
-    _style(figure, x_title, y_title, height)
+    styled(figure, x_title, y_title, height)
     figure.update_layout(legend={"itemsizing": "constant"})  # the points of a crowd are too small to tell colours by
     figure.update_xaxes(range=ends)
     figure.update_yaxes(range=ends)
@@ -122,16 +122,16 @@ def band(curves: Sequence[Mapping[str, Any]], *, height: int = 460) -> Any:
         x = np.array(curve["coordinate"] if measured else np.arange(len(y)), dtype=float)
         for key, opacity in (("stderr_total", 0.14), ("stderr", 0.28)):
             if curve.get(key):
-                _shaded(figure, x, y, np.array([number(value) for value in curve[key]]), shade, opacity)
+                shaded(figure, x, y, np.array([number(value) for value in curve[key]]), shade, opacity)
         figure.add_scatter(
-            x=_short(x),
-            y=_short(y, 5),
+            x=short(x),
+            y=short(y, 5),
             name=escape(name),
             mode="lines+markers",
             line={"color": shade, "width": 2.5, "dash": "dash" if name.strip().lower() == "truth" else "solid"},
             marker={"size": 7},
         )
-    _style(figure, "Path, Å" if measured else "Image", "Energy above the first image, eV", height)
+    styled(figure, "Path, Å" if measured else "Image", "Energy above the first image, eV", height)
     return figure
 
 
@@ -167,12 +167,12 @@ def learning_curve(
             ends = [labels[0], labels[-1]] if labels else [1, 2]
             line = {"color": shade, "width": 2, "dash": "dot"}
             mean = float(np.nanmean(means))
-            figure.add_scatter(x=ends, y=_short([mean, mean]), name="base", mode="lines", line=line)
+            figure.add_scatter(x=ends, y=short([mean, mean]), name="base", mode="lines", line=line)
             continue
         spread = [float(np.nanstd(values, ddof=1)) if np.isfinite(values).sum() > 1 else 0.0 for values in seeds]
         figure.add_scatter(
             x=[int(n) for n, values in zip(curve["n_labels"], seeds, strict=True) for _ in values],
-            y=_short(np.concatenate(seeds)),
+            y=short(np.concatenate(seeds)),
             mode="markers",
             marker={"color": shade, "size": 5, "opacity": 0.3},
             showlegend=False,
@@ -180,7 +180,7 @@ def learning_curve(
         )
         figure.add_scatter(
             x=[int(n) for n in curve["n_labels"]],
-            y=_short(means),
+            y=short(means),
             name=escape(name),
             mode="lines+markers",
             line={"color": shade, "width": 2.5, "dash": "dot" if name == "base" else "solid"},
@@ -199,7 +199,7 @@ def learning_curve(
             yanchor="bottom",
             font={"size": 12},
         )
-    _style(figure, "Labelled energies", y_title, height)
+    styled(figure, "Labelled energies", y_title, height)
     figure.update_xaxes(type="log", tickvals=labels, ticktext=[str(n) for n in labels], range=_log_range(labels))
     if log:
         ticks = _log_ticks([value for trace in figure.data for value in (trace.y or ()) if value and value > 0])
@@ -225,8 +225,8 @@ def evidence_profile(
     order = np.argsort(x)
     figure = go.Figure()
     figure.add_scatter(
-        x=_short(x[order], 6),
-        y=_short(y[order]),
+        x=short(x[order], 6),
+        y=short(y[order]),
         mode="lines+markers",
         line={"color": LIFTED, "width": 2.5},
         marker={"size": 6},
@@ -235,7 +235,7 @@ def evidence_profile(
     figure.add_hline(y=-0.5, line={"color": MUTED, "width": 1, "dash": "dot"})
     if chosen is not None and np.isfinite(chosen):
         figure.add_vline(x=chosen, line={"color": ALONE, "width": 2})
-    _style(figure, escape(f"{name}, {unit}" if unit else name), "Log evidence below its best", 320)
+    styled(figure, escape(f"{name}, {unit}" if unit else name), "Log evidence below its best", 320)
     if (x > 0).all():
         figure.update_xaxes(type="log", tickformat="~g")
     figure.update_yaxes(range=[max(float(np.nanmin(y)), -12.0) - 0.5, 0.8])
@@ -260,15 +260,15 @@ def posterior_spread(
     middles = 0.5 * (edges[1:] + edges[:-1])
     figure = go.Figure()
     figure.add_bar(
-        x=_short(10**middles),
-        y=_short(heights / heights.sum()),
-        width=_short(0.92 * (10 ** edges[1:] - 10 ** edges[:-1])),
+        x=short(10**middles),
+        y=short(heights / heights.sum()),
+        width=short(0.92 * (10 ** edges[1:] - 10 ** edges[:-1])),
         marker={"color": LIFTED, "opacity": 0.55, "line": {"width": 0}},
         showlegend=False,
     )
     if chosen is not None and np.isfinite(chosen) and chosen > 0:
         figure.add_vline(x=chosen, line={"color": ALONE, "width": 2})
-    _style(figure, escape(f"{name}, {unit}" if unit else name), "Weight", 300)
+    styled(figure, escape(f"{name}, {unit}" if unit else name), "Weight", 300)
     ticks = _log_ticks([float(10 ** edges[0]), float(10 ** edges[-1])])
     figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
     return figure
@@ -282,12 +282,12 @@ def training(epochs: Sequence[Mapping[str, Any]]) -> Any:
     for index, name in enumerate(names):
         figure.add_scatter(
             x=[number(row.get("epoch", place)) for place, row in enumerate(epochs)],
-            y=_short([number(row.get(name)) for row in epochs]),
+            y=short([number(row.get(name)) for row in epochs]),
             name=escape(str(name).replace("_", " ")),
             mode="lines",
             line={"color": _OTHERS[index % len(_OTHERS)], "width": 2},
         )
-    _style(figure, "Epoch", "Loss", 340)
+    styled(figure, "Epoch", "Loss", 340)
     figure.update_yaxes(type="log", tickformat="~g")
     return figure
 
@@ -306,7 +306,8 @@ def thinned(*columns: Array) -> list[Array]:
     return [entry[usable] for entry in columns]
 
 
-def _style(figure: Any, x_title: str, y_title: str, height: int) -> None:
+def styled(figure: Any, x_title: str, y_title: str, height: int) -> None:
+    """Give a figure the look of all others, and titles to its axes, with their unit."""
     axis = {"gridcolor": GRID, "zeroline": False, "linecolor": "#c6ccd6", "ticks": "outside", "tickcolor": "#c6ccd6"}
     figure.update_layout(
         height=height,
@@ -328,12 +329,13 @@ def _style(figure: Any, x_title: str, y_title: str, height: int) -> None:
     figure.update_yaxes(title={"text": y_title, "standoff": 8}, **axis)
 
 
-def _shaded(figure: Any, x: Array, y: Array, bars: Array, shade: str, opacity: float) -> None:
+def shaded(figure: Any, x: Array, y: Array, bars: Array, shade: str, opacity: float) -> None:
+    """Draw a band of plus and minus ``bars`` around ``y``; nothing where a bar is not finite."""
     if not np.isfinite(bars).all():
         return
     figure.add_scatter(
-        x=_short(np.concatenate([x, x[::-1]])),
-        y=_short(np.concatenate([y + bars, (y - bars)[::-1]]), 5),
+        x=short(np.concatenate([x, x[::-1]])),
+        y=short(np.concatenate([y + bars, (y - bars)[::-1]]), 5),
         fill="toself",
         fillcolor=f"rgba({int(shade[1:3], 16)},{int(shade[3:5], 16)},{int(shade[5:7], 16)},{opacity})",
         line={"width": 0},
@@ -347,10 +349,10 @@ def _bars(values: ArrayLike | None, shade: str) -> dict[str, Any] | None:
     if values is None:
         return None
     bars = np.nan_to_num(np.asarray(values, dtype=float), nan=0.0, posinf=0.0)
-    return {"type": "data", "array": _short(bars), "color": shade, "thickness": 1.2, "width": 0}
+    return {"type": "data", "array": short(bars), "color": shade, "thickness": 1.2, "width": 0}
 
 
-def _short(values: ArrayLike, significant: int = 4) -> list[float | None]:
+def short(values: ArrayLike, significant: int = 4) -> list[float | None]:
     """Return numbers with few digits, None where they are not finite: a drawing needs no more, and files stay small."""
     return [
         float(f"{value:.{significant}g}") if np.isfinite(value) else None for value in np.asarray(values, dtype=float)

@@ -1,0 +1,418 @@
+"""Free energy along a collective variable from umbrella windows: profile, barrier, rate, and what to believe."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+from ase.units import fs
+from pydantic import Field
+
+from rung.data.labels import Array
+from rung.errors import DataError
+from rung.evaluate.mbar import Mixture, independent_samples, solve, statistical_inefficiency
+from rung.evaluate.umbrella import Window
+from rung.settings import Settings
+from rung.units import BOLTZMANN
+
+PLANCK = 4.135667696e-15
+"""eV s."""
+
+LEAST_OVERLAP = 0.03
+"""What neighbours should share: Klimovich, Shirts and Mobley, J. Comput. Aided Mol. Des. 29, 397 (2015)."""
+
+_NO_OVERLAP = 1e-4
+_FEWEST_SAMPLES = 5
+_SEPARATE = 1.0
+"""kT: a maximum that stands out less than this from the lower of its valleys is no barrier."""
+_TOP = 0.7
+"""kT below the highest bin: the bins whose parabola gives the place of the top."""
+
+
+class AnalysisSettings(Settings):
+    """How samples become a profile and a barrier."""
+
+    bins: int = Field(default=60, ge=8)
+    """Bins between the ends of the sampled range."""
+    reactant: Literal["low", "high"] = "low"
+    """On which side of the top the reactant is."""
+    transition_state: float | None = None
+    """Where the top is, in the unit of the variable; by default where the profile has it."""
+    length: float = Field(default=1.0, gt=0)
+    """ℓ0 of ΔF‡ = F(ξ‡) + kT ln[∫_R exp(−βF) dξ / ℓ0], in the unit of the variable."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """F(ξ) in bins: −kT ln of the mean density in each.
+
+    Parameters
+    ----------
+    coordinate
+        Middle of each bin, unit of the variable, shape ``(bins,)``.
+    free_energy
+        EV, zero at its lowest; NaN where no sample fell.
+    stderr
+        One-sigma statistical error of F less that of the reactant's whole basin, eV; of F less its mean over the
+        range where there is no barrier.
+    covariance
+        Of F, eV², of which only differences matter, shape ``(bins, bins)``.
+    """
+
+    coordinate: Array
+    free_energy: Array
+    stderr: Array
+    covariance: Array
+
+
+@dataclass(frozen=True)
+class FreeEnergyBarrier:
+    """The top of a profile.
+
+    Parameters
+    ----------
+    transition_state
+        ξ‡, unit of the variable.
+    barrier, barrier_stderr
+        ΔF‡ = F(ξ‡) + kT ln[∫_R exp(−βF) dξ / ℓ0], eV. It depends on ℓ0 and on the scale of the variable.
+    reverse, reverse_stderr
+        The same from the product's side, eV.
+    reaction, reaction_stderr
+        Free energy of the product's basin less the reactant's, eV.
+    rate, rate_log_stderr
+        The transition-state rate ½⟨|ξ̇|⟩ p(ξ‡)/∫_R p, 1/s, and the error of its natural logarithm. An upper bound: no
+        recrossing is counted.
+    activation, activation_stderr
+        −kT ln(h k / kT), eV: the barrier that Eyring's formula gives this rate; it depends neither on ℓ0 nor on the
+        scale of the variable.
+    length
+        ℓ0.
+    mean_speed
+        ⟨√(Σ |∇_i ξ|²/m_i)⟩ at ξ‡, unit/(Å √u).
+    """
+
+    transition_state: float
+    barrier: float
+    barrier_stderr: float
+    reverse: float
+    reverse_stderr: float
+    reaction: float
+    reaction_stderr: float
+    rate: float
+    rate_log_stderr: float
+    activation: float
+    activation_stderr: float
+    length: float
+    mean_speed: float
+
+
+@dataclass(frozen=True)
+class WindowStatistics:
+    """How well one window did.
+
+    Parameters
+    ----------
+    centre
+        Of its spring.
+    mean, spread
+        Of the variable in equilibrium.
+    equilibrated
+        The first sample in equilibrium.
+    inefficiency
+        Samples that count as one.
+    samples
+        Independent samples that were used.
+    overlap
+        With the window that follows: the probability that a sample of this one came from that one; NaN for the last.
+    """
+
+    centre: float
+    mean: float
+    spread: float
+    equilibrated: int
+    inefficiency: float
+    samples: int
+    overlap: float
+
+
+@dataclass(frozen=True)
+class FreeEnergy:
+    """What umbrella windows say.
+
+    Parameters
+    ----------
+    profile
+        F(ξ).
+    barrier
+        None where the profile has no top between its ends, or the windows cannot be trusted; ``reason`` says which.
+    windows
+        One entry a window.
+    warnings
+        What the reader of the number should know.
+    reason
+        Why there is no barrier; empty where there is one.
+    free_energies
+        Reduced free energy of each window, shape ``(windows,)``; None where they could not be joined.
+    """
+
+    profile: Profile | None
+    barrier: FreeEnergyBarrier | None
+    windows: tuple[WindowStatistics, ...]
+    warnings: tuple[str, ...]
+    reason: str = ""
+    free_energies: Array | None = None
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The independent samples of all windows, joined.
+
+    Parameters
+    ----------
+    mixture
+        Their biases and free energies.
+    values, speeds
+        As in :class:`~rung.evaluate.umbrella.Window`, shape ``(N,)``.
+    kept
+        Which samples of each window they are.
+    """
+
+    mixture: Mixture
+    values: Array
+    speeds: Array
+    kept: tuple[Array, ...]
+
+
+def analyse(windows: Sequence[Window], temperature: float, settings: AnalysisSettings) -> FreeEnergy:
+    """Return the profile, barrier and rate that windows of one temperature give.
+
+    Samples before equilibrium are left out, the rest thinned until they are independent, by the slower of the variable
+    and the energy; then all windows are joined by MBAR.
+
+    Parameters
+    ----------
+    windows
+        In the order of their centres.
+    temperature
+        K.
+    settings
+        Bins, the reactant's side, ℓ0.
+
+    Returns
+    -------
+    FreeEnergy
+        Without a barrier where windows broke, do not overlap, or the profile has no top: ``reason`` says so.
+    """
+    kept = [_independent(window) for window in windows]
+    statistics = [_statistics(window, *found) for window, found in zip(windows, kept, strict=True)]
+    if reason := _unusable(windows, [indices for indices, _, _ in kept]):
+        return FreeEnergy(None, None, tuple(statistics), (), reason)
+    try:
+        ensemble = join(windows, [indices for indices, _, _ in kept], temperature)
+    except DataError as error:
+        return FreeEnergy(None, None, tuple(statistics), (), str(error))
+    overlaps = [*np.diag(ensemble.mixture.overlap, 1).tolist(), float("nan")]
+    statistics = [
+        WindowStatistics(**{**vars(one), "overlap": overlap}) for one, overlap in zip(statistics, overlaps, strict=True)
+    ]
+    warnings = _warnings(statistics)
+    if min(overlaps[:-1]) < _NO_OVERLAP:
+        index = int(np.argmin(overlaps[:-1]))
+        return FreeEnergy(None, None, tuple(statistics), warnings, _apart(windows[index], windows[index + 1]))
+    edges = np.linspace(ensemble.values.min(), ensemble.values.max(), settings.bins + 1)
+    profile, top = _profile(ensemble, edges, temperature, settings)
+    if top is None:
+        reason = "The profile has no top that stands out by kT between two valleys of the sampled range; widen it."
+        return FreeEnergy(profile, None, tuple(statistics), warnings, reason)
+    barrier = _barrier(ensemble, edges, top, temperature, settings)
+    return FreeEnergy(profile, barrier, tuple(statistics), warnings, free_energies=ensemble.mixture.free_energies)
+
+
+def join(windows: Sequence[Window], kept: Sequence[Array], temperature: float) -> Ensemble:
+    """Return the chosen samples of all windows as one ensemble.
+
+    Raises
+    ------
+    DataError
+        When the MBAR equations have no solution.
+    """
+    values = np.concatenate([window.values[indices] for window, indices in zip(windows, kept, strict=True)])
+    speeds = np.concatenate([window.speeds[indices] for window, indices in zip(windows, kept, strict=True)])
+    beta = 1.0 / (BOLTZMANN * temperature)
+    biases = np.array([0.5 * beta * window.spring * (values - window.centre) ** 2 for window in windows])
+    counts = np.array([len(indices) for indices in kept])
+    return Ensemble(solve(biases, counts), values, speeds, tuple(kept))
+
+
+def _independent(window: Window) -> tuple[Array, int, float]:
+    """Return which samples are used, where equilibrium begins, and how many samples count as one."""
+    first = 0
+    inefficiency = 1.0
+    for series in (window.values, window.energies):
+        first = max(first, independent_samples(series)[0])
+    for series in (window.values[first:], window.energies[first:]):
+        inefficiency = max(inefficiency, statistical_inefficiency(series))
+    count = int((len(window.values) - first) / inefficiency)
+    indices = first + np.floor(np.arange(count) * inefficiency).astype(int)
+    return indices, first, inefficiency
+
+
+def _statistics(window: Window, indices: Array, first: int, inefficiency: float) -> WindowStatistics:
+    values = window.values[first:]
+    mean, spread = (float(values.mean()), float(values.std())) if len(values) else (float("nan"), float("nan"))
+    return WindowStatistics(window.centre, mean, spread, first, inefficiency, len(indices), float("nan"))
+
+
+def _unusable(windows: Sequence[Window], kept: Sequence[Array]) -> str:
+    for window, indices in zip(windows, kept, strict=True):
+        if window.reason:
+            return f"Window {window.index} at {window.centre:.4g} broke: {window.reason}."
+        if len(indices) < _FEWEST_SAMPLES:
+            return (
+                f"Window {window.index} at {window.centre:.4g} has {len(indices)} independent samples; "
+                f"at least {_FEWEST_SAMPLES} are needed: give more steps."
+            )
+    for one, two in pairwise(windows):
+        if max(one.values.min(), two.values.min()) > min(one.values.max(), two.values.max()):
+            return _apart(one, two)
+    return ""
+
+
+def _apart(one: Window, two: Window) -> str:
+    return (
+        f"Windows {one.index} and {two.index}, at {one.centre:.4g} and {two.centre:.4g}, do not overlap (they sampled "
+        f"{one.values.min():.4g} to {one.values.max():.4g} and {two.values.min():.4g} to {two.values.max():.4g}): "
+        "put a window between them, or change the spring or the collective variable."
+    )
+
+
+def _warnings(statistics: Sequence[WindowStatistics]) -> tuple[str, ...]:
+    found = []
+    poor = [index for index, one in enumerate(statistics[:-1]) if one.overlap < LEAST_OVERLAP]
+    if poor:
+        listed = ", ".join(f"{index} and {index + 1} ({statistics[index].overlap:.3f})" for index in poor)
+        found.append(
+            f"Neighbouring windows overlap by less than {LEAST_OVERLAP}: {listed}; the error bars are too small."
+        )
+    few = [index for index, one in enumerate(statistics) if one.samples < 50]
+    if few:
+        fewest = min(statistics[index].samples for index in few)
+        found.append(
+            f"{len(few)} of {len(statistics)} windows have fewer than 50 independent samples (the fewest {fewest}); "
+            "error bars of so few samples are rough: give more steps."
+        )
+    return tuple(found)
+
+
+def _profile(
+    ensemble: Ensemble, edges: Array, temperature: float, settings: AnalysisSettings
+) -> tuple[Profile, float | None]:
+    """Return the profile, and where its top is."""
+    thermal = BOLTZMANN * temperature
+    middles = 0.5 * (edges[1:] + edges[:-1])
+    which = np.clip(np.digitize(ensemble.values, edges) - 1, 0, len(middles) - 1)
+    filled = np.flatnonzero(np.bincount(which, minlength=len(middles)))
+    inside = (which[None, :] == filled[:, None]).astype(float)
+    logs, errors = ensemble.mixture.log_averages(inside)
+    energy = np.full(len(middles), np.nan)
+    energy[filled] = -thermal * (logs - logs.max())
+    covariance = np.full((len(middles), len(middles)), np.nan)
+    covariance[np.ix_(filled, filled)] = thermal**2 * errors
+    top = settings.transition_state
+    if top is None:
+        top = _top(middles[filled], energy[filled], thermal)
+    stderr = np.full(len(middles), np.nan)
+    basin = (_basin(ensemble, top, settings) if top is not None else np.ones(len(ensemble.values)))[None]
+    _, together = ensemble.mixture.log_averages(np.vstack([inside, basin]))
+    own = np.diag(together)
+    stderr[filled] = thermal * np.sqrt(np.maximum(own[:-1] + own[-1] - 2 * together[-1, :-1], 0.0))
+    return Profile(middles, energy, stderr, covariance), top
+
+
+def _basin(ensemble: Ensemble, top: float, settings: AnalysisSettings, *, product: bool = False) -> Array:
+    low = (settings.reactant == "low") != product
+    return ((ensemble.values < top) if low else (ensemble.values >= top)).astype(float)
+
+
+def _top(places: Array, energy: Array, thermal: float) -> float | None:
+    """Return where the maximum is that stands out most from the valleys on both its sides; None where none does."""
+    left = np.minimum.accumulate(energy)
+    right = np.minimum.accumulate(energy[::-1])[::-1]
+    prominence = energy - np.maximum(left, right)
+    peak = int(np.argmax(prominence))
+    if prominence[peak] < _SEPARATE * thermal:
+        return None
+    # a single bin is noise: the parabola through the top is not
+    first = last = peak
+    floor = energy[peak] - _TOP * thermal
+    while first > 0 and energy[first - 1] > floor:
+        first -= 1
+    while last < len(energy) - 1 and energy[last + 1] > floor:
+        last += 1
+    if last - first < 3:
+        return float(places[peak])
+    curvature, slope, _ = np.polyfit(places[first : last + 1] - places[peak], energy[first : last + 1], 2)
+    if curvature >= 0:
+        return float(places[peak])
+    return float(np.clip(places[peak] - 0.5 * slope / curvature, places[first], places[last]))
+
+
+def _barrier(
+    ensemble: Ensemble, edges: Array, top: float, temperature: float, settings: AnalysisSettings
+) -> FreeEnergyBarrier:
+    thermal = BOLTZMANN * temperature
+    width = float(edges[1] - edges[0])
+    near = (np.abs(ensemble.values - top) <= 0.5 * width).astype(float)
+    while not near.any():  # a place that was given may lie between samples
+        width *= 2.0
+        near = (np.abs(ensemble.values - top) <= 0.5 * width).astype(float)
+    functions = np.array(
+        [near, near * ensemble.speeds, _basin(ensemble, top, settings), _basin(ensemble, top, settings, product=True)]
+    )
+    if not functions.any(axis=1).all():
+        raise DataError(f"The transition state {top:.4g} lies outside what the windows sampled.")
+    logs, covariance = ensemble.mixture.log_averages(functions)
+
+    def error(one: int, two: int) -> float:
+        return float(np.sqrt(max(covariance[one, one] + covariance[two, two] - 2 * covariance[one, two], 0.0)))
+
+    def against(basin: int) -> float:
+        return float(-thermal * (logs[0] - np.log(width) - logs[basin] + np.log(settings.length)))
+
+    log_flux = float(logs[1] - np.log(width) - logs[2])
+    per_second = 1e15 * fs
+    rate = float(np.sqrt(thermal / (2 * np.pi)) * np.exp(log_flux) * per_second)
+    return FreeEnergyBarrier(
+        transition_state=top,
+        barrier=against(2),
+        barrier_stderr=thermal * error(0, 2),
+        reverse=against(3),
+        reverse_stderr=thermal * error(0, 3),
+        reaction=float(-thermal * (logs[3] - logs[2])),
+        reaction_stderr=thermal * error(3, 2),
+        rate=rate,
+        rate_log_stderr=error(1, 2),
+        activation=float(-thermal * np.log(PLANCK * rate / thermal)),
+        activation_stderr=thermal * error(1, 2),
+        length=settings.length,
+        mean_speed=float(np.exp(logs[1] - logs[0])),
+    )
+
+
+def as_json(found: FreeEnergy) -> dict[str, Any]:
+    """Return what ``free_energy.json`` says of a profile: curves in eV, and the barrier or why there is none."""
+    profile, barrier = found.profile, found.barrier
+    return {
+        "profile": None
+        if profile is None
+        else {
+            "coordinate": profile.coordinate,
+            "free_energy": profile.free_energy,
+            "stderr": profile.stderr,
+        },
+        "barrier": None if barrier is None else vars(barrier),
+        "windows": [vars(one) for one in found.windows],
+        "warnings": list(found.warnings),
+        "reason": found.reason,
+    }
