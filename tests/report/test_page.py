@@ -222,7 +222,7 @@ class TestStudy:
         text = write_study_report(tmp_path).read_text()
         page = Page(text)
         assert page.headings[0] == "MoS2: how many energies does it take?"
-        assert len(set(re.findall(r'id="(figure-\d+)"', text))) == 5
+        assert len(set(re.findall(r'id="(figure-\d+)"', text))) == 6
         assert "With 25 energies the anchor lowers" in page.text
         assert "Only 12 energies: trust the error bars. (2 fits)" in page.text
         assert "barrier 95 %" in page.text

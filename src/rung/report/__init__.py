@@ -38,12 +38,14 @@ Files of a run folder
 Files of a study folder
 -----------------------
 ``study.csv``
-    Tidy: ``method,n_labels,seed,split,metric,value`` and optionally ``stderr``. The method ``base`` is a level line. A
-    metric named ``coverage_<quantity>_<percent>`` is the share of error bars of that probability that held the truth.
+    Tidy: ``method,n_labels,seed,split,metric,value`` and optionally ``fold`` and ``stderr``. The method ``base`` is a
+    level line. A metric named ``coverage_<quantity>_<percent>`` is the share of error bars of that probability that
+    held the truth.
     For a band, ``split`` is its name and the metrics ``barrier``, ``barrier_stderr`` and ``barrier_stderr_total``.
 ``study.json``
     ``{"title", "target", "notice", "verdict": [sentence], "warnings": [sentence or {"sentence", "fits"}], "truths":
-    {band: barrier in eV, metric: value}, "settings": {name: value}}``.
+    {band: barrier in eV, metric: value}, "settings": {name: value}, "tuning": [{"method", "change", "score", "scores",
+    "failed", "chosen"}], "failures": [{"fit", "sentence"}]}``.
 
 A run folder that holds ``study.csv``, or a folder ``study`` with one, shows the study as well.
 """

@@ -8,7 +8,7 @@ from typing import Any
 
 from rung import __version__
 from rung.errors import StorageError
-from rung.report import figures, fit_sections, prediction_sections, sections, study_sections
+from rung.report import compare_sections, figures, fit_sections, prediction_sections, sections, study_sections
 from rung.report.read import RunFiles, StudyFiles, read_run, read_study, sentences
 from rung.report.style import STYLE
 from rung.storage import write_text
@@ -32,7 +32,10 @@ _RECORD: tuple[tuple[str, Callable[[RunFiles, sections.Draw], str]], ...] = (
     ("Provenance", sections.provenance),
 )
 _STUDY_REST: tuple[tuple[str, Callable[[StudyFiles, sections.Draw], str]], ...] = (
+    ("Cost beside accuracy", compare_sections.cost),
+    ("What was tried", compare_sections.tuning),
     ("Coverage over seeds", study_sections.coverage),
+    ("Failed fits", compare_sections.failures),
     ("Study settings", study_sections.settings),
 )
 _STUDY = (("Learning curves", study_sections.curves), *_STUDY_REST)

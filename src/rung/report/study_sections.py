@@ -83,7 +83,7 @@ def coverage(study: StudyFiles, _: Draw) -> str:
 
 def settings(study: StudyFiles, _: Draw) -> str:
     """Return what was varied and links to the reports of single runs."""
-    said = ("title", "notice", "verdict", "warnings", "truths", "settings")
+    said = ("title", "notice", "verdict", "warnings", "truths", "settings", "tuning", "failures")
     given = study.about.get("settings") or {}
     known = pairs({**{name: value for name, value in study.about.items() if name not in said}, **given})
     links = "".join(f'<li><a href="{escape(path, quote=True)}">{escape(path)}</a></li>' for path in study.runs)
