@@ -73,6 +73,9 @@ class DataSettings(Settings):
     """Structures to evaluate on, by the name of the split; a fit never sees them."""
     valid: Files | None = None
     """Structures by which a method may choose."""
+    stream: bool = False
+    """Whether structures to fit and to choose by stay in their files and are read when needed, for more of them than
+    memory holds; the result is the same, the start takes longer, and the checks look at an even sample."""
 
     @model_validator(mode="after")
     def _split_names(self) -> Self:

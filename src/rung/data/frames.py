@@ -7,7 +7,7 @@ fidelities label it. Everything that takes a sequence of structures takes this o
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import overload
 
@@ -181,6 +181,30 @@ def names_of(structures: Sequence[Structure]) -> Sequence[str]:
     if isinstance(structures, StreamedStructures):
         return structures.names
     return [structure.structure_id for structure in structures]
+
+
+def check_apart(splits: Mapping[str, Sequence[Structure]]) -> None:
+    """Raise where a name or a geometry stands in two splits, by what is known without reading streamed structures.
+
+    Raises
+    ------
+    DataError
+        Names the first such structure and the two splits.
+    """
+    names = {split: set(names_of(members)) for split, members in splits.items()}
+    geometries = {split: _geometries(members) for split, members in splits.items()}
+    for one, other in combinations(splits, 2):
+        shared = sorted(names[one] & names[other])
+        twins = np.flatnonzero(np.isin(geometries[one], geometries[other]))
+        if shared or len(twins):
+            first = shared[0] if shared else names_of(splits[one])[int(twins[0])]
+            raise DataError(f"The structure {first!r} of {one} stands in {other} too; remove it from one of the two.")
+
+
+def _geometries(structures: Sequence[Structure]) -> NDArray[np.uint64]:
+    if isinstance(structures, StreamedStructures):
+        return structures.geometries
+    return np.array([int(structure.geometry_hash[:16], 16) for structure in structures], dtype=np.uint64)
 
 
 def _check_names(frames: _Frames) -> None:

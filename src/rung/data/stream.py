@@ -113,8 +113,8 @@ class PackedRows:
         Energies and their errors stay in float64 whatever ``dtype`` is: a total energy of 10⁵ eV is worth
         10 meV in float32.
         """
-        atoms = _spans(self.atom_start, rows)
-        edges = _spans(self.edge_start, rows)
+        atoms = spans(self.atom_start, rows)
+        edges = spans(self.edge_start, rows)
         sizes = self.n_atoms[rows]
         counts = np.diff(self.edge_start)[rows]
         offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
@@ -260,7 +260,7 @@ def _joined(values: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     return np.concatenate([np.zeros((0, 3)), *values])
 
 
-def _spans(starts: Rows, rows: Rows) -> Rows:
+def spans(starts: Rows, rows: Rows) -> Rows:
     """Return the indices from ``starts[r]`` to ``starts[r + 1]`` of each row r, joined."""
     sizes = starts[rows + 1] - starts[rows]
     total = int(sizes.sum())

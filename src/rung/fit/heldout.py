@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from rung.data.frames import StreamedStructures, names_of, select
 from rung.data.structure import Structure
 from rung.errors import FitError
 
@@ -12,12 +13,13 @@ _FEWEST = 5
 
 def has_label(structure: Structure, fidelity: str) -> bool:
     """Return whether ``fidelity`` gives the structure an energy, or forces on some atoms, or a stress."""
-    labels = structure.labelled(fidelity)
-    return labels.has_energy or bool(np.isfinite(labels.forces).any()) or labels.has_stress
+    return structure.labelled(fidelity).says_anything
 
 
-def labelled_by(structures: Sequence[Structure], fidelity: str) -> list[Structure]:
-    """Return the structures to which ``fidelity`` gives a label of any kind."""
+def labelled_by(structures: Sequence[Structure], fidelity: str) -> Sequence[Structure]:
+    """Return the structures to which ``fidelity`` gives a label of any kind; streamed ones stay in their files."""
+    if isinstance(structures, StreamedStructures):
+        return structures.labelled_by(fidelity)
     return [structure for structure in structures if has_label(structure, fidelity)]
 
 
@@ -35,7 +37,7 @@ def draw_held_out(names: Collection[str], fraction: float, seed: Sequence[int]) 
 
 def hold_out(
     train: Sequence[Structure], valid: Sequence[Structure], target: str, fraction: float, seed: int
-) -> tuple[list[Structure], list[Structure]]:
+) -> tuple[Sequence[Structure], Sequence[Structure]]:
     """Return labelled structures to train on and to validate on.
 
     Without validation data a random ``fraction`` of the geometries of ``train`` is held out, whole geometries at a
@@ -51,6 +53,7 @@ def hold_out(
         raise FitError(f"No training structure has a label of {target!r}.")
     if valid:
         return usable, labelled_by(valid, target)
-    chosen = draw_held_out({structure.structure_id for structure in usable}, fraction, [seed])
-    kept = [structure for structure in usable if structure.structure_id not in chosen]
-    return kept, [structure for structure in usable if structure.structure_id in chosen]
+    names = names_of(usable)
+    chosen = draw_held_out(set(names), fraction, [seed])
+    held = np.array([name in chosen for name in names], dtype=bool)
+    return select(usable, np.flatnonzero(~held)), select(usable, np.flatnonzero(held))

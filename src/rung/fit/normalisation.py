@@ -1,13 +1,15 @@
 """What a model starts from, measured on the rows that it will be trained on: reference energies, scale, neighbours."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from ase.data import atomic_numbers
 
+from rung.data.frames import select
 from rung.data.labels import Array
-from rung.data.stream import PackedRows, Rows, in_order
+from rung.data.stream import PackedRows, Rows, in_order, spans
 from rung.data.structure import Structure, composition_matrix, elements_in
 from rung.errors import ConfigError, DataError
 from rung.fit.composition import CompositionFit, fit_composition
@@ -15,6 +17,9 @@ from rung.model.reference import ReferenceEnergies
 from rung.model.trainable import TrainablePotential
 
 _SMALLEST_SCALE = 1e-8
+"""A scale of 0 never learns."""
+
+_BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -91,15 +96,16 @@ def normalisation(
             constants, residual = first, np.full(len(chosen), np.nan)
             warnings.append(f"No training structure has an energy of {name!r}; its energies have no zero of their own.")
         else:
-            fit = fit_composition(
-                [structures[row] for row in chosen.tolist()], energies, rows.energy_stderr[chosen], elements, floor
-            )
+            of_it = select(structures, chosen)
+            fit = fit_composition(of_it, energies, rows.energy_stderr[chosen], elements, floor)
             constants, residual = first + fit.energies, fit.residual / rows.n_atoms[chosen]
             warnings += [_of(name, sentence, len(members)) for sentence in fit.warnings]
         if not references:
             first = constants
         references[name] = ReferenceEnergies(dict(zip(elements, constants.tolist(), strict=True)))
-        scales[name] = (_scale(_forces_of(rows, chosen), rows.forces, residual - shift), shift)
+        every = np.arange(len(rows))
+        sizes = (_force_size(rows, chosen), _force_size(rows, every), _size([residual - shift]))
+        scales[name] = (next((size for size in sizes if size > _SMALLEST_SCALE), 1.0), shift)
     neighbours = len(rows.edges) / max(1, int(rows.atom_start[-1]))
     return Normalisation(
         {name: references[name] for name in rows.fidelities},
@@ -130,7 +136,7 @@ def change_of_reference(
     for index, name in enumerate(rows.fidelities):
         chosen = np.flatnonzero(rows.fidelity == index)
         if np.isfinite(difference[chosen]).any():
-            of_it = [structures[row] for row in chosen.tolist()]
+            of_it = select(structures, chosen)
             found[name] = fit_composition(
                 of_it, difference[chosen], rows.energy_stderr[chosen], elements_in(of_it), floor
             )
@@ -167,15 +173,16 @@ def _given(given: Mapping[str, float], elements: Sequence[int]) -> Array:
     return np.array([energies[number] for number in elements])
 
 
-def _forces_of(rows: PackedRows, chosen: Rows) -> Array:
-    return np.asarray(rows.forces[np.isin(np.repeat(np.arange(len(rows)), rows.n_atoms), chosen)])
+def _force_size(rows: PackedRows, chosen: Rows) -> float:
+    """Return the root mean square of the forces of some rows, eV/Å, of which only a few are in memory at a time."""
+    blocks = (chosen[start : start + _BLOCK] for start in range(0, len(chosen), _BLOCK))
+    return _size(rows.forces[spans(rows.atom_start, block)] for block in blocks)
 
 
-def _scale(*candidates: Array) -> float:
-    """Return the root mean square of the first array that holds something, or else 1: a scale of 0 never learns."""
-    for values in candidates:
+def _size(blocks: Iterable[Array]) -> float:
+    """Return the root mean square of the finite numbers of all blocks, 0 where there is none."""
+    total, count = 0.0, 0
+    for values in blocks:
         finite = values[np.isfinite(values)]
-        size = float(np.sqrt(np.mean(finite**2))) if len(finite) else 0.0
-        if size > _SMALLEST_SCALE:
-            return size
-    return 1.0
+        total, count = total + float(np.sum(finite**2)), count + finite.size
+    return math.sqrt(total / count) if count else 0.0

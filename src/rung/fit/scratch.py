@@ -8,7 +8,7 @@ from pydantic import field_validator
 
 from rung.backends import torch_dtype
 from rung.backends.training import build_trainable
-from rung.data.stream import pack
+from rung.data.packing import pack_rows
 from rung.data.structure import Structure, elements_in
 from rung.errors import ConfigError
 from rung.fidelity import Fidelity, require_fidelity
@@ -73,8 +73,9 @@ def scratch(
     elements = elements_in(kept)
     refuse_strangers(held, elements)
     cutoff = settings.architecture.cutoff
-    rows = pack(kept, [target] * len(kept), cutoff, known=(target,), progress=context.progress)
-    held_rows = pack(held, [target] * len(held), cutoff, known=(target,)) if held else None
+    folder = context.folder
+    rows = pack_rows(kept, [target] * len(kept), cutoff, known=(target,), folder=folder, progress=context.progress)
+    held_rows = pack_rows(held, [target] * len(held), cutoff, known=(target,), folder=folder) if held else None
     given = None if settings.reference_energies is None else {target: settings.reference_energies}
     start = normalisation(kept, rows, elements, training.loss.energy_floor, given)
     dtype = torch_dtype(context.dtype)

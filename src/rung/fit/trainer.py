@@ -144,24 +144,6 @@ def _identity(
         start,
         tuple(name for name, parameter in model.named_parameters() if parameter.requires_grad),
         model.fidelities,
-        _data_hash(rows),
-        _data_hash(valid) if valid is not None else None,
-    )
-
-
-def _data_hash(rows: PackedRows) -> str:
-    return content_hash(
-        rows.fidelities,
-        float(rows.cutoff),
-        rows.atom_start,
-        rows.fidelity,
-        rows.energy,
-        rows.energy_stderr,
-        rows.cell,
-        rows.pbc,
-        rows.stress,
-        rows.numbers,
-        rows.positions,
-        rows.forces,
-        rows.forces_stderr,
+        rows.fingerprint,
+        None if valid is None else valid.fingerprint,
     )

@@ -3,12 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from rung.config import RunConfig
+from rung.data.frames import StreamedStructures
 from rung.data.structure import Structure
 from rung.doctor import Diagnosis, diagnose
 from rung.errors import FindingsError
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
+
+SAMPLE = 2000
+"""Structures of a streamed split that the doctor sees."""
 
 
 def sound_diagnosis(
@@ -17,7 +23,7 @@ def sound_diagnosis(
     base: ReadoutPotential | None,
     progress: Progress = SILENT,
 ) -> Diagnosis:
-    """Return what the doctor says of the data and the base of a config.
+    """Return what the doctor says of the data and the base of a config; of streamed structures it sees an even sample.
 
     Raises
     ------
@@ -25,7 +31,7 @@ def sound_diagnosis(
         When anything is an error; every error is quoted.
     """
     diagnosis = diagnose(
-        splits,
+        {name: _looked_at(members) for name, members in splits.items()},
         target=config.target,
         base=base,
         base_fidelity=None if config.base is None else config.base.fidelity,
@@ -37,6 +43,12 @@ def sound_diagnosis(
         counted = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
         raise FindingsError(f"The data hold {counted}, so nothing was fitted: {listed}")
     return diagnosis
+
+
+def _looked_at(structures: Sequence[Structure]) -> Sequence[Structure]:
+    if not isinstance(structures, StreamedStructures) or len(structures) <= SAMPLE:
+        return structures
+    return structures.select(np.linspace(0, len(structures) - 1, SAMPLE).round().astype(np.int64))
 
 
 def findings_json(diagnosis: Diagnosis) -> dict[str, Any]:

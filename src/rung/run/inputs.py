@@ -1,11 +1,13 @@
 """What a config names, read: structures, the base, the cache; and where a fit runs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from rung.checkpoint import open_model
 from rung.config import RunConfig
+from rung.data.frames import check_apart, stream_structures
 from rung.data.readers import read_structures
 from rung.data.structure import Structure
 from rung.errors import ConfigError
@@ -18,8 +20,38 @@ CONTINUES = ("joint", "onehot")
 """Methods that go on training what the fidelities of a base share; to the others a base has one fidelity's features."""
 
 
+STREAMED = ("train", "valid")
+"""Splits that may stay in their files; what is evaluated is read."""
+
+
+def open_splits(config: RunConfig) -> dict[str, Sequence[Structure]]:
+    """Return the structures of every split, by name; what is fitted may stay in its files.
+
+    Raises
+    ------
+    DataError
+        When a file cannot be used, or a structure of a streamed split stands in another split too.
+    """
+    if not config.data.stream:
+        return dict(read_splits(config))
+    splits: dict[str, Sequence[Structure]] = {}
+    for name, paths in config.splits().items():
+        read = stream_structures if name in STREAMED else read_structures
+        splits[name] = read(paths, keys=config.keys())
+    check_apart(splits)
+    return splits
+
+
 def read_splits(config: RunConfig) -> dict[str, tuple[Structure, ...]]:
-    """Return the structures of every split, by name."""
+    """Return the structures of every split, by name, all of them in memory.
+
+    Raises
+    ------
+    ConfigError
+        When the config wants them streamed: only ``rung fit`` can do that.
+    """
+    if config.data.stream:
+        raise ConfigError("Only 'rung fit' streams structures; remove data.stream.")
     return {name: read_structures(paths, keys=config.keys()) for name, paths in config.splits().items()}
 
 

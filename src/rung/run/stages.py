@@ -24,7 +24,7 @@ from rung.report import write_report
 from rung.run.checking import findings_json, sound_diagnosis
 from rung.run.evaluation import SplitPrediction, as_json, errors_of, has_stress, predict
 from rung.run.folder import RunFolder, next_free
-from rung.run.inputs import context_of, design_cache, open_base, read_splits, require_device, set_threads
+from rung.run.inputs import context_of, design_cache, open_base, open_splits, require_device, set_threads
 from rung.run.methods import method_of, prepare
 from rung.run.predictor import with_bars
 from rung.run.provenance import ingredients, provenance, require_files
@@ -66,9 +66,9 @@ class Work:
         return RunFolder(self.config.run)
 
     @cached_property
-    def splits(self) -> dict[str, tuple[Structure, ...]]:
+    def splits(self) -> dict[str, Sequence[Structure]]:
         """The structures of every split, by name."""
-        return read_splits(self.config)
+        return open_splits(self.config)
 
     @cached_property
     def base(self) -> ReadoutPotential | None:
@@ -88,7 +88,7 @@ class Work:
     @property
     def evaluated(self) -> dict[str, tuple[Structure, ...]]:
         """The splits that are evaluated on, by name."""
-        return {name: self.splits[name] for name in self.config.data.evaluate}
+        return {name: tuple(self.splits[name]) for name in self.config.data.evaluate}
 
     @cached_property
     def context(self) -> Context:
