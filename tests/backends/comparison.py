@@ -1,10 +1,18 @@
-"""MACE's own forward pass on a batch, as the independent reference."""
+"""MACE's own forward pass and calculator, as the independent references."""
 
+import os
+import pickletools
+import zipfile
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from ase import Atoms
 from torch import Tensor
 
+from rung.backends.importing import environment_restored
 from rung.data.batch import Batch
 
 
@@ -35,3 +43,34 @@ def direct(model: torch.nn.Module, batch: Batch, head: str | None = None) -> Dir
     }
     output = model(data, compute_force=True)
     return Direct(output["energy"].detach(), output["forces"], output["node_energy"].detach())
+
+
+def mace_calculator(path: Path, dtype: str) -> Any:
+    """Return mace's own calculator, which loads only where torch.load is unsafe; after it, it is safe again."""
+    with environment_restored("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
+        os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"
+        from mace.calculators import MACECalculator
+
+        return MACECalculator(str(path), default_dtype=dtype, device="cpu")
+
+
+def energies_and_forces(calculator: Any, structures: list[Atoms]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return energies, energies of atoms and forces of structures, one after the other."""
+    energies, atom_energies, forces = [], [], []
+    for structure in structures:
+        atoms = structure.copy()
+        atoms.calc = calculator
+        energies.append(atoms.get_potential_energy())
+        forces.append(atoms.get_forces())
+        atom_energies.append(calculator.results["energies"])
+    return np.array(energies), np.concatenate(atom_energies), np.concatenate(forces)
+
+
+def assert_native(path: Path) -> None:
+    """Assert that a file names classes of mace, e3nn, torch and what they are pickled with, and no others."""
+    with zipfile.ZipFile(path) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+        operations = list(pickletools.genops(archive.read(name)))
+    packages = {argument.split(".")[0].split(" ")[0] for code, argument, _ in operations if code.name == "GLOBAL"}
+    assert packages <= {"mace", "e3nn", "torch", "collections", "__builtin__", "_codecs"}
+    assert not any(code.name == "STACK_GLOBAL" for code, _, _ in operations)

@@ -1,11 +1,8 @@
 """Exported files are plain MACE: its own calculator and its LAMMPS conversion agree with rung."""
 
 import json
-import os
-import pickletools
 import subprocess
 import sys
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +11,9 @@ import ase.io
 import numpy as np
 import pytest
 import torch
-from ase import Atoms
 
 from rung import RungCalculator
 from rung.backends import export, load_base
-from rung.backends.importing import environment_restored
 from rung.backends.mace import native_model, wrap
 from rung.data.batch import collate
 from rung.errors import ConfigError, ModelError, StorageError
@@ -29,7 +24,7 @@ from rung.model.reference import ReferenceEnergies
 from ..geometries import cell_structures, molecule_structures
 from ..mace_models import tiny_mace
 from ..pair_backbone import pair_potential
-from .comparison import direct
+from .comparison import assert_native, direct, energies_and_forces, mace_calculator
 
 
 def moved(surface: Surface, seed: int = 0) -> Surface:
@@ -56,15 +51,6 @@ def widened(readout: Readout, units: int, outgoing: float = 0.0) -> Readout:
         n_random=units,
     )
     return replace(readout, blocks=(*readout.blocks[:-1], block))
-
-
-def mace_calculator(path: Path, dtype: str) -> Any:
-    """Return mace's own calculator, which loads only where torch.load is unsafe; after it, it is safe again."""
-    with environment_restored("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
-        os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"
-        from mace.calculators import MACECalculator
-
-        return MACECalculator(str(path), default_dtype=dtype, device="cpu")
 
 
 def test_untouched_base_keeps_every_bit(testbed_base: ReadoutPotential, testbed_base_path: Path) -> None:
@@ -146,17 +132,6 @@ def test_widened_base_is_the_base(readout: str, heads: tuple[str, ...], tmp_path
     np.testing.assert_allclose(again.predict(batch).energy, wanted.energy, rtol=0, atol=1e-11)
 
 
-def _energies_and_forces(calculator: Any, structures: list[Atoms]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    energies, atom_energies, forces = [], [], []
-    for structure in structures:
-        atoms = structure.copy()
-        atoms.calc = calculator
-        energies.append(atoms.get_potential_energy())
-        forces.append(atoms.get_forces())
-        atom_energies.append(calculator.results["energies"])
-    return np.array(energies), np.concatenate(atom_energies), np.concatenate(forces)
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_mace_calculator_agrees_on_the_testbed(dtype: str, testbed_base_path: Path, tmp_path: Path) -> None:
     base = load_base(testbed_base_path, fidelity="pbe", dtype=dtype)
@@ -170,9 +145,9 @@ def test_mace_calculator_agrees_on_the_testbed(dtype: str, testbed_base_path: Pa
     export(potential, "r2scan", path)
     frames = ase.io.read(testbed_base_path.parent / "test.extxyz", index="0:3")
     frames += ase.io.read(testbed_base_path.parent / "ood.extxyz", index="0:1")
-    ours = _energies_and_forces(RungCalculator(potential, fidelity="r2scan"), frames)
-    reopened = _energies_and_forces(RungCalculator(path, fidelity="r2scan", dtype=dtype), frames)
-    theirs = _energies_and_forces(mace_calculator(path, dtype), frames)
+    ours = energies_and_forces(RungCalculator(potential, fidelity="r2scan"), frames)
+    reopened = energies_and_forces(RungCalculator(path, fidelity="r2scan", dtype=dtype), frames)
+    theirs = energies_and_forces(mace_calculator(path, dtype), frames)
     sizes = np.array([len(frame) for frame in frames])
     per_atom, per_force = (1e-6, 1e-5) if dtype == "float32" else (1e-10, 1e-10)
     for found in (ours, reopened):
@@ -191,8 +166,8 @@ def test_mace_calculator_agrees_on_small_models(options: dict[str, Any], tmp_pat
     path = tmp_path / "high.model"
     export(potential, "high", path)
     frames = [structure.atoms for structure in molecule_structures() + cell_structures()]
-    ours = _energies_and_forces(RungCalculator(potential, fidelity="high"), frames)
-    theirs = _energies_and_forces(mace_calculator(path, "float64"), frames)
+    ours = energies_and_forces(RungCalculator(potential, fidelity="high"), frames)
+    theirs = energies_and_forces(mace_calculator(path, "float64"), frames)
     for found, wanted in zip(ours, theirs, strict=True):
         if "pair_repulsion" in options and found is ours[1]:
             continue  # rung shares pair repulsion among the atoms of a row, mace gives it to the receivers
@@ -204,12 +179,7 @@ def test_file_holds_classes_of_mace_e3nn_and_torch_only(tiny_potential: ReadoutP
     potential = tiny_potential.with_surface("high", Surface(widened(surface.readout, 3), surface.reference))
     path = tmp_path / "high.model"
     export(potential, "high", path)
-    with zipfile.ZipFile(path) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
-        operations = list(pickletools.genops(archive.read(name)))
-    packages = {argument.split(".")[0].split(" ")[0] for code, argument, _ in operations if code.name == "GLOBAL"}
-    assert packages <= {"mace", "e3nn", "torch", "collections", "__builtin__", "_codecs"}
-    assert not any(code.name == "STACK_GLOBAL" for code, _, _ in operations)
+    assert_native(path)
     assert all(p.requires_grad for p in torch.load(path, weights_only=False).readouts.parameters())
     assert list(tmp_path.iterdir()) == [path]
 
@@ -303,6 +273,6 @@ def test_lammps_conversion_agrees(widen: bool, testbed_base_path: Path, tmp_path
     command = [sys.executable, "-W", "ignore", "-c", _LAMMPS, str(converted), str(tmp_path / "frames.extxyz")]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     theirs = json.loads(output.split("RESULT")[1])
-    energies, _, forces = _energies_and_forces(RungCalculator(potential, fidelity="r2scan"), frames)
+    energies, _, forces = energies_and_forces(RungCalculator(potential, fidelity="r2scan"), frames)
     np.testing.assert_allclose([item["energy"] for item in theirs], energies, rtol=0, atol=1e-8)
     np.testing.assert_allclose(np.concatenate([item["forces"] for item in theirs]), forces, rtol=0, atol=1e-8)

@@ -12,11 +12,13 @@ import rung
 from rung.backends import load_base
 from rung.backends.mace import wrap
 from rung.data.structure import Structure
+from rung.model.conditioning import Conditioning
 from rung.model.potential import ReadoutPotential, Surface
 
 from ..geometries import cell_structures, molecule_structures
 from ..mace_models import tiny_mace
 from ..pair_backbone import PairBackbone, pair_potential, pair_structures
+from ..several_fidelities import merged, several
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,10 @@ def _small() -> Sequence[Structure]:
     return (*molecule_structures(), *cell_structures())
 
 
+def _conditioned(conditioning: Conditioning) -> Entry:
+    return Entry(f"fidelities-{conditioning}", lambda: several(conditioning), _small)
+
+
 @cache
 def _testbed() -> ReadoutPotential:
     path = Path(rung.__file__).parent / "demo_data" / "mos2" / "base.model"
@@ -95,6 +101,8 @@ ENTRIES = (
     _mace("second-of-two-heads", heads=("first", "second"), head="second"),
     _mace("pair-repulsion", pair_repulsion=True),
     _mace("float32", dtype=torch.float32, tolerance=2e-5),
+    *(_conditioned(name) for name in ("readouts", "embedding", "all")),
+    Entry("merged-adapters", merged, _small),
     Entry("testbed", _testbed, _testbed_frames, tolerance=5e-5),
     Entry("pair-backbone", _pair, _pair_frames),
     Entry("pair-conditioned", _pair_conditioned, _pair_frames),

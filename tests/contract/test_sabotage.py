@@ -101,7 +101,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("name", ["two-layers", "pair-backbone"])
+@pytest.mark.parametrize("name", ["two-layers", "pair-backbone", "fidelities-all"])
 @pytest.mark.parametrize(("check", "alter"), CASES, ids=lambda case: getattr(case, "__name__", case))
 def test_check_fails(name: str, check: str, alter: Sabotage) -> None:
     (entry,) = (entry for entry in ENTRIES if entry.name == name)
