@@ -230,15 +230,14 @@ class RungCalculator(Calculator):
         ModelError
             When the model has no posterior of this fidelity.
         """
+        return tuple(self.draw(index, seed=seed) for index in range(count))
+
+    def draw(self, index: int, *, seed: int = 0) -> "RungCalculator":
+        """Return the draw number ``index`` of :meth:`draws` alone."""
         if self.posterior is None or not self.has_error_bars:
             raise ModelError(f"The model has no posterior of {self.fidelity!r}, so nothing can be drawn from it.")
-        return tuple(
-            RungCalculator(
-                drawn_potential(self.potential, self.fidelity, self.posterior, seed=seed, index=index),
-                fidelity=self.fidelity,
-            )
-            for index in range(count)
-        )
+        drawn = drawn_potential(self.potential, self.fidelity, self.posterior, seed=seed, index=index)
+        return RungCalculator(drawn, fidelity=self.fidelity)
 
     def energy_changes(self, structures: Sequence[Atoms], count: int, *, seed: int = 0) -> Array:
         """Return the energies on :meth:`draws` less those of this calculator, eV, shape ``(count, S)``.

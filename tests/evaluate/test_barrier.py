@@ -8,7 +8,7 @@ from ase.mep import NEBTools
 
 from rung.errors import ConfigError, DataError, StorageError
 from rung.evaluate.barrier import BarrierSettings, relaxed_barrier, static_barrier
-from rung.evaluate.endpoints import check_endpoints
+from rung.evaluate.endpoints import check_endpoints, matched
 
 from .wells import DoubleWell, at
 
@@ -159,6 +159,28 @@ def test_static_barrier_takes_the_band_as_it_is():
     assert found.curve("base")["stderr"] is None
 
 
+def test_a_symmetric_path_is_recognised():
+    settings = TIGHT.model_copy(update={"fmax": 0.02})
+    even = relaxed_barrier(at(-1.1), at(0.9, 0.1), DoubleWell(tilt=0.0), settings)
+    assert "symmetric" in even.notes[0]
+    assert even.saddle == 3
+    tilted = relaxed_barrier(at(-1.1), at(0.9, 0.1), DoubleWell(tilt=0.05), settings)
+    assert tilted.notes == ()
+
+
+def test_an_image_that_breaks_down_is_said_and_the_band_is_kept(tmp_path):
+    class Broken(DoubleWell):
+        def calculate(self, *args, **kwargs):
+            super().calculate(*args, **kwargs)
+            if abs(self.atoms.positions[0, 1] - 0.4) < 0.1:
+                self.results["forces"] = np.full((1, 3), np.nan)
+
+    found = relaxed_barrier(at(-0.9), at(1.1), Broken(), TIGHT, folder=tmp_path)
+    assert not found.converged
+    assert "broke down" in found.reason
+    assert (tmp_path / "initial.traj").exists()
+
+
 def test_static_barrier_says_when_there_is_none():
     found = static_barrier([at(-1.0), at(-0.5, 0.375), at(0.0, 0.5)], DoubleWell())
     assert found.saddle == 2
@@ -240,6 +262,26 @@ class TestEndpoints:
         with pytest.raises(DataError, match="numbered differently"):
             check_endpoints(self.slab, other)
         check_endpoints(self.slab, other, allow_exchange=True)
+
+    @pytest.mark.parametrize("order", [[1, 0, 2, 3], [1, 2, 3, 0]])
+    def test_like_atoms_are_matched(self, order):
+        other = self.slab.copy()
+        other.positions[:4] = other.positions[order] + [0.05, 0, 0]
+        other.positions[7] += [0.0, 0.0, 2.0]
+        found, changed = matched(self.slab, other)
+        assert changed == tuple(index for index in range(4) if order[index] != index)
+        assert found.positions[:4] == pytest.approx(self.slab.positions[:4] + [0.05, 0, 0])
+        check_endpoints(self.slab, found)
+
+    def test_matching_mends_another_order_of_the_elements(self):
+        water = molecule("H2O")
+        moved = water[[2, 0, 1]]
+        moved.positions += 0.3
+        found, _ = matched(water, moved)
+        assert found.numbers.tolist() == water.numbers.tolist()
+        assert found.positions == pytest.approx(water.positions + 0.3)
+        with pytest.raises(DataError, match="formula"):
+            matched(water, molecule("H2O2"))
 
     def test_a_hop_is_no_permutation(self):
         check_endpoints(self.slab, self.moved(7, [2.86, 0, 0]))

@@ -20,8 +20,10 @@ COMMANDS = {
     "evaluate": "Report the errors of a model on labelled structures.",
     "study": "Draw a learning curve: numbers of labels, times seeds.",
     "compare": "Compare methods on the same data, here or on workers.",
+    "barrier": "Find the barrier between two structures, with its error bar.",
     "free-energy": "Find a free-energy barrier along a collective variable.",
     "md": "Run dynamics, and say whether they are stable.",
+    "transport": "Find diffusivities and ionic conductivities from trajectories.",
     "demo": "Do the whole job on bundled data.",
     "export": "Write one fidelity of a model as a file of its backend.",
     "report": "Write report.html of a run or a study again.",
@@ -31,7 +33,13 @@ CACHE_COMMANDS = {
     "verify": "Read every entry of a cache and check it against its hash.",
     "prune": "Delete old and damaged entries of a cache.",
 }
-OWN_MODULES = {"compare": "rung.cli.compare", "free-energy": "rung.cli.free_energy", "md": "rung.cli.md"}
+OWN_MODULES = {
+    "barrier": "rung.cli.barrier",
+    "compare": "rung.cli.compare",
+    "free-energy": "rung.cli.free_energy",
+    "md": "rung.cli.md",
+    "transport": "rung.cli.transport",
+}
 """Where commands are that do not stand with the others."""
 
 EXAMPLES = {
@@ -40,10 +48,13 @@ EXAMPLES = {
     "evaluate": "rung evaluate runs/mos2/model.rung test.extxyz --fidelity r2scan",
     "study": "rung study study.yaml",
     "compare": "rung compare study.yaml --workers 2, then: rung compare study.yaml --status",
+    "barrier": "rung barrier runs/mos2/model.rung initial.xyz final.xyz --fidelity r2scan --rate 600 --out hop",
     "free-energy": "rung free-energy model.rung start.xyz --fidelity dmc --cv cv.yaml --temperature 600 "
     "--windows 0 3.2 16 --out hop",
     "md": "rung md model.rung start.xyz --fidelity dmc --temperature 600 --steps 10000 --out md",
     "demo": "rung demo --data mos2",
+    "transport": "rung transport run1.extxyz run2.extxyz run3.extxyz --species Li --charge 1 --temperature 600 "
+    "--frame-fs 50 --out transport-600",
     "export": "rung export runs/mos2/model.rung r2scan.model --fidelity r2scan",
     "report": "rung report runs/mos2",
     "list": "rung cache list runs/rung-cache",

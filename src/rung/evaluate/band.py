@@ -18,6 +18,10 @@ DifferenceStderr = Callable[[Atoms, Atoms], tuple[float, float]]
 """(structure, reference) → one-sigma errors of their energy difference, eV: from the weights alone, and in total."""
 
 
+_MIRRORED = 0.01
+"""Of the barrier: images slide along a slope by more than the ends differ, so this cannot be tight."""
+
+
 @dataclass(frozen=True)
 class StaticBarrier:
     """Energies along a band whose images stay where they are.
@@ -190,10 +194,21 @@ def measured_band(band: list[Atoms], difference_stderr: DifferenceStderr | None)
     }
 
 
+def _mirrored(energies: Array) -> bool:
+    """Return whether each image has the energy of its mirror image within a hundredth of the barrier."""
+    height = float(energies.max() - energies[0])
+    return len(energies) > 3 and bool(np.abs(energies - energies[::-1]).max() < _MIRRORED * height)
+
+
 def _notes(energies: Array, saddle: int) -> tuple[str, ...]:
     notes = []
     if saddle in (0, len(energies) - 1):
         notes.append("The highest image is an end of the band: there is no barrier between the ends on this path.")
+    elif _mirrored(energies):
+        notes.append(
+            "The path is symmetric: each image has the energy of its mirror image, so the middle is the saddle and "
+            "half of the path would do."
+        )
     inner = energies[1:-1]
     low = [index + 1 for index in range(1, len(inner) - 1) if inner[index] < min(inner[index - 1], inner[index + 1])]
     if low:

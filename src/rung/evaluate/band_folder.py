@@ -4,14 +4,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from ase import Atoms
 from ase.io import read, write
 
 from rung.errors import DataError, StorageError
-from rung.storage import atomic_path, read_json, write_json
+from rung.storage import atomic_path, content_hash, read_json, write_json
 
 _TOLERANCE = 1e-3
 """eV: a potential gives the energy of a stored structure again within this, or it is another potential."""
+
+
+_GRID = 1e-3
+"""Å: geometries that agree to this are one band: what was read back differs in its last digits."""
+
+_OFFSET = 0.318309886
+"""Of the grid: keeps round coordinates away from where rounding would flip."""
+
+
+def geometry_key(*images: Atoms) -> str:
+    """Return a hash that identifies structures up to the last digits of their positions."""
+    return content_hash(
+        *(
+            (
+                image.numbers,
+                np.floor(image.positions / _GRID + _OFFSET).astype(np.int64),
+                np.floor(image.cell.array / _GRID + _OFFSET).astype(np.int64),
+                image.pbc,
+            )
+            for image in images
+        )
+    )
 
 
 @dataclass(frozen=True)

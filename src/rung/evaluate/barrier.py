@@ -23,8 +23,8 @@ from rung.evaluate.band import (
     measured_band,
     static_barrier,
 )
-from rung.evaluate.band_folder import BandFolder
-from rung.evaluate.endpoints import check_endpoints, check_same_atoms, same_place, unwrapped
+from rung.evaluate.band_folder import BandFolder, geometry_key
+from rung.evaluate.endpoints import check_endpoints, check_same_atoms, matched, same_place, unwrapped
 from rung.progress import SILENT, Progress, Task
 from rung.settings import Settings
 from rung.storage import content_hash
@@ -61,6 +61,8 @@ class BarrierSettings(Settings):
     """Whether whole turns and shifts are taken out: for a molecule that nothing holds in place."""
     allow_exchange: bool = False
     """Whether like atoms may change places between the ends; otherwise that is taken for a wrong numbering."""
+    match_atoms: bool = False
+    """Whether like atoms of the final structure are renumbered first, by the shortest way from the initial one."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,8 @@ def relaxed_barrier(
     DataError
         When the ends cannot be joined, or ``folder`` holds another band.
     """
+    if settings.match_atoms:
+        final, _ = matched(initial, final)
     check_endpoints(initial, final, allow_exchange=settings.allow_exchange)
     kept = BandFolder.open(folder, _key(initial, final, settings, guess_images))
     first, first_done = _relaxed_end(initial, "initial", calculator, settings, kept, progress)
@@ -143,8 +147,10 @@ def relaxed_barrier(
     if not reason:
         band = _first_band(first, last, settings, guess_images, kept)
         steps, force, done = _relax_band(band, calculator, settings, kept, progress)
-        reason = "" if done else f"the band has forces of {force:.3g} eV/Å after {steps} steps"
-    measured = measured_band([evaluated(image, calculator) for image in band], difference_stderr)
+        reason = "" if done else _band_fails(steps, force)
+    # of an image that broke down nothing more can be computed, its energy's error least of all
+    bars = difference_stderr if np.isfinite(force) or len(band) == 2 else None
+    measured = measured_band([evaluated(image, calculator) for image in band], bars)
     if reason:
         measured["barrier"] = float("nan")
     measured["reaction"] = reaction if first_done and last_done else float("nan")
@@ -159,13 +165,16 @@ def _ends_fail(first: Atoms, last: Atoms, relaxed: tuple[bool, bool], settings: 
     return "both ends relax to the same minimum" if same_place(first, last) else ""
 
 
+def _band_fails(steps: int, force: float) -> str:
+    if not np.isfinite(force):
+        return f"an image broke down after {steps} steps: its forces are not finite"
+    return f"the band has forces of {force:.3g} eV/Å after {steps} steps"
+
+
 def _key(initial: Atoms, final: Atoms, settings: BarrierSettings, guess: Sequence[Atoms] | None) -> str:
     """Return a hash of all that decides the band; more steps may be allowed without starting again."""
     chosen = settings.model_dump_json(exclude={"max_steps", "endpoint_steps"})
-    shapes = [
-        (image.numbers, image.positions, image.cell.array, image.pbc) for image in (initial, final, *(guess or ()))
-    ]
-    return content_hash(chosen, *shapes)
+    return content_hash(chosen, geometry_key(initial, final, *(guess or ())))
 
 
 def _relaxed_end(

@@ -61,8 +61,54 @@ def check_endpoints(initial: Atoms, final: Atoms, *, allow_exchange: bool = Fals
         _refuse_permuted(initial, final)
 
 
+def matched(initial: Atoms, final: Atoms) -> tuple[Atoms, tuple[int, ...]]:
+    """Renumber like atoms of ``final`` so that the sum of their squared ways from ``initial`` is smallest.
+
+    Parameters
+    ----------
+    initial, final
+        One formula in one cell; the order of the atoms may differ.
+
+    Returns
+    -------
+    tuple
+        The final structure in the order of the initial one, and the indices that got another atom than before.
+
+    Raises
+    ------
+    DataError
+        When formula, cell or periodicity differ, or a position is not finite.
+
+    Notes
+    -----
+    The assignment problem is solved exactly for each element (Kuhn 1955). The shortest way need not be the one that
+    atoms truly take: look at the band.
+    """
+    _check_formula(initial, final, ("initial", "final"))
+    _check_cell(initial, final, ("initial", "final"))
+    partner = np.arange(len(initial))
+    for number in np.unique(initial.numbers):
+        here, there = np.flatnonzero(initial.numbers == number), np.flatnonzero(final.numbers == number)
+        columns = linear_sum_assignment(_squared_ways(initial, final, here, there))[1]
+        partner[here] = there[columns]
+    changed = np.flatnonzero(partner != np.arange(len(initial)))
+    return final[partner], tuple(int(index) for index in changed)
+
+
 def check_same_atoms(first: Atoms, second: Atoms, names: tuple[str, str]) -> None:
     """Raise a :class:`DataError` unless both hold the same atoms in one order in one cell, at finite places."""
+    one, two = names
+    _check_formula(first, second, names)
+    if (first.numbers != second.numbers).any():
+        place = int(np.flatnonzero(first.numbers != second.numbers)[0])
+        raise DataError(
+            f"The {one} and the {two} structure list their atoms in another order (first at index {place}); sort one "
+            "so that each index is one atom, or set match_atoms."
+        )
+    _check_cell(first, second, names)
+
+
+def _check_formula(first: Atoms, second: Atoms, names: tuple[str, str]) -> None:
     one, two = names
     for atoms, name in ((first, one), (second, two)):
         if not len(atoms) or not np.isfinite(atoms.positions).all():
@@ -72,12 +118,10 @@ def check_same_atoms(first: Atoms, second: Atoms, names: tuple[str, str]) -> Non
         raise DataError(
             f"The {one} structure is {formulas[0]} and the {two} one {formulas[1]}; they must be one formula."
         )
-    if (first.numbers != second.numbers).any():
-        place = int(np.flatnonzero(first.numbers != second.numbers)[0])
-        raise DataError(
-            f"The {one} and the {two} structure list their atoms in another order (first at index {place}); sort one "
-            "so that each index is one atom."
-        )
+
+
+def _check_cell(first: Atoms, second: Atoms, names: tuple[str, str]) -> None:
+    one, two = names
     if (first.pbc != second.pbc).any() or not np.allclose(first.cell.array, second.cell.array, atol=1e-6):
         raise DataError(f"The {one} and the {two} structure differ in cell or periodicity; a band keeps both.")
 
@@ -90,7 +134,8 @@ def _refuse_permuted(initial: Atoms, final: Atoms) -> None:
             listed = ", ".join(str(index) for index in cycle)
             raise DataError(
                 f"Atoms {listed} of the final structure seem to be numbered differently from the initial one: paired "
-                "otherwise they hardly move; renumber them, or set allow_exchange if they truly change places."
+                "otherwise they hardly move; set match_atoms to pair them by the shortest way, or allow_exchange if "
+                "they truly change places."
             )
 
 
@@ -98,9 +143,7 @@ def _exchanges(initial: Atoms, final: Atoms, movers: NDArray[np.intp]) -> list[l
     """Return the cycles of like atoms whose best pairing is far shorter than the given one, as atom indices."""
     if len(movers) < 2:
         return []
-    between = final.positions[movers][None, :, :] - initial.positions[movers][:, None, :]
-    _, distances = find_mic(between.reshape(-1, 3), initial.cell, initial.pbc)
-    cost = np.square(distances).reshape(len(movers), len(movers))
+    cost = _squared_ways(initial, final, movers, movers)
     partner = linear_sum_assignment(cost)[1]
     found = []
     for cycle in _cycles(partner):
@@ -108,6 +151,13 @@ def _exchanges(initial: Atoms, final: Atoms, movers: NDArray[np.intp]) -> list[l
         if len(cycle) > 1 and best < _PERMUTED * sum(cost[row, row] for row in cycle):
             found.append(sorted(int(movers[row]) for row in cycle))
     return found
+
+
+def _squared_ways(initial: Atoms, final: Atoms, here: NDArray[np.intp], there: NDArray[np.intp]) -> Array:
+    """Return the squared shortest way from each atom of ``here`` to each of ``there``, Å², shape ``(here, there)``."""
+    between = final.positions[there][None, :, :] - initial.positions[here][:, None, :]
+    _, distances = find_mic(between.reshape(-1, 3), initial.cell, initial.pbc)
+    return np.asarray(np.square(distances).reshape(len(here), len(there)))
 
 
 def _cycles(permutation: NDArray[np.intp]) -> list[list[int]]:

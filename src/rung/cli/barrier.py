@@ -1,0 +1,189 @@
+# ruff: noqa: PLC0415 - torch takes seconds to import, so a command imports its work when it runs, and --help is quick
+"""``rung barrier``: parses, calls one public function and prints."""
+
+from collections.abc import Mapping, Sequence
+from math import isnan
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from rung.cli.console import ERR, OUT, TerminalProgress, print_json
+
+UNKNOWN = "–"
+
+
+def barrier(
+    model: str,
+    initial: Path | None = None,
+    final: Path | None = None,
+    /,
+    *,
+    fidelity: Annotated[list[str], Parameter(consume_multiple=True)],
+    out: Path = Path("barrier"),
+    images: Literal["auto"] | int = 7,
+    image_tolerance: float = 0.01,
+    fmax: float = 0.05,
+    steps: int = 500,
+    endpoint_fmax: float = 0.02,
+    keep_ends: bool = False,
+    free_molecule: bool = False,
+    match_atoms: bool = False,
+    allow_exchange: bool = False,
+    draws: int = 16,
+    seed: int = 0,
+    rate: Annotated[tuple[float, ...], Parameter(consume_multiple=True)] = (),
+    no_modes: bool = False,
+    moving: Annotated[tuple[int, ...], Parameter(consume_multiple=True)] = (),
+    displacement: float = 0.01,
+    path: Path | None = None,
+    energies: Path | None = None,
+    target: str | None = None,
+    trusted: bool = False,
+    device: str = "cpu",
+    dtype: Literal["float32", "float64"] | None = None,
+    json: bool = False,
+) -> int:
+    """Find the barrier between two structures, with its error bar, on one fidelity or several.
+
+    What was relaxed is kept; the same command goes on where a broken one was. Exit code 1 says that a band did not
+    converge: then there is no barrier, but the band is there.
+
+    Parameters
+    ----------
+    model
+        A model.rung, a model file of a backend, or package.module:function that returns an ASE calculator.
+    initial, final
+        Files of the two ends: the same atoms in one order and one cell.
+    fidelity
+        The fidelity, or several to put side by side.
+    out
+        The folder of bands and results.
+    images
+        Images of the band, both ends counted; auto: more and more until the barrier stands still.
+    image_tolerance
+        With auto: the change of the barrier, eV, at which it does.
+    fmax
+        Largest force on an atom at which the band counts as relaxed, eV/Å.
+    steps
+        Steps that the band may take.
+    endpoint_fmax
+        Largest force on an atom of a relaxed end, eV/Å.
+    keep_ends
+        The ends stay as they are given.
+    free_molecule
+        Whole turns and shifts are taken out.
+    match_atoms
+        Like atoms of the final structure are renumbered by the shortest way from the initial one.
+    allow_exchange
+        Like atoms truly change places.
+    draws
+        Posterior draws on which the band is relaxed again; 0: the error bar of first order.
+    seed
+        Which draws.
+    rate
+        Temperatures, K: zero-point energy, Vineyard prefactor and harmonic rate.
+    no_modes
+        The modes of the saddle are not computed.
+    moving
+        Indices of the atoms that move in the modes, from 0; by default all that are not held.
+    displacement
+        Step of the finite differences of the modes, Å.
+    path
+        A band to evaluate as it is.
+    energies
+        A band with single energies and errors of another fidelity, to draw beside.
+    target
+        The fidelity of those energies.
+    trusted
+        The model file may run code while it loads: you know where it comes from.
+    device
+        Where the model runs: cpu, cuda.
+    dtype
+        The type in which it runs; by default its own.
+    json
+        Print JSON in place of a table.
+    """
+    from rung.evaluate.barrier import BarrierSettings
+    from rung.evaluate.refinement import RefinementSettings
+    from rung.evaluate.vibrations import VibrationSettings
+    from rung.run.barriers import BarrierFiles, BarrierTask, find_barriers
+
+    band = BarrierSettings.read(
+        {
+            "images": 7 if images == "auto" else images,
+            "fmax": fmax,
+            "max_steps": steps,
+            "endpoint_fmax": endpoint_fmax,
+            "relax_endpoints": not keep_ends,
+            "free_molecule": free_molecule,
+            "match_atoms": match_atoms,
+            "allow_exchange": allow_exchange,
+        },
+        "options",
+    )
+    task = BarrierTask.read(
+        {
+            "band": band,
+            "refinement": RefinementSettings.read({"tolerance": image_tolerance}, "options")
+            if images == "auto"
+            else None,
+            "draws": draws,
+            "seed": seed,
+            "check_saddle": not no_modes,
+            "temperatures": rate,
+            "vibrations": VibrationSettings.read({"moving": moving or None, "step": displacement}, "options"),
+        },
+        "options",
+    )
+    panels = find_barriers(
+        model,
+        BarrierFiles(initial, final, path, energies, target),
+        out,
+        fidelities=fidelity,
+        task=task,
+        trusted=trusted,
+        device=device,
+        dtype=dtype,
+        progress=TerminalProgress(),
+    )
+    if json:
+        print_json(panels)
+    else:
+        _print(panels)
+    failed = [entry for panel in panels for entry in panel["barriers"] if entry.get("reason")]
+    for entry in failed:
+        ERR.print(f"rung: no barrier of {entry['name']}: {entry['reason']}. The band is kept in {out}.", markup=False)
+    return int(bool(failed))
+
+
+def _print(panels: Sequence[Mapping[str, Any]]) -> None:
+    from rich.table import Table
+
+    for panel in panels:
+        table = Table(title=str(panel["title"]))
+        table.add_column("potential")
+        for heading in ("barrier, eV", "± weights", "± in all", "reverse, eV", "reaction, eV"):
+            table.add_column(heading, justify="right")
+        for entry in panel["barriers"]:
+            names = ("value", "stderr", "stderr_total", "reverse", "reaction")
+            table.add_row(str(entry["name"]), *(_number(entry.get(name)) for name in names))
+        OUT.print(table)
+        for entry in panel["barriers"]:
+            for rate in entry.get("rates") or ():
+                OUT.print(f"{entry['name']}: {_rate(rate)}", markup=False)
+            for note in entry["notes"]:
+                OUT.print(f"{entry['name']}: {note}", markup=False)
+
+
+def _rate(rate: Mapping[str, Any]) -> str:
+    known = not isnan(rate["factor"])
+    factor = f" (×/÷ {rate['factor']:.2g} for one standard error)" if known else ""
+    return (
+        f"at {rate['temperature']:.0f} K {rate['rate']:.3g} /s{factor}, with quantised modes "
+        f"{rate['quantum_rate']:.3g} /s; Vineyard prefactor {rate['prefactor']:.3g} /s."
+    )
+
+
+def _number(value: float | None) -> str:
+    return UNKNOWN if value is None or isnan(value) else f"{value:.3f}"

@@ -1,0 +1,165 @@
+"""The barrier of a band whose energies carry statistical errors: the highest of noisy numbers is too high."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.polynomial import Chebyshev
+from numpy.typing import ArrayLike
+
+from rung.data.labels import Array
+from rung.errors import DataError
+
+_SAMPLES = 2000
+_GRID = 401
+
+
+@dataclass(frozen=True)
+class NoisyBarrier:
+    """What single energies along a fixed band say of its barrier.
+
+    Parameters
+    ----------
+    highest
+        Highest energy less the first, as given, eV.
+    highest_stderr
+        Its one-sigma error if that image were chosen beforehand: √(σ² + σ₀²), eV.
+    bias
+        By how much ``highest`` is too high on average, because the highest of noisy numbers was chosen, eV.
+    fitted
+        Maximum of the smooth curve through all energies less its value at the first image, eV: the estimate to quote.
+    fitted_stderr
+        Its one-sigma error, eV.
+    fitted_bias
+        What is left of the bias in ``fitted`` by the same bootstrap, eV.
+    degree
+        Of the fitted polynomial.
+    chi2
+        Mean squared distance of the energies from the curve in units of their errors, per degree of freedom; NaN where
+        the curve goes through all.
+    curve
+        The fitted curve less its value at the first image, eV, at each image.
+    points
+        The energies as given less the fitted curve at the first image, eV: less the first energy, its noise would be
+        in all of them.
+    """
+
+    highest: float
+    highest_stderr: float
+    bias: float
+    fitted: float
+    fitted_stderr: float
+    fitted_bias: float
+    degree: int
+    chi2: float
+    curve: Array
+    points: Array
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields as JSON has them."""
+        return {**asdict(self), "curve": self.curve.tolist(), "points": self.points.tolist()}
+
+
+def noisy_barrier(
+    coordinate: ArrayLike,
+    energies: ArrayLike,
+    stderr: ArrayLike,
+    *,
+    shape: ArrayLike | None = None,
+    seed: int = 0,
+) -> NoisyBarrier:
+    """Return the barrier of noisy energies along a band, as given and from a smooth curve through them.
+
+    A polynomial of the path is fitted by weighted least squares, its degree chosen by the information criterion of
+    Akaike, IEEE Trans. Autom. Control 19, 716 (1974), for the errors are known. New noise on that curve, the same
+    for all, tells by how much the highest image is too high (a parametric bootstrap, Efron 1979).
+
+    Parameters
+    ----------
+    coordinate
+        Length of the path up to each image, Å, increasing, shape ``(images,)``.
+    energies, stderr
+        Energies and their independent one-sigma errors, eV, shape ``(images,)``.
+    shape
+        Energies of a potential at the same images, eV: then the polynomial is that of the difference, for which a
+        lower degree does.
+    seed
+        Of the bootstrap.
+
+    Raises
+    ------
+    DataError
+        When there are fewer than four images, an error is not positive, or the path does not increase.
+    """
+    x, energy, error = (np.asarray(values, dtype=float) for values in (coordinate, energies, stderr))
+    known = np.zeros_like(energy) if shape is None else np.asarray(shape, dtype=float)
+    if not (len(x) == len(energy) == len(error) == len(known)) or len(x) < 4:
+        raise DataError("A noisy band needs at least four images with an energy and an error each.")
+    if not (np.isfinite(energy).all() and np.isfinite(error).all() and (error > 0).all()):
+        raise DataError("Every image of a noisy band needs an energy and a positive error.")
+    if not (np.diff(x) > 0).all():
+        raise DataError("The images of a noisy band must lie one after the other; two of them are the same.")
+    start = 0 if shape is not None else 2
+    degree = min(range(start, len(x) - 1), key=lambda candidate: _criterion(x, energy - known, error, candidate))
+    projector = _projector(x, error, degree)
+    smooth = projector @ (energy - known) + known
+    sampled = np.random.default_rng(seed).standard_normal((_SAMPLES, len(x))) * error
+    heights = (smooth + sampled).max(axis=1) - (smooth + sampled)[:, 0]
+    dense, dense_known = _dense(x, known)
+    reach = _matrix(dense, x, degree) @ _coefficients(x, error, degree)
+    top, refitted = (
+        _height(reach @ (energy - known) + dense_known),
+        _heights(reach, smooth - known, sampled, dense_known),
+    )
+    freedom = len(x) - degree - 1
+    place = int(np.argmax(energy))
+    return NoisyBarrier(
+        highest=float(energy[place] - energy[0]),
+        highest_stderr=float(np.hypot(error[place], error[0])) if place else 0.0,
+        bias=float(heights.mean() - (smooth.max() - smooth[0])),
+        fitted=top,
+        fitted_stderr=float(refitted.std(ddof=1)),
+        fitted_bias=float(refitted.mean() - top),
+        degree=degree,
+        chi2=float((((energy - smooth) / error) ** 2).sum() / freedom) if freedom else float("nan"),
+        curve=smooth - smooth[0],
+        points=energy - smooth[0],
+    )
+
+
+def _criterion(x: Array, values: Array, error: Array, degree: int) -> float:
+    """Return χ² and two for each parameter of a polynomial of ``degree``."""
+    residual = (values - _projector(x, error, degree) @ values) / error
+    return float(residual @ residual) + 2 * (degree + 1)
+
+
+def _matrix(at: Array, x: Array, degree: int) -> Array:
+    domain = [x[0], x[-1]]
+    return np.stack([Chebyshev.basis(k, domain=domain)(at) for k in range(degree + 1)], axis=1)
+
+
+def _coefficients(x: Array, error: Array, degree: int) -> Array:
+    """Return the map from values to weighted least-squares coefficients."""
+    weighted = _matrix(x, x, degree) / error[:, None]
+    return np.asarray(np.linalg.pinv(weighted) / error)
+
+
+def _projector(x: Array, error: Array, degree: int) -> Array:
+    return np.asarray(_matrix(x, x, degree) @ _coefficients(x, error, degree))
+
+
+def _dense(x: Array, known: Array) -> tuple[Array, Array]:
+    """Return the path and the known curve on a fine grid; a known curve is read at its images, for it has no other."""
+    if not known.any():
+        grid = np.linspace(x[0], x[-1], _GRID)
+        return grid, np.zeros_like(grid)
+    return x, known
+
+
+def _height(curve: Array) -> float:
+    return float(curve.max() - curve[0])
+
+
+def _heights(reach: Array, smooth: Array, sampled: Array, known: Array) -> Array:
+    curves = (smooth + sampled) @ reach.T + known
+    return np.asarray(curves.max(axis=1) - curves[:, 0])

@@ -1,0 +1,176 @@
+"""Vibrations of a structure by finite differences of forces, with any ASE calculator."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms, units
+from ase.constraints import FixAtoms
+from pydantic import Field
+
+from rung.data.labels import Array
+from rung.errors import DataError
+from rung.progress import SILENT, Progress
+from rung.settings import Settings
+
+_QUANTUM = float(units._hbar * 1e10 / np.sqrt(units._e * units._amu))
+"""ħ√(eV/Å²/amu) in eV, as ASE has its constants."""
+
+WAVENUMBER = float(units.invcm)
+"""One cm⁻¹ in eV."""
+
+_RIGID = 5e-3
+"""Of the stiffest mode: a whole shift or turn that is pushed back less than this is free."""
+
+
+class VibrationSettings(Settings):
+    """How vibrations are found."""
+
+    step: float = Field(default=0.01, gt=0)
+    """How far each coordinate is moved to both sides, Å."""
+    moving: tuple[int, ...] | None = None
+    """Indices of the atoms that move; by default all that no constraint holds."""
+    floor: float = Field(default=15.0, ge=0)
+    """A mode below this counts as neither real nor imaginary in the test of a saddle, cm⁻¹."""
+
+
+@dataclass(frozen=True)
+class Vibrations:
+    """The harmonic modes of a structure.
+
+    Parameters
+    ----------
+    quanta
+        ħω of each mode in ascending order of ω², eV, an imaginary one as a negative number; whole shifts and turns
+        that nothing holds are not among them.
+    modes
+        The displacement of all atoms in each mode, mass-weighted and of length one, shape ``(modes, n, 3)``.
+    n_rigid
+        How many whole shifts and turns were taken out.
+    floor
+        ħω below which a mode counts as neither real nor imaginary, eV.
+    """
+
+    quanta: Array
+    modes: Array
+    n_rigid: int
+    floor: float
+
+    @property
+    def wavenumbers(self) -> Array:
+        """The modes in cm⁻¹, imaginary ones negative."""
+        return self.quanta / WAVENUMBER
+
+    @property
+    def n_imaginary(self) -> int:
+        """How many modes are clearly imaginary."""
+        return int((self.quanta < -self.floor).sum())
+
+    @property
+    def zero_point_energy(self) -> float:
+        """Half a quantum of each mode that is not imaginary, eV."""
+        return float(0.5 * self.quanta[self.quanta > 0].sum())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return wavenumbers in cm⁻¹ and what counts of them."""
+        return {
+            "wavenumbers": self.wavenumbers.tolist(),
+            "n_imaginary": self.n_imaginary,
+            "n_rigid": self.n_rigid,
+            "zero_point_energy": self.zero_point_energy,
+        }
+
+
+def vibrations(
+    atoms: Atoms, calculator: Any, settings: VibrationSettings | None = None, *, progress: Progress = SILENT
+) -> Vibrations:
+    """Return the harmonic modes of ``atoms`` where they stand.
+
+    Each coordinate is moved to both sides, so a cubic term of the energy cancels. Where all atoms move, whole shifts
+    (and turns without periodicity) are taken out if the Hessian does not resist them: a molecule loses six, a periodic
+    cell three, a slab with held atoms or a particle in an outer field none.
+
+    Parameters
+    ----------
+    atoms
+        A stationary point.
+    calculator
+        Any ASE calculator with forces.
+    settings
+        The step and the atoms that move.
+    progress
+        Where displacements are reported.
+
+    Raises
+    ------
+    DataError
+        When nothing moves, a constraint holds something else than atoms, or a force is not finite.
+    """
+    settings = settings or VibrationSettings()
+    moving = _moving(atoms, settings.moving)
+    hessian = _hessian(atoms, calculator, moving, settings.step, progress)
+    root = np.sqrt(np.repeat(atoms.get_masses()[moving], 3))
+    dynamical = hessian / np.outer(root, root)
+    rigid = _rigid_motions(atoms, dynamical, root) if len(moving) == len(atoms) else np.empty((0, len(root)))
+    within = _complement(rigid)
+    squares, vectors = np.linalg.eigh(within @ dynamical @ within.T)
+    shown = np.zeros((len(squares), len(atoms), 3))
+    shown[:, moving] = (vectors.T @ within).reshape(len(squares), len(moving), 3)
+    quanta = np.sign(squares) * _QUANTUM * np.sqrt(np.abs(squares))
+    return Vibrations(np.asarray(quanta), shown, len(rigid), settings.floor * WAVENUMBER)
+
+
+def _moving(atoms: Atoms, chosen: Sequence[int] | None) -> Array:
+    held: set[int] = set()
+    for constraint in atoms.constraints:
+        if not isinstance(constraint, FixAtoms):
+            raise DataError(f"Vibrations know atoms that are held, and no {type(constraint).__name__}.")
+        held |= {int(index) for index in constraint.get_indices()}
+    if chosen is not None and not set(chosen) <= set(range(len(atoms))):
+        raise DataError(f"Atoms that move have indices from 0 to {len(atoms) - 1}.")
+    moving = np.array(sorted(set(range(len(atoms)) if chosen is None else chosen) - held), dtype=int)
+    if not len(moving):
+        raise DataError("No atom may move, so there are no vibrations.")
+    return moving
+
+
+def _hessian(atoms: Atoms, calculator: Any, moving: Array, step: float, progress: Progress) -> Array:
+    """Return the symmetrised second derivatives of the energy, eV/Å², shape ``(3 moving, 3 moving)``."""
+    image = atoms.copy()
+    image.set_constraint()
+    hessian = np.empty((3 * len(moving), 3 * len(moving)))
+    with progress.task("vibrations", len(hessian)) as task:
+        for row in range(len(hessian)):
+            place = moving[row // 3], row % 3
+            pushed = []
+            for way in (step, -step):
+                image.positions[place] = atoms.positions[place] + way
+                pushed.append(np.array(calculator.get_forces(image), dtype=float)[moving].ravel())
+            image.positions[place] = atoms.positions[place]
+            hessian[row] = (pushed[1] - pushed[0]) / (2 * step)
+            task.advance()
+    if not np.isfinite(hessian).all():
+        raise DataError("A force is not finite near the structure, so it has no vibrations.")
+    return 0.5 * (hessian + hessian.T)
+
+
+def _rigid_motions(atoms: Atoms, dynamical: Array, root: Array) -> Array:
+    """Return orthonormal mass-weighted shifts and turns that the Hessian does not resist, shape ``(k, 3n)``."""
+    offsets = atoms.positions - atoms.get_center_of_mass()
+    candidates = [np.tile(axis, len(atoms)) for axis in np.eye(3)]
+    if not atoms.pbc.any():
+        candidates += [np.cross(axis, offsets).ravel() for axis in np.eye(3)]
+    weighted = np.array([root * candidate for candidate in candidates])
+    _, lengths, basis = np.linalg.svd(weighted, full_matrices=False)
+    basis = basis[lengths > 1e-6 * lengths.max()]  # a linear molecule cannot turn about its own axis
+    stiffest = np.linalg.norm(dynamical, ord=2)
+    # within the candidates, those directions are free that the Hessian leaves alone
+    resistance, turned = np.linalg.eigh(basis @ dynamical @ dynamical @ basis.T)
+    free = np.sqrt(np.maximum(resistance, 0.0)) < _RIGID * stiffest
+    return np.asarray((turned.T @ basis)[free])
+
+
+def _complement(rigid: Array) -> Array:
+    """Return orthonormal rows that span what is orthogonal to the rows of ``rigid``."""
+    return np.asarray(np.linalg.svd(rigid, full_matrices=True)[2][len(rigid) :])
