@@ -15,6 +15,8 @@ from rung.data.splits import (
     formula,
     grouped_folds,
     grouped_split,
+    holding,
+    key_of,
     overlaps,
     with_energies,
     without_labels,
@@ -165,3 +167,31 @@ def test_split_fractions_are_met_when_groups_are_small():
     assert {name: len(part) for name, part in parts.items()} == {"train": 150, "test": 50}
     with pytest.raises(ConfigError, match="sum to 1"):
         grouped_split(sample(4, 0), {"train": 0.75, "test": 0.2}, 1)
+
+
+def test_a_geometry_stays_on_one_side_whatever_the_key():
+    frames = [replace(frame, info={"x": float(place % 2)}) for place, frame in enumerate(sample(8, 8))]
+    twin = replace(frames[0], structure_id="twin", info={"x": 1.0})  # the geometry of one group, the key of the other
+    named = replace(frames[2], structure_id="dimer-3", info={"x": 0.0})
+    assert len(grouped_folds(frames, 2, 0, key_of("x"))) == 2
+    with pytest.raises(DataError, match="1 groups"):
+        grouped_folds([*frames, twin], 2, 0, key_of("x"))
+    with pytest.raises(DataError, match="1 groups"):
+        grouped_folds([*frames, named], 2, 0, key_of("x"))
+
+
+def test_keys_are_names_compositions_or_entries_of_a_frame():
+    frame = replace(dimer(1), info={"temperature": np.float64(300.0), "site": ("a", 1)})
+    assert key_of("structure_id")(frame) == "dimer-1"
+    assert key_of("composition")(frame) == "CO"
+    assert key_of("temperature")(frame) == 300.0
+    assert key_of("site")(frame) == "('a', 1)"
+    with pytest.raises(DataError, match=r"'dimer-1' cannot be grouped: .* Did you mean 'temperature'"):
+        key_of("temprature")(frame)
+
+
+def test_frames_are_found_by_all_keys_together():
+    frames = [replace(frame, info={"x": place % 2, "t": place // 4}) for place, frame in enumerate(sample(8, 0))]
+    assert holding(frames, {"x": (1,)}) == (1, 3, 5, 7)
+    assert holding(frames, {"x": (0, 1), "t": (1,)}) == (4, 5, 6, 7)
+    assert holding(frames, {"x": (1,), "t": (0,)}) == (1, 3)

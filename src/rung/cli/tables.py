@@ -93,7 +93,7 @@ def print_study(study: FinishedStudy) -> None:
 
 def print_curves(study: FinishedStudy) -> None:
     """Print the learning curves of a study, one table a split."""
-    splits = list(dict.fromkeys(row["split"] for row in study.rows if row["split"] != "fit"))
+    splits = list(dict.fromkeys(row["split"] for row in study.rows if row["split"] not in ("fit", "valid")))
     for split in splits:
         found = {metric: study.summary(split, metric) for metric in CURVES}
         present = [metric for metric in CURVES if any(found[metric].values())]

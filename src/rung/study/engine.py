@@ -249,7 +249,7 @@ def _concluded(
     results = [(step.fit, read_json(step.job.result)) for step in steps if step.job is not None]
     rows = tuple(row for fit, result in results for row in rows_of(fit, result, config.target, low))
     failures = StatusReader(config).read().failures
-    said = (*verdict(config, rows), *caveats(config, rows, failures))
+    said = (*verdict(config, rows), *caveats(config, rows, failures, _validated(config, results)))
     study = FinishedStudy(config.run, rows, len(steps) - before, failures, said)
     if not rows:
         return study
@@ -259,6 +259,12 @@ def _concluded(
     write_json(config.run / "study.json", _about(config, study, results, workshop, notices))
     write_study_report(config.run)
     return study
+
+
+def _validated(config: StudyConfig, results: Sequence[Any]) -> int:
+    """Return how many target energies the validation structures have."""
+    known = [result["splits"]["valid"][config.target] for _, result in results if "valid" in result["splits"]]
+    return int(known[0]["n_energies"]) if known else 0
 
 
 def _about(

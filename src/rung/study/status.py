@@ -26,7 +26,8 @@ class MethodStatus:
     seconds
         What its finished fits took, in all.
     left
-        Estimate of what the others will take, in all, from the mean; NaN before any is done.
+        Estimate of what the others will take, in all, from the mean of its fits, or else of its trials; NaN before any
+        is done.
     """
 
     name: str
@@ -108,17 +109,19 @@ class StatusReader:
         if any(reads_designs(self.config, row) for row in self.config.methods()):
             groups["designs"] = []
         for step in trial_steps(self.config):
-            groups.setdefault(f"{step.fit.method}, trials", []).append(step)
+            groups.setdefault(_TRIALS.format(step.fit.method), []).append(step)
         for step in fit_steps(self.config):
             groups.setdefault(step.fit.method, []).append(step)
         jobs = {name: [(step.fit.name, step.job) for step in steps] for name, steps in groups.items()}
         if "designs" in jobs:
             jobs["designs"] = [("designs", designs_job(self.config))]
         methods, failures = [], []
+        means: dict[str, float] = {}
         for name, group in jobs.items():
             states = [self._state(job) for _, job in group]
             seconds = [self._seconds(job) for (_, job), state in zip(group, states, strict=True) if state == "done"]
-            methods.append(_status(name, states, seconds))
+            means[name] = float(np.mean(seconds)) if seconds else means.get(_TRIALS.format(name), float("nan"))
+            methods.append(_status(name, states, seconds, means[name]))
             failures += [
                 Failure(fit, str(read_json(job.error)["sentence"]), job.error)
                 for (fit, job), state in zip(group, states, strict=True)
@@ -138,8 +141,10 @@ class StatusReader:
         return float(self._results[job.folder])
 
 
-def _status(name: str, states: Sequence[State], seconds: Sequence[float]) -> MethodStatus:
+_TRIALS = "{}, trials"
+
+
+def _status(name: str, states: Sequence[State], seconds: Sequence[float], mean: float) -> MethodStatus:
     count = {state: states.count(state) for state in ("done", "running", "failed", "missing")}
     left = count["running"] + count["missing"]
-    mean = float(np.mean(seconds)) if seconds else float("nan")
     return MethodStatus(name, **count, seconds=float(sum(seconds)), left=left * mean if left else 0.0)

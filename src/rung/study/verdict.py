@@ -133,12 +133,28 @@ def _worse_forces(rows: Sequence[Row], split: str, number: int) -> Iterator[str]
         )
 
 
-def caveats(config: StudyConfig, rows: Sequence[Row], failures: Sequence[Failure]) -> tuple[str, ...]:
-    """Return what must be held against the verdict."""
+def caveats(config: StudyConfig, rows: Sequence[Row], failures: Sequence[Failure], n_valid: int = 0) -> tuple[str, ...]:
+    """Return what must be held against the verdict.
+
+    Parameters
+    ----------
+    config, rows
+        The study and its table.
+    failures
+        What failed.
+    n_valid
+        Target energies of the validation structures.
+    """
     found = [*_draws(config), *_tuned_less(config), *_flat(config), *_low_fidelity(rows)]
+    if n_valid:
+        found.append(
+            f"The {n_valid} target energies of data.valid are not counted among the labels, yet methods that stop by "
+            "validation, and every choice among trials, saw them."
+        )
     if failures:
         listed = ", ".join(failure.name for failure in failures)
-        found.append(f"{len(failures)} fits failed and are not in the table ({listed}); means are over the others.")
+        counted = "1 fit failed and is" if len(failures) == 1 else f"{len(failures)} fits failed and are"
+        found.append(f"{counted} not in the table ({listed}); means are over the others.")
     return tuple(found)
 
 
@@ -155,8 +171,9 @@ def _tuned_less(config: StudyConfig) -> Iterator[str]:
         if len(config.methods()) > 1:
             yield "No settings were tried: every method has those that it was given."
         return
-    numbers = {row: len(config.trials(row)) for row in config.methods()}
-    most = max(numbers.values())
+    tunable = [row for row, settings in config.methods().items() if set(type(settings).model_fields) - {"name"}]
+    numbers = {row: len(config.trials(row)) for row in tunable}
+    most = max(numbers.values(), default=0)
     less = {row: number for row, number in numbers.items() if number < most}
     if less:
         listed = ", ".join(f"{row} ({number or 'none'})" for row, number in less.items())
@@ -170,6 +187,7 @@ def _tuned_less(config: StudyConfig) -> Iterator[str]:
 
 def _flat(config: StudyConfig) -> Iterator[str]:
     """Yield for which methods the trials differ by no more than the seeds do."""
+    unknown = []
     for row in config.methods():
         for fold in config.folds():
             choice = choose(config, row, fold)
@@ -177,15 +195,17 @@ def _flat(config: StudyConfig) -> Iterator[str]:
                 continue
             where = f" on fold {fold}" if config.split.folds is not None else ""
             if not np.isfinite(choice.noise):
-                yield (
-                    f"The trials of {row}{where} span {choice.spread:.1f} meV/atom on validation; with one seed a "
-                    "trial nothing says whether that is more than chance."
-                )
+                unknown.append(f"{row}{where} {choice.spread:.1f}")
             elif choice.spread <= choice.noise:
                 yield (
                     f"The validation curve of {row}{where} is flat: its trials span {choice.spread:.1f} meV/atom, "
                     f"seeds differ by {choice.noise:.1f}, so the choice among them is chance."
                 )
+    if unknown:
+        yield (
+            f"Trials span, in meV/atom on validation: {', '.join(unknown)}; with one seed a trial nothing says whether "
+            "that is more than chance."
+        )
 
 
 def _low_fidelity(rows: Sequence[Row]) -> Iterator[str]:

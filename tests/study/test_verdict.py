@@ -1,0 +1,143 @@
+"""What is said of a table: differences paired draw by draw, and what must be held against them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rung.study.config import StudyConfig
+from rung.study.plan import Fit
+from rung.study.status import Failure
+from rung.study.table import rows_of
+from rung.study.verdict import Difference, caveats, paired, verdict
+
+NOTHING: tuple[Failure, ...] = ()
+
+
+def config_of(**changes: Any) -> StudyConfig:
+    return StudyConfig.read(
+        {
+            "run": "run",
+            "fidelities": {"low": {}, "high": {}},
+            "target": "high",
+            "base": {"file": "base.model", "fidelity": "low"},
+            "data": {"train": "train.extxyz", "evaluate": {"test": "test.extxyz"}},
+            "method": {"name": "readout"},
+            "compare": {"offset": None, "tangent": None},
+            "labels": [50, 100],
+            "seeds": [0, 1, 2],
+            **changes,
+        }
+    )
+
+
+def rows(values: dict[str, dict[str, tuple[float, ...]]], n_labels: int = 100) -> list[dict[str, Any]]:
+    """Return a table of metric values by method and metric, one value a seed."""
+    return [
+        {
+            "method": method,
+            "n_labels": n_labels,
+            "seed": seed,
+            "fold": 0,
+            "split": "test",
+            "metric": metric,
+            "value": one,
+        }
+        for method, metrics in values.items()
+        for metric, found in metrics.items()
+        for seed, one in enumerate(found)
+    ]
+
+
+def test_differences_are_paired_over_the_draws_that_both_have() -> None:
+    one = {(0, 0): 11.0, (1, 0): 21.0, (2, 0): 32.0, (3, 0): 99.0}
+    other = {(0, 0): 10.0, (1, 0): 20.0, (2, 0): 30.0}
+    found = paired(one, other)
+    assert (found.mean, found.n) == (pytest.approx(4 / 3), 3)
+    assert found.spread == pytest.approx(np.std([1, 1, 2], ddof=1))
+    assert not found.inside  # though each method alone spreads over 20
+    assert Difference(0.5, 0.6, 3).inside
+    assert Difference(5.0, float("nan"), 1).inside  # one draw shows nothing
+
+
+def test_what_lies_inside_the_spread_is_called_so() -> None:
+    table = rows(
+        {
+            "readout": {"energy_rmse": (10.0, 20.0, 30.0), "force_rmse": (100.0, 101.0, 102.0)},
+            "offset": {"energy_rmse": (12.0, 22.1, 31.9), "force_rmse": (90.0, 91.0, 92.0)},
+            "tangent": {"energy_rmse": (9.0, 22.0, 30.5), "force_rmse": (300.0, 301.0, 299.0)},
+        }
+    )
+    said = " ".join(verdict(config_of(), table))
+    assert "least: readout; worse: offset by 2.0 ± 0.1 meV/atom; inside the spread" in said
+    assert "tangent (+0.5 ± 1.5) meV/atom" in said
+    assert "Of the force errors on test with 100 energies, paired over 3 draws, least: offset" in said
+
+
+def test_energies_are_never_told_without_forces() -> None:
+    table = rows({"readout": {"energy_rmse": (10.0, 12.0), "force_departure_rmse": (40.0, 42.0)}})
+    (sentence,) = verdict(config_of(), table)
+    assert "energies err by 11.0 ± 1.4 meV/atom, a force component leaves the base by 41 ± 1 meV/Å" in sentence
+    assert verdict(config_of(), rows({"readout": {"energy_rmse": (10.0, 12.0)}})) == ()
+
+
+def test_forces_that_got_worse_are_named() -> None:
+    forces = {"base": (100.0, 100.0, 100.0), "readout": (120.0, 121.0, 119.0), "offset": (100.0, 100.0, 100.0)}
+    table = rows({name: {"energy_rmse": (10.0, 10.1, 10.2), "force_rmse": found} for name, found in forces.items()})
+    (said,) = [sentence for sentence in verdict(config_of(), table) if "do not use" in sentence]
+    assert "the forces of readout are worse than the base's (100 ± 0 meV/Å)" in said
+
+
+def test_a_method_that_was_tuned_less_is_named(tmp_path: Path) -> None:
+    trials = {"readout": [{}, {"average": 1}, {"average": 4}], "tangent": [{}]}
+    said = " ".join(caveats(config_of(run=str(tmp_path), tune={"labels": 50, "trials": trials}), [], NOTHING))
+    assert "Tuned less than the 3 trials of readout: tangent (1)" in said  # offset has nothing to tune
+    even = {"readout": [{}, {"average": 1}], "tangent": [{}, {"groups": "layers"}]}
+    said = " ".join(caveats(config_of(run=str(tmp_path), tune={"labels": 50, "trials": even}), [], NOTHING))
+    assert "Every method was tuned by 2 trials" in said
+    assert "No settings were tried" in " ".join(caveats(config_of(), [], NOTHING))
+
+
+def test_few_draws_failures_and_validation_labels_are_held_against_it() -> None:
+    failed = (Failure("tangent-n50-s0", "The weights diverged.", Path("error.json")),)
+    said = " ".join(caveats(config_of(), [], failed, n_valid=71))
+    assert "A spread from 3 draws is itself uncertain by about 50 %" in said
+    assert "1 fit failed and is not in the table (tangent-n50-s0)" in said
+    assert "The 71 target energies of data.valid are not counted" in said
+    assert "There is one draw" in " ".join(caveats(config_of(seeds=[0]), [], NOTHING))
+
+
+def test_a_lost_fidelity_is_told_where_it_is_still_offered() -> None:
+    table = rows(
+        {
+            "base": {"low_energy_rmse": (10.0, 10.0), "low_force_rmse": (50.0, 50.0)},
+            "tangent": {"low_energy_rmse": (12.0, 14.0), "low_force_rmse": (51.0, 52.0)},
+        }
+    )
+    (said,) = [sentence for sentence in caveats(config_of(), table, NOTHING) if "own fidelity" in sentence]
+    assert "in energies: tangent (1.30 times the base's)" in said
+
+
+def test_rows_name_the_fidelity_that_they_are_of() -> None:
+    errors = {"energy_rmse": 1.0, "energy_rmse_rel": 2.0, "force_rmse": None, "n_energies": 7}
+    result = {
+        "splits": {"test": {"high": errors, "low": errors, "other": errors}},
+        "bands": {"hop": {"barrier": 0.5, "barrier_stderr": None}},
+        "fit": {"seconds": 3.0, "hyperparameters": {"alpha": 1.0, "step_zero_energy": 1e-9}},
+    }
+    found = {
+        (row["split"], row["metric"]): row["value"]
+        for row in rows_of(Fit("readout", 50, 1, 2), result, target="high", low="low")
+    }
+    assert found == {
+        ("test", "energy_rmse"): 1.0,
+        ("test", "energy_rmse_rel"): 2.0,
+        ("test", "low_energy_rmse"): 1.0,
+        ("test", "low_energy_rmse_rel"): 2.0,
+        ("test", "other_energy_rmse"): 1.0,
+        ("test", "other_energy_rmse_rel"): 2.0,
+        ("hop", "barrier"): 0.5,
+        ("fit", "seconds"): 3.0,
+        ("fit", "step_zero_energy"): 1e-9,
+    }

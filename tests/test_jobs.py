@@ -1,0 +1,110 @@
+"""A job is done when its result is there and is of its arguments; whoever performs it holds its folder."""
+
+import pickle
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rung.errors import DataError, ExecutorError
+from rung.jobs import HerePool, Job, Slurm, open_pool, perform
+from rung.storage import FolderLock, read_json, write_json
+
+
+def double(folder: Path, *, number: float) -> dict[str, Any]:
+    """Return twice a number; count the calls beside the result."""
+    calls = folder / "calls.json"
+    write_json(calls, [*(read_json(calls) if calls.exists() else []), number])
+    if number < 0:
+        raise DataError("There are no numbers below zero here.")
+    return {"twice": 2 * number}
+
+
+def job_of(folder: Path, number: float) -> Job:
+    return Job(f"{__name__}:double", {"number": number}, folder)
+
+
+def test_a_job_is_performed_once(tmp_path: Path) -> None:
+    job = job_of(tmp_path / "job", 3)
+    assert job.state == "missing"
+    assert perform(job) == "done" and perform(job) == "done"
+    assert read_json(job.result) == {"twice": 6}
+    assert read_json(job.folder / "calls.json") == [3]
+    assert job.state == "done"
+
+
+def test_other_arguments_are_another_job_and_leave_nothing_behind(tmp_path: Path) -> None:
+    perform(job_of(tmp_path, 3))
+    other = job_of(tmp_path, 4)
+    assert not other.done and other.state == "missing"
+    assert perform(other) == "done"
+    assert read_json(other.result) == {"twice": 8}
+    assert read_json(tmp_path / "calls.json") == [4]
+    assert not job_of(tmp_path, 3).done
+
+
+def test_a_job_that_fails_says_why_and_is_tried_again(tmp_path: Path) -> None:
+    job = job_of(tmp_path, -1)
+    assert perform(job) == "failed"
+    said = read_json(job.error)
+    assert said["sentence"] == "There are no numbers below zero here."
+    assert "in double" in said["traceback"]
+    assert job.state == "failed" and not job.done
+    assert perform(job) == "failed"
+    assert read_json(tmp_path / "calls.json") == [-1, -1]
+    with pytest.raises(DataError):
+        perform(job, catch=False)
+
+
+def test_what_a_killed_process_left_is_swept_but_not_what_it_resumes_from(tmp_path: Path) -> None:
+    job = job_of(tmp_path, 3)
+    write_json(tmp_path / "task.json", job.request)
+    write_json(tmp_path / "checkpoints" / "kept.json", 1)
+    half = tmp_path / "checkpoints" / ".training.pt.x.tmp"
+    half.write_text("half")
+    perform(job)
+    assert not half.exists() and (tmp_path / "checkpoints" / "kept.json").exists()
+
+
+def test_a_second_process_waits_and_finds_it_done(tmp_path: Path) -> None:
+    job = job_of(tmp_path, 3)
+    with FolderLock(tmp_path, ".lock"):
+        assert job.state == "running"
+        second = threading.Thread(target=perform, args=(job,))
+        second.start()
+        time.sleep(0.1)
+        assert second.is_alive() and not job.result.exists()
+        write_json(tmp_path / "task.json", job.request)
+        write_json(job.result, {"twice": "by the first"})
+    second.join(timeout=10)
+    assert read_json(job.result) == {"twice": "by the first"}
+
+
+def test_looking_changes_nothing(tmp_path: Path) -> None:
+    job = job_of(tmp_path / "job", 3)
+    assert job.state == "missing"
+    assert not job.folder.exists()
+
+
+def test_jobs_here_fail_alone(tmp_path: Path) -> None:
+    jobs = [job_of(tmp_path / str(number), number) for number in (1, -1, 2)]
+    seen = []
+    pool = HerePool({f"{__name__}:double": double})
+    pool.run(jobs, lambda: seen.append([job.state for job in jobs]))
+    assert seen[-1] == ["done", "failed", "done"]
+    strict = HerePool({f"{__name__}:double": double}, catch=False)
+    with pytest.raises(DataError):
+        strict.run(jobs, lambda: None)
+
+
+def test_a_job_travels(tmp_path: Path) -> None:
+    job = job_of(tmp_path, 3)
+    assert pickle.loads(pickle.dumps(job)) == job
+
+
+def test_slurm_without_slurm_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ExecutorError, match="no sbatch here"):
+        open_pool(Slurm(), tmp_path)
