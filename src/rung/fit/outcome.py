@@ -11,6 +11,7 @@ from rung.fit.method import FitResult
 from rung.fit.stages import TrainingSettings
 from rung.fit.trainer import Trained
 from rung.fit.trainlog import ErrorSums, error_sums
+from rung.fit.worker import moving
 from rung.model.trainable import TrainablePotential
 from rung.settings import Settings
 
@@ -35,16 +36,15 @@ def result_of(
     settings
         The method's settings.
     rows, held
-        What it learnt from and stopped by.
+        What it learnt from and stopped by; the first of their fidelities is the target.
     facts
         More numbers for the diagnostics.
     warnings
         Sentences that the user must read.
     """
     diagnostics: dict[str, float] = {
-        "n_parameters": float(sum(parameter.numel() for parameter in model.parameters())),
-        "n_energies": float(np.isfinite(rows.energy).sum()),
-        "n_force_components": float(np.isfinite(rows.forces).sum()),
+        "n_parameters": float(sum(parameter.numel() for parameter in moving(model))),
+        **_counts(rows),
         "n_valid": float(len(held)) if held is not None else 0.0,
         "epochs": float(len(trained.log)),
         "best_epoch": float(trained.best_epoch),
@@ -77,6 +77,17 @@ def fidelity_errors(
         name: {f"{name}_{key}": value for key, value in sums.rmse(index).items()}
         for index, name in enumerate(rows.fidelities)
     }
+
+
+def _counts(rows: PackedRows) -> dict[str, float]:
+    """Return how many labels were learnt: those of the target, and of each other fidelity under its name."""
+    found: dict[str, float] = {}
+    for index, name in enumerate(rows.fidelities):
+        of_it, suffix = rows.fidelity == index, f"_{name}" if index else ""
+        found[f"n_energies{suffix}"] = float(np.isfinite(rows.energy[of_it]).sum())
+        atoms = np.repeat(of_it, rows.n_atoms)
+        found[f"n_force_components{suffix}"] = float(np.isfinite(rows.forces[atoms]).sum())
+    return found
 
 
 def _errors_at_best(trained: Trained, fidelities: Sequence[str]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """What the methods that train on several fidelities share: from labels to packed rows, a model, and a result."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -11,6 +11,7 @@ from rung.data.stream import PackedRows
 from rung.data.structure import Structure
 from rung.errors import ConfigError
 from rung.fidelity import require_fidelity
+from rung.fit.agreement import agreement, step_zero
 from rung.fit.method import Context, FitResult
 from rung.fit.normalisation import change_of_reference, normalisation, refuse_strangers
 from rung.fit.outcome import fidelity_errors, result_of
@@ -180,7 +181,13 @@ def start_from(
     starts = {name: name if name in base.fidelities else origin for name in given.names}
     model = trainable(base, starts, conditioning).to(require_device(context.device), dtype_of(context))
     new = [name for name in given.names if name not in base.fidelities]
-    return with_fitted_references(model, given, new, training)
+    return beside_base(with_fitted_references(model, given, new, training), base, starts, given)
+
+
+def beside_base(start: Start, base: ReadoutPotential, starts: Mapping[str, str], given: Lesson) -> Start:
+    """Return the start with what a comparison with the base it came from says; ``starts`` as in ``trainable``."""
+    found = step_zero(start.model, base, starts, given.rows.structures)
+    return replace(start, facts={**start.facts, **found.facts}, warnings=(*start.warnings, *found.warnings))
 
 
 def with_fitted_references(
@@ -231,9 +238,11 @@ def fit_together(
         Seed, device, folder, progress.
     """
     model, held = start.model, given.held_packed
-    facts = dict(start.facts)
-    if len(given.names) > 1:
-        facts |= {f"n_rows_{name}": float(given.rows.count(name)) for name in given.names}
+    facts, warnings = dict(start.facts), start.warnings
+    geometries = tuple({structure.structure_id: structure for structure in given.rows.structures}.values())
+    for name in given.names[1:]:
+        asked = agreement(model, geometries, name, given.names[0])
+        facts, warnings = {**facts, **asked.facts}, (*warnings, *asked.warnings)
     if held is not None and offered:
         before = fidelity_errors(model.to(require_device(context.device), dtype_of(context)), held, training)
         facts |= {f"{key}_before": value for name in offered for key, value in before.get(name, {}).items()}
@@ -249,7 +258,7 @@ def fit_together(
         folder=context.folder,
         progress=context.progress,
     )
-    return result_of(model, trained, settings, given.packed, held, facts, start.warnings)
+    return result_of(model, trained, settings, given.packed, held, facts, warnings)
 
 
 def dtype_of(context: Context) -> torch.dtype:

@@ -1,36 +1,58 @@
-"""``transfer``: all weights of a base, trained on to the target's labels."""
+"""``transfer``: weights of a base, trained on to the target's labels.
+
+Which of them move, what holds them back, what keeps the base's fidelity alive and what is fitted at the end are pieces
+that each stand alone.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
-import numpy as np
+from pydantic import Field
 
-from rung.backends import torch_dtype
-from rung.backends.training import trainable
-from rung.data.stream import pack
+from rung.backends.training import trainable, with_lora
 from rung.data.structure import Structure
 from rung.errors import ConfigError
 from rung.fidelity import Fidelity, require_fidelity
-from rung.fit.heldout import hold_out
+from rung.fit.blocks import Blocks, freeze_others
 from rung.fit.method import Context, FitResult
-from rung.fit.normalisation import change_of_reference, refuse_strangers
-from rung.fit.outcome import result_of
+from rung.fit.normalisation import refuse_strangers
 from rung.fit.processes import require_device
+from rung.fit.readout import ReadoutSettings, fit_readout
+from rung.fit.replay import Replay, with_replay
+from rung.fit.rows import FidelityLabels, RowSettings
 from rung.fit.schedule import Plateau
+from rung.fit.several import Lesson, Start, beside_base, dtype_of, fit_together, lesson, with_fitted_references
 from rung.fit.stages import TrainingSettings
-from rung.fit.trainer import train as run_training
 from rung.model.potential import ReadoutPotential
 from rung.settings import Settings
 
 
+class LoraSettings(Settings):
+    """Low-rank adapters at every linear layer (LoRA, Hu et al., arXiv:2106.09685), merged at the end."""
+
+    rank: int = Field(default=4, ge=1)
+    """Rank of each adapter."""
+    alpha: float = Field(default=8.0, gt=0)
+    """The adapters' product is multiplied by alpha / rank."""
+
+
 class TransferSettings(Settings):
-    """Train all weights of the base on the target's labels."""
+    """Train weights of the base on the target's labels."""
 
     name: Literal["transfer"] = "transfer"
     training: TrainingSettings = TrainingSettings(learning_rate=1e-3, schedule=Plateau(warmup=1.0))
     """How; a base is left faster than it is learnt, hence the smaller learning rate."""
     fit_reference: bool = True
     """Whether the change of reference energies is fitted by least squares first, so that weights need not learn it."""
+    blocks: Blocks = "all"
+    """Which tensors move: readouts, products, last_layer, layers, all, or a list of regular expressions."""
+    lora: LoraSettings | None = None
+    """Adapters that move in place of the weights; null moves the weights themselves."""
+    replay: Replay | None = None
+    """What is trained on at the base's fidelity beside the target; null forgets it."""
+    closing_readout: ReadoutSettings | None = None
+    """A fit of the trained model's readout in closed form at the end; null keeps the trained readout."""
 
 
 def transfer(
@@ -42,14 +64,15 @@ def transfer(
     settings: TransferSettings,
     context: Context,
 ) -> FitResult:
-    """Fit ``target`` by training all weights of ``base`` on ``train``; ``valid`` says when to stop.
+    """Fit ``target`` by training weights of ``base`` on ``train``; ``valid`` says when to stop.
 
-    The reference energies of the result are the base's plus the fitted change, and training does not move them.
+    The reference energies of the result are the base's plus the fitted change, and training does not move them. With
+    replay the result offers the base's fidelity too.
 
     Raises
     ------
     ConfigError
-        When there is no base, or it does not offer ``context.base_fidelity``.
+        When there is no base, it does not offer ``context.base_fidelity``, or no tensor would move.
     DataError
         When a structure holds an element that the base does not know.
     FitError
@@ -58,31 +81,65 @@ def transfer(
     require_fidelity(target, fidelities)
     if base is None:
         raise ConfigError("The method 'transfer' starts from a base; name one, or use the method 'scratch'.")
-    training = settings.training
-    kept, held = hold_out(train, valid, target, training.valid_fraction, context.seed)
-    refuse_strangers([*kept, *held], sorted(base.elements))
-    rows = pack(kept, [target] * len(kept), base.cutoff, known=(target,), progress=context.progress)
-    held_rows = pack(held, [target] * len(held), base.cutoff, known=(target,)) if held else None
-    dtype = torch_dtype(context.dtype)
-    assert dtype is not None  # noqa: S101 - only None gives None
-    model = trainable(base, {target: context.base_fidelity}).to(require_device(context.device), dtype)
-    warnings: tuple[str, ...] = ()
-    facts: dict[str, float] = {}
-    if settings.fit_reference and np.isfinite(rows.energy).any():
-        floor, size = training.loss.energy_floor, training.valid_batch_size
-        fit = change_of_reference(model, kept, rows, floor, size)[target]
-        reference = model.references[target].moved(fit.elements, fit.energies)
-        model.set_references({target: reference})
-        warnings, facts = fit.warnings, {"reference_rank": float(fit.rank)}
-    trained = run_training(
-        model,
-        rows,
-        held_rows,
-        training,
-        seed=context.seed,
-        device=context.device,
-        dtype=dtype,
-        folder=context.folder,
-        progress=context.progress,
+    given = _lesson(train, valid, base, target, settings, context)
+    refuse_strangers([*given.rows.structures, *given.held.structures], sorted(base.elements))
+    begun = _start(base, given, settings, context)
+    replayed = given.names[1:]
+    result = fit_together(begun, given, settings.training, settings, replayed, context)
+    if settings.closing_readout is None:
+        return result
+    return _closed(result, train, fidelities, target, settings.closing_readout, context)
+
+
+def _lesson(
+    train: Sequence[Structure],
+    valid: Sequence[Structure],
+    base: ReadoutPotential,
+    target: str,
+    settings: TransferSettings,
+    context: Context,
+) -> Lesson:
+    """Return the target's rows, and those to be replayed after them."""
+    chosen = {target: FidelityLabels()}
+    if settings.replay is not None:
+        chosen[context.base_fidelity] = FidelityLabels()
+        train = with_replay(train, base, target, settings.replay, context)
+    rows = RowSettings(fidelities=chosen)
+    fraction = settings.training.valid_fraction
+    return lesson(train, valid, base, tuple(chosen), target, rows, base.cutoff, fraction, context)
+
+
+def _start(base: ReadoutPotential, given: Lesson, settings: TransferSettings, context: Context) -> Start:
+    """Return the base as a model of which only what the settings let move does."""
+    own = settings.replay is not None and settings.replay.through == "own"
+    starts = dict.fromkeys(given.names, context.base_fidelity)
+    model = trainable(base, starts, "readouts" if own else "shared")
+    model.to(require_device(context.device), dtype_of(context))
+    new = given.names[:1] if settings.fit_reference else ()
+    begun = with_fitted_references(model, given, new, settings.training)
+    if settings.lora is not None:
+        adapted = with_lora(begun.model, rank=settings.lora.rank, alpha=settings.lora.alpha, seed=context.seed)
+        begun = replace(begun, model=adapted)
+    freeze_others(begun.model, settings.blocks)
+    return beside_base(begun, base, starts, given)
+
+
+def _closed(
+    result: FitResult,
+    train: Sequence[Structure],
+    fidelities: Mapping[str, Fidelity],
+    target: str,
+    settings: ReadoutSettings,
+    context: Context,
+) -> FitResult:
+    """Return the trained potential with its readout fitted in closed form, and what both fits say."""
+    trained = replace(context, base_fidelity=target)
+    closed = fit_readout(train, (), result.potential, fidelities, target, settings, trained)
+    return FitResult(
+        potential=closed.potential,
+        posterior=closed.posterior,
+        settings=result.settings,
+        diagnostics={**closed.diagnostics, **result.diagnostics},
+        warnings=(*result.warnings, *closed.warnings),
+        details={**closed.details, **result.details},
     )
-    return result_of(model, trained, settings, rows, held_rows, facts, warnings)
