@@ -32,6 +32,11 @@ class Limits:
         self._integrator = integrator
         radii = settings.close_contact * covalent_radii[atoms.numbers]
         self._radii = {int(number): float(radii[atoms.numbers == number][0]) for number in np.unique(atoms.numbers)}
+        contact = 2.0 * max(self._radii.values())
+        # as far as neighbours usually are: a shorter reach makes more boxes than atoms in a thin gas
+        usual = (self._atoms.get_volume() / len(atoms)) ** (1 / 3) if self._atoms.cell.rank == 3 else 3.0
+        self._reach = max(contact + 1.0, 0.5 * usual)
+        self._most = self._reach - contact
         self._clearance = 0.0
         self._checked = np.full_like(atoms.positions, np.inf)
         # few degrees of freedom fluctuate by themselves: what happens once in 10¹² draws is still thermal
@@ -58,18 +63,17 @@ class Limits:
         moved = np.sqrt(((motion.positions - self._checked) ** 2).sum(axis=1).max())
         if 2.0 * moved < self._clearance:
             return ""
-        reach = 2.0 * max(self._radii.values()) + 1.0
         self._atoms.positions = motion.positions
-        first, second, distance = neighbor_list("ijd", self._atoms, reach)
+        first, second, distance = neighbor_list("ijd", self._atoms, self._reach)
         self._checked = motion.positions
         if not len(first):
-            self._clearance = 1.0
+            self._clearance = self._most
             return ""
         numbers = self._atoms.numbers
         allowed = np.array([self._radii[int(number)] for number in numbers])
         room = distance - allowed[first] - allowed[second]
         nearest = int(np.argmin(room))
-        self._clearance = min(float(room[nearest]), 1.0)
+        self._clearance = min(float(room[nearest]), self._most)
         if room[nearest] >= 0:
             return ""
         return f"atoms {int(first[nearest])} and {int(second[nearest])} are {distance[nearest]:.2f} Å apart"

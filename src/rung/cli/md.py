@@ -1,0 +1,144 @@
+# ruff: noqa: PLC0415 - torch takes seconds to import, so a command imports its work when it runs, and --help is quick
+"""``rung md``: dynamics, and whether they are stable."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from rung.cli.console import ERR, OUT, TerminalProgress, print_json
+
+
+def md(
+    model: str,
+    start: Path,
+    /,
+    *,
+    fidelity: str,
+    temperature: float,
+    steps: int,
+    out: Path,
+    ensemble: Literal["nve", "nvt"] = "nvt",
+    timestep: float = 1.0,
+    friction: float = 0.01,
+    sample_every: int = 10,
+    frame_every: int = 50,
+    save_every: int = 500,
+    leverage_limit: float | None = None,
+    leverage_reference: Path | None = None,
+    discard: float = 0.2,
+    free_drift: bool = False,
+    seed: int = 0,
+    trusted: bool = False,
+    device: str = "cpu",
+    dtype: Literal["float32", "float64"] | None = None,
+    json: bool = False,
+) -> int:
+    """Run dynamics, and say whether they are stable: energy drift, temperature, close contacts, atoms unlike any known.
+
+    A run that was stopped goes on to the same trajectory when the same command is given again. Exit code 1 says that
+    the run ended before its time, and why; its last frame is in for_labelling.extxyz.
+
+    Parameters
+    ----------
+    model
+        A model.rung, a model file of a backend, or package.module:function that returns an ASE calculator.
+    start
+        Where it begins; the first structure of the file.
+    fidelity
+        The fidelity to run at.
+    temperature
+        K: of the thermostat and of the first momenta.
+    steps
+        Steps in all; more may be asked for later.
+    out
+        The folder of the run.
+    ensemble
+        nve: constant energy. nvt: constant temperature by Langevin dynamics.
+    timestep
+        fs.
+    friction
+        Of the thermostat, 1/fs.
+    sample_every
+        Steps from one line of energies to the next.
+    frame_every
+        Steps from one frame of the trajectory to the next.
+    save_every
+        Steps from one restart file to the next.
+    leverage_limit
+        Stop where an atom's error from the fitted weights is so many times that of the reference structures.
+    leverage_reference
+        Structures that are known, such as the training set; by default the start alone.
+    discard
+        Part of the run that is left out of averages.
+    free_drift
+        The centre of mass may move: for a potential from outside.
+    seed
+        Of the random numbers.
+    trusted
+        The model file may run code while it loads: you know where it comes from.
+    device
+        Where the model runs: cpu, cuda.
+    dtype
+        The type in which it runs; by default its own.
+    json
+        Print JSON in place of a table.
+    """
+    from rung.evaluate.md import MDSettings
+    from rung.run.md import find_md
+
+    settings = MDSettings.read(
+        {
+            "ensemble": ensemble,
+            "temperature": temperature,
+            "steps": steps,
+            "timestep": timestep,
+            "friction": friction,
+            "sample_every": sample_every,
+            "frame_every": frame_every,
+            "save_every": save_every,
+            "leverage_limit": leverage_limit,
+            "remove_drift": not free_drift,
+            "seed": seed,
+        },
+        "options",
+    )
+    found = find_md(
+        model,
+        start,
+        out,
+        fidelity=fidelity,
+        settings=settings,
+        leverage_reference=leverage_reference,
+        discard=discard,
+        trusted=trusted,
+        device=device,
+        dtype=dtype,
+        progress=TerminalProgress(),
+    )
+    if json:
+        print_json({key: value for key, value in found.items() if key not in ("samples", "radial")})
+    else:
+        _print(found)
+    if found["reason"]:
+        ERR.print(f"rung: The run ended {found['reason']}. What there is is kept in {out}.", markup=False)
+    return int(bool(found["reason"]))
+
+
+def _print(found: Mapping[str, Any]) -> None:
+    from rich.table import Table
+
+    told = found["statistics"]
+    settings = found["settings"]
+    table = Table(title=f"{settings['ensemble'].upper()} of {found['fidelity']}, {found['picoseconds']:.3g} ps")
+    table.add_column("quantity")
+    table.add_column("value", justify="right")
+    table.add_column("standard error", justify="right")
+    if told is None:
+        ERR.print("The run is too short for averages.", markup=False)
+        return
+    table.add_row("temperature, K", f"{told['temperature']:.1f}", f"{told['temperature_stderr']:.1f}")
+    table.add_row("its variance over the canonical one", f"{told['temperature_variance_ratio']:.2f}", "")
+    table.add_row("potential energy, eV/atom", f"{told['potential']:.4f}", f"{told['potential_stderr']:.4f}")
+    table.add_row("drift of the total energy, meV/atom/ps", f"{told['drift']:.3f}", f"{told['drift_stderr']:.3f}")
+    table.add_row("fluctuation about it, meV/atom", f"{told['fluctuation']:.3f}", "")
+    OUT.print(table)
