@@ -270,7 +270,7 @@ class TestEndpoints:
         other.positions[7] += [0.0, 0.0, 2.0]
         found, changed = matched(self.slab, other)
         assert changed == tuple(index for index in range(4) if order[index] != index)
-        assert found.positions[:4] == pytest.approx(self.slab.positions[:4] + [0.05, 0, 0])
+        assert found.positions[:4] == pytest.approx(self.slab.positions[:4] + np.array([0.05, 0, 0]))
         check_endpoints(self.slab, found)
 
     def test_matching_mends_another_order_of_the_elements(self):

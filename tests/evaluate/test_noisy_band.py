@@ -7,7 +7,8 @@ from rung.errors import DataError
 from rung.evaluate.noisy_band import noisy_barrier
 
 PATH = np.linspace(0.0, 3.0, 9)
-HILL = 0.9 * np.sin(np.pi * PATH / 3) ** 2
+HILL = 0.9 * (1 - (PATH / 1.5 - 1) ** 4)
+"""A broad top: several images compete for the highest."""
 NOISE = np.full(9, 0.1)
 
 
@@ -25,15 +26,17 @@ def mean(found, name):
 def test_the_highest_of_noisy_energies_is_too_high_by_the_bias(repeated):
     height, height_error = mean(repeated, "highest")
     bias, _ = mean(repeated, "bias")
-    assert height - 0.9 > 2 * height_error
-    assert bias == pytest.approx(height - 0.9, abs=3 * height_error)
+    assert height - 0.9 > 5 * height_error
+    # the curve of a fit is rougher than the truth, so fewer images compete on it
+    assert 0.5 * (height - 0.9) < bias < 1.1 * (height - 0.9)
 
 
 def test_the_curve_removes_it(repeated):
-    fitted, error = mean(repeated, "fitted")
-    assert fitted == pytest.approx(0.9, abs=3 * error)
+    height, _ = mean(repeated, "highest")
+    fitted, _ = mean(repeated, "fitted")
+    assert abs(fitted - 0.9) < 0.4 * (height - 0.9)
     inside = np.mean([abs(one.fitted - 0.9) < one.fitted_stderr for one in repeated])
-    assert 0.68 == pytest.approx(inside, abs=3 * np.sqrt(0.68 * 0.32 / len(repeated)))
+    assert abs(inside - 0.68) < 3 * np.sqrt(0.68 * 0.32 / len(repeated))
 
 
 def test_two_images_have_the_known_bias():

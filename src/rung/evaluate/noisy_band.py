@@ -1,11 +1,12 @@
 """The barrier of a band whose energies carry statistical errors: the highest of noisy numbers is too high."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.polynomial import Chebyshev
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rung.data.labels import Array
 from rung.errors import DataError
@@ -27,11 +28,12 @@ class NoisyBarrier:
     bias
         By how much ``highest`` is too high on average, because the highest of noisy numbers was chosen, eV.
     fitted
-        Maximum of the smooth curve through all energies less its value at the first image, eV: the estimate to quote.
+        Maximum of the smooth curve through all energies less its value at the first image, less the bias that even this
+        has, eV: the estimate to quote.
     fitted_stderr
         Its one-sigma error, eV.
     fitted_bias
-        What is left of the bias in ``fitted`` by the same bootstrap, eV.
+        What was taken off the curve's own maximum, eV: less than ``bias``, for a curve has fewer ways to be too high.
     degree
         Of the fitted polynomial.
     chi2
@@ -100,37 +102,58 @@ def noisy_barrier(
     if not (np.diff(x) > 0).all():
         raise DataError("The images of a noisy band must lie one after the other; two of them are the same.")
     start = 0 if shape is not None else 2
-    degree = min(range(start, len(x) - 1), key=lambda candidate: _criterion(x, energy - known, error, candidate))
-    projector = _projector(x, error, degree)
-    smooth = projector @ (energy - known) + known
-    sampled = np.random.default_rng(seed).standard_normal((_SAMPLES, len(x))) * error
-    heights = (smooth + sampled).max(axis=1) - (smooth + sampled)[:, 0]
-    dense, dense_known = _dense(x, known)
-    reach = _matrix(dense, x, degree) @ _coefficients(x, error, degree)
-    top, refitted = (
-        _height(reach @ (energy - known) + dense_known),
-        _heights(reach, smooth - known, sampled, dense_known),
-    )
-    freedom = len(x) - degree - 1
+    polynomials = [_polynomial(x, error, degree, known) for degree in range(start, len(x) - 1)]
+    degree, top = _chosen(polynomials, (energy - known)[None], error)
+    best = polynomials[int(degree[0])]
+    smooth = best.projector @ (energy - known) + known
+    drawn = smooth + np.random.default_rng(seed).standard_normal((_SAMPLES, len(x))) * error
+    heights = drawn.max(axis=1) - drawn[:, 0]
+    # the degree is chosen anew for each draw, for that choice is part of the bias
+    _, refitted = _chosen(polynomials, drawn - known, error)
+    truth = _heights(best, (smooth - known)[None])[0]
+    left_over = float(refitted.mean() - truth)
+    freedom = len(x) - best.degree - 1
     place = int(np.argmax(energy))
     return NoisyBarrier(
         highest=float(energy[place] - energy[0]),
         highest_stderr=float(np.hypot(error[place], error[0])) if place else 0.0,
-        bias=float(heights.mean() - (smooth.max() - smooth[0])),
-        fitted=top,
+        bias=float(heights.mean() - truth),
+        fitted=float(top[0]) - left_over,
         fitted_stderr=float(refitted.std(ddof=1)),
-        fitted_bias=float(refitted.mean() - top),
-        degree=degree,
+        fitted_bias=left_over,
+        degree=best.degree,
         chi2=float((((energy - smooth) / error) ** 2).sum() / freedom) if freedom else float("nan"),
         curve=smooth - smooth[0],
         points=energy - smooth[0],
     )
 
 
-def _criterion(x: Array, values: Array, error: Array, degree: int) -> float:
-    """Return χ² and two for each parameter of a polynomial of ``degree``."""
-    residual = (values - _projector(x, error, degree) @ values) / error
-    return float(residual @ residual) + 2 * (degree + 1)
+@dataclass(frozen=True)
+class _Polynomial:
+    """A polynomial of one degree as linear maps: from values at the images to the curve there and on a fine grid."""
+
+    degree: int
+    projector: Array
+    reach: Array
+    known: Array
+
+
+def _polynomial(x: Array, error: Array, degree: int, known: Array) -> _Polynomial:
+    coefficients = _coefficients(x, error, degree)
+    dense, dense_known = _dense(x, known)
+    return _Polynomial(
+        degree, _matrix(x, x, degree) @ coefficients, _matrix(dense, x, degree) @ coefficients, dense_known
+    )
+
+
+def _chosen(polynomials: Sequence[_Polynomial], values: Array, error: Array) -> tuple[NDArray[np.intp], Array]:
+    """Return which polynomial the criterion prefers for each row of ``values``, and the height of its curve."""
+    criteria = np.array(
+        [(((values - values @ one.projector.T) / error) ** 2).sum(axis=1) + 2 * (one.degree + 1) for one in polynomials]
+    )
+    heights = np.array([_heights(one, values) for one in polynomials])
+    place = criteria.argmin(axis=0)
+    return place, heights[place, np.arange(len(values))]
 
 
 def _matrix(at: Array, x: Array, degree: int) -> Array:
@@ -144,10 +167,6 @@ def _coefficients(x: Array, error: Array, degree: int) -> Array:
     return np.asarray(np.linalg.pinv(weighted) / error)
 
 
-def _projector(x: Array, error: Array, degree: int) -> Array:
-    return np.asarray(_matrix(x, x, degree) @ _coefficients(x, error, degree))
-
-
 def _dense(x: Array, known: Array) -> tuple[Array, Array]:
     """Return the path and the known curve on a fine grid; a known curve is read at its images, for it has no other."""
     if not known.any():
@@ -156,10 +175,7 @@ def _dense(x: Array, known: Array) -> tuple[Array, Array]:
     return x, known
 
 
-def _height(curve: Array) -> float:
-    return float(curve.max() - curve[0])
-
-
-def _heights(reach: Array, smooth: Array, sampled: Array, known: Array) -> Array:
-    curves = (smooth + sampled) @ reach.T + known
+def _heights(polynomial: _Polynomial, values: Array) -> Array:
+    """Return the maximum less the start of the curve through each row of ``values``, eV."""
+    curves = values @ polynomial.reach.T + polynomial.known
     return np.asarray(curves.max(axis=1) - curves[:, 0])
