@@ -142,6 +142,20 @@ def test_every_fidelity_exports_and_a_finished_fit_is_read(tmp_path: Path, tiny_
         )
 
 
+def test_without_the_target_among_them_it_has_the_first_one_s_surface_and_its_own_reference_energies() -> None:
+    frames = two_levels(8, 6)
+    found = run(frames, fidelities={"low": {}})
+    assert found.potential.fidelities == ("low", "high")
+    low, high = (
+        found.potential.predict(collate(frames, [name] * 8, found.potential.cutoff)) for name in ("low", "high")
+    )
+    assert torch.equal(low.forces, high.forces)
+    labels = np.array([item.labels["high"].energy for item in frames[:6]])
+    assert np.abs(high.energy.numpy()[:6] - labels).mean() < np.abs(low.energy.numpy()[:6] - labels).mean()
+    assert found.diagnostics["n_energies"] == 6.0
+    assert "gave it reference energies and nothing else" in found.warnings[0]
+
+
 def test_seeds(tiny_potential: ReadoutPotential) -> None:
     frames = two_levels(8, 6)
     one, two, other = (run(frames, tiny_potential, seed=seed).potential.fingerprint for seed in (1, 1, 2))

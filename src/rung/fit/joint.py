@@ -5,11 +5,13 @@ The labels of a cheap level, forces among them, shape the features that the few 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from rung.data.structure import Structure
-from rung.fidelity import Fidelity
+from rung.fidelity import Fidelity, require_fidelity
 from rung.fit.method import Context, FitResult
+from rung.fit.offset import OffsetSettings, fit_offset
 from rung.fit.rows import RowSettings
 from rung.fit.sampling import Balanced
 from rung.fit.several import fit_together, lesson, start_from, start_new
@@ -43,6 +45,9 @@ def joint(
 ) -> FitResult:
     """Train on every fidelity that ``settings`` name; the result offers all of them.
 
+    Where they name others than the target, the target has the surface of the first of them with reference energies of
+    its own, as the method ``offset`` gives them: what the cheap level alone is worth.
+
     Raises
     ------
     ConfigError
@@ -52,6 +57,8 @@ def joint(
     FitError
         When a fidelity labels nothing, or the training diverges.
     """
+    if settings.fidelities and target not in settings.fidelities:
+        return _without_target(train, valid, base, fidelities, target, settings, context)
     origin = None if settings.start == "new" else base
     cutoff = settings.architecture.cutoff if origin is None else origin.cutoff
     training = settings.training
@@ -63,3 +70,30 @@ def joint(
         begun = start_from(origin, given, "readouts", training, context)
     offered = () if origin is None else [name for name in given.names if name in origin.fidelities]
     return fit_together(begun, given, training, settings, offered, context)
+
+
+def _without_target(
+    train: Sequence[Structure],
+    valid: Sequence[Structure],
+    base: ReadoutPotential | None,
+    fidelities: Mapping[str, Fidelity],
+    target: str,
+    settings: JointSettings,
+    context: Context,
+) -> FitResult:
+    """Train on the other fidelities alone, then give the target the first one's surface and its own E0."""
+    require_fidelity(target, fidelities)
+    first = next(iter(settings.fidelities or {}))
+    others = joint(train, valid, base, fidelities, first, settings, context)
+    begun = replace(context, base_fidelity=first, cache=None)
+    moved = fit_offset(train, valid, others.potential, fidelities, target, OffsetSettings(), begun)
+    return replace(
+        others,
+        potential=moved.potential,
+        diagnostics={**others.diagnostics, "n_energies": moved.diagnostics["n_energies"]},
+        warnings=(
+            *others.warnings,
+            f"The labels of {target!r} gave it reference energies and nothing else: the settings let {first!r} train.",
+            *moved.warnings,
+        ),
+    )

@@ -82,11 +82,12 @@ def fidelity_errors(
 def _counts(rows: PackedRows) -> dict[str, float]:
     """Return how many labels were learnt: those of the target, and of each other fidelity under its name."""
     found: dict[str, float] = {}
+    finite = np.isfinite(rows.forces)
     for index, name in enumerate(rows.fidelities):
         of_it, suffix = rows.fidelity == index, f"_{name}" if index else ""
         found[f"n_energies{suffix}"] = float(np.isfinite(rows.energy[of_it]).sum())
         atoms = np.repeat(of_it, rows.n_atoms)
-        found[f"n_force_components{suffix}"] = float(np.isfinite(rows.forces[atoms]).sum())
+        found[f"n_force_components{suffix}"] = float(finite[atoms].sum())
     return found
 
 
