@@ -106,7 +106,9 @@ def noisy_barrier(
     degree, top = _chosen(polynomials, (energy - known)[None], error)
     best = polynomials[int(degree[0])]
     smooth = best.projector @ (energy - known) + known
-    drawn = smooth + np.random.default_rng(seed).standard_normal((_SAMPLES, len(x))) * error
+    normal = np.random.default_rng(seed).standard_normal((_SAMPLES // 2, len(x)))
+    # each with its opposite, so that what is linear in the noise has the mean that it should
+    drawn = smooth + np.concatenate([normal, -normal]) * error
     heights = drawn.max(axis=1) - drawn[:, 0]
     # the degree is chosen anew for each draw, for that choice is part of the bias
     _, refitted = _chosen(polynomials, drawn - known, error)
