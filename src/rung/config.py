@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from rung.errors import ConfigError
 from rung.fidelity import Fidelity, require_fidelity
+from rung.fit.delta import DeltaSettings
 from rung.fit.joint import JointSettings
 from rung.fit.offset import OffsetSettings
 from rung.fit.readout import ReadoutSettings
@@ -19,7 +20,13 @@ from rung.settings import Settings
 from rung.storage import write_text
 
 MethodSettings = Annotated[
-    JointSettings | OffsetSettings | ReadoutSettings | ScratchSettings | TangentSettings | TransferSettings,
+    DeltaSettings
+    | JointSettings
+    | OffsetSettings
+    | ReadoutSettings
+    | ScratchSettings
+    | TangentSettings
+    | TransferSettings,
     Field(discriminator="name"),
 ]
 """The settings of every method, told apart by ``name``."""
@@ -173,7 +180,7 @@ class RunConfig(Settings):
         return self.model_copy(update={"run": run, "data": data, "base": base, "cache": cache})
 
 
-METHODS_WITH_BASE = frozenset({"offset", "readout", "tangent", "transfer"})
+METHODS_WITH_BASE = frozenset({"delta", "offset", "readout", "tangent", "transfer"})
 """Methods that start from a base."""
 
 METHODS_WITHOUT_BASE = frozenset({"scratch"})

@@ -13,6 +13,7 @@ from rung.backends import load_base
 from rung.backends.mace import wrap
 from rung.data.structure import Structure
 from rung.model.conditioning import Conditioning
+from rung.model.delta import summed
 from rung.model.potential import ReadoutPotential, Surface
 
 from ..geometries import cell_structures, molecule_structures
@@ -65,6 +66,13 @@ def _conditioned(conditioning: Conditioning) -> Entry:
 
 
 @cache
+def _sum() -> ReadoutPotential:
+    """Two models of other shapes and cutoffs, as ``high``; the first alone is ``low``."""
+    below = wrap(tiny_mace(pair_repulsion=True), "low")
+    return summed(below, "low", wrap(tiny_mace(3, layers=1, cutoff=3.2, scale=2.0), "gap"), "gap", target="high")
+
+
+@cache
 def _testbed() -> ReadoutPotential:
     path = Path(rung.__file__).parent / "demo_data" / "mos2" / "base.model"
     return _with_second(load_base(path, fidelity="low"))
@@ -103,6 +111,7 @@ ENTRIES = (
     _mace("float32", dtype=torch.float32, tolerance=2e-5),
     *(_conditioned(name) for name in ("readouts", "embedding", "all")),
     Entry("merged-adapters", merged, _small),
+    Entry("sum", _sum, _small),
     Entry("testbed", _testbed, _testbed_frames, tolerance=5e-5),
     Entry("pair-backbone", _pair, _pair_frames),
     Entry("pair-conditioned", _pair_conditioned, _pair_frames),

@@ -10,9 +10,14 @@ import torch
 
 from rung.backends.plain import surface_from_plain, surface_to_plain
 from rung.errors import ConfigError, ModelError, one_of
+from rung.model.delta import SummedBackbone, alone
 from rung.model.potential import ReadoutPotential
+from rung.model.protocols import Backbone
 
 BACKENDS = ("mace",)
+SUM = "sum"
+"""What stands for a backend where a backbone is two, each of a backend of its own."""
+
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -73,7 +78,8 @@ def export(potential: ReadoutPotential, fidelity: str, path: Path | str) -> None
     StorageError
         When the file cannot be written.
     """
-    _backend(_name_of(potential)).export(potential, fidelity, Path(path))
+    potential = alone(potential, fidelity)
+    _backend(_name_of(potential.backbone)).export(potential, fidelity, Path(path))
 
 
 def dump(potential: ReadoutPotential) -> dict[str, Any]:
@@ -84,17 +90,13 @@ def dump(potential: ReadoutPotential) -> dict[str, Any]:
     ModelError
         When the backbone belongs to no backend, or cannot be built again from data.
     """
-    name = _name_of(potential)
-    return {
-        "backend": name,
-        "backbone": _backend(name).dump(potential.backbone),
-        "surfaces": {fidelity: surface_to_plain(surface) for fidelity, surface in potential.surfaces.items()},
-    }
+    surfaces = {fidelity: surface_to_plain(surface) for fidelity, surface in potential.surfaces.items()}
+    return {**_dump_backbone(potential.backbone), "surfaces": surfaces}
 
 
 def restore(data: Mapping[str, Any], *, dtype: str | None = None, device: str = "cpu") -> ReadoutPotential:
     """Return the potential that :func:`dump` wrote: every bit of it, unless another ``dtype`` is asked for."""
-    backbone = _backend(data["backend"]).restore(data["backbone"], dtype=torch_dtype(dtype), device=device)
+    backbone = _restore_backbone(data, torch_dtype(dtype), device)
     return ReadoutPotential(backbone, {name: surface_from_plain(item) for name, item in data["surfaces"].items()})
 
 
@@ -113,9 +115,23 @@ def _backend(name: str) -> ModuleType:
     return import_module(f"rung.backends.{name}")
 
 
-def _name_of(potential: ReadoutPotential) -> str:
-    home = type(potential.backbone).__module__
+def _dump_backbone(backbone: Backbone) -> dict[str, Any]:
+    if isinstance(backbone, SummedBackbone):
+        return {"backend": SUM, "backbone": [_dump_backbone(part) for part in (backbone.first, backbone.second)]}
+    name = _name_of(backbone)
+    return {"backend": name, "backbone": _backend(name).dump(backbone)}
+
+
+def _restore_backbone(data: Mapping[str, Any], dtype: torch.dtype | None, device: str) -> Backbone:
+    if data["backend"] == SUM:
+        return SummedBackbone(*(_restore_backbone(part, dtype, device) for part in data["backbone"]))
+    found: Backbone = _backend(data["backend"]).restore(data["backbone"], dtype=dtype, device=device)
+    return found
+
+
+def _name_of(backbone: Backbone) -> str:
+    home = type(backbone).__module__
     for name in BACKENDS:
         if home.startswith(f"rung.backends.{name}."):
             return name
-    raise ModelError(f"The backbone {type(potential.backbone).__name__} belongs to no backend, so no file can hold it.")
+    raise ModelError(f"The backbone {type(backbone).__name__} belongs to no backend, so no file can hold it.")

@@ -7,6 +7,7 @@ from rung.config import MethodSettings
 from rung.data.structure import Structure
 from rung.features.passes import build_designs
 from rung.fidelity import Fidelity
+from rung.fit.delta import delta
 from rung.fit.joint import joint
 from rung.fit.method import Context, Method
 from rung.fit.offset import OffsetSettings, fit_offset
@@ -17,6 +18,7 @@ from rung.fit.transfer import transfer
 from rung.model.potential import ReadoutPotential
 
 METHODS: dict[str, Method] = {
+    "delta": delta,
     "joint": joint,
     "offset": fit_offset,
     "readout": fit_readout,
