@@ -11,15 +11,26 @@ import numpy as np
 import pytest
 import torch
 
-from rung.data.stream import pack
+from rung.data.batch import collate
+from rung.data.stream import PackedRows, pack
+from rung.data.structure import Structure
+from rung.fidelity import Fidelity
+from rung.fit.decay import DecayToStart
+from rung.fit.joint import JointSettings, joint
+from rung.fit.loss import LossSettings
+from rung.fit.method import Context
 from rung.fit.processes import Processes
+from rung.fit.rows import rows_of as rows_of_fidelities
+from rung.fit.sampling import Balanced, Proportional
 from rung.fit.schedule import Constant
 from rung.fit.stages import TrainingSettings
 from rung.fit.trainer import train
+from rung.model.reference import ReferenceEnergies
 from rung.progress import SILENT
 
-from .toy_model import CUTOFF, ToyTrainable
-from .toy_surface import toy_structures
+from .levels import DEPTH, two_levels
+from .toy_model import CUTOFF, ToyJoint, ToyTrainable
+from .toy_surface import REFERENCE, toy_structures
 
 pytestmark = pytest.mark.slow
 
@@ -95,3 +106,54 @@ def test_two_processes_equal_one(count: int, monkeypatch: pytest.MonkeyPatch) ->
     for row_one, row_two in zip(log_one.log, log_two.log, strict=True):
         for key in ("train_loss", "valid_loss", "energy_rmse", "force_rmse"):
             assert row_one[key] == pytest.approx(row_two[key], rel=1e-9)
+
+
+@pytest.mark.parametrize("sampling", [Balanced(), Proportional()], ids=lambda sampling: sampling.name)
+def test_two_processes_equal_one_on_several_fidelities(
+    sampling: Balanced | Proportional, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches of three rows of two fidelities: one process holds a fidelity that the other has no row of."""
+    for name in ("LOCAL_RANK", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    names = ("high", "low")
+
+    def rows_of(frames: list[Structure]) -> PackedRows:
+        rows = rows_of_fidelities(frames, names)
+        return rows.packed(CUTOFF)
+
+    rows, valid = rows_of(two_levels(7, 3)), rows_of(two_levels(3, 2, seed=2))
+    found = []
+    for devices in (1, 2):
+        model = ToyJoint({name: ReferenceEnergies(REFERENCE) for name in names})
+        settings = TrainingSettings(
+            epochs=3, batch_size=3, schedule=Constant(), clip=0.5, sampling=sampling,
+            decay_to_start=DecayToStart(strength=2.0), loss=LossSettings(fidelity_weights={"high": 0.4}),
+            processes=Processes(devices=devices),
+        )  # fmt: skip
+        done = train(model, rows, valid, settings, seed=1, target="high", dtype=torch.float64, progress=SILENT)
+        found.append((torch.cat([parameter.detach().flatten() for parameter in model.parameters()]), done))
+    (one, log_one), (two, log_two) = found
+    torch.testing.assert_close(one, two, rtol=1e-9, atol=1e-11)
+    for row_one, row_two in zip(log_one.log, log_two.log, strict=True):
+        assert {**row_one, "seconds": 0.0} == pytest.approx({**row_two, "seconds": 0.0}, rel=1e-9)
+
+
+def test_cheap_forces_beat_energies_alone_on_forces() -> None:
+    """Twelve energies of a deeper surface, with and without the forces of the shallower one on other geometries."""
+    frames = two_levels(60, 12)
+    test = toy_structures(40, seed=7, fidelity="high", depth=DEPTH)
+    settings = {
+        "architecture": {"channels": 8, "max_l": 0, "cutoff": 3.5, "correlation": 2, "radial_units": [16]},
+        "training": {"epochs": 40, "batch_size": 8, "learning_rate": 0.01, "schedule": {"name": "cosine"}},
+        "geometries": "disjoint",
+    }
+    errors = {}
+    for row, fidelities in {"HL-E": {"high": {}}, "LL-EF+HL-E": {"low": {}, "high": {}}}.items():
+        read = JointSettings.read({**settings, "fidelities": fidelities})
+        known = {name: Fidelity(name) for name in ("low", "high")}
+        result = joint(frames, [], None, known, "high", read, Context(seed=1, dtype="float64"))
+        batch = collate(test, ["high"] * len(test), result.potential.cutoff)
+        said = result.potential.predict(batch)
+        errors[row] = (said.forces - batch.forces).square().mean().sqrt().item()
+    assert errors["LL-EF+HL-E"] < 0.6 * errors["HL-E"]
