@@ -1,8 +1,10 @@
 """Settings: frozen, typed data with a sentence per field; unknown keys raise with the nearest known name."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Self, get_args
 
+import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rung.errors import ConfigError, one_of
@@ -31,6 +33,27 @@ class Settings(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             raise ConfigError(f"{where}: {_sentence(cls, error)}") from error
+
+    @classmethod
+    def with_file(cls, path: Path | None, **given: Any) -> Self:
+        """Validate what a YAML file says together with what is ``given`` beside it, such as options of a command.
+
+        Raises
+        ------
+        ConfigError
+            When a key is unknown or impossible, given twice, or the file cannot be read.
+        """
+        if path is None:
+            return cls.read(given, "options")
+        try:
+            content = yaml.safe_load(Path(path).read_text()) or {}
+        except (OSError, yaml.YAMLError) as error:
+            raise ConfigError(f"{path} cannot be read as YAML ({' '.join(str(error).split())}).") from error
+        if not isinstance(content, dict):
+            raise ConfigError(f"{path} holds no settings; give one to a line, as name: value.")
+        for key in content.keys() & given.keys():
+            raise ConfigError(f"{path}: {key!r} is an option of the command; say it there alone.")
+        return cls.read({**content, **given}, str(path))
 
 
 def _sentence(settings: type[BaseModel], error: ValidationError) -> str:

@@ -101,10 +101,10 @@ def free_energy(
         Print JSON in place of a table.
     """
     from rung.evaluate.free_energy import AnalysisSettings
-    from rung.evaluate.umbrella import centres_between, read_umbrella
+    from rung.evaluate.umbrella import UmbrellaSettings, centres_between
     from rung.run.free_energies import find_free_energy
 
-    sampling = read_umbrella(
+    sampling = UmbrellaSettings.with_file(
         settings,
         temperature=temperature,
         centres=centres_between(*windows),

@@ -26,6 +26,7 @@ def md(
     leverage_limit: float | None = None,
     leverage_reference: Path | None = None,
     discard: float = 0.2,
+    settings: Path | None = None,
     free_drift: bool = False,
     seed: int = 0,
     trusted: bool = False,
@@ -70,6 +71,8 @@ def md(
         Structures that are known, such as the training set; by default the start alone.
     discard
         Part of the run that is left out of averages.
+    settings
+        YAML of everything else about the run, such as leverage_every and limits.
     free_drift
         The centre of mass may move: for a potential from outside.
     seed
@@ -86,28 +89,26 @@ def md(
     from rung.evaluate.md import MDSettings
     from rung.run.md import find_md
 
-    settings = MDSettings.read(
-        {
-            "ensemble": ensemble,
-            "temperature": temperature,
-            "steps": steps,
-            "timestep": timestep,
-            "friction": friction,
-            "sample_every": sample_every,
-            "frame_every": frame_every,
-            "save_every": save_every,
-            "leverage_limit": leverage_limit,
-            "remove_drift": not free_drift,
-            "seed": seed,
-        },
-        "options",
+    chosen = MDSettings.with_file(
+        settings,
+        ensemble=ensemble,
+        temperature=temperature,
+        steps=steps,
+        timestep=timestep,
+        friction=friction,
+        sample_every=sample_every,
+        frame_every=frame_every,
+        save_every=save_every,
+        leverage_limit=leverage_limit,
+        remove_drift=not free_drift,
+        seed=seed,
     )
     found = find_md(
         model,
         start,
         out,
         fidelity=fidelity,
-        settings=settings,
+        settings=chosen,
         leverage_reference=leverage_reference,
         discard=discard,
         trusted=trusted,

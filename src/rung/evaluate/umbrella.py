@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from pydantic import Field, model_validator
@@ -397,22 +396,3 @@ def centres_between(first: float, last: float, number: int) -> tuple[float, ...]
             f"Windows go from a lower to a higher place and are at least two, not {first} {last} {number}."
         )
     return tuple(float(place) for place in np.linspace(first, last, number))
-
-
-def read_umbrella(path: Path | None, **given: Any) -> UmbrellaSettings:
-    """Return settings from a YAML file, if any, and from what is ``given`` beside it.
-
-    Raises
-    ------
-    ConfigError
-        When a key is unknown or impossible, or the file says otherwise than what is given.
-    """
-    content: dict[str, Any] = {}
-    if path is not None:
-        try:
-            content = yaml.safe_load(Path(path).read_text()) or {}
-        except (OSError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path} cannot be read as YAML ({' '.join(str(error).split())}).") from error
-        for key in content.keys() & given.keys():
-            raise ConfigError(f"{path}: {key!r} is an option of the command; say it there alone.")
-    return UmbrellaSettings.read({**content, **given}, str(path or "options"))
