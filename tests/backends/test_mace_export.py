@@ -15,6 +15,7 @@ import torch
 from rung import RungCalculator
 from rung.backends import export, load_base
 from rung.backends.mace import native_model, wrap
+from rung.backends.training import trainable
 from rung.data.batch import collate
 from rung.errors import ConfigError, ModelError, StorageError
 from rung.model.potential import ReadoutPotential, Surface
@@ -24,6 +25,7 @@ from rung.model.reference import ReferenceEnergies
 from ..geometries import cell_structures, molecule_structures
 from ..mace_models import tiny_mace
 from ..pair_backbone import pair_potential
+from ..several_fidelities import own, stirred
 from .comparison import assert_native, direct, energies_and_forces, mace_calculator
 
 
@@ -253,14 +255,29 @@ print("RESULT" + json.dumps(results))
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("widen", [False, True])
-def test_lammps_conversion_agrees(widen: bool, testbed_base_path: Path, tmp_path: Path) -> None:
-    base = load_base(testbed_base_path, fidelity="pbe", dtype="float64")
+def widened_potential(base: ReadoutPotential, units: int) -> ReadoutPotential:
     surface = base.surface("pbe")
-    readout = widened(surface.readout, 24, 0.05) if widen else surface.readout
-    lifted = moved(Surface(readout, surface.reference))
-    potential = base.with_surface("r2scan", lifted)
+    readout = widened(surface.readout, units, 0.05) if units else surface.readout
+    return base.with_surface("r2scan", moved(Surface(readout, surface.reference)))
+
+
+def conditioned_potential(base: ReadoutPotential) -> ReadoutPotential:
+    model = trainable(base, {"pbe": "pbe", "r2scan": "pbe"}, "all")
+    stirred(model, own(model, "r2scan"), size=0.05)
+    return model.frozen()
+
+
+LIFTED = {
+    "moved": lambda base: widened_potential(base, 0),
+    "widened": lambda base: widened_potential(base, 24),
+    "conditioned": conditioned_potential,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LIFTED)
+def test_lammps_conversion_agrees(name: str, testbed_base_path: Path, tmp_path: Path) -> None:
+    potential = LIFTED[name](load_base(testbed_base_path, fidelity="pbe", dtype="float64"))
     path = tmp_path / "r2scan.model"
     export(potential, "r2scan", path)
     tool = Path(sys.executable).with_name("mace_create_lammps_model")
