@@ -35,6 +35,7 @@ def free_energy(start: Path, *more: str, model: str = WELL) -> int:
 
 
 PLACES = ("--windows", "-1.4", "1.4", "9", "--spring", "3")
+TOP = ("--transition-state", "-0.01")
 WINDOWS = (*PLACES, "--steps", "600")
 
 
@@ -82,7 +83,7 @@ def test_windows_without_overlap_are_no_barrier(start: Path, capsys: pytest.Capt
 
 
 def test_target_energies_reweight_the_barrier(start: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert free_energy(start, *PLACES, "--steps", "700", "--trusted", "--settings", str(_often(start))) == 0
+    assert free_energy(start, *PLACES, *TOP, "--steps", "700", "--trusted", "--settings", str(_often(start))) == 0
     frames = read(start.parent / "out" / "frames.extxyz", ":")
     for frame in frames:
         x = frame.positions[0, 0]
@@ -91,12 +92,12 @@ def test_target_energies_reweight_the_barrier(start: Path, capsys: pytest.Captur
     labelled = start.parent / "labelled.extxyz"
     write(labelled, frames, format="extxyz")
     more = ("--target-energies", str(labelled), "--target", "dmc", "--settings", str(_often(start)))
-    assert free_energy(start, *PLACES, "--steps", "700", "--trusted", *more) == 0
+    assert free_energy(start, *PLACES, *TOP, "--steps", "700", "--trusted", *more) == 0
     assert "ΔF‡ change to dmc, eV" in capsys.readouterr().out
     found = read_json(start.parent / "out" / "free_energy.json")["reweighted"]
     assert found["reason"] == ""
     assert found["change"] == pytest.approx(0.018, abs=0.005)
-    assert free_energy(start, *PLACES, "--steps", "700", "--trusted", *more, "--target", "ccsd") == 2
+    assert free_energy(start, *PLACES, *TOP, "--steps", "700", "--trusted", *more, "--target", "ccsd") == 2
 
 
 def _often(start: Path) -> Path:
