@@ -116,7 +116,7 @@ def test_a_lost_fidelity_is_told_where_it_is_still_offered() -> None:
         }
     )
     (said,) = [sentence for sentence in caveats(config_of(), table, NOTHING) if "own fidelity" in sentence]
-    assert "in energies: tangent (1.30 times the base's)" in said
+    assert "in energies: tangent from 10 to 13 meV/atom" in said
 
 
 def test_rows_name_the_fidelity_that_they_are_of() -> None:
@@ -124,7 +124,7 @@ def test_rows_name_the_fidelity_that_they_are_of() -> None:
     result = {
         "splits": {"test": {"high": errors, "low": errors, "other": errors}},
         "bands": {"hop": {"barrier": 0.5, "barrier_stderr": None}},
-        "fit": {"seconds": 3.0, "hyperparameters": {"alpha": 1.0, "step_zero_energy": 1e-9}},
+        "fit": {"seconds": 3.0, "hyperparameters": {"alpha": 1.0, "step_zero_energy": 1e-9, "cost_ratio": 1.5}},
     }
     found = {
         (row["split"], row["metric"]): row["value"]
@@ -140,4 +140,5 @@ def test_rows_name_the_fidelity_that_they_are_of() -> None:
         ("hop", "barrier"): 0.5,
         ("fit", "seconds"): 3.0,
         ("fit", "step_zero_energy"): 1e-9,
+        ("fit", "cost_ratio"): 1.5,
     }

@@ -99,6 +99,33 @@ def cost(study: StudyFiles, draw: Draw) -> str:
     return drawn + table(header, cells) + f'<p class="note">{note}</p>'
 
 
+def checks(study: StudyFiles, _: Draw) -> str:
+    """Return how near each method starts to the base, and what became of the base's own fidelity."""
+    splits = list(dict.fromkeys(row.split for row in study.rows if row.metric == "low_energy_rmse"))
+    split = splits[0] if splits else ""
+    cells = []
+    for method in dict.fromkeys(row.method for row in study.rows if row.method != "base"):
+        start = [_worst(study, method, f"step_zero_{what}") for what in ("energy", "force")]
+        low = [(_mean(study, name, None, split, "low_energy_rmse")) for name in ("base", method)]
+        pulled = [(_mean(study, name, None, split, "low_force_rmse")) for name in ("base", method)]
+        if any(math.isfinite(value) for value in (*start, low[1])):
+            cells.append([escape(method), *(digits(value) for value in (*start, *low, *pulled))])
+    if not cells:
+        return ""
+    header = ["Method", "Start from the base, meV/atom", "meV/Å"]
+    header += [f"{what}, {when}" for what in ("Low energies", "Low forces") for when in ("before", "after")]
+    note = (
+        "How far the untrained start of a method is from the base, at worst; and the error at the base's own fidelity "
+        f"on {escape(split or 'the test')}, r.m.s., meV/atom and meV/Å, of the base and of fits that still offer it."
+    )
+    return table(header, cells) + f'<p class="note">{note}</p>'
+
+
+def _worst(study: StudyFiles, method: str, metric: str) -> float:
+    found = [row.value for row in study.rows if row.method == method and row.split == "fit" and row.metric == metric]
+    return max(found, default=math.nan)
+
+
 def _scored(trial: Mapping[str, Any]) -> str:
     if trial.get("failed"):
         return "failed"

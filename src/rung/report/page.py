@@ -20,6 +20,7 @@ _RUN: tuple[tuple[str, Callable[[RunFiles, sections.Draw], str]], ...] = (
     ("Barriers", sections.barriers),
     ("Predictions beside labels", prediction_sections.parity),
     ("Error bars", prediction_sections.coverage),
+    ("Start", sections.checks),
     ("What was chosen", fit_sections.chosen),
 )
 _TOP: tuple[tuple[str, Callable[[RunFiles, sections.Draw], str]], ...] = (
@@ -34,6 +35,7 @@ _RECORD: tuple[tuple[str, Callable[[RunFiles, sections.Draw], str]], ...] = (
 _STUDY_REST: tuple[tuple[str, Callable[[StudyFiles, sections.Draw], str]], ...] = (
     ("Cost beside accuracy", compare_sections.cost),
     ("What was tried", compare_sections.tuning),
+    ("Checks on every fit", compare_sections.checks),
     ("Coverage over seeds", study_sections.coverage),
     ("Failed fits", compare_sections.failures),
     ("Study settings", study_sections.settings),

@@ -54,7 +54,8 @@ def rows_of(fit: Fit, result: Mapping[str, Any], target: str, low: str) -> Itera
 
 
 def _told_of_fit(fit: Mapping[str, Any]) -> dict[str, Any]:
-    checks = {name: value for name, value in fit["hyperparameters"].items() if name.startswith("step_zero_")}
+    said = fit["hyperparameters"]
+    checks = {name: said[name] for name in ("step_zero_energy", "step_zero_force", "cost_ratio") if name in said}
     return {"seconds": fit["seconds"], "call_seconds_per_atom": fit.get("call_seconds_per_atom"), **checks}
 
 

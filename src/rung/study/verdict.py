@@ -13,6 +13,9 @@ from rung.study.table import Row, values_of
 LOW_FIDELITY_KEPT = 1.05
 """A method that raises the base's own error by no more than this factor has kept the cheaper fidelity."""
 
+ROUNDING = 0.1
+"""meV/atom and meV/Å below which a growth is rounding: of a base that labelled the frames itself, whose error is zero."""
+
 Values = Mapping[tuple[int, int], float]
 """One metric by seed and fold."""
 
@@ -210,27 +213,36 @@ def _flat(config: StudyConfig) -> Iterator[str]:
 
 def _low_fidelity(rows: Sequence[Row]) -> Iterator[str]:
     """Yield which methods lost the cheaper fidelity that they still offer."""
-    splits = dict.fromkeys(row["split"] for row in rows if row["metric"] == "low_energy_rmse")
-    for split in splits:
-        for metric, what in (("low_energy_rmse", "energies"), ("low_force_rmse", "forces")):
+    for split in dict.fromkeys(row["split"] for row in rows if row["metric"] == "low_energy_rmse"):
+        for metric, what, unit in (
+            ("low_energy_rmse", "energies", "meV/atom"),
+            ("low_force_rmse", "forces", "meV/Å"),
+        ):
             found = values_of(rows, split, metric)
-            ratios: dict[str, float] = {}
-            for method, by_number in found.items():
-                pairs = [
-                    (value, found[BASE][number][key])
-                    for number, values in by_number.items()
-                    for key, value in values.items()
-                    if key in found.get(BASE, {}).get(number, {})
-                ]
-                if pairs and method != BASE:
-                    ratios[method] = float(np.mean([value / before for value, before in pairs if before > 0.0]))
-            lost = {method: ratio for method, ratio in ratios.items() if ratio > LOW_FIDELITY_KEPT}
+            lost = {}
+            for method in found.keys() - {BASE}:
+                before, after = _before_and_after(found.get(BASE, {}), found[method])
+                if after > max(LOW_FIDELITY_KEPT * before, before + ROUNDING):
+                    lost[method] = f"{method} from {before:.3g} to {after:.3g} {unit}"
             if lost:
-                listed = ", ".join(f"{method} ({ratio:.2f} times the base's)" for method, ratio in lost.items())
+                listed = ", ".join(lost[method] for method in found if method in lost)
                 yield (
-                    f"On {split} the error of the base's own fidelity grew in {what}: {listed}; above "
-                    f"{LOW_FIDELITY_KEPT}, a low place may be for want of low-fidelity training."
+                    f"On {split} the error of the base's own fidelity grew in {what}: {listed}. Above "
+                    f"{LOW_FIDELITY_KEPT} times the base's, a low place may be for want of low-fidelity training."
                 )
+
+
+def _before_and_after(before: Mapping[int, Values], after: Mapping[int, Values]) -> tuple[float, float]:
+    """Return the means of two methods over the draws that both have; NaN where there are none."""
+    pairs = [
+        (before[number][key], value)
+        for number, values in after.items()
+        for key, value in values.items()
+        if key in before.get(number, {})
+    ]
+    if not pairs:
+        return float("nan"), float("nan")
+    return float(np.mean([one for one, _ in pairs])), float(np.mean([other for _, other in pairs]))
 
 
 def _at(rows: Sequence[Row], split: str, metric: str, number: int) -> dict[str, Values]:

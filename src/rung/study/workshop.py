@@ -25,10 +25,12 @@ from rung.data.splits import (
 from rung.data.structure import Structure
 from rung.doctor import Diagnosis
 from rung.errors import DataError
+from rung.fit.agreement import StepZero
 from rung.fit.method import Context, FitResult
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.run.checking import sound_diagnosis
+from rung.run.checks import START_STRUCTURES, spread, start_of
 from rung.run.evaluation import SplitPrediction, errors_of, shares_of
 from rung.run.inputs import context_of, design_cache, open_base, read_splits, set_threads
 from rung.run.methods import method_of, prepare
@@ -67,6 +69,7 @@ class Workshop:
     progress: Progress = SILENT
     _sides: dict[int, Sides] = field(default_factory=dict, repr=False)
     _before: dict[tuple[int, str], SplitPrediction] = field(default_factory=dict, repr=False)
+    _starts: dict[str, StepZero | None] = field(default_factory=dict, repr=False)
 
     @cached_property
     def splits(self) -> dict[str, tuple[Structure, ...]]:
@@ -211,7 +214,7 @@ class Workshop:
             chosen,
             self._context(seed, folder / "checkpoints"),
         )
-        about = {
+        about: dict[str, Any] = {
             "method": row,
             "seconds": time.monotonic() - started,
             "n_energies": n_labels,
@@ -219,7 +222,21 @@ class Workshop:
         }
         if trial:
             return {"score": self._score(result, judged), "fit": about, "warnings": list(result.warnings)}
-        return self._evaluated(row, result, fold, about)
+        start = None if base is None else self._start(chosen, train)
+        own = {} if start is None or "step_zero_energy" in result.diagnostics else start.facts
+        about["hyperparameters"] = {**result.diagnostics, **own}
+        found = self._evaluated(row, result, fold, about)
+        return {**found, "warnings": [*found["warnings"], *(start.warnings if start is not None and own else ())]}
+
+    def _start(self, settings: Any, train: Sequence[Structure]) -> StepZero | None:
+        """Return how far the untrained start of a method lies from the base: one look a method, whatever the draw."""
+        known = settings.model_dump_json()
+        if known not in self._starts and self.base is not None:
+            config = self.config.model_copy(update={"method": settings})
+            self._starts[known] = start_of(
+                config, self.base, spread(train, START_STRUCTURES), {}, cache=design_cache(self.config)
+            )
+        return self._starts.get(known)
 
     def _evaluated(self, row: str, result: FitResult, fold: int, about: Mapping[str, Any]) -> dict[str, Any]:
         config, sides = self.config, self.sides(fold)
