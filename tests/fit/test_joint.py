@@ -64,6 +64,7 @@ def test_without_a_step_the_base_s_fidelity_is_the_base_and_the_target_has_its_r
     frames = two_levels(10, 8)
     found = run(frames, tiny_potential, training={"epochs": 0, "valid_fraction": 0.0})
     assert found.potential.fidelities == ("high", "low")
+    assert max(found.diagnostics[f"step_zero_{what}"] for what in ("energy", "force")) < 1e-6
     before = energies(tiny_potential, frames, "low")
     np.testing.assert_allclose(energies(found.potential, frames, "low"), before, rtol=0.0, atol=1e-10)
     labels = np.array([item.labels["high"].energy for item in frames[:8]])
