@@ -228,7 +228,7 @@ def test_scale_and_shift_of_each_fidelity(conditioning: Conditioning, molecules:
 def test_fidelities_share_the_scale_of_pair_repulsion() -> None:
     with pytest.raises(ModelError, match="pair repulsion"):
         new("embedding", {"a": (2.0, 0.0), "b": (3.0, 0.0)}, pair_repulsion=True, max_l=0, layers=1)
-    assert new("embedding", {"a": (2.0, 0.1), "b": (2.0, 0.1)}, pair_repulsion=True, max_l=0, layers=1).fidelities == (
+    assert new("embedding", {"a": (2.0, 0.1), "b": (2.0, 0.3)}, pair_repulsion=True, max_l=0, layers=1).fidelities == (
         "a",
         "b",
     )

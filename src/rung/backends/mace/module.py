@@ -58,8 +58,8 @@ class TrainableMace(TrainablePotential):
     Raises
     ------
     ModelError
-        When fidelities would have scales of their own where the module has none, or has pair repulsion, which MACE
-        would scale too.
+        When fidelities would have scales or shifts of their own where the module has none; or scales of their own where
+        it has pair repulsion, which MACE would scale too.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -79,7 +79,7 @@ class TrainableMace(TrainablePotential):
         self.readouts = torch.nn.ModuleList(parts.readouts[name] for name in self.fidelities[1:] if parts.readouts)
         self._own_scales = len(set(parts.scales.values())) > 1
         if self._own_scales:
-            _refuse_own_scales(model)
+            _refuse_own_scales(model, {scale for scale, _ in parts.scales.values()})
         common = scale_shift_of(model, 0)
         scales = torch.tensor([parts.scales.get(name, common) for name in self.fidelities], dtype=model.r_max.dtype)
         self.register_buffer("_scales", scales, persistent=False)
@@ -216,11 +216,11 @@ def _choosing(others: list[Any], fidelity: Tensor) -> Hook:
     return choose
 
 
-def _refuse_own_scales(model: Any) -> None:
+def _refuse_own_scales(model: Any, scales: set[float]) -> None:
     if not hasattr(model, "scale_shift"):
         raise ModelError("The fidelities have scales or shifts of their own, which a model of the class MACE has not.")
-    if hasattr(model, "pair_repulsion"):
+    if hasattr(model, "pair_repulsion") and len(scales) > 1:
         raise ModelError(
-            "The fidelities have scales or shifts of their own, but MACE multiplies pair repulsion by the scale: give "
+            "The fidelities have scales of their own, but MACE multiplies pair repulsion by the scale: give "
             "all of them the same."
         )
