@@ -106,8 +106,13 @@ def step_zero(
         energy = max(energy, float(apart.max()))
         force = max(force, float(np.abs(said[1] - reference).max()))
         largest = max(largest, float(np.abs(reference).max()))
-    tolerance = max(_TOLERANCE[model.dtype], _TOLERANCE[base.dtype]) * max(1.0, largest)
+    tolerance = max(tolerance_of(kind, largest) for kind in (model.dtype, base.dtype))
     return StepZero(energy * MILLI, force * MILLI, tolerance)
+
+
+def tolerance_of(dtype: torch.dtype, largest: float) -> float:
+    """Return the meV/atom and meV/Å by which equal models differ through rounding, given the largest force in eV/Å."""
+    return _TOLERANCE[dtype] * max(1.0, largest)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ def summary(run: RunFiles, _: Draw) -> str:
 def warnings(run: RunFiles, _: Draw) -> str:
     """Return what the fit, the data and the run warn of."""
     fit = run.metrics.get("fit") or {}
-    given = sentences(fit.get("warnings"), run.fit.get("warnings"), run.provenance.get("warnings"))
+    checked = (run.metrics.get("checks") or {}).get("warnings")
+    given = sentences(fit.get("warnings"), run.fit.get("warnings"), checked, run.provenance.get("warnings"))
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in given)
     return f'<ul class="warnings">{items}</ul>' if items else ""
 
@@ -58,6 +59,17 @@ def errors(run: RunFiles, _: Draw) -> str:
             rows.append([_split_name(key, run.target, found) if place == 0 else "", escape(name), *cells])
     header = ["Split", "Potential", *(_header(name) for name in names)]
     return table(header, rows, text=2, css="errors") + _error_notes(names)
+
+
+def checks(run: RunFiles, _: Draw) -> str:
+    """Return what the run checked of itself: how far its start lay from the base."""
+    start = (run.metrics.get("checks") or {}).get("step_zero")
+    if not start:
+        return ""
+    return (
+        f'<p class="note">Before any step the model lay {digits(start.get("energy"))} meV/atom and '
+        f"{digits(start.get('force'))} meV/Å from the base, at the worst of a few structures.</p>"
+    )
 
 
 def barriers(run: RunFiles, draw: Draw) -> str:

@@ -21,7 +21,9 @@ from rung.fit.offset import OffsetSettings, fit_offset
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.report import write_report
+from rung.run.cells import cells_of
 from rung.run.checking import findings_json, sound_diagnosis
+from rung.run.checks import other_fidelities, start_of
 from rung.run.evaluation import SplitPrediction, as_json, errors_of, has_stress, predict
 from rung.run.folder import RunFolder, next_free
 from rung.run.inputs import context_of, design_cache, open_base, open_splits, require_device, set_threads
@@ -144,7 +146,9 @@ def run_fit(
     found_before = read_json(work.folder.findings)["findings"]
     warnings = [finding["message"] for finding in found_before if finding["severity"] == "warning"]
     warnings += read_json(work.folder.fit).get("warnings", ())
-    return FinishedRun(work.folder, read_json(work.folder.metrics), tuple(warnings), stages)
+    metrics = read_json(work.folder.metrics)
+    warnings += metrics["checks"]["warnings"]
+    return FinishedRun(work.folder, metrics, tuple(warnings), stages)
 
 
 def check(work: Work) -> Diagnosis:
@@ -191,7 +195,11 @@ def fit(work: Work) -> None:
         work.folder.model,
         result.potential,
         posterior=result.posterior,
-        metadata={"target": target, "method": work.config.method.name},
+        metadata={
+            "target": target,
+            "method": work.config.method.name,
+            "target_labels": cells_of(work.splits["train"], target),
+        },
     )
     for sentence in result.warnings:
         work.folder.note(f"warning: {sentence}")
@@ -213,6 +221,8 @@ def evaluate(work: Work) -> None:
     """Predict every split, beside the base, and write errors and predictions."""
     target = work.config.target
     shifted = _base_with_offset(work)
+    said, made = read_json(work.folder.fit), read_json(work.folder.features)
+    start, warnings = _start(work, said["diagnostics"])
     splits: dict[str, Any] = {}
     base: dict[str, Any] = {}
     for name, structures in work.evaluated.items():
@@ -222,14 +232,23 @@ def evaluate(work: Work) -> None:
             before = predict(shifted, structures, target, stress=has_stress(structures, target), progress=work.progress)
             base[name] = {target: errors_of(before, structures, target).as_dict()}
         splits[name] = {target: errors_of(prediction, structures, target, before).as_dict()}
+        others = other_fidelities(
+            work.fitted.potential, work.base, structures, target, split=name, progress=work.progress
+        )
+        splits[name] |= others.after
+        if shifted is not None:
+            base[name] |= others.before
+        warnings += others.warnings
         write_json(work.folder.predictions(name), as_json(structures, target, prediction, before))
-    said, made = read_json(work.folder.fit), read_json(work.folder.features)
+    for sentence in warnings:
+        work.folder.note(f"warning: {sentence}")
     diagnostics = {key: value for key, value in said["diagnostics"].items() if key != "n_energies"}
     write_json(
         work.folder.metrics,
         {
             "splits": splits,
             "base": base if shifted is not None else None,
+            "checks": {"step_zero": start, "warnings": warnings},
             "fit": {
                 "method": said["method"],
                 "seconds": said["seconds"],
@@ -303,6 +322,19 @@ def _predicted(work: Work, structures: tuple[Structure, ...]) -> SplitPrediction
         cache=work.cache,
         progress=work.progress,
     )
+
+
+def _start(work: Work, diagnostics: Mapping[str, Any]) -> tuple[dict[str, float] | None, tuple[str, ...]]:
+    """Return how far the untrained start lies from the base, for ``metrics.json``, and what to warn of."""
+    if work.base is None:
+        return None, ()
+    found = start_of(
+        work.config, work.base, work.splits["train"], diagnostics, cache=work.cache, progress=work.progress
+    )
+    if found is None:
+        return None, ()
+    told = "step_zero_energy" in diagnostics  # then the fit has warned itself
+    return {"energy": found.energy, "force": found.force}, () if told else found.warnings
 
 
 def _base_with_offset(work: Work) -> ReadoutPotential | None:

@@ -1,0 +1,172 @@
+"""Checks that every run makes of itself: that it starts at its base, and what became of the other fidelities."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rung.backends.training import trainable
+from rung.config import RunConfig
+from rung.data.frames import names_of
+from rung.data.structure import Structure
+from rung.features.cache import DesignCache
+from rung.fit.agreement import StepZero, step_zero, tolerance_of
+from rung.fit.heldout import has_label
+from rung.model.potential import ReadoutPotential
+from rung.progress import SILENT, Progress
+from rung.run.evaluation import errors_of, predict
+from rung.run.methods import PREPARE
+from rung.run.predictor import Predictor
+from rung.units import MILLI
+
+OTHER_STRUCTURES = 60
+"""At most so many structures of a split, evenly spaced, are asked what became of a fidelity other than the target."""
+
+START_STRUCTURES = 4
+"""Structures on which a closed-form fit's designs are compared with the base."""
+
+RISEN = 1.05
+"""An error of another fidelity that is more than so many times the base's is warned of."""
+
+
+@dataclass(frozen=True)
+class OtherFidelities:
+    """Errors at fidelities other than the target that the fitted potential still offers.
+
+    Parameters
+    ----------
+    after, before
+        By fidelity, as in ``metrics.json``: of the fitted potential, and of the base where it offers the fidelity.
+    warnings
+        A sentence for each fidelity whose error rose.
+    """
+
+    after: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    before: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def other_fidelities(
+    fitted: ReadoutPotential,
+    base: ReadoutPotential | None,
+    structures: Sequence[Structure],
+    target: str,
+    *,
+    split: str = "",
+    progress: Progress = SILENT,
+) -> OtherFidelities:
+    """Compare fitted potential and base at every fidelity but the target that both can be asked for and labels know.
+
+    Parameters
+    ----------
+    fitted, base
+        The potentials; without a base only ``after`` is told.
+    structures
+        Of one split; at most :data:`OTHER_STRUCTURES` labelled ones, evenly spaced, are looked at.
+    target
+        The fidelity that was lifted to.
+    split
+        What the warnings call the split.
+    progress
+        Where long work reports.
+    """
+    after: dict[str, Mapping[str, Any]] = {}
+    before: dict[str, Mapping[str, Any]] = {}
+    warnings: tuple[str, ...] = ()
+    for name in fitted.fidelities:
+        chosen = spread([one for one in structures if has_label(one, name)], OTHER_STRUCTURES)
+        if name == target or not chosen:
+            continue
+        if base is not None and name in base.fidelities:
+            before[name] = _errors(base, chosen, name, progress)
+        unmoved = name in before and base is not None and same_surface(fitted, base, name)
+        after[name] = before[name] if unmoved else _errors(fitted, chosen, name, progress)
+        warnings += risen(name, before.get(name, {}), after[name], split)
+    return OtherFidelities(after, before, warnings)
+
+
+def same_surface(one: ReadoutPotential, other: ReadoutPotential, fidelity: str) -> bool:
+    """Return whether two potentials say the same at a fidelity because they are made of the same tensors."""
+    parts = [ReadoutPotential(each.backbone, {fidelity: each.surface(fidelity)}) for each in (one, other)]
+    return parts[0].fingerprint == parts[1].fingerprint
+
+
+def risen(fidelity: str, before: Mapping[str, Any], after: Mapping[str, Any], split: str = "") -> tuple[str, ...]:
+    """Return a sentence for each error of a fidelity that is above :data:`RISEN` times what it was."""
+    found = []
+    for metric, what, unit in (("energy_rmse", "energies", "meV/atom"), ("force_rmse", "forces", "meV/Å")):
+        was, now = before.get(metric, np.nan), after.get(metric, np.nan)
+        if now > RISEN * was:
+            where = f"On {split} the" if split else "The"
+            found.append(
+                f"{where} errors of {fidelity} {what} rose from {was:.3g} to {now:.3g} {unit}: what the base knew was "
+                "partly forgotten."
+            )
+    return tuple(found)
+
+
+def start_of(
+    config: RunConfig,
+    base: ReadoutPotential,
+    structures: Sequence[Structure],
+    diagnostics: Mapping[str, Any],
+    *,
+    cache: DesignCache | None = None,
+    progress: Progress = SILENT,
+) -> StepZero | None:
+    """Return how far the method's untrained start lies from the base; None where a method has no such start.
+
+    What trains has said so itself, in ``diagnostics``. What is fitted in closed form starts from designs of the base,
+    and those are compared with the base, on a few training structures. What moves all layers at once starts from the
+    base's tensors as a module.
+    """
+    if config.base is None or not len(structures):
+        return None
+    own, name = config.base.fidelity, config.method.name
+    if "step_zero_energy" in diagnostics:
+        tolerance = tolerance_of(base.dtype, 1.0)
+        return StepZero(diagnostics["step_zero_energy"], diagnostics["step_zero_force"], tolerance)
+    if name in PREPARE:
+        chosen = spread(structures, START_STRUCTURES)
+        return _designs_beside(base, chosen, own, forces=name != "offset", cache=cache, progress=progress)
+    if name == "tangent":
+        return step_zero(trainable(base, {config.target: own}), base, {config.target: own}, structures)
+    return None
+
+
+def spread(structures: Sequence[Structure], count: int) -> list[Structure]:
+    """Return at most ``count`` structures, evenly spaced, always the same ones."""
+    if len(names_of(structures)) <= count:
+        return list(structures)
+    return [structures[int(place)] for place in np.linspace(0, len(structures) - 1, count).round()]
+
+
+def _designs_beside(
+    base: ReadoutPotential,
+    structures: Sequence[Structure],
+    fidelity: str,
+    *,
+    forces: bool,
+    cache: DesignCache | None,
+    progress: Progress,
+) -> StepZero:
+    known = predict(base, structures, fidelity, forces=forces, progress=progress)
+    predictor = Predictor(base, cache, force_structures=len(structures), progress=progress)
+    found = predictor.predict(base, None, structures, fidelity, fidelity, forces=forces)
+    sizes = np.array([len(structure) for structure in structures])
+    energy = float(np.max(np.abs(found.energy - known.energy) / sizes))
+    pairs = [
+        (one, other)
+        for one, other in zip(found.forces, known.forces, strict=True)
+        if one is not None and other is not None
+    ]
+    force = max((float(np.max(np.abs(one - other))) for one, other in pairs), default=0.0)
+    largest = max((float(np.max(np.abs(other))) for _, other in pairs), default=0.0)
+    return StepZero(MILLI * energy, MILLI * force, tolerance_of(base.dtype, largest))
+
+
+def _errors(
+    potential: ReadoutPotential, structures: Sequence[Structure], fidelity: str, progress: Progress
+) -> dict[str, float]:
+    return errors_of(predict(potential, structures, fidelity, progress=progress), structures, fidelity).as_dict()
