@@ -104,10 +104,12 @@ def test_type_and_device(tmp_path: Path) -> None:
         load(path, dtype="float16")
 
 
-def test_version_1_still_loads() -> None:
-    """The file was written by the first version; its predictions stand beside it."""
-    found = load(OLD / "version-1.rung")
-    wanted = json.loads((OLD / "version-1.json").read_text())
+@pytest.mark.parametrize("version", range(1, VERSION + 1))
+def test_every_version_still_loads(version: int) -> None:
+    """The file was written by that version; its predictions stand beside it. Version 2 brought vectors of fidelities."""
+    found = load(OLD / f"version-{version}.rung")
+    wanted = json.loads((OLD / f"version-{version}.json").read_text())
+    assert found.potential.backbone.conditioned == (version > 1)
     structures = [item for item in molecule_structures() if item.structure_id in ("H2O", "O")]
     for fidelity, values in wanted["predictions"].items():
         batch = collate(structures, [fidelity] * 2, found.potential.cutoff, known=found.potential.fidelities)
