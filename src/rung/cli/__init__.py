@@ -21,8 +21,10 @@ COMMANDS = {
     "study": "Draw a learning curve: numbers of labels, times seeds.",
     "compare": "Compare methods on the same data, here or on workers.",
     "barrier": "Find the barrier between two structures, with its error bar.",
+    "vacancies": "Find hops of rows of vacancies in a monolayer, and what vacancies cost.",
     "free-energy": "Find a free-energy barrier along a collective variable.",
     "md": "Run dynamics, and say whether they are stable.",
+    "relax": "Relax a structure, and warn where its cell is a guess.",
     "transport": "Find diffusivities and ionic conductivities from trajectories.",
     "demo": "Do the whole job on bundled data.",
     "export": "Write one fidelity of a model as a file of its backend.",
@@ -35,9 +37,11 @@ CACHE_COMMANDS = {
 }
 OWN_MODULES = {
     "barrier": "rung.cli.barrier",
+    "vacancies": "rung.cli.vacancies",
     "compare": "rung.cli.compare",
     "free-energy": "rung.cli.free_energy",
     "md": "rung.cli.md",
+    "relax": "rung.cli.relax",
     "transport": "rung.cli.transport",
 }
 """Where commands are that do not stand with the others."""
@@ -49,9 +53,11 @@ EXAMPLES = {
     "study": "rung study study.yaml",
     "compare": "rung compare study.yaml --workers 2, then: rung compare study.yaml --status",
     "barrier": "rung barrier runs/mos2/model.rung initial.xyz final.xyz --fidelity r2scan --rate 600 --out hop",
+    "vacancies": "rung vacancies runs/mos2/model.rung --fidelity pbe r2scan --metal Mo --chalcogen S --counts 1 2 3",
     "free-energy": "rung free-energy model.rung start.xyz --fidelity dmc --cv cv.yaml --temperature 600 "
     "--windows 0 3.2 16 --out hop",
     "md": "rung md model.rung start.xyz --fidelity dmc --temperature 600 --steps 10000 --out md",
+    "relax": "rung relax model.rung start.xyz --fidelity dmc --cell --out relaxed",
     "demo": "rung demo --data mos2",
     "transport": "rung transport run1.extxyz run2.extxyz run3.extxyz --species Li --charge 1 --temperature 600 "
     "--frame-fs 50 --out transport-600",
