@@ -12,6 +12,7 @@ from rung.fidelity import Fidelity, require_fidelity
 from rung.fit.delta import DeltaSettings
 from rung.fit.joint import JointSettings
 from rung.fit.offset import OffsetSettings
+from rung.fit.onehot import OneHotSettings
 from rung.fit.readout import ReadoutSettings
 from rung.fit.scratch import ScratchSettings
 from rung.fit.tangent import TangentSettings
@@ -23,6 +24,7 @@ MethodSettings = Annotated[
     DeltaSettings
     | JointSettings
     | OffsetSettings
+    | OneHotSettings
     | ReadoutSettings
     | ScratchSettings
     | TangentSettings

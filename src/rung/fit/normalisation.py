@@ -35,6 +35,9 @@ class Normalisation:
         fidelity without forces takes that of all fidelities together, and without any force it is the root mean square
         of its energies per atom, eV. The shift is its mean interaction energy per atom, eV; zero where reference
         energies were fitted, for they hold it.
+    common_scale
+        One scale for all fidelities: the root mean square of all force components, eV/Å; without any force the largest
+        of ``scales``.
     avg_num_neighbors
         Mean number of neighbours of an atom.
     warnings
@@ -43,6 +46,7 @@ class Normalisation:
 
     references: Mapping[str, ReferenceEnergies]
     scales: Mapping[str, tuple[float, float]]
+    common_scale: float
     avg_num_neighbors: float
     warnings: tuple[str, ...]
 
@@ -107,9 +111,11 @@ def normalisation(
         sizes = (_force_size(rows, chosen), _force_size(rows, every), _size([residual - shift]))
         scales[name] = (next((size for size in sizes if size > _SMALLEST_SCALE), 1.0), shift)
     neighbours = len(rows.edges) / max(1, int(rows.atom_start[-1]))
+    of_all = _force_size(rows, np.arange(len(rows)))
     return Normalisation(
         {name: references[name] for name in rows.fidelities},
         {name: scales[name] for name in rows.fidelities},
+        of_all if of_all > _SMALLEST_SCALE else max(scale for scale, _ in scales.values()),
         max(neighbours, 1e-3),
         tuple(warnings),
     )

@@ -121,6 +121,8 @@ def start_new(
     floor: float,
     references: Mapping[str, Mapping[str, float]] | None,
     context: Context,
+    *,
+    one_scale: bool = False,
 ) -> Start:
     """Return a new model with random weights.
 
@@ -138,36 +140,47 @@ def start_new(
         Reference energies that the user gave, by fidelity and symbol.
     context
         Seed and type.
+    one_scale
+        Whether all fidelities have one scale of the interaction energy.
     """
     elements = given.rows.elements
     refuse_strangers(given.held.structures, elements)
     for name in references or {}:
         require_fidelity(name, given.names)
     measured = normalisation(given.rows.structures, given.packed, elements, floor, references)
+    scales = {
+        name: (measured.common_scale if one_scale else scale, shift) for name, (scale, shift) in measured.scales.items()
+    }
     model = build_trainable(
         architecture,
         references=measured.references,
         elements=elements,
         avg_num_neighbors=measured.avg_num_neighbors,
-        scales=measured.scales,
+        scales=scales,
         seed=context.seed,
         dtype=dtype_of(context),
         conditioning=conditioning,
     )
     facts = {"avg_num_neighbors": measured.avg_num_neighbors}
     several = len(given.names) > 1
-    for name, (scale, shift) in measured.scales.items():
+    for name, (scale, shift) in scales.items():
         facts |= {f"scale_{name}" if several else "scale": scale, f"shift_{name}" if several else "shift": shift}
     return Start(model, facts, measured.warnings)
 
 
 def start_from(
-    base: ReadoutPotential, given: Lesson, conditioning: Conditioning, training: TrainingSettings, context: Context
+    base: ReadoutPotential,
+    given: Lesson,
+    conditioning: Conditioning,
+    training: TrainingSettings,
+    context: Context,
+    *,
+    kept: Sequence[str] = (),
 ) -> Start:
     """Return the base as a model to train: every fidelity starts as the base's surface of it, or else as the base.
 
     The reference energies of a fidelity that the base does not offer are the base's plus a change, fitted by least
-    squares, so that weights need not learn it.
+    squares, so that weights need not learn it. Fidelities of the base that are ``kept`` are in the model without rows.
 
     Raises
     ------
@@ -178,7 +191,7 @@ def start_from(
     """
     refuse_strangers([*given.rows.structures, *given.held.structures], sorted(base.elements))
     origin = require_fidelity(context.base_fidelity, base.fidelities)
-    starts = {name: name if name in base.fidelities else origin for name in given.names}
+    starts = {name: name if name in base.fidelities else origin for name in (*given.names, *kept)}
     model = trainable(base, starts, conditioning).to(require_device(context.device), dtype_of(context))
     new = [name for name in given.names if name not in base.fidelities]
     return beside_base(with_fitted_references(model, given, new, training), base, starts, given)

@@ -11,6 +11,7 @@ from rung.fit.delta import delta
 from rung.fit.joint import joint
 from rung.fit.method import Context, Method
 from rung.fit.offset import OffsetSettings, fit_offset
+from rung.fit.onehot import onehot
 from rung.fit.readout import fit_readout, gather
 from rung.fit.scratch import scratch
 from rung.fit.tangent import fit_tangent
@@ -21,6 +22,7 @@ METHODS: dict[str, Method] = {
     "delta": delta,
     "joint": joint,
     "offset": fit_offset,
+    "onehot": onehot,
     "readout": fit_readout,
     "scratch": scratch,
     "tangent": fit_tangent,
