@@ -76,6 +76,7 @@ class RungCalculator(Calculator):
         self.potential = checkpoint.potential
         self.posterior = checkpoint.posterior
         self.fidelity = require_fidelity(fidelity, self.potential.fidelities)
+        self.metadata = dict(checkpoint.metadata)
         self._posterior_of = checkpoint.metadata.get("target", fidelity)
 
     def calculate(

@@ -1,0 +1,93 @@
+"""What labels say of cells, and the warning where they say nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.filters import FrechetCellFilter
+from ase.io import read, write
+from ase.optimize import BFGS
+
+from rung.checkpoint import load
+from rung.cli import main
+from rung.data.labels import empty_labels
+from rung.data.structure import Structure
+from rung.evaluate.relaxation import RelaxationSettings, relax
+from rung.run.cells import cell_warning, cells_of
+from rung.storage import read_json
+
+from .small_world import SmallWorld
+
+
+def frame(length: float, *, periodic: bool = True, stress: bool = False) -> Structure:
+    atoms = Atoms("Cu", cell=[length, length, 10.0], pbc=periodic)
+    labels = replace(empty_labels(1), energy=-1.0, stress=np.ones(6) if stress else np.full(6, np.nan))
+    return Structure(atoms, f"cell-{length}-{stress}", {"dmc": labels, "pbe": empty_labels(1)})
+
+
+def said(*frames: Structure, fidelity: str = "dmc") -> str:
+    return cell_warning({"target": "dmc", "target_labels": cells_of(frames, "dmc")}, fidelity)
+
+
+def test_one_cell_without_stress_is_a_guess() -> None:
+    assert "at one cell (3.100 × 3.100 × 10.000 Å)" in said(frame(3.1), frame(3.1))
+    assert "No dmc label has a periodic cell" in said(frame(3.1, periodic=False))
+
+
+def test_several_cells_or_a_stress_are_not() -> None:
+    assert said(frame(3.1), frame(3.2)) == ""
+    assert said(frame(3.1, stress=True)) == ""
+    assert said(frame(3.1), fidelity="pbe") == ""
+    assert cell_warning({}, "dmc") == ""
+
+
+def test_a_run_keeps_what_its_labels_say(finished: SmallWorld) -> None:
+    metadata = load(finished.folder / "run" / "model.rung").metadata
+    assert metadata["target_labels"] == {"stress": False, "n_cells": 0, "cells": []}
+    assert "No high label has a periodic cell" in cell_warning(metadata, "high")
+
+
+def test_unlabelled_frames_do_not_count() -> None:
+    other = Structure(frame(3.3).atoms, "unlabelled", {})
+    assert cells_of([frame(3.1), other], "dmc")["n_cells"] == 1
+
+
+@pytest.mark.parametrize("plane", [False, True])
+def test_relaxation_is_ases(plane: bool) -> None:
+    start = bulk("Cu", cubic=True)
+    start.set_cell(start.cell.array @ np.diag([1.03, 0.98, 1.01]), scale_atoms=True)
+    start.rattle(0.03, seed=0)
+    found = relax(start, _emt(), RelaxationSettings(fmax=0.005, cell=not plane, plane=plane))
+    atoms = start.copy()
+    atoms.calc = _emt()
+    mask = [1, 1, 0, 0, 0, 1] if plane else [1] * 6
+    with BFGS(FrechetCellFilter(atoms, mask=mask), logfile=None) as optimizer:
+        assert optimizer.run(fmax=0.005, steps=300)
+    assert found.converged
+    assert found.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-4)
+    np.testing.assert_allclose(found.atoms.cell.array, atoms.cell.array, atol=1e-3)
+    if plane:
+        np.testing.assert_array_equal(found.atoms.cell[2], start.cell[2])
+    assert not relax(start, _emt(), RelaxationSettings(steps=1)).converged
+
+
+def test_the_command_says_when_it_is_not_relaxed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start = bulk("Cu", cubic=True)
+    start.rattle(0.1, seed=0)
+    write(tmp_path / "start.xyz", start, format="extxyz")
+    words = ["relax", "ase.calculators.emt:EMT", str(tmp_path / "start.xyz"), "--fidelity", "emt", "--trusted"]
+    assert main([*words, "--steps", "1", "--out", str(tmp_path / "a")]) == 1
+    assert "Not relaxed" in capsys.readouterr().err
+    assert main([*words, "--cell", "--out", str(tmp_path / "b")]) == 0
+    relaxed = read(tmp_path / "b" / "relaxed.extxyz")
+    assert read_json(tmp_path / "b" / "relax.json")["cell"] == relaxed.cell.array.tolist()
+    assert relaxed.get_volume() == pytest.approx(4 * 3.59**3 / 4, rel=0.02)
+
+
+def _emt() -> object:
+    from ase.calculators.emt import EMT
+
+    return EMT()
