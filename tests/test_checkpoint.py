@@ -106,7 +106,7 @@ def test_type_and_device(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", range(1, VERSION + 1))
 def test_every_version_still_loads(version: int) -> None:
-    """The file was written by that version; its predictions stand beside it. Version 2 brought vectors of fidelities."""
+    """The file was written by that version; its predictions stand beside it. Version 2 has vectors of fidelities."""
     found = load(OLD / f"version-{version}.rung")
     wanted = json.loads((OLD / f"version-{version}.json").read_text())
     assert found.potential.backbone.conditioned == (version > 1)

@@ -15,6 +15,7 @@ from rung.checkpoint import load, save
 from rung.data.batch import collate
 from rung.data.structure import Structure
 from rung.errors import ConfigError, ModelError
+from rung.features.cache import DesignCache
 from rung.features.passes import build_designs
 from rung.model.architecture import MaceArchitecture
 from rung.model.conditioning import Conditioning
@@ -164,13 +165,16 @@ def test_rows_of_one_fidelity_move_nothing_that_belongs_to_another(
 
 
 @pytest.mark.parametrize("conditioning", ["embedding", "all"])
-def test_designs_of_a_fidelity_are_its_own(conditioning: Conditioning, molecules: list[Structure]) -> None:
+def test_designs_of_a_fidelity_are_its_own(
+    conditioning: Conditioning, molecules: list[Structure], tmp_path: Path
+) -> None:
     """The closed form sees the features of the fidelity that it asks for: energies and forces are those predicted."""
     potential = several(conditioning)
     structures = molecules[:2]
     for fidelity in ("low", "high"):
         surface = potential.surface(fidelity)
-        designs = build_designs(structures, potential.backbone, surface.readout, forces=True, fidelity=fidelity)
+        given = {"forces": True, "fidelity": fidelity, "cache": DesignCache(tmp_path)}
+        designs = build_designs(structures, potential.backbone, surface.readout, **given)
         wanted = said(potential, [fidelity] * 2, structures)
         numbers = [surface.reference.of(torch.as_tensor(structure.atoms.numbers)).sum() for structure in structures]
         energies = [
