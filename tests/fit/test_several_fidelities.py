@@ -164,3 +164,41 @@ def test_no_decay_is_decay_of_no_strength() -> None:
     run(one, TrainingSettings(epochs=2, **PLAIN))
     run(two, TrainingSettings(epochs=2, decay_to_start=DecayToStart(strength=0.0), **PLAIN))
     assert torch.equal(weights(one), weights(two))
+
+
+@pytest.mark.parametrize("sampling", [Proportional(), Balanced()])
+def test_weights_equal_a_loop_written_out_by_hand(sampling: Proportional | Balanced) -> None:
+    """The loss per fidelity, its weights, what a batch was expected to hold, and the decay, spelt out."""
+    settings = TrainingSettings(
+        epochs=2, batch_size=4, average_decay=0.0, clip=None, sampling=sampling,
+        loss=LossSettings(fidelity_weights={"high": 3.0}), decay_to_start=DecayToStart(strength=5.0), **PLAIN,
+    )  # fmt: skip
+    rows, model, other = rows_of(3, 7), model_of(), model_of()
+    run(model, settings, rows=rows, valid=None)
+    parameters = list(other.parameters())
+    start = [parameter.detach().clone() for parameter in parameters]
+    optimizer = torch.optim.AdamW(parameters, lr=0.01, weight_decay=5e-7, amsgrad=True)
+    expected = {"high": 0.5, "low": 0.5} if isinstance(sampling, Balanced) else {"high": 0.3, "low": 0.7}
+    other.train()
+    for epoch in range(2):
+        for chosen in sampling.batches(rows.fidelity, 4, seed=5, epoch=epoch):
+            batch = rows.batch(chosen)
+            found = other(batch, forces=True)
+            loss = torch.zeros((), dtype=torch.float64)
+            for index, (name, weight) in enumerate({"high": 3.0, "low": 1.0}.items()):
+                mine = batch.fidelity == index
+                if not mine.any():
+                    continue
+                present = int(mine.sum()) / (len(chosen) * expected[name])
+                energy = ((found.energy - batch.energy) / batch.n_atoms)[mine].square().mean()
+                loss = loss + weight * present * 10.0 * energy
+                if name == "low":
+                    atoms = mine[batch.atom_row]
+                    loss = loss + weight * present * 100.0 * (found.forces - batch.forces)[atoms].square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            with torch.no_grad():
+                for parameter, begun in zip(parameters, start, strict=True):
+                    parameter.sub_(0.01 * 5.0 * (parameter - begun))
+    torch.testing.assert_close(weights(model), weights(other), rtol=1e-10, atol=1e-12)
