@@ -2,6 +2,7 @@
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
 
 from rung.data.labels import Array
 
@@ -36,3 +37,13 @@ def hops(rate: float, length: float, *, frames: int, atoms: int, seed: int) -> A
     shape = (frames - 1, atoms)
     directions = np.eye(3)[random.integers(0, 3, size=shape)] * random.choice([-1.0, 1.0], size=(*shape, 1))
     return np.asarray(length * directions * (random.random((*shape, 1)) < rate))
+
+
+class Nothing(Calculator):
+    """No forces at all: Langevin's friction alone makes atoms diffuse, with D = kT / (m γ)."""
+
+    implemented_properties = ("energy", "forces")
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        self.results = {"energy": 0.0, "forces": np.zeros((len(self.atoms), 3))}

@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -16,8 +16,8 @@ def transport(
     *files: Path,
     species: str,
     temperature: Annotated[list[float], Several],
-    frame_fs: float,
     out: Path,
+    frame_fs: float | None = None,
     charge: Annotated[float | None, Parameter(allow_leading_hyphen=True)] = None,
     draw: Annotated[list[int] | None, Several] = None,
     axes: str = "xyz",
@@ -27,25 +27,38 @@ def transport(
     slope_tolerance: float = 0.1,
     extrapolate: Annotated[list[float] | None, Several] = None,
     unwrapped: bool = False,
+    model: str | None = None,
+    fidelity: str | None = None,
+    runs: int = 3,
+    draws: int = 0,
+    steps: int = 20000,
+    timestep: float = 1.0,
+    frame_every: int = 20,
+    friction: float = 0.002,
+    seed: int = 0,
+    trusted: bool = False,
+    device: str = "cpu",
+    dtype: Literal["float32", "float64"] | None = None,
     json: bool = False,
 ) -> int:
     """Find diffusivities, conductivities and activation energies from runs at constant volume.
 
-    Give three runs or more of each temperature. Exit code 1 says that nothing was seen to diffuse at some temperature;
-    the displacements are written all the same.
+    Give trajectories, three or more of each temperature; or, with --model, one structure from which the runs are made.
+    Runs that were stopped go on when the same command is given again. Exit code 1 says that nothing was seen to
+    diffuse at some temperature; the displacements are written all the same.
 
     Parameters
     ----------
     files
-        Trajectories that ASE reads, one run a file, frames at equal times apart.
+        Trajectories that ASE reads, one run a file, frames at equal times apart; with --model, the start structure.
     species
         Symbol of the element that moves; all others are the framework, held at rest.
     temperature
-        K: one for all files, or one each in the order of the files.
-    frame_fs
-        Time between two frames, fs.
+        K: one for all files, or one each in the order of the files; with --model, those to run at.
     out
         The folder of results: transport.json, msd.csv, transport.html.
+    frame_fs
+        Time between two frames of the files, fs.
     charge
         Charge of the mobile ion in elementary charges; without it there are no conductivities.
     draw
@@ -64,35 +77,73 @@ def transport(
         Temperatures, K, at which to evaluate the Arrhenius fit.
     unwrapped
         The positions run on beyond the cell already.
+    model
+        Make the runs: a model.rung, a model file of a backend, or package.module:function for an ASE calculator.
+    fidelity
+        The fidelity to run; needed with --model.
+    runs
+        Runs at each temperature, and of each draw.
+    draws
+        Draws from the model's posterior to run in its place, for the error that the model has.
+    steps
+        Steps of each run; more may be asked for later.
+    timestep
+        fs.
+    frame_every
+        Steps from one frame to the next.
+    friction
+        Of the thermostat, 1/fs: it slows diffusion, so keep it weak.
+    seed
+        Of the random numbers.
+    trusted
+        The model file may run code while it loads: you know where it comes from.
+    device
+        Where the model runs: cpu, cuda.
+    dtype
+        The type in which it runs; by default its own.
     json
         Print JSON in place of a table.
     """
-    from rung.evaluate.regime import TransportSettings
-    from rung.run.transports import find_transport
+    from rung.run.transport_runs import RunsSettings, find_transport_of_model
+    from rung.run.transports import find_transport, transport_settings
 
-    settings = TransportSettings.read(
-        {
-            "species": species,
-            "frame_fs": frame_fs,
-            "charge": charge,
-            "axes": axes,
-            "skip_fs": skip_fs,
-            "start_fs": start_fs,
-            "longest": longest,
-            "slope_tolerance": slope_tolerance,
-            "unwrapped": unwrapped,
-        },
-        "options",
-    )
-    found = find_transport(
-        files,
-        out,
-        settings,
-        temperatures=temperature,
-        draws=draw or (),
-        extrapolate=extrapolate or (),
-        progress=TerminalProgress(),
-    )
+    options = {
+        "species": species,
+        "charge": charge,
+        "axes": axes,
+        "skip_fs": skip_fs,
+        "start_fs": start_fs,
+        "longest": longest,
+        "slope_tolerance": slope_tolerance,
+    }
+    progress = TerminalProgress()
+    if model is None:
+        settings = transport_settings(options, frame_fs=frame_fs, unwrapped=unwrapped)
+        found = find_transport(
+            files,
+            out,
+            settings,
+            temperatures=temperature,
+            draws=draw or (),
+            extrapolate=extrapolate or (),
+            progress=progress,
+        )
+    else:
+        planned = {"temperatures": temperature, "runs": runs, "draws": draws, "steps": steps, "timestep": timestep}
+        planned |= {"frame_every": frame_every, "friction": friction, "seed": seed}
+        found = find_transport_of_model(
+            model,
+            files,
+            out,
+            RunsSettings.read(planned, "options"),
+            options,
+            fidelity=fidelity,
+            extrapolate=extrapolate or (),
+            trusted=trusted,
+            device=device,
+            dtype=dtype,
+            progress=progress,
+        )
     if json:
         print_json(found)
     else:

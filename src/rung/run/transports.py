@@ -73,8 +73,33 @@ def find_transport(
     """
     runs = read_runs(files, temperatures, draws)
     with FolderLock(out):
-        results = transport(runs, settings, progress=progress)
-        return write_transport(out, results, settings, extrapolate=extrapolate)
+        return analyse_runs(runs, out, settings, extrapolate=extrapolate, progress=progress)
+
+
+def analyse_runs(
+    runs: Sequence[Run],
+    out: Path,
+    settings: TransportSettings,
+    *,
+    extrapolate: Sequence[float] = (),
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Analyse runs, write the files of a folder of results, and return what ``transport.json`` says."""
+    results = transport(runs, settings, progress=progress)
+    return write_transport(out, results, settings, extrapolate=extrapolate)
+
+
+def transport_settings(options: Mapping[str, Any], *, frame_fs: float | None, unwrapped: bool) -> TransportSettings:
+    """Return the settings that ``options`` spell.
+
+    Raises
+    ------
+    ConfigError
+        When the time between frames is missing, or a setting is impossible.
+    """
+    if frame_fs is None:
+        raise ConfigError("Say the time between two frames of the trajectories: --frame-fs.")
+    return TransportSettings.read({**options, "frame_fs": frame_fs, "unwrapped": unwrapped}, "options")
 
 
 def read_runs(files: Sequence[Path], temperatures: Sequence[float], draws: Sequence[int] = ()) -> list[Run]:
