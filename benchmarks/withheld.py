@@ -1,0 +1,152 @@
+"""Methods on geometries and compositions that have no label of the target: errors there, and mixing energies.
+
+    OMP_NUM_THREADS=1 python benchmarks/withheld.py benchmarks/testbed/ingan/study.yaml --out docs/results/ingan.md
+
+Reads the config of a study (``rung compare`` takes the same file), makes one run a method and seed in the folder that
+it names, so that a second call does only what is missing, and prints a table: mean and standard deviation over seeds.
+What is withheld stands under ``split.withhold``. A split called ``relaxed`` with ``x`` in its frames also gives mixing
+energies, E(x) - x E(1) - (1 - x) E(0) per cation.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rung.config import METHODS_WITHOUT_BASE, RunConfig
+from rung.data.readers import read_structures, write_structures
+from rung.data.splits import draw_labels, holding
+from rung.data.structure import Structure
+from rung.run.folder import RunFolder
+from rung.run.stages import run_fit
+from rung.storage import read_json
+from rung.study.config import StudyConfig, load_study_config
+
+CATIONS = (31, 49)
+"""Ga and In."""
+
+
+def run_of(config: StudyConfig, row: str, n_labels: int, seed: int) -> RunConfig:
+    """Return the run of one method and seed; its training file holds the labels that the seed draws."""
+    folder = config.run / "draws"
+    drawn = folder / f"train-n{n_labels}-s{seed}.extxyz"
+    if not drawn.exists():
+        noise = None if config.noise is None else config.noise.energy_stderr
+        structures = read_structures(config.data.train)
+        write_structures(drawn, draw_labels(structures, config.target, n_labels, seed, noise=noise))
+    method = config.methods()[row]
+    values = {name: getattr(config, name) for name in RunConfig.model_fields}
+    base = None if method.name in METHODS_WITHOUT_BASE else config.base
+    data = config.data.model_copy(update={"train": (drawn,)})
+    place = config.run / f"{row.replace(' ', '-')}-n{n_labels}-s{seed}"
+    return RunConfig(**{**values, "run": place, "method": method, "seed": seed, "data": data, "base": base})
+
+
+def numbers_of(config: StudyConfig, run: RunConfig) -> dict[str, float]:
+    """Return what the table says of one run."""
+    folder = RunFolder(run.run)
+    metrics = read_json(folder.metrics)
+    found: dict[str, float] = {}
+    for split, paths in config.data.evaluate.items():
+        structures = read_structures(paths)
+        predictions = read_json(folder.predictions(split))
+        if split == "relaxed":
+            found |= mixing(structures, predictions, config)
+            continue
+        known = [one for one in config.split.withhold if all(one in item.info for item in structures)]
+        wanted = {name: config.split.withhold[name] for name in known}
+        chosen = set(holding(structures, wanted)) if wanted else set()
+        parts = {f"{split}, withheld": chosen, f"{split}, seen": set(range(len(structures))) - chosen}
+        for name, rows in parts.items():
+            if rows:
+                found |= errors(name, predictions, sorted(rows))
+        low = config.base.fidelity if config.base is not None else ""
+        before = (metrics["base"] or {}).get(split, {}).get(low, {}).get("force_rmse")
+        after = metrics["splits"][split].get(low, {}).get("force_rmse")
+        if before and after:
+            found[f"{low} forces on {split}, after / before"] = after / before
+    return {**found, "seconds": metrics["fit"]["seconds"]}
+
+
+def errors(name: str, predictions: dict[str, Any], rows: Sequence[int]) -> dict[str, float]:
+    """Return the r.m.s. error of energies (meV/atom) and forces (meV/Å) of some structures."""
+    energy = [(predictions["energy"][k] - predictions["energy_label"][k]) / predictions["n_atoms"][k] for k in rows]
+    forces = np.concatenate(
+        [np.ravel(np.subtract(predictions["forces"][k], predictions["forces_label"][k])) for k in rows]
+    )
+    return {
+        f"E, {name}": 1e3 * float(np.sqrt(np.mean(np.square(energy)))),
+        f"F, {name}": 1e3 * float(np.sqrt(np.mean(forces**2))),
+    }
+
+
+def mixing(structures: Sequence[Structure], predictions: dict[str, Any], config: StudyConfig) -> dict[str, float]:
+    """Return R² and mean absolute error (meV a cation) of mixing energies at withheld x."""
+    x = np.array([float(one.info["x"]) for one in structures])
+    cations = np.array([np.isin(one.atoms.numbers, CATIONS).sum() for one in structures])
+    withheld = list(holding(structures, {"x": config.split.withhold["x"]}))
+    said, known = (
+        mixing_energies(x, np.array(predictions[key]) / cations)[withheld] for key in ("energy", "energy_label")
+    )
+    left = float(np.sum((said - known) ** 2) / np.sum((known - known.mean()) ** 2))
+    return {"mixing R²": 1.0 - left, "mixing MAE": 1e3 * float(np.mean(np.abs(said - known)))}
+
+
+def mixing_energies(x: np.ndarray, energies: np.ndarray) -> np.ndarray:
+    """Return energies less the straight line between the means at x = 0 and x = 1, in the same unit."""
+    zero, one = (energies[x == end].mean() for end in (0.0, 1.0))
+    return energies - x * one - (1.0 - x) * zero
+
+
+def table(found: dict[str, list[dict[str, float]]], seeds: int, n_labels: int, command: str) -> str:
+    """Return mean ± standard deviation over seeds as Markdown."""
+    columns = list(dict.fromkeys(name for rows in found.values() for row in rows for name in row))
+    lines = [f"| method | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
+    for method, rows in found.items():
+        cells = []
+        for name in columns:
+            values = [row[name] for row in rows if name in row]
+            digits = 3 if "R²" in name else 2 if "before" in name else 1 if "MAE" in name or name[0] == "E" else 0
+            spread = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
+            cells.append(f"{np.mean(values):.{digits}f}{spread}" if values else "–")
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    note = (
+        f"{n_labels} target energies, no target forces, {seeds} seeds (draw, initialisation); energies meV/atom, "
+        "forces meV/Å, mixing energies meV a cation, seconds of the fit without designs. Labels are model-made."
+    )
+    return "\n".join([*lines, "", note, "", f"```sh\n{command}\n```", ""])
+
+
+def main() -> None:
+    """Do every run that is missing, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--rows", nargs="*", help="methods by name; all by default")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    config = load_study_config(options.config)
+    n_labels = max(config.labels)
+    found: dict[str, list[dict[str, float]]] = {}
+    for row in options.rows or config.methods():
+        for seed in config.seeds:
+            run, started = run_of(config, row, n_labels, seed), time.monotonic()
+            run_fit(run)
+            shutil.rmtree(run.run / "checkpoints", ignore_errors=True)
+            found.setdefault(row, []).append(numbers_of(config, run))
+            said = json.dumps({key: round(value, 3) for key, value in found[row][-1].items()}, ensure_ascii=False)
+            print(f"{row}, seed {seed}: {time.monotonic() - started:.0f} s {said}", flush=True)
+    out = f" --out {options.out}" if options.out else ""
+    command = f"OMP_NUM_THREADS=1 python benchmarks/withheld.py {options.config}{out}"
+    text = table(found, len(config.seeds), n_labels, command)
+    print(text)
+    if options.out:
+        options.out.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
