@@ -45,3 +45,8 @@ class DoubleWell(Calculator):
 
 def at(x, y=0.0, z=0.0):
     return Atoms("H", positions=[[x, y, z]])
+
+
+def tilted():
+    """The double well as the command line imports it."""
+    return DoubleWell()
