@@ -157,6 +157,12 @@ def test_without_the_target_among_them_it_has_the_first_one_s_surface_and_its_ow
     assert "gave it reference energies and nothing else" in found.warnings[0]
 
 
+def test_a_changed_number_of_epochs_leaves_the_other_defaults_of_the_method() -> None:
+    training = JointSettings.read({"training": {"epochs": 3}}).training
+    assert training == JointSettings().training.model_copy(update={"epochs": 3})
+    assert training.sampling.name == "balanced"
+
+
 def test_seeds(tiny_potential: ReadoutPotential) -> None:
     frames = two_levels(8, 6)
     one, two, other = (run(frames, tiny_potential, seed=seed).potential.fingerprint for seed in (1, 1, 2))

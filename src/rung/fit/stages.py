@@ -10,7 +10,7 @@ from pydantic import Field
 from rung.fit.decay import DecayToStart
 from rung.fit.loss import LossSettings
 from rung.fit.processes import Processes
-from rung.fit.sampling import Proportional, Sampling
+from rung.fit.sampling import Balanced, Proportional, Sampling
 from rung.fit.schedule import Plateau, Schedule
 from rung.settings import Settings
 
@@ -68,6 +68,15 @@ class TrainingSettings(Settings):
     """Least time between checkpoints; one is written at an epoch's end only."""
     processes: Processes = Processes()
     """Devices and nodes."""
+
+
+class SeveralTraining(TrainingSettings):
+    """How a model of several fidelities is trained: what differs from other trainings where nothing is said."""
+
+    learning_rate: float = Field(default=3e-3, gt=0)
+    """Of the optimizer, before the schedule."""
+    sampling: Sampling = Balanced()
+    """Which rows stand in which batch: equally many of every fidelity, so that the few are not lost among the many."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from rung.fit.processes import require_device
 from rung.fit.readout import ReadoutSettings, fit_readout
 from rung.fit.replay import Replay, with_replay
 from rung.fit.rows import FidelityLabels, RowSettings
-from rung.fit.schedule import Plateau
+from rung.fit.schedule import Plateau, Schedule
 from rung.fit.several import Lesson, Start, beside_base, dtype_of, fit_together, lesson, with_fitted_references
 from rung.fit.stages import TrainingSettings
 from rung.model.potential import ReadoutPotential
@@ -37,12 +37,21 @@ class LoraSettings(Settings):
     """The adapters' product is multiplied by alpha / rank."""
 
 
+class TransferTraining(TrainingSettings):
+    """How a base is trained on: it is left faster than it is learnt."""
+
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Of the optimizer, before the schedule."""
+    schedule: Schedule = Plateau(warmup=1.0)
+    """How the learning rate changes."""
+
+
 class TransferSettings(Settings):
     """Train weights of the base on the target's labels."""
 
     name: Literal["transfer"] = "transfer"
-    training: TrainingSettings = TrainingSettings(learning_rate=1e-3, schedule=Plateau(warmup=1.0))
-    """How; a base is left faster than it is learnt, hence the smaller learning rate."""
+    training: TransferTraining = TransferTraining()
+    """How."""
     fit_reference: bool = True
     """Whether the change of reference energies is fitted by least squares first, so that weights need not learn it."""
     blocks: Blocks = "all"
