@@ -14,9 +14,8 @@ from rung.fidelity import Fidelity, require_fidelity
 from rung.fit.heldout import labelled_by
 from rung.fit.method import Context, FitResult
 from rung.fit.rows import FidelityLabels, RowSettings
-from rung.fit.sampling import Balanced
 from rung.fit.several import fit_together, lesson, start_from, start_new
-from rung.fit.stages import TrainingSettings
+from rung.fit.stages import SeveralTraining
 from rung.model.architecture import MaceArchitecture
 from rung.model.potential import ReadoutPotential
 
@@ -42,7 +41,7 @@ class OneHotSettings(RowSettings):
     """From the base where the config names one, or a new model in any case."""
     architecture: MaceArchitecture = MaceArchitecture()
     """The shape of a new model; a base brings its own."""
-    training: TrainingSettings = TrainingSettings(learning_rate=3e-3, sampling=Balanced())
+    training: SeveralTraining = SeveralTraining()
     """How it is trained."""
     reference_energies: dict[str, dict[str, float]] | None = None
     """eV by fidelity and element symbol for a new model; by default least squares on the training energies."""
