@@ -1,0 +1,102 @@
+"""``rung barrier`` killed with SIGKILL again and again, and error bars of draws against those of first order."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import add_adsorbate, fcc100
+from ase.calculators.emt import EMT
+from ase.constraints import FixAtoms
+from ase.io import write
+
+from rung.evaluate.barrier import BarrierSettings, relaxed_barrier
+from rung.evaluate.refinement import relaxed_draws
+from rung.evaluate.vibrations import vibrations
+from rung.run.barriers import difference_stderr
+from rung.storage import read_json
+
+from ..pair_hop import ends, lifted
+
+pytestmark = pytest.mark.slow
+
+KILLS = 6
+
+
+def command(folder: Path, out: str) -> list[str]:
+    words = ["barrier", "tests.pair_hop:lifted", str(folder / "initial.xyz"), str(folder / "final.xyz")]
+    words += ["--fidelity", "high", "--trusted", "--fmax", "0.002", "--draws", "6", "--images", "9", "--no-modes"]
+    script = "import sys; from rung.cli import main; sys.exit(main(sys.argv[1:]))"
+    return [sys.executable, "-c", script, *words, "--out", str(folder / out)]
+
+
+def numbers(folder: Path) -> list[float]:
+    (panel,) = read_json(folder / "barrier.json")
+    (entry,) = panel["barriers"]
+    assert entry["converged"]
+    return [entry["value"], entry["reaction"], entry["stderr"], entry["stderr_total"], *entry["draws"]["barriers"]]
+
+
+def test_killed_again_and_again_it_ends_the_same(tmp_path: Path) -> None:
+    for name, atoms in zip(("initial.xyz", "final.xyz"), ends(), strict=True):
+        atoms.positions[2, 1] = 0.2  # something to relax
+        write(tmp_path / name, atoms, format="extxyz")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    root = Path(__file__).parents[2]
+    started = time.monotonic()
+    subprocess.run(command(tmp_path, "whole"), check=True, capture_output=True, env=environment, cwd=root, timeout=600)
+    duration = time.monotonic() - started
+    moments, killed = random.Random(1), 0
+    for _ in range(KILLS):
+        process = subprocess.Popen(
+            command(tmp_path, "broken"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, cwd=root
+        )
+        try:
+            process.wait(timeout=duration * moments.uniform(0.5, 0.95))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            killed += 1
+        process.wait()
+    assert killed >= 2
+    subprocess.run(command(tmp_path, "broken"), check=True, capture_output=True, env=environment, cwd=root, timeout=600)
+    # where a killed optimiser goes on its history is lost, so bands agree as far as their forces are small
+    assert numbers(tmp_path / "broken") == pytest.approx(numbers(tmp_path / "whole"), abs=2e-4)
+    assert not list((tmp_path / "broken").rglob("*.tmp"))
+
+
+def test_the_spread_of_draws_is_the_bar_of_first_order_where_it_is_small() -> None:
+    """To first order the band does not move, so 32 draws scatter by √(dᵀΣd), itself known to 1/√(2·31)."""
+    calculator = lifted(0.005)
+    settings = BarrierSettings(images=5, fmax=0.005, endpoint_fmax=0.001)
+    band = relaxed_barrier(*ends(), calculator, settings, difference_stderr=difference_stderr(calculator))
+    found = relaxed_draws(band.images, [lambda index=index: calculator.draw(index) for index in range(32)], settings)
+    assert found.n_converged == 32
+    assert found.stderr == pytest.approx(band.barrier_stderr, rel=3 / np.sqrt(62))
+    assert np.mean(found.barriers) == pytest.approx(band.barrier, abs=3 * band.barrier_stderr / np.sqrt(32) + 5e-4)
+
+
+def test_gold_on_aluminium_is_what_ase_publishes() -> None:
+    """ASE's tutorial on this hop prints 3.314754 eV for the start; of the barrier its text says 0.35 eV.
+
+    https://ase-lib.org/examples_generated/tutorials/diffusion_neb.html and, for 0.35 eV,
+    https://wiki.fysik.dtu.dk/ase/tutorials/constraints/diffusion.html. The text is older than the potential: the
+    tutorial's own script gives 0.374 eV with ASE 3.29, to which a test of the band beside ASE's own holds us.
+    """
+    slab = fcc100("Al", size=(2, 2, 3))
+    add_adsorbate(slab, "Au", 1.7, "hollow")
+    slab.center(axis=2, vacuum=4.0)
+    slab.set_constraint(FixAtoms(mask=[atom.tag > 1 for atom in slab]))
+    final = slab.copy()
+    final[-1].x += final.get_cell()[0, 0] / 2
+    band = relaxed_barrier(slab, final, EMT(), BarrierSettings(images=5, fmax=0.02, endpoint_fmax=0.01))
+    assert band.energies[0] == pytest.approx(3.314754, abs=1e-3)
+    assert band.barrier == pytest.approx(0.35, abs=0.03)
+    assert "symmetric" in band.notes[0]
+    modes = vibrations(band.images[band.saddle], EMT())
+    assert modes.n_imaginary == 1
+    assert modes.n_rigid == 0
+    assert vibrations(band.images[0], EMT()).n_imaginary == 0
