@@ -142,6 +142,8 @@ def test_a_model_that_has_not_learnt_is_the_base_with_other_reference_energies()
     before, after = said(pair_base(), "low", frames), said(result.potential, "high", frames)
     assert_allclose(after.forces.numpy(), before.forces.numpy(), atol=1e-12)
     assert_allclose(after.stress.numpy(), before.stress.numpy(), atol=1e-12)
+    assert result.diagnostics["step_zero_energy"] < 1e-8
+    assert result.diagnostics["step_zero_force"] < 1e-8
     change = (after.energy - before.energy).numpy()
     for kind in (0, 1):  # the two compositions
         assert_allclose(change[kind::2], change[kind], atol=1e-9)

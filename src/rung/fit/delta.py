@@ -18,7 +18,9 @@ from rung.data.batch import collate
 from rung.data.structure import Structure
 from rung.errors import ConfigError
 from rung.fidelity import Fidelity, require_fidelity
+from rung.fit.agreement import STEP_ZERO_STRUCTURES
 from rung.fit.differences import Learns, difference, differences, require_pairs, require_two
+from rung.fit.heldout import labelled_by
 from rung.fit.method import Context, FitResult
 from rung.fit.normalisation import refuse_strangers
 from rung.fit.readout import ReadoutSettings, fit_readout
@@ -32,6 +34,7 @@ from rung.model.architecture import MaceArchitecture
 from rung.model.delta import summed
 from rung.model.potential import ReadoutPotential
 from rung.settings import Settings
+from rung.units import MILLI
 
 _CALLS = 7
 """How many calls of each potential a cost is the median of."""
@@ -132,13 +135,24 @@ def measured_cost(
     return {"seconds_per_call_base": below, "seconds_per_call": above, "cost_ratio": above / below}
 
 
-def starting_at_zero(start: Start, target: str) -> Start:
-    """Return the model with its last weights at zero: before any step it says reference energies and shift alone."""
+def starting_at_zero(start: Start, target: str, structures: Sequence[Structure]) -> Start:
+    """Return the model with its last weights at zero: before any step it says reference energies and shift alone.
+
+    What it says of a few ``structures`` besides is told as ``step_zero_energy``, meV/atom, and ``step_zero_force``,
+    meV/Å: how far the sum starts from the base.
+    """
     potential = start.model.frozen()
     surface = potential.surface(target)
     readout = surface.readout.moved(-surface.readout.weights)
     model = trainable(potential.with_surface(target, replace(surface, readout=readout)), {target: target})
-    return replace(start, model=model)
+    few = structures[:STEP_ZERO_STRUCTURES]
+    batch = collate(few, [target] * len(few), model.cutoff, dtype=model.dtype)
+    said = model.eval()(batch)
+    assert said.forces is not None  # noqa: S101 - they are predicted by default
+    constant = surface.reference.of(batch.numbers) + readout.constant
+    apart = (said.atom_energies.detach() - constant).abs().max() * MILLI
+    facts = {"step_zero_energy": float(apart), "step_zero_force": float(said.forces.detach().abs().max() * MILLI)}
+    return replace(start, model=model, facts={**start.facts, **facts})
 
 
 def _with_model(
@@ -155,7 +169,7 @@ def _with_model(
     learner = settings.learner
     assert isinstance(learner, MaceLearner)  # noqa: S101 - the other learner has its own function
     context = replace(context, dtype=str(base.dtype).removeprefix("torch."))
-    refuse_strangers([item for item in (*train, *valid) if item.labelled(target).says_anything], sorted(base.elements))
+    refuse_strangers([*labelled_by(train, target), *labelled_by(valid, target)], sorted(base.elements))
     learnt = differences(train, base, target, settings.learns, context)
     if settings.learns == "labels":
         require_pairs(learnt, target, context.base_fidelity)
@@ -164,7 +178,9 @@ def _with_model(
     given = lesson(
         learnt, chooses, None, (target,), target, RowSettings(), shape.cutoff, training.valid_fraction, context
     )
-    begun = starting_at_zero(start_new(shape, given, "shared", training.loss.energy_floor, None, context), target)
+    begun = starting_at_zero(
+        start_new(shape, given, "shared", training.loss.energy_floor, None, context), target, learnt
+    )
     result = fit_together(begun, given, training, settings, (), context)
     potential = summed(base, context.base_fidelity, result.potential, target, target=target)
     return replace(result, potential=potential)
