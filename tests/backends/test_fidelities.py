@@ -26,7 +26,7 @@ from rung.model.trainable import TrainablePotential
 
 from ..geometries import cell_structures, molecule_structures
 from ..mace_models import tiny_mace
-from ..several_fidelities import CONDITIONINGS, own, several, stirred, trained
+from ..several_fidelities import own, several, stirred, trained
 from .comparison import assert_native, direct, energies_and_forces, mace_calculator
 
 
@@ -34,7 +34,7 @@ def slow(*values: object) -> object:
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
-every_conditioning = pytest.mark.parametrize("conditioning", CONDITIONINGS)
+every_conditioning = pytest.mark.parametrize("conditioning", [slow("shared"), "readouts", slow("embedding"), "all"])
 
 
 def said(model: TrainablePotential | ReadoutPotential, rows: list[str], structures: list[Structure]) -> Prediction:
@@ -50,7 +50,7 @@ def agree(one: Prediction, two: Prediction, tolerance: float, *, by_atom: bool =
         torch.testing.assert_close(left, right, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
-@pytest.mark.parametrize("conditioning", ["readouts", slow("embedding"), "all"])
+@pytest.mark.parametrize("conditioning", [slow("readouts"), slow("embedding"), "all"])
 def test_a_batch_of_both_fidelities_is_the_batches_of_each(
     conditioning: Conditioning, molecules: list[Structure], cells: list[Structure]
 ) -> None:
@@ -74,7 +74,7 @@ FOLDED = [
     ("embedding", {"interaction_first": FIRST}),
     slow("embedding", {"hidden": "6x0e", "max_ell": 1, "layers": 1}),
     ("all", {"interaction_first": FIRST, "hidden": "4x0e+4x1o+4x2e"}),
-    ("all", {"pair_repulsion": True, "readout": "NonLinearBiasReadoutBlock", "gate": "tanh"}),
+    slow("all", {"pair_repulsion": True, "readout": "NonLinearBiasReadoutBlock", "gate": "tanh"}),
     slow("all", {"interaction_first": "RealAgnosticDensityInteractionBlock", "hidden": "6x0e",
              "interaction": "RealAgnosticDensityResidualInteractionBlock", "scale_shift": False}),
 ]  # fmt: skip
@@ -151,7 +151,7 @@ def test_parameters_come_back_exactly(conditioning: Conditioning) -> None:
     assert bool(own(third, "third")) == (conditioning != "shared")
 
 
-@pytest.mark.parametrize("conditioning", ["readouts", "embedding", "all"])
+@pytest.mark.parametrize("conditioning", ["readouts", slow("embedding"), "all"])
 def test_rows_of_one_fidelity_move_nothing_that_belongs_to_another(
     conditioning: Conditioning, molecules: list[Structure]
 ) -> None:
@@ -164,7 +164,7 @@ def test_rows_of_one_fidelity_move_nothing_that_belongs_to_another(
         assert moved == (name not in own(model, "low")) or name == "readouts.0.0.linear.bias", name
 
 
-@pytest.mark.parametrize("conditioning", ["embedding", "all"])
+@pytest.mark.parametrize("conditioning", [slow("embedding"), "all"])
 def test_designs_of_a_fidelity_are_its_own(
     conditioning: Conditioning, molecules: list[Structure], tmp_path: Path
 ) -> None:
@@ -210,7 +210,7 @@ def new(conditioning: Conditioning, scales: dict[str, tuple[float, float]], **ch
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("conditioning", [slow("shared"), "readouts", slow("embedding"), "all"])
+@pytest.mark.parametrize("conditioning", [slow("shared"), slow("readouts"), slow("embedding"), "all"])
 def test_scale_and_shift_of_each_fidelity(conditioning: Conditioning, molecules: list[Structure]) -> None:
     """All fidelities of a new model start equal, but for reference energies, scale and shift."""
     model = new(conditioning, {"a": (2.0, 0.1), "b": (3.0, -0.2), "c": (2.0, 0.1)})
@@ -256,7 +256,7 @@ def test_what_fidelities_cannot_share_is_refused() -> None:
         trained("shared").set_references({"low": lifted.surface("low").reference})
 
 
-@pytest.mark.parametrize(("before", "after"), [("embedding", "all"), ("all", "embedding"), ("all", "readouts")])
+@pytest.mark.parametrize(("before", "after"), [slow("embedding", "all"), ("all", "embedding"), slow("all", "readouts")])
 def test_a_conditioned_base_starts_another_kind_of_model(
     before: Conditioning, after: Conditioning, molecules: list[Structure]
 ) -> None:
