@@ -6,8 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
-from rung.data.frames import StreamedStructures, names_of, select, stream_structures
+from rung.data.frames import StreamedStructures, names_of, places_labelled_by, select, stream_structures
 from rung.data.readers import read_structures, reading_of
+from rung.data.splits import without_labels
 from rung.data.structure import Structure
 from rung.errors import DataError
 
@@ -63,8 +64,25 @@ def test_labelled_structures_are_found_without_reading(tmp_path: Path) -> None:
     streamed = stream_structures(paths)
     expected = [structure.structure_id for structure in read_structures(paths) if structure.labelled("low").has_energy]
     (tmp_path / "one.extxyz").unlink()
-    assert list(streamed.labelled_by("low").names) == expected
-    assert len(streamed.labelled_by("absent")) == 0
+    assert list(streamed.select(places_labelled_by(streamed, "low")).names) == expected
+    assert len(places_labelled_by(streamed, "absent")) == 0
+
+
+def test_changed_labels_are_changed_whenever_they_are_read(tmp_path: Path) -> None:
+    paths = written(tmp_path)
+    streamed, expected = stream_structures(paths), read_structures(paths)
+
+    def without_low(structure: Structure) -> Structure:
+        return without_labels(structure, "low")
+
+    changed = streamed[3:].changed(without_low, "low is left out")
+    for one, two in zip(changed, expected[3:], strict=True):
+        same(one, without_low(two))
+    same(changed[5], without_low(expected[8]))
+    assert len(places_labelled_by(changed, "low")) == 0
+    assert places_labelled_by(changed, "high").tolist() == places_labelled_by(expected[3:], "high").tolist()
+    again = streamed[3:].changed(without_low, "low is left out")
+    assert changed.fingerprint == again.fingerprint != streamed[3:].fingerprint
 
 
 def test_a_file_that_changed_is_refused(tmp_path: Path) -> None:

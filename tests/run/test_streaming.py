@@ -1,5 +1,6 @@
 """A run whose structures stay in their files ends as one that keeps them in memory."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,24 @@ def test_a_streamed_run_ends_with_the_same_bits(data: Path) -> None:
     packed = sorted(path.name for path in streamed.folder.path.rglob("rows.json"))
     assert packed == ["rows.json"] * 2  # what is learnt and what is held out
     assert not list(kept.folder.path.rglob("rows.json"))
+
+
+@pytest.mark.parametrize("geometries", ["all", "disjoint"])
+def test_several_fidelities_are_streamed_to_the_same_bits(data: Path, geometries: str) -> None:
+    low, high = toy_structures(14, forces=False), toy_structures(8, forces=False, fidelity="high", depth=1.3)
+    both = [replace(one, labels={**one.labels, **two.labels}) for one, two in zip(low, high, strict=False)]
+    write_structures(data / "train.extxyz", [*both, *low[8:]])
+    runs = {}
+    for name, stream in (("kept", False), ("streamed", True)):
+        text = CONFIG.format(name=name, stream=str(stream).lower()).replace("{low: }", "{low: , high: }")
+        text = text.replace("target: low", "target: high").replace("name: scratch", "name: joint")
+        path = data / f"{name}.yaml"
+        path.write_text(text + f"  geometries: {geometries}\n")
+        runs[name] = run_fit(load_config(path))
+    one, two = (load_checkpoint(run.folder.model).potential for run in runs.values())
+    assert one.fingerprint == two.fingerprint
+    assert one.fidelities == ("high", "low")
+    assert len(list(runs["streamed"].folder.path.rglob("rows.json"))) == 2
 
 
 def test_what_is_evaluated_is_read_and_splits_stay_apart(data: Path) -> None:

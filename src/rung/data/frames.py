@@ -4,8 +4,8 @@ What stays in memory is about a hundred bytes a frame: where it begins, its name
 fidelities label it. Everything that takes a sequence of structures takes this one.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -97,11 +97,29 @@ class StreamedStructures(Sequence[Structure]):
         """Return the structures at ``indices``, in that order."""
         return StreamedStructures(self._frames, self._indices[np.asarray(indices, dtype=np.int64)])
 
-    def labelled_by(self, fidelity: str) -> "StreamedStructures":
-        """Return the structures to which ``fidelity`` gives any label."""
+    def places_labelled_by(self, fidelity: str) -> Places:
+        """Return the indices of the structures to which ``fidelity`` gives any label."""
         known = self._frames.labelled.get(fidelity)
-        chosen = np.zeros(0, np.int64) if known is None else np.flatnonzero(known[self._indices])
-        return self.select(chosen)
+        return np.zeros(0, np.int64) if known is None else np.flatnonzero(known[self._indices])
+
+    def changed(self, change: Callable[[Structure], Structure], said: str) -> "StreamedStructures":
+        """Return the structures as ``change`` makes them each time that they are read; each is read once now.
+
+        Parameters
+        ----------
+        change
+            Changes labels, and neither name nor geometry.
+        said
+            What it does, in full: equal words stand for equal changes, in fingerprints too.
+        """
+        frames = replace(self._frames, changes=(*self._frames.changes, (said, change)), labelled={})
+        found = StreamedStructures(frames, self._indices)
+        labelled: dict[str, list[int]] = {}
+        for index, structure in zip(self._indices.tolist(), found, strict=True):
+            for name, labels in structure.labels.items():
+                if labels.says_anything:
+                    labelled.setdefault(name, []).append(index)
+        return StreamedStructures(replace(frames, labelled=_flags(labelled, len(frames.names))), self._indices)
 
 
 @dataclass(frozen=True)
@@ -113,6 +131,7 @@ class _Frames:
     names: Sequence[str]
     geometries: NDArray[np.uint64]
     labelled: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    changes: tuple[tuple[str, Callable[[Structure], Structure]], ...] = ()
 
     @cached_property
     def firsts(self) -> Places:
@@ -121,18 +140,24 @@ class _Frames:
 
     @cached_property
     def fingerprint(self) -> str:
-        return content_hash(tuple(file_hash(file.path) for file in self.files), tuple(sorted(self.keys.items())))
+        files = tuple(file_hash(file.path) for file in self.files)
+        return content_hash(files, tuple(sorted(self.keys.items())), tuple(said for said, _ in self.changes))
 
     def read(self, index: int) -> Structure:
         place = int(np.searchsorted(self.firsts, index, side="right")) - 1
-        return self.files[place].read(index - int(self.firsts[place]), self.keys)
+        return self._changed(self.files[place].read(index - int(self.firsts[place]), self.keys))
 
     def every(self) -> Iterator[Structure]:
         for file in self.files:
             if _stamp(file.path) != file.stamp:
                 raise DataError(f"{file.path} has changed since its frames were counted; run again.")
             for _, structure in numbered_frames(file.path, self.keys):
-                yield structure
+                yield self._changed(structure)
+
+    def _changed(self, structure: Structure) -> Structure:
+        for _, change in self.changes:
+            structure = change(structure)
+        return structure
 
 
 def stream_structures(
@@ -163,7 +188,7 @@ def stream_structures(
         groups = hdf5_groups(path) if of_hdf5 else ()
         files.append(_File(path, np.array(places, dtype=np.int64), _stamp(path), groups))
         geometries.append(np.array(hashes, dtype=np.uint64))
-    flags = {name: np.bincount(found, minlength=len(names)) > 0 for name, found in labelled.items()}
+    flags = _flags(labelled, len(names))
     frames = _Frames(tuple(files), dict(keys or {}), names, np.concatenate(geometries), flags)
     _check_names(frames)
     return StreamedStructures(frames, np.arange(len(names), dtype=np.int64))
@@ -176,11 +201,23 @@ def select(structures: Sequence[Structure], indices: Sequence[int] | Places) -> 
     return [structures[int(index)] for index in indices]
 
 
+def places_labelled_by(structures: Sequence[Structure], fidelity: str) -> Places:
+    """Return the indices of the structures to which ``fidelity`` gives any label, without reading streamed ones."""
+    if isinstance(structures, StreamedStructures):
+        return structures.places_labelled_by(fidelity)
+    found = [k for k, structure in enumerate(structures) if structure.labelled(fidelity).says_anything]
+    return np.array(found, dtype=np.int64)
+
+
 def names_of(structures: Sequence[Structure]) -> Sequence[str]:
     """Return the ``structure_id`` of each structure, without reading those that are streamed."""
     if isinstance(structures, StreamedStructures):
         return structures.names
     return [structure.structure_id for structure in structures]
+
+
+def _flags(places: Mapping[str, Sequence[int]], count: int) -> dict[str, NDArray[np.bool_]]:
+    return {name: np.bincount(found, minlength=count) > 0 for name, found in places.items()}
 
 
 def check_apart(splits: Mapping[str, Sequence[Structure]]) -> None:

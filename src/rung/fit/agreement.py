@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from rung.data.batch import collate
+from rung.data.frames import places_labelled_by, select
 from rung.data.labels import Array
 from rung.data.structure import Structure, composition_matrix
 from rung.fidelity import require_fidelity
@@ -183,12 +184,8 @@ def agreement(model: TrainablePotential, structures: Sequence[Structure], fideli
     """
     for name in (fidelity, target):
         require_fidelity(name, model.fidelities)
-    paired = [
-        structure
-        for structure in structures
-        if structure.labelled(fidelity).says_anything and structure.labelled(target).says_anything
-    ]
-    chosen = _spread(paired, PAIRS)
+    paired = np.intersect1d(places_labelled_by(structures, fidelity), places_labelled_by(structures, target))
+    chosen = _spread(select(structures, paired), PAIRS)
     labels = [structure.labelled(name) for structure in chosen for name in (fidelity, target)]
     of_forces = bool(chosen) and all(any(label.has_forces for label in labels[part::2]) for part in (0, 1))
     wanted = {name: _wanted(model, chosen, name, forces=of_forces) for name in (fidelity, target)}

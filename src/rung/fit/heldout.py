@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from rung.data.frames import StreamedStructures, names_of, select
+from rung.data.frames import names_of, places_labelled_by, select
 from rung.data.structure import Structure
 from rung.errors import FitError
 
@@ -18,9 +18,7 @@ def has_label(structure: Structure, fidelity: str) -> bool:
 
 def labelled_by(structures: Sequence[Structure], fidelity: str) -> Sequence[Structure]:
     """Return the structures to which ``fidelity`` gives a label of any kind; streamed ones stay in their files."""
-    if isinstance(structures, StreamedStructures):
-        return structures.labelled_by(fidelity)
-    return [structure for structure in structures if has_label(structure, fidelity)]
+    return select(structures, places_labelled_by(structures, fidelity))
 
 
 def draw_held_out(names: Collection[str], fraction: float, seed: Sequence[int]) -> set[str]:

@@ -89,7 +89,7 @@ def with_own_labels(
     base_fidelity: str,
     chosen: Mapping[str, FidelityLabels],
     progress: Progress = SILENT,
-) -> list[Structure]:
+) -> Sequence[Structure]:
     """Return the structures with the base's predictions where its fidelity has no label and ``chosen`` asks for them.
 
     Raises
@@ -99,7 +99,7 @@ def with_own_labels(
     """
     asking = [name for name, labels in chosen.items() if labels.absent == "base"]
     if not asking:
-        return list(structures)
+        return structures
     if base is None or asking != [base_fidelity]:
         there = f"of the base, {base_fidelity!r}" if base is not None else "of a base, and there is none"
         raise ConfigError(f"absent: base stands at {', '.join(asking)}; it can only stand at the fidelity {there}.")

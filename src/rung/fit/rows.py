@@ -4,18 +4,21 @@ A row is a geometry at one fidelity. Whatever trains on several fidelities gathe
 differ in their models alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from rung.data.frames import StreamedStructures, names_of, places_labelled_by, select
 from rung.data.labels import Labels
-from rung.data.stream import PackedRows, pack
+from rung.data.packing import pack_rows
+from rung.data.stream import PackedRows
 from rung.data.structure import Structure, elements_in
 from rung.errors import FitError
 from rung.fidelity import require_fidelity
-from rung.fit.heldout import draw_held_out, has_label, labelled_by
+from rung.fit.heldout import draw_held_out, labelled_by
 from rung.progress import SILENT, Progress
 from rung.settings import Settings
 
@@ -54,7 +57,7 @@ class FidelityRows:
         The fidelities, in the order in which ``Batch.fidelity`` counts them.
     """
 
-    structures: tuple[Structure, ...]
+    structures: Sequence[Structure]
     fidelities: tuple[str, ...]
     names: tuple[str, ...]
 
@@ -71,15 +74,17 @@ class FidelityRows:
         """Return the number of rows of ``fidelity``."""
         return self.fidelities.count(fidelity)
 
-    def packed(self, cutoff: float, progress: Progress = SILENT) -> PackedRows:
-        """Return the rows with their neighbours within ``cutoff``, Å."""
-        return pack(self.structures, self.fidelities, cutoff, known=self.names, progress=progress)
+    def packed(self, cutoff: float, progress: Progress = SILENT, folder: Path | None = None) -> PackedRows:
+        """Return the rows with their neighbours within ``cutoff``, Å; those of streamed structures go to ``folder``."""
+        return pack_rows(self.structures, self.fidelities, cutoff, known=self.names, folder=folder, progress=progress)
 
 
 def rows_of(structures: Sequence[Structure], names: Sequence[str]) -> FidelityRows:
     """Return a row for each of ``names`` and each structure that it labels, one fidelity after the other."""
-    pairs = [(structure, name) for name in names for structure in labelled_by(structures, name)]
-    return FidelityRows(tuple(item for item, _ in pairs), tuple(name for _, name in pairs), tuple(names))
+    places = {name: places_labelled_by(structures, name) for name in names}
+    fidelities = tuple(name for name, own in places.items() for _ in range(len(own)))
+    chosen = select(structures, np.concatenate([np.zeros(0, np.int64), *places.values()]))
+    return FidelityRows(tuple(chosen) if isinstance(chosen, list) else chosen, fidelities, tuple(names))
 
 
 def training_fidelities(
@@ -109,24 +114,27 @@ def training_fidelities(
 
 def restricted(
     structures: Sequence[Structure], names: Sequence[str], target: str, settings: RowSettings
-) -> list[Structure]:
+) -> Sequence[Structure]:
     """Return the structures with only those labels that ``settings`` let train; no structure is lost."""
     kept = {name: (settings.fidelities or {}).get(name, FidelityLabels()).labels for name in names}
-    labels_target = {item.structure_id for item in labelled_by(structures, target)}
+    labels_target = set(names_of(labelled_by(structures, target)))
 
     def trains(structure: Structure, name: str) -> bool:
         if name == target or settings.geometries == "all":
             return True
         return (structure.structure_id in labels_target) == (settings.geometries == "paired")
 
-    def of(structure: Structure) -> Mapping[str, Labels]:
-        return {
+    def of(structure: Structure) -> Structure:
+        labels = {
             name: _only(labels, kept[name])
             for name, labels in structure.labels.items()
             if name in kept and trains(structure, name)
         }
+        return replace(structure, labels=labels)
 
-    return [replace(structure, labels=of(structure)) for structure in structures]
+    if isinstance(structures, StreamedStructures):
+        return structures.changed(of, repr((sorted(kept.items()), target, settings.geometries)))
+    return [of(structure) for structure in structures]
 
 
 def split_rows(
@@ -147,18 +155,18 @@ def split_rows(
         When one of ``names`` labels no structure of ``train``.
     """
     for name in names:
-        if not any(has_label(structure, name) for structure in train):
+        if not len(places_labelled_by(train, name)):
             raise FitError(f"No training structure has a label of {name!r}.")
     if valid:
         return rows_of(train, names), rows_of(valid, names)
     chosen: set[str] = set()
     seen: set[str] = set()
     for index, name in enumerate(names):
-        own = {structure.structure_id for structure in labelled_by(train, name)} - seen
+        own = set(names_of(labelled_by(train, name))) - seen
         chosen |= draw_held_out(own, fraction, [seed] if index == 0 else [seed, index])
         seen |= own
-    kept = [structure for structure in train if structure.structure_id not in chosen]
-    held = [structure for structure in train if structure.structure_id in chosen]
+    out = np.array([name in chosen for name in names_of(train)], dtype=bool)
+    kept, held = select(train, np.flatnonzero(~out)), select(train, np.flatnonzero(out))
     return rows_of(kept, names), rows_of(held, names)
 
 

@@ -7,6 +7,7 @@ import torch
 
 from rung.backends import torch_dtype
 from rung.backends.training import build_trainable, trainable
+from rung.data.frames import names_of, select
 from rung.data.stream import PackedRows
 from rung.data.structure import Structure
 from rung.errors import ConfigError
@@ -111,7 +112,8 @@ def lesson(
         fraction,
         context.seed,
     )
-    return Lesson(rows, held, rows.packed(cutoff, context.progress), held.packed(cutoff) if len(held) else None)
+    packed = rows.packed(cutoff, context.progress, context.folder)
+    return Lesson(rows, held, packed, held.packed(cutoff, folder=context.folder) if len(held) else None)
 
 
 def start_new(
@@ -189,7 +191,8 @@ def start_from(
     DataError
         When a structure holds an element that the base does not know.
     """
-    refuse_strangers([*given.rows.structures, *given.held.structures], sorted(base.elements))
+    for rows in (given.rows, given.held):
+        refuse_strangers(rows.structures, sorted(base.elements))
     origin = require_fidelity(context.base_fidelity, base.fidelities)
     starts = {name: name if name in base.fidelities else origin for name in (*given.names, *kept)}
     model = trainable(base, starts, conditioning).to(require_device(context.device), dtype_of(context))
@@ -252,7 +255,8 @@ def fit_together(
     """
     model, held = start.model, given.held_packed
     facts, warnings = dict(start.facts), start.warnings
-    geometries = tuple({structure.structure_id: structure for structure in given.rows.structures}.values())
+    first = {name: place for place, name in reversed(list(enumerate(names_of(given.rows.structures))))}
+    geometries = select(given.rows.structures, sorted(first.values()))
     for name in given.names[1:]:
         asked = agreement(model, geometries, name, given.names[0])
         facts, warnings = {**facts, **asked.facts}, (*warnings, *asked.warnings)
