@@ -13,6 +13,7 @@ import platform
 import runpy
 import shlex
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -34,6 +35,9 @@ from rung.storage import FolderLock, jsonable, locked, read_json, write_json
 RESULT, REQUEST, ERROR, LOCK = "metrics.json", "task.json", "error.json", ".lock"
 ATTEMPTS = 3
 """How often a job is given to a worker that dies of it before it counts as failed."""
+
+MOST_SAID = 500
+"""Characters of what a cluster said that an error quotes, the last ones."""
 
 State = Literal["done", "failed", "running", "missing"]
 """What can be said of a job from its folder alone."""
@@ -412,10 +416,14 @@ def _slurm(executor: Slurm, threads: int) -> Any:
 
 
 def _too_many_failures(executor: Any, status: Mapping[str, Any]) -> None:
-    """Give up once three blocks of workers have failed and none has lived; one that was killed is replaced."""
-    from parsl.jobs.error_handlers import windowed_error_handler  # noqa: PLC0415
-
-    windowed_error_handler(executor, dict(status), threshold=ATTEMPTS)
+    """Give up once three blocks of workers have ended that never came up; one that was killed later is replaced."""
+    came_up = set(executor.connected_blocks())
+    never = [one for block, one in status.items() if one.terminal and block not in came_up]
+    if len(never) >= ATTEMPTS:
+        last = never[-1]
+        said = " ".join(str(text) for text in (last.message, last.stderr_summary) if text)
+        reason = " ".join(said.split()) or "they ended without a word"
+        executor.set_bad_state_and_fail_all(ExecutorError(reason[-MOST_SAID:]))
 
 
 def _environment(threads: int) -> str:
@@ -443,6 +451,8 @@ def _end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
+    # Ctrl-C reaches every process of a terminal; the driver ends this one in good order, and cannot without it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Parsl's interchange outlives a driver that was killed, and would keep its workers alive for ever
     threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
     runpy.run_module("parsl.executors.high_throughput.interchange", run_name="__main__")

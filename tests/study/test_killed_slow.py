@@ -20,7 +20,7 @@ from ..run.small_world import SmallWorld, build_world
 
 pytestmark = pytest.mark.slow
 
-DRIVER_KILLS, WORKER_KILLS = 15, 12
+DRIVER_KILLS, WORKER_KILLS = 12, 12
 TOLERANCE = 1e-6
 DRIVER = """
 import sys

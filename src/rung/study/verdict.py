@@ -14,7 +14,7 @@ LOW_FIDELITY_KEPT = 1.05
 """A method that raises the base's own error by no more than this factor has kept the cheaper fidelity."""
 
 ROUNDING = 0.1
-"""meV/atom and meV/Å below which a growth is rounding: of a base that labelled the frames itself, whose error is zero."""
+"""meV/atom and meV/Å below which a growth is rounding, as of a base that labelled the frames itself."""
 
 Values = Mapping[tuple[int, int], float]
 """One metric by seed and fold."""
