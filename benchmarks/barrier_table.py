@@ -34,7 +34,7 @@ from rung.fidelity import Fidelity
 from rung.fit.method import Context
 from rung.fit.readout import ReadoutSettings, fit_readout
 from rung.model.potential import ReadoutPotential
-from rung.run.barriers import difference_stderr
+from rung.run.error_bars import difference_stderr
 from rung.storage import read_json, write_json, write_text
 
 TARGET = "r2scan"

@@ -17,7 +17,7 @@ from ase.io import write
 from rung.evaluate.barrier import BarrierSettings, relaxed_barrier
 from rung.evaluate.refinement import relaxed_draws
 from rung.evaluate.vibrations import vibrations
-from rung.run.barriers import difference_stderr
+from rung.run.error_bars import difference_stderr
 from rung.storage import read_json
 
 from ..pair_hop import ends, lifted

@@ -22,6 +22,7 @@ from rung.fit.diagnosis import compare_difference, without_band
 from rung.fit.readout import ReadoutSettings, gather, solve
 from rung.model.potential import ReadoutPotential
 from rung.progress import Progress
+from rung.run.error_bars import difference_stderr
 from rung.run.folder import RunFolder
 from rung.run.inputs import context_of, open_base, read_splits
 
@@ -39,7 +40,7 @@ def hop_barriers(data: Path, config: RunConfig, folder: Path, progress: Progress
     images = [structure.atoms for structure in path]
     static = {
         "base": static_barrier(images, before),
-        "lifted": static_barrier(images, after, difference_stderr=_bars(after)),
+        "lifted": static_barrier(images, after, difference_stderr=difference_stderr(after)),
     }
     relaxed = {
         name: relaxed_barrier(
@@ -52,7 +53,7 @@ def hop_barriers(data: Path, config: RunConfig, folder: Path, progress: Progress
             progress=progress,
             difference_stderr=bars,
         )
-        for name, calculator, bars in (("base", before, None), ("lifted", after, _bars(after)))
+        for name, calculator, bars in (("base", before, None), ("lifted", after, difference_stderr(after)))
     }
     static_panel = _panel("Vacancy hop along the pbe path, images as they are", static, path, target)
     static_panel["notice"] += " " + _asked(config, base, path[static["lifted"].saddle], path[0], progress)
@@ -86,16 +87,6 @@ def _asked(config: RunConfig, base: ReadoutPotential, saddle: Structure, start: 
         f"the anchored fit takes {found.fitted:+.3f} eV."
         + (" The band forbids what the energies ask for: widen it." if found.forbidden else "")
     )
-
-
-def _bars(calculator: RungCalculator) -> Any:
-    """Return the error bars of a difference: from the weights alone, and with the model's own error at its larger."""
-
-    def stderr(image: Atoms, reference: Atoms) -> tuple[float, float]:
-        variance = calculator.energy_difference_variance(image, reference)
-        return float(np.sqrt(variance.weights)), float(np.sqrt(variance.headline))
-
-    return stderr
 
 
 def _panel(title: str, found: Mapping[str, StaticBarrier], truth: Sequence[Structure], target: str) -> dict[str, Any]:

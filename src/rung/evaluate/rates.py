@@ -98,10 +98,15 @@ def _real_modes(start: Vibrations, saddle: Vibrations) -> tuple[Array, Array]:
         raise DataError(
             f"The start has a mode of {abs(start.wavenumbers.min()):.0f}i cm⁻¹ and is no minimum: relax it further."
         )
-    if saddle.n_imaginary != 1 or (saddle.quanta <= 0).sum() != 1:
+    negative = int((saddle.quanta <= 0).sum())
+    if negative == 1 and not saddle.n_imaginary:
         raise DataError(
-            f"The saddle has {int((saddle.quanta <= 0).sum())} imaginary modes and not one: relax the band further or "
-            "look at its images."
+            f"The lowest mode of the saddle, {-saddle.wavenumbers[0]:.0f}i cm⁻¹, is too soft to tell from noise: relax "
+            "the band to smaller forces in float64, or take it for a plateau."
+        )
+    if negative != 1:
+        raise DataError(
+            f"The saddle has {negative} imaginary modes and not one: relax the band further or look at its images."
         )
     if len(start.quanta) != len(saddle.quanta):
         raise DataError("Start and saddle have different numbers of free shifts and turns, so their modes do not pair.")
@@ -119,7 +124,9 @@ def saddle_sentence(saddle: Vibrations) -> str:
         return f"The saddle has exactly one imaginary mode, {-saddle.wavenumbers[0]:.0f}i cm⁻¹."
     listed = ", ".join(f"{-value:.0f}i" for value in saddle.wavenumbers[: saddle.n_imaginary])
     if not saddle.n_imaginary:
-        return "The highest image has no imaginary mode: it is no saddle."
+        lowest = saddle.wavenumbers[0]
+        soft = f" (its lowest is {abs(lowest):.0f}{'i' if lowest < 0 else ''} cm⁻¹)"
+        return f"The highest image has no imaginary mode{soft}: it is no saddle, or the band is flat there."
     return f"The highest image has {saddle.n_imaginary} imaginary modes ({listed} cm⁻¹): it is no simple saddle."
 
 

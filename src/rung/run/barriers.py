@@ -12,9 +12,7 @@ from ase.io import write
 from pydantic import Field
 
 from rung.calculator import RungCalculator
-from rung.data.readers import read_structures
 from rung.errors import ConfigError, DataError
-from rung.evaluate.band import DifferenceStderr, static_barrier
 from rung.evaluate.band_folder import geometry_key
 from rung.evaluate.barrier import Barrier, BarrierSettings, relaxed_barrier
 from rung.evaluate.endpoints import displacements, matched
@@ -24,7 +22,8 @@ from rung.evaluate.vibrations import Vibrations, VibrationSettings, vibrations
 from rung.progress import SILENT, Progress
 from rung.report.barrier import write_barrier_report
 from rung.run.calculators import open_calculator, read_start
-from rung.run.target_energies import target_panel
+from rung.run.error_bars import difference_stderr, domain_note
+from rung.run.fixed_paths import static_panel, target_panel
 from rung.settings import Settings
 from rung.storage import FolderLock, atomic_path, content_hash, write_json
 
@@ -199,30 +198,12 @@ def find_barriers(
             ]
             panels.append(_relaxed_panel(found))
         if files.path is not None:
-            panels.append(_static_panel(f"Along {files.path.name} as it is", read_images(files.path), calculators))
+            panels.append(static_panel(files.path, calculators))
         if files.energies is not None:
-            bars = {name: difference_stderr(calculator) for name, calculator in calculators.items()}
-            panels.append(target_panel(files.energies, files.target, calculators, bars))
+            panels.append(target_panel(files.energies, files.target, calculators))
         write_json(out / RESULT, panels)
         write_barrier_report(out)
     return panels
-
-
-def difference_stderr(calculator: Any) -> DifferenceStderr | None:
-    """Return error bars of a difference, weights alone and the headline; None where there is no posterior."""
-    if not isinstance(calculator, RungCalculator) or not calculator.has_error_bars:
-        return None
-
-    def stderr(image: Atoms, reference: Atoms) -> tuple[float, float]:
-        variance = calculator.energy_difference_variance(image, reference)
-        return float(np.sqrt(variance.weights)), float(np.sqrt(variance.headline))
-
-    return stderr
-
-
-def read_images(path: Path) -> list[Atoms]:
-    """Return all structures of a file as a band."""
-    return [structure.atoms for structure in read_structures(path)]
 
 
 def _read_ends(initial: Path, final: Path, settings: BarrierSettings) -> tuple[Atoms, Atoms]:
@@ -254,13 +235,8 @@ def _with_draws(
     found: FoundBarrier, calculator: RungCalculator, task: BarrierTask, folder: Path, progress: Progress
 ) -> FoundBarrier:
     band, notes = found.band, list(found.notes)
-    variance = calculator.energy_difference_variance(band.images[band.saddle], band.images[0])
-    if variance.correlated > variance.independent:
-        notes.append(
-            "The highest image is unlike what the fit has seen: the error of its features "
-            f"({np.sqrt(variance.correlated):.3f} eV) exceeds what the model's own error would make of two ordinary "
-            f"structures ({np.sqrt(variance.independent):.3f} eV). Label structures near it before you trust it."
-        )
+    if note := domain_note(calculator, band.images[band.saddle], band.images[0]):
+        notes.append(note)
     draws = None
     if task.draws:
         draws = relaxed_draws(
@@ -329,19 +305,5 @@ def _relaxed_panel(found: Sequence[FoundBarrier]) -> dict[str, Any]:
         "kind": "relaxed",
         "curves": [one.band.curve(one.fidelity) for one in found],
         "barriers": [one.entry() for one in found],
-        "notice": "",
-    }
-
-
-def _static_panel(title: str, images: Sequence[Atoms], calculators: dict[str, Any]) -> dict[str, Any]:
-    found = {
-        name: static_barrier(images, calculator, difference_stderr=difference_stderr(calculator))
-        for name, calculator in calculators.items()
-    }
-    return {
-        "title": title,
-        "kind": "fixed",
-        "curves": [band.curve(name) for name, band in found.items()],
-        "barriers": [band.entry(name) for name, band in found.items()],
         "notice": "",
     }

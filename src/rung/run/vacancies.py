@@ -30,8 +30,8 @@ from rung.evaluate.vacancies import (
 )
 from rung.progress import SILENT, Progress
 from rung.report.vacancies import write_vacancy_report
-from rung.run.barriers import difference_stderr
 from rung.run.calculators import open_calculator
+from rung.run.error_bars import difference_stderr
 from rung.settings import Settings
 from rung.storage import FolderLock, atomic_path, content_hash, read_json, write_json
 

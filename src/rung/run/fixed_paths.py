@@ -1,20 +1,32 @@
-"""Single energies of a target along a band, beside what a potential says there."""
+"""Bands that stay as they are: what potentials say along them, and single energies of a target beside."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 
 from rung.data.readers import read_structures
 from rung.errors import ConfigError
-from rung.evaluate.band import DifferenceStderr, static_barrier
+from rung.evaluate.band import StaticBarrier, static_barrier
 from rung.evaluate.noisy_band import NoisyBarrier, noisy_barrier
+from rung.run.error_bars import difference_stderr, domain_note
 
 
-def target_panel(
-    path: Path, target: str | None, calculators: Mapping[str, Any], bars: Mapping[str, DifferenceStderr | None]
-) -> dict[str, Any]:
+def static_panel(path: Path, calculators: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a panel of ``barrier.json``: what each calculator says along the band in a file."""
+    found = _along([structure.atoms for structure in read_structures(path)], calculators)
+    return {
+        "title": f"Along {path.name} as it is",
+        "kind": "fixed",
+        "curves": [band.curve(name) for name, band in found.items()],
+        "barriers": _static_entries(found, calculators),
+        "notice": "",
+    }
+
+
+def target_panel(path: Path, target: str | None, calculators: Mapping[str, Any]) -> dict[str, Any]:
     """Return a panel of ``barrier.json``: a band with energies of ``target``, and the potentials along it.
 
     The barrier of the energies themselves stands there as their highest, with by how much that is too high, and as the
@@ -33,14 +45,10 @@ def target_panel(
     labels = [structure.labelled(target) for structure in structures]
     energies = np.array([label.energy for label in labels])
     errors = np.array([label.energy_stderr for label in labels])
-    images = [structure.atoms for structure in structures]
-    found = {
-        name: static_barrier(images, calculator, difference_stderr=bars[name])
-        for name, calculator in calculators.items()
-    }
+    found = _along([structure.atoms for structure in structures], calculators)
     coordinate = next(iter(found.values())).coordinate
     smooth = noisy_barrier(coordinate, energies, errors)
-    entries = [band.entry(name) for name, band in found.items()]
+    entries = _static_entries(found, calculators)
     entries += _entries(f"{target} energies", smooth)
     for name, band in found.items():
         shaped = noisy_barrier(coordinate, energies, errors, shape=band.energies)
@@ -56,6 +64,22 @@ def target_panel(
         "barriers": entries,
         "notice": "",
     }
+
+
+def _along(images: Sequence[Atoms], calculators: Mapping[str, Any]) -> dict[str, StaticBarrier]:
+    return {
+        name: static_barrier(images, calculator, difference_stderr=difference_stderr(calculator))
+        for name, calculator in calculators.items()
+    }
+
+
+def _static_entries(found: Mapping[str, StaticBarrier], calculators: Mapping[str, Any]) -> list[dict[str, Any]]:
+    entries = []
+    for name, band in found.items():
+        note = domain_note(calculators[name], band.images[band.saddle], band.images[0])
+        entry = band.entry(name)
+        entries.append({**entry, "notes": [*entry["notes"], *([note] if note else [])]})
+    return entries
 
 
 def _entries(name: str, found: NoisyBarrier) -> list[dict[str, Any]]:
