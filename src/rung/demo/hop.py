@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase import Atoms
 
 from rung import checkpoint
 from rung.calculator import RungCalculator
