@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rung.errors import DataError, ExecutorError
-from rung.jobs import HerePool, Job, Slurm, open_pool, perform
+from rung.jobs import HerePool, Job, Slurm, holds, open_pool, perform
 from rung.storage import FolderLock, read_json, write_json
 
 
@@ -43,6 +43,16 @@ def test_other_arguments_are_another_job_and_leave_nothing_behind(tmp_path: Path
     assert read_json(other.result) == {"twice": 8}
     assert read_json(tmp_path / "calls.json") == [4]
     assert not job_of(tmp_path, 3).done
+
+
+def test_a_setting_that_did_not_exist_then_changes_nothing() -> None:
+    then = {"settings": {"epochs": 5, "terms": [{"kind": "band"}]}, "seed": 0}
+    assert holds(then, {"settings": {"epochs": 5, "terms": [{"kind": "band", "new": None}], "new": 1}, "seed": 0})
+    assert not holds(then, {"settings": {"epochs": 6, "terms": [{"kind": "band"}]}, "seed": 0})
+    assert not holds(then, {"settings": {"epochs": 5, "terms": [{"kind": "band"}, {"kind": "x"}]}, "seed": 0})
+    assert not holds(then, {"settings": {"epochs": 5, "terms": []}, "seed": 0})
+    assert not holds(then, {"settings": {"terms": [{"kind": "band"}]}, "seed": 0})  # a setting that is gone
+    assert not holds({"widen": None}, {"widen": {"units": 3}})
 
 
 def test_a_job_that_fails_says_why_and_is_tried_again(tmp_path: Path) -> None:

@@ -106,7 +106,8 @@ class Job:
     function
         Where it is: ``package.module:name``. It is called with the folder and the arguments, and returns plain JSON.
     arguments
-        Plain JSON. A result that other arguments gave does not count.
+        Plain JSON. A result that other arguments gave does not count; what may gain entries from one call to the next
+        is a list, for a mapping that gained a key counts as the same (:func:`holds`).
     folder
         Where its files lie: what was asked, the result or the error, and whatever the function keeps to resume from.
     """
@@ -151,7 +152,19 @@ class Job:
         if not path.exists():
             return False
         known = read_json(path)
-        return {key: known.get(key) for key in ("function", "arguments")} == self.request
+        return holds({key: known.get(key) for key in ("function", "arguments")}, self.request)
+
+
+def holds(known: Any, now: Any) -> bool:
+    """Return whether what was asked then is what is asked now: equal, but for keys that did not exist then.
+
+    A newer rung may know a setting more; its default is what was done before, so the result still counts.
+    """
+    if isinstance(known, Mapping) and isinstance(now, Mapping):
+        return all(key in now and holds(value, now[key]) for key, value in known.items())
+    if isinstance(known, (list, tuple)) and isinstance(now, (list, tuple)):
+        return len(known) == len(now) and all(holds(one, other) for one, other in zip(known, now, strict=True))
+    return bool(known == now)
 
 
 def perform(job: Job, function: Callable[..., Any] | None = None, *, catch: bool = True) -> State:

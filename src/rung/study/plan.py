@@ -106,7 +106,7 @@ def reads_designs(config: StudyConfig, row: str) -> bool:
 def designs_job(config: StudyConfig) -> Job:
     """Return the job that computes the designs that fits share."""
     rows = [row for row in config.methods() if reads_designs(config, row)]
-    settings = {row: config.methods()[row].model_dump(mode="json") for row in rows}
+    settings = [config.methods()[row].model_dump(mode="json") for row in rows]
     return Job(DESIGNS, {"methods": settings, "folds": list(config.folds())}, config.run / "designs")
 
 

@@ -154,14 +154,14 @@ class Workshop:
                     "split the files by it, or say split.folds."
                 )
 
-    def designs(self, folder: Path, *, methods: Mapping[str, Any], folds: Sequence[int]) -> dict[str, Any]:
+    def designs(self, folder: Path, *, methods: Sequence[Mapping[str, Any]], folds: Sequence[int]) -> dict[str, Any]:
         """Compute the designs that fits and predictions share, so that the fits that follow are quick."""
         started = time.monotonic()
         config, base = self.config, self.base
         if base is not None and config.base is not None:
             context = self._context(0, folder)
             target = config.fidelity_table()[config.target]
-            for values in methods.values():
+            for values in methods:
                 prepare(self.splits["train"], base, target, _settings(values), context)
             for fold in folds:
                 for name in self.sides(fold).evaluate:
