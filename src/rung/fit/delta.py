@@ -36,15 +36,26 @@ from rung.model.potential import ReadoutPotential
 from rung.settings import Settings
 from rung.units import MILLI
 
-_CALLS = 7
+_CALLS = 15
 """How many calls of each potential a cost is the median of."""
+
+
+class SmallArchitecture(MaceArchitecture):
+    """The shape of a model beside the base: small where nothing is said, for it is paid at every call."""
+
+    channels: int = Field(default=16, ge=1)
+    """Copies of each irreducible representation in the hidden features."""
+    max_l: int = Field(default=0, ge=0, le=3)
+    """Highest rotation order of the hidden features: 0 passes scalars between layers, 1 vectors too."""
+    correlation: int = Field(default=2, ge=1, le=4)
+    """Body order of a message less one."""
 
 
 class MaceLearner(Settings):
     """A new, small model of the difference, trained on energies, and on forces and stress where the target has them."""
 
     name: Literal["mace"] = "mace"
-    architecture: MaceArchitecture = MaceArchitecture(channels=16, max_l=0, correlation=2)
+    architecture: SmallArchitecture = SmallArchitecture()
     """Its shape: what it costs at every call comes on top of the base."""
     training: TrainingSettings = TrainingSettings()
     """How it is trained."""
