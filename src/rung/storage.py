@@ -129,6 +129,12 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()[:32]
 
 
+def sweep(folder: Path) -> None:
+    """Delete what a killed process left half written in ``folder``; call it while its lock is held."""
+    for path in Path(folder).glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 class FolderLock:
     """An exclusive lock on a folder, held by the process and released by the kernel however the process ends.
 

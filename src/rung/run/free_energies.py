@@ -18,7 +18,7 @@ from rung.evaluate.umbrella import UmbrellaSettings, Window, sample_windows
 from rung.progress import SILENT, Progress
 from rung.report.free_energy import write_free_energy_report
 from rung.run.calculators import open_calculator, read_start
-from rung.storage import FolderLock, file_hash, write_json
+from rung.storage import FolderLock, file_hash, sweep, write_json
 
 RESULT = "free_energy.json"
 FRAMES = "frames.extxyz"
@@ -83,6 +83,7 @@ def find_free_energy(
     coordinate = collective_variable(chosen, atoms)
     images = band or (chosen.band if isinstance(chosen, PathSettings) else None)
     with FolderLock(out):
+        sweep(out)
         windows = sample_windows(
             atoms,
             calculator,

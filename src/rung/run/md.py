@@ -16,7 +16,7 @@ from rung.evaluate.radial import radial_distribution
 from rung.progress import SILENT, Progress
 from rung.report.md import write_md_report
 from rung.run.calculators import open_calculator, read_start
-from rung.storage import FolderLock, write_json
+from rung.storage import FolderLock, sweep, write_json
 
 RESULT = "md.json"
 
@@ -81,6 +81,7 @@ def find_md(
         known = [atoms] if leverage_reference is None else [one.atoms for one in read_structures(leverage_reference)]
         reference = _largest(calculator, known)
     with FolderLock(out):
+        sweep(out)
         run = run_md(
             atoms,
             calculator,
