@@ -7,6 +7,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# What only the slow tests need: the packages that the examples stand on are large.
+EXAMPLES := $(VENV)/.examples
 # An own interpreter: make demo PYTHON=/path/to/python3.12
 PYTHON ?=
 PYTEST_ARGS ?=
@@ -45,13 +47,20 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[mace,report,hdf5,evaluate,compare,dev,docs]'; \
 	touch $(INSTALLED)
 
+$(EXAMPLES): $(INSTALLED)
+	@exec 9>.venv.lock; \
+	if command -v flock >/dev/null; then flock 9; fi; \
+	if [ -e $(EXAMPLES) ] && [ ! $(EXAMPLES) -ot $(INSTALLED) ]; then exit 0; fi; \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[examples]'; \
+	touch $(EXAMPLES)
+
 demo: $(INSTALLED)
 	$(BIN)/rung demo
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --durations=10 --durations-min=2 $(PYTEST_ARGS)
 
-test-slow: $(INSTALLED)
+test-slow: $(EXAMPLES)
 	$(BIN)/python -m pytest -m slow --durations=10 --durations-min=2 $(PYTEST_ARGS)
 
 lint: $(INSTALLED)

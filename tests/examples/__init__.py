@@ -1,0 +1,1 @@
+"""The scripts under examples/, each against an independent answer."""
