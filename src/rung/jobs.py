@@ -258,11 +258,21 @@ class HerePool:
 
 @dataclass(frozen=True)
 class ParslPool:
-    """Performs jobs in the workers of a Parsl data flow kernel."""
+    """Performs jobs in the workers of a Parsl data flow kernel.
+
+    Parameters
+    ----------
+    kernel
+        The kernel.
+    workers
+        How many jobs it performs at once.
+    period
+        Seconds between two calls of ``changed``, at least: whoever listens may read many files.
+    """
 
     kernel: Any
     workers: int
-    period: float = 1.0
+    period: float = 2.0
 
     def run(self, jobs: Sequence[Job], changed: Callable[[], None]) -> None:
         """Perform ``jobs``; one whose worker dies is given to another, ``ATTEMPTS`` times in all.
@@ -274,6 +284,7 @@ class ParslPool:
         """
         waiting = deque((job, 1) for job in jobs)
         running: dict[Future[State], tuple[Job, int]] = {}
+        due = time.monotonic()
         while waiting or running:
             # few at a time: workers that outlive a killed driver go on with no more than they hold
             while waiting and len(running) < 2 * self.workers:
@@ -290,7 +301,10 @@ class ParslPool:
                     waiting.append((job, attempt + 1))
                 else:
                     _lose(job, error)
-            changed()
+            if time.monotonic() >= due:
+                changed()
+                due = time.monotonic() + self.period
+        changed()
 
     def _submit(self, job: Job) -> "Future[State]":
         future: Future[State] = self.kernel.submit(

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from rung.cli import main
 from rung.data.readers import read_structures
 from rung.data.splits import draw_labels
-from rung.errors import ConfigError, DataError, StorageError
+from rung.errors import ConfigError, DataError, MissingExtraError, StorageError
 from rung.fit.method import Context
 from rung.fit.readout import ReadoutSettings, fit_readout
 from rung.run.evaluation import predict
@@ -211,6 +212,15 @@ def test_a_profile_and_workers_replace_the_executor(tmp_path: Path) -> None:
     executor = _loaded(path, tmp_path / "profile.yaml").executor
     assert executor is not None and executor.name == "slurm" and executor.partition == "debug"
     assert main(["compare", str(path), "--workers", "2", "--profile", "profile.yaml"]) == 2
+
+
+@pytest.mark.parametrize("package", ["pyarrow", "parsl"])
+def test_a_missing_extra_is_said_before_any_work(package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _study(SmallWorld(tmp_path, None, None), executor={"name": "processes"})  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=r"rung\[compare\]"):
+        run_compare(load_study_config(path))
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def _loaded(path: Path, profile: Path) -> StudyConfig:
