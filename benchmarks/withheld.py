@@ -103,10 +103,10 @@ def mixing_energies(x: np.ndarray, energies: np.ndarray) -> np.ndarray:
     return energies - x * one - (1.0 - x) * zero
 
 
-def table(found: dict[str, list[dict[str, float]]], seeds: int, n_labels: int, command: str) -> str:
+def table(found: dict[str, list[dict[str, float]]], n_labels: int, command: str) -> str:
     """Return mean ± standard deviation over seeds as Markdown."""
     columns = list(dict.fromkeys(name for rows in found.values() for row in rows for name in row))
-    lines = [f"| method | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
+    lines = [f"| method | seeds | {' | '.join(columns)} |", f"|---|{'---:|' * (len(columns) + 1)}"]
     for method, rows in found.items():
         cells = []
         for name in columns:
@@ -114,9 +114,9 @@ def table(found: dict[str, list[dict[str, float]]], seeds: int, n_labels: int, c
             digits = 3 if "R²" in name else 2 if "before" in name else 1 if "MAE" in name or name[0] == "E" else 0
             spread = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
             cells.append(f"{np.mean(values):.{digits}f}{spread}" if values else "–")
-        lines.append(f"| {method} | {' | '.join(cells)} |")
+        lines.append(f"| {method} | {len(rows)} | {' | '.join(cells)} |")
     note = (
-        f"{n_labels} target energies, no target forces, {seeds} seeds (draw, initialisation); energies meV/atom, "
+        f"{n_labels} target energies, no target forces; mean ± standard deviation over seeds; energies meV/atom, "
         "forces meV/Å, mixing energies meV a cation, seconds of the fit without designs. Labels are model-made."
     )
     return "\n".join([*lines, "", note, "", f"```sh\n{command}\n```", ""])
@@ -128,6 +128,7 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--rows", nargs="*", help="methods by name; all by default")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--finished", action="store_true", help="make no run, tell of those that are there")
     options = parser.parse_args()
     config = load_study_config(options.config)
     n_labels = max(config.labels)
@@ -135,6 +136,8 @@ def main() -> None:
     for row in options.rows or config.methods():
         for seed in config.seeds:
             run, started = run_of(config, row, n_labels, seed), time.monotonic()
+            if options.finished and not RunFolder(run.run).metrics.exists():
+                continue
             run_fit(run)
             shutil.rmtree(run.run / "checkpoints", ignore_errors=True)
             found.setdefault(row, []).append(numbers_of(config, run))
@@ -142,7 +145,7 @@ def main() -> None:
             print(f"{row}, seed {seed}: {time.monotonic() - started:.0f} s {said}", flush=True)
     out = f" --out {options.out}" if options.out else ""
     command = f"OMP_NUM_THREADS=1 python benchmarks/withheld.py {options.config}{out}"
-    text = table(found, len(config.seeds), n_labels, command)
+    text = table(found, n_labels, command)
     print(text)
     if options.out:
         options.out.write_text(text)
