@@ -76,8 +76,15 @@ def test_a_new_fidelity_starts_at_zero_and_the_base_stays(form: str) -> None:
     assert np.abs(residue).min() > 1e-3  # its reference energies are its own
 
 
-@every_form
-@pytest.mark.parametrize("taught", [False, True])
+@pytest.mark.parametrize(
+    ("form", "taught"),
+    [
+        ("embedding", False),
+        ("all", True),
+        pytest.param("all", False, marks=pytest.mark.slow),
+        pytest.param("embedding", True, marks=pytest.mark.slow),
+    ],
+)
 def test_when_the_target_trains_alone_no_other_fidelity_changes_a_bit(form: str, taught: bool) -> None:
     """Over a plain base, and over one of two fidelities that was conditioned before."""
     before = several(form, (("hidden", "6x0e"), ("max_ell", 1))) if taught else base()
@@ -127,7 +134,7 @@ def test_a_question_names_one_of_the_fidelities() -> None:
         assert float(mixed.energy[place]) == pytest.approx(float(alone.energy[0]), abs=1e-10)
 
 
-@every_form
+@pytest.mark.parametrize("form", [pytest.param("embedding", marks=pytest.mark.slow), "all"])
 def test_from_scratch_at_any_number_of_fidelities(form: str) -> None:
     frames = [*two_levels(8, 6), *toy_structures(6, seed=4, fidelity="best", depth=1.5)]
     found = run(frames, target="best", form=form, training={"epochs": 6, "learning_rate": 0.02})
