@@ -112,9 +112,7 @@ def find_free_energy(
             "reweighted": None,
         }
         if found.barrier is not None:
-            content["model_error"] = _model_error(
-                calculator, atoms, windows, found, sampling, analysis, draws, progress
-            )
+            content["model_error"] = model_error(calculator, atoms, windows, found, sampling, analysis, draws, progress)
             content["reweighted"] = _to_target(windows, found, sampling, analysis, target_energies, target)
         write_json(out / RESULT, content)
         write_free_energy_report(out)
@@ -160,7 +158,7 @@ def _equilibrated(found: FreeEnergy, window: Window) -> np.ndarray:
     return np.flatnonzero(window.frame_samples >= found.windows[window.index].equilibrated)
 
 
-def _model_error(
+def model_error(
     calculator: Any,
     start: Atoms,
     windows: Sequence[Window],
@@ -170,7 +168,23 @@ def _model_error(
     draws: int,
     progress: Progress,
 ) -> dict[str, Any] | None:
-    """Return what posterior draws say of the barrier; None where the calculator has no posterior."""
+    """Return what posterior draws say of the barrier; None where the calculator has no posterior.
+
+    Parameters
+    ----------
+    calculator
+        That gave the samples.
+    start
+        Whose atoms and cell the kept structures have.
+    windows, found
+        What was sampled, and its barrier.
+    sampling, analysis
+        As for :func:`find_free_energy`.
+    draws
+        How many.
+    progress
+        Where windows are reported.
+    """
     if not isinstance(calculator, RungCalculator) or not calculator.has_error_bars or draws < 2:
         return None
     chosen = {window.index: _equilibrated(found, window) for window in windows}
