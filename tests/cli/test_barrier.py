@@ -132,6 +132,7 @@ def test_target_energies_stand_beside_the_potential(run: Run, tmp_path: Path) ->
         (at(-0.9), at(-0.9), [], "are the same"),
         (at(-0.9), Atoms("O", positions=[[1.1, 0, 0]]), [], "one formula"),
         (at(-0.9), None, [], "Give the initial and the final structure"),
+        (at(-0.9), at(1.1), ["--fidelity", "low"], "holds one fidelity and was asked for high, low"),
         (at(-0.9), at(1.1), ["--images", "2"], "greater than or equal to 3"),
         (at(-0.9), at(1.1), ["--path", "none.xyz"], "none.xyz"),
         (at(-0.9), at(1.1), ["--energies", "initial.xyz"], "--target"),

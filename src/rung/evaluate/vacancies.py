@@ -7,8 +7,9 @@ from typing import Any, Literal
 import numpy as np
 from ase import Atoms
 from ase.build import mx2
+from ase.data import atomic_numbers
 from ase.optimize import BFGS
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from rung.data.labels import Array
 from rung.errors import DataError
@@ -35,6 +36,13 @@ class Monolayer(Settings):
     """Empty space on both sides, Å."""
     phase: Literal["2H", "1T"] = "2H"
     """How the planes are stacked."""
+
+    @field_validator("metal", "chalcogen")
+    @classmethod
+    def _is_element(cls, symbol: str) -> str:
+        if symbol not in atomic_numbers:
+            raise ValueError(f"{symbol} is no element")
+        return symbol
 
     def build(self, size: tuple[int, int]) -> Atoms:
         """Return the perfect layer with ``size`` repeats along its two lattice vectors, periodic in all directions."""

@@ -21,9 +21,10 @@ from rung.evaluate.refinement import BarrierDraws, RefinementSettings, converged
 from rung.evaluate.vibrations import Vibrations, VibrationSettings, vibrations
 from rung.progress import SILENT, Progress
 from rung.report.barrier import write_barrier_report
-from rung.run.calculators import open_calculator, read_start
+from rung.run.calculators import read_start
 from rung.run.error_bars import difference_stderr, domain_note
 from rung.run.fixed_paths import static_panel, target_panel
+from rung.run.side_by_side import open_fidelities
 from rung.settings import Settings
 from rung.storage import FolderLock, atomic_path, content_hash, write_json
 
@@ -180,14 +181,9 @@ def find_barriers(
     DataError
         When the ends or a path cannot be used.
     """
-    if not fidelities:
-        raise ConfigError("Name a fidelity with --fidelity.")
     if (files.initial is None) != (files.final is None) or not (files.initial or files.path or files.energies):
         raise ConfigError("Give the initial and the final structure, or a band with --path or --energies.")
-    calculators = {
-        name: open_calculator(model, fidelity=name, trusted=trusted, device=device, dtype=dtype)
-        for name in dict.fromkeys(fidelities)
-    }
+    calculators = open_fidelities(model, fidelities, trusted=trusted, device=device, dtype=dtype)
     out = Path(out)
     panels: list[dict[str, Any]] = []
     with FolderLock(out):

@@ -30,8 +30,8 @@ from rung.evaluate.vacancies import (
 )
 from rung.progress import SILENT, Progress
 from rung.report.vacancies import write_vacancy_report
-from rung.run.calculators import open_calculator
 from rung.run.error_bars import difference_stderr
+from rung.run.side_by_side import open_fidelities
 from rung.settings import Settings
 from rung.storage import FolderLock, atomic_path, content_hash, read_json, write_json
 
@@ -108,15 +108,11 @@ def study_vacancies(
     ConfigError
         When no fidelity is named, or a chemical potential is of another one.
     """
-    if not fidelities:
-        raise ConfigError("Name a fidelity with --fidelity.")
     for name in task.chemical_potentials:
         if name not in fidelities:
             raise ConfigError(one_of(name, fidelities, "fidelity of a chemical potential"))
-    surfaces = [
-        _surface(name, open_calculator(model, fidelity=name, trusted=trusted, device=device, dtype=dtype))
-        for name in dict.fromkeys(fidelities)
-    ]
+    opened = open_fidelities(model, fidelities, trusted=trusted, device=device, dtype=dtype)
+    surfaces = [_surface(name, calculator) for name, calculator in opened.items()]
     out = Path(out)
     with FolderLock(out):
         hops = [
