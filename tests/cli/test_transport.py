@@ -13,14 +13,19 @@ import pytest
 from ase import Atoms
 from ase.constraints import FixAtoms
 from ase.data import atomic_masses
-from ase.io import write
+from ase.io import read, write
 from ase.units import fs
 
+from rung.calculator import RungCalculator
 from rung.cli import main
+from rung.data.readers import read_structures, write_structures
+from rung.evaluate.md import MDSettings, run_md
+from rung.run.calculators import read_start
 from rung.storage import read_json
 from rung.units import BOLTZMANN
 
 from ..evaluate.walks import FRAME_FS, brownian, walk
+from ..run.small_world import SmallWorld
 
 FREE = "tests.evaluate.walks:Nothing"
 FRICTION = 0.02
@@ -136,6 +141,36 @@ def test_runs_are_made_and_friction_alone_gives_its_diffusivity(tmp_path: Path) 
     before = (out / "transport.json").read_text()
     assert main(of_model(start, out, steps=1500)) == 0
     assert (out / "transport.json").read_text() == before
+
+
+def test_draws_need_a_posterior(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = of_model(free_lithium(tmp_path), tmp_path / "out", steps=10)
+    assert main([*words, "--draws", "2"]) == 2
+    assert "has no posterior to draw from; leave out --draws" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_draws_are_those_of_the_calculator(finished: SmallWorld, tmp_path: Path) -> None:
+    model = finished.folder / "run" / "model.rung"
+    write_structures(tmp_path / "start.extxyz", read_structures(finished.folder / "train.extxyz")[:1])
+    words = ["transport", str(tmp_path / "start.extxyz"), "--model", str(model), "--fidelity", "high", "--species", "H"]
+    words += ["--temperature", "300", "--steps", "40", "--timestep", "0.2", "--frame-every", "1", "--draws", "2"]
+    code = main([*words, "--runs", "1", "--out", str(tmp_path / "out")])
+    content = read_json(tmp_path / "out" / "transport.json")
+    assert code == int(bool(content["reason"]))  # eight femtoseconds need not be diffusive
+    found = content["temperatures"][0]
+    assert (found["n_runs"], found["n_draws"]) == (2, 2)
+    start = read_start(tmp_path / "start.extxyz")
+    calculators = RungCalculator(model, fidelity="high").draws(2, seed=0)
+    for draw, calculator in enumerate(calculators):
+        last = read(tmp_path / "out" / "runs" / f"300K-draw{draw}-0" / "trajectory.extxyz", index="-1")
+        settings = MDSettings(
+            temperature=300, steps=40, timestep=0.2, friction=0.002, frame_every=1, seed=10_000 * draw
+        )
+        run_md(start, calculator, settings, tmp_path / str(draw))
+        np.testing.assert_allclose(
+            last.positions, read(tmp_path / str(draw) / "trajectory.extxyz", index="-1").positions, atol=1e-8
+        )
 
 
 @pytest.mark.slow
