@@ -41,14 +41,25 @@ _CALLS = 15
 
 
 class SmallArchitecture(MaceArchitecture):
-    """The shape of a model beside the base: small where nothing is said, for it is paid at every call."""
+    """The shape of a model beside the base: small where nothing is said, for few labels teach it and every call pays.
 
-    channels: int = Field(default=16, ge=1)
+    With a hundred energies and no forces a larger one learnt them by heart and was best before it had learnt anything.
+    """
+
+    channels: int = Field(default=8, ge=1)
     """Copies of each irreducible representation in the hidden features."""
     max_l: int = Field(default=0, ge=0, le=3)
     """Highest rotation order of the hidden features: 0 passes scalars between layers, 1 vectors too."""
-    correlation: int = Field(default=2, ge=1, le=4)
+    max_harmonic: int = Field(default=1, ge=1, le=6)
+    """Highest order of the spherical harmonics of an edge."""
+    cutoff: float = Field(default=3.5, gt=0)
+    """Å; the range of one edge."""
+    layers: int = Field(default=1, ge=1, le=5)
+    """Number of interaction layers."""
+    correlation: int = Field(default=1, ge=1, le=4)
     """Body order of a message less one."""
+    radial_units: tuple[int, ...] = Field(default=(16,), min_length=1)
+    """Hidden units of the network from radial functions to the weights of a message."""
 
 
 class MaceLearner(Settings):

@@ -20,8 +20,8 @@ class MaceArchitecture(Settings):
     """Copies of each irreducible representation in the hidden features."""
     max_l: int = Field(default=1, ge=0, le=3)
     """Highest rotation order of the hidden features: 0 passes scalars between layers, 1 vectors too."""
-    max_harmonic: int = Field(default=2, ge=0, le=6)
-    """Highest order of the spherical harmonics of an edge."""
+    max_harmonic: int = Field(default=2, ge=1, le=6)
+    """Highest order of the spherical harmonics of an edge; mace-torch builds no model of order 0."""
     cutoff: float = Field(default=5.0, gt=0)
     """Å; the range of one edge."""
     layers: int = Field(default=2, ge=1, le=5)
