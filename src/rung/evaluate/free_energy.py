@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from ase.units import fs
@@ -398,21 +398,3 @@ def _barrier(
         length=settings.length,
         mean_speed=float(np.exp(logs[1] - logs[0])),
     )
-
-
-def as_json(found: FreeEnergy) -> dict[str, Any]:
-    """Return what ``free_energy.json`` says of a profile: curves in eV, and the barrier or why there is none."""
-    profile, barrier = found.profile, found.barrier
-    return {
-        "profile": None
-        if profile is None
-        else {
-            "coordinate": profile.coordinate,
-            "free_energy": profile.free_energy,
-            "stderr": profile.stderr,
-        },
-        "barrier": None if barrier is None else vars(barrier),
-        "windows": [vars(one) for one in found.windows],
-        "warnings": list(found.warnings),
-        "reason": found.reason,
-    }

@@ -12,7 +12,7 @@ from rung.data.readers import read_structures, write_structures
 from rung.data.structure import Structure
 from rung.errors import DataError, one_of
 from rung.evaluate.collective import PathSettings, collective_variable, read_band, read_collective
-from rung.evaluate.free_energy import AnalysisSettings, FreeEnergy, analyse, as_json
+from rung.evaluate.free_energy import AnalysisSettings, FreeEnergy, analyse
 from rung.evaluate.reweighting import Region, Reweighted, ReweightingSettings, reweight
 from rung.evaluate.umbrella import UmbrellaSettings, Window, sample_windows
 from rung.progress import SILENT, Progress
@@ -107,7 +107,7 @@ def find_free_energy(
             "steps": [window.steps for window in windows],
             "samples": [{"values": window.values} for window in windows],
             "analysis": analysis.model_dump(mode="json"),
-            **as_json(found),
+            **_as_json(found),
             "model_error": None,
             "reweighted": None,
         }
@@ -117,6 +117,24 @@ def find_free_energy(
         write_json(out / RESULT, content)
         write_free_energy_report(out)
     return content
+
+
+def _as_json(found: FreeEnergy) -> dict[str, Any]:
+    """Return what ``free_energy.json`` says of a profile: curves in eV, and the barrier or why there is none."""
+    profile, barrier = found.profile, found.barrier
+    return {
+        "profile": None
+        if profile is None
+        else {
+            "coordinate": profile.coordinate,
+            "free_energy": profile.free_energy,
+            "stderr": profile.stderr,
+        },
+        "barrier": None if barrier is None else vars(barrier),
+        "windows": [vars(one) for one in found.windows],
+        "warnings": list(found.warnings),
+        "reason": found.reason,
+    }
 
 
 def _frames(start: Atoms, windows: Sequence[Window]) -> list[Structure]:
