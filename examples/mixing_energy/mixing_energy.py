@@ -135,7 +135,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for file, fidelity in given.model:
             calculator = open_calculator(file, fidelity=fidelity, trusted=given.trusted)
             energies = [float(calculator.get_potential_energy(atoms)) for atoms in structures]
-            name = f"{Path(file).name} {fidelity}"
+            name = f"{'/'.join(Path(file).parts[-2:])} {fidelity}"
+            if name in series:
+                raise DataError(f"Two models are called {name}; put them into folders of different names.")
             series[name] = mixing_energies(structures, energies, cations)
             found = agreement(series[name], labels, shares)
             print(f"{name:<44} {found.r_squared:7.3f} {found.mean_absolute_error:7.2f}")

@@ -68,11 +68,13 @@ def test_the_script_prints_a_table_and_draws(tmp_path, capsys):
     model = ["--model", "tests.examples.springs:Regular", "regular"]
     assert script("mixing_energy").main([*words, *model]) == 0
     said = capsys.readouterr().out
-    assert "Regular regular" in said
+    assert "springs:Regular regular" in said
     assert "Reference energies E0, eV: Ga -5.0000, In -3.0000, N -2.0000. They cancel here." in said
     assert (tmp_path / "out" / "mixing_energy.png").read_bytes().startswith(b"\x89PNG")
     rows = (tmp_path / "out" / "mixing_energy.csv").read_text().splitlines()
     assert len(rows) == 6
     assert float(rows[3].split(",")[2]) == pytest.approx(50.0)  # Ω = 200 meV at x = 1/2
+    assert script("mixing_energy").main([*words, *model, *model]) == 2
+    assert "Two models are called" in capsys.readouterr().err
     assert script("mixing_energy").main([*words[:2], "dmc", *words[3:]]) == 2
     assert "No structure has the label dmc_energy" in capsys.readouterr().err
