@@ -78,7 +78,7 @@ def test_the_table_is_tidy_and_complete(finished_study: tuple[SmallWorld, StudyC
     values = _values(config.run)
     assert {key[0] for key in values} == {"base", "readout", "e0"}
     assert {(key[1], key[2]) for key in values} == {(str(n), str(seed)) for n in LABELS for seed in SEEDS}
-    assert {key[3] for key in values} == {"test", "stretch"}
+    assert {key[3] for key in values} == {"test", "stretch", "fit"}  # in fit, how far each start is from the base
     about = json.loads((config.run / "study.json").read_text())
     assert about["notice"] == ["made by a model"]
     assert (config.run / "report.html").exists()

@@ -161,7 +161,9 @@ def _carry_out(
             _in_this_process(config, workshop, folder, progress)
         else:
             _watched(config, workshop, executor, watch)
-        return _concluded(config, workshop, before, notices, parquet=watch is not None)
+        study = _concluded(config, workshop, before, notices, parquet=watch is not None)
+        folder.note(f"{study.n_new} fits done, {len(study.failures)} failed")
+        return study
 
 
 def _in_this_process(config: StudyConfig, workshop: Workshop, folder: RunFolder, progress: Progress) -> None:
