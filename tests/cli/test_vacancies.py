@@ -40,6 +40,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return command
 
 
+@pytest.mark.slow
 def test_independent_atoms_hop_at_the_height_of_the_carton(run: Run, tmp_path: Path) -> None:
     code, found = run("--counts", "2", "--ways", "sequential", "--chemical-potential", "high=-5")
     assert code == 0
