@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from ase import units
 from ase.build import mx2
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
+from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
 from rung.demo_data import folder
@@ -45,7 +45,7 @@ def dynamics(path: Path, size: tuple[int, int], kelvin: float) -> VelocityVerlet
     atoms.pbc = True
     atoms.calc = MACECalculator(model_paths=str(path), device="cpu", default_dtype="float32")
     random = np.random.default_rng(0)
-    MaxwellBoltzmannDistribution(atoms, temperature_K=kelvin, rng=random)
+    thermalize_momenta(atoms, kelvin, rng=random)
     Stationary(atoms)
     return VelocityVerlet(atoms, timestep=1.0 * units.fs, logfile=None)
 

@@ -31,7 +31,7 @@ def test_the_vacancy_study_runs_and_says_who_made_the_labels(tmp_path: Path) -> 
         assert (out / page).stat().st_size > 100_000
     relaxed, along = read_json(out / "hop" / "barrier.json")
     base, lifted = relaxed["barriers"]
-    assert base["value"] == pytest.approx(0.886, abs=0.02)
+    assert base["value"] == pytest.approx(0.886, abs=0.03)
     # the truth of the lifted level is 1.147 eV and the base is 0.26 eV below it
     assert abs(lifted["value"] - 1.147) < 3 * lifted["stderr_total"]
     assert lifted["value"] > base["value"]
