@@ -179,6 +179,12 @@ def test_what_is_withheld_loses_target_labels_and_stays(compared: tuple[SmallWor
         Workshop(config.model_copy(update={"labels": (10,)})).check()
 
 
+def test_a_study_that_evaluates_on_nothing_is_refused(compared: tuple[SmallWorld, Path]) -> None:
+    config = load_study_config(_study(compared[0], "blind.yaml", data=_only(compared[0])))
+    with pytest.raises(ConfigError, match="nothing to evaluate on"):
+        Workshop(config).check()
+
+
 def test_a_test_that_shares_what_is_never_torn_apart_is_refused(compared: tuple[SmallWorld, Path]) -> None:
     config = load_study_config(_study(compared[0], "shared.yaml", split={"by": "composition"}))
     with pytest.raises(DataError, match=r"split\.by is 'composition', yet 4 of it stand in train and test"):

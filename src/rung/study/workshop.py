@@ -24,7 +24,7 @@ from rung.data.splits import (
 )
 from rung.data.structure import Structure
 from rung.doctor import Diagnosis
-from rung.errors import DataError
+from rung.errors import ConfigError, DataError
 from rung.fit.agreement import StepZero
 from rung.fit.method import Context, FitResult
 from rung.model.potential import ReadoutPotential
@@ -121,6 +121,9 @@ class Workshop:
 
     def check(self) -> Diagnosis:
         """Return what the doctor says; raise before anything is written where the study cannot be done."""
+        config = self.config
+        if not (config.data.evaluate or config.bands or config.split.folds):
+            raise ConfigError("There is nothing to evaluate on; give data.evaluate, or split: {folds: 5}.")
         self.require_labels()
         self._require_apart()
         _ = self.bands
