@@ -129,17 +129,17 @@ def of_model(start: Path, out: Path, *, steps: int) -> list[str]:
 
 def test_runs_are_made_and_friction_alone_gives_its_diffusivity(tmp_path: Path) -> None:
     start, out = free_lithium(tmp_path), tmp_path / "out"
-    assert main(of_model(start, out, steps=1500)) == 0
+    assert main(of_model(start, out, steps=900)) == 0
     found = read_json(out / "transport.json")["temperatures"][0]
     # Einstein's relation: kT/(m γ), γ in ASE's unit of time
     einstein = BOLTZMANN * 600 / (atomic_masses[3] * FRICTION / fs) * fs * 0.1
     value = found["tracer_diffusivity"]
     assert value["value"] == pytest.approx(einstein, abs=3 * value["stderr"])
-    assert value["stderr"] < 0.35 * einstein
+    assert value["stderr"] < 0.5 * einstein
     assert sorted(one.name for one in (out / "runs").iterdir()) == ["600K-0", "600K-1", "600K-2"]
     # again: the runs are there, and the answer is the same
     before = (out / "transport.json").read_text()
-    assert main(of_model(start, out, steps=1500)) == 0
+    assert main(of_model(start, out, steps=900)) == 0
     assert (out / "transport.json").read_text() == before
 
 
