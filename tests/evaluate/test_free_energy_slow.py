@@ -75,8 +75,8 @@ def test_profile_barrier_and_rate_are_within_two_standard_errors_in_eighteen_of_
     assert np.mean(np.abs(pooled) < 1) < 0.95  # nor are the bars so wide that everything is inside
 
 
-def test_reweighting_to_target_energies_is_right_where_accepted_and_refused_at_four(tmp_path):
-    sampled(tmp_path, 0, "--transition-state", "-0.04", steps=16000)
+def test_reweighting_to_target_energies_is_right_where_accepted_and_refused_from_two_on(tmp_path):
+    sampled(tmp_path, 0, "--transition-state", "-0.04", steps=6000)
     frames = read(tmp_path / "out" / "frames.extxyz", ":")
     spread = np.sqrt(THERMAL / WELL.stiffness)
     outcome = {}
@@ -96,18 +96,19 @@ def test_reweighting_to_target_energies_is_right_where_accepted_and_refused_at_f
             "--target",
             "dmc",
         )
-        outcome[strength] = sampled(tmp_path, 0, *more, steps=16000)["reweighted"]
+        outcome[strength] = sampled(tmp_path, 0, *more, steps=6000)["reweighted"]
     width = 2.8 / 11
     for strength, found in outcome.items():
         print(strength, found["change"], found["statistical_stderr"], found["least_effective_samples"], found["reason"])
-        if strength == 4.0:
+        if strength >= 2.0:  # N exp(−sd²) of some thousand: accepted with more structures, in a test of its own
             assert found["change"] is None
             assert "refused" in found["reason"]
             continue
+        assert found["reason"] == ""
         raised = np.exp(0.5 * (strength * np.exp(-((GRID + 0.04) ** 2) / 0.18)) ** 2)
         low, high = -0.04 - width / 2, -0.04 + width / 2
         top = integral(low, high, raised) / integral(low, high)
         basin = integral(-2.5, -0.04, raised) / integral(-2.5, -0.04)
-        assert max(found["largest_sd_of_reduced_change"]) == pytest.approx(strength, rel=0.15)
+        assert max(found["largest_sd_of_reduced_change"]) == pytest.approx(strength, rel=0.25)
         assert found["change"] == pytest.approx(-THERMAL * np.log(top / basin), abs=2.5 * found["statistical_stderr"])
         assert found["statistical_stderr"] < 0.25 * THERMAL
