@@ -159,9 +159,9 @@ def _converged(
             converged = True
             break
     last = cells[-1]
-    reason = last["reason"] or (
-        "" if converged else f"the barrier still changes by more than {task.tolerance} eV with the cell"
-    )
+    unknown = "only one size of cell was tried" if len(cells) == 1 else ""
+    moving = f"the barrier still changes by more than {task.tolerance} eV with the cell"
+    reason = last["reason"] or ("" if converged else unknown or moving)
     return {
         "fidelity": surface.name,
         "vacancies": count,
