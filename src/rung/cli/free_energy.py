@@ -176,5 +176,6 @@ def _print(found: Mapping[str, Any]) -> None:
             table.add_row(name, f"{reweighted}; first order {given['spread_of_first_order']:.3f}", "")
         else:
             change = "refused" if given["reason"] else f"{given['change']:+.3f}"
-            table.add_row(f"{name} {given['fidelity']}, eV", change, f"{given['statistical_stderr']:.3f}")
+            error = "" if given["reason"] else f"{given['statistical_stderr']:.3f}"
+            table.add_row(f"{name} {given['fidelity']}, eV", change, error)
     OUT.print(table)
