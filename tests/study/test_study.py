@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rung import jobs
 from rung.cli import main
 from rung.data.readers import read_structures, write_structures
 from rung.data.splits import draw_labels, energies_only
@@ -18,6 +17,7 @@ from rung.errors import DataError, StorageError
 from rung.evaluate.errors import split_errors
 from rung.fit.method import Context
 from rung.fit.readout import ReadoutSettings, fit_readout
+from rung.jobs import job
 from rung.run.evaluation import predict
 from rung.storage import read_json, write_json
 from rung.study import StudyConfig, load_study_config, run_study
@@ -138,7 +138,7 @@ def test_a_study_that_broke_resumes_to_the_same_table(
         real(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(jobs, "write_json", failing)
+        patch.setattr(job, "write_json", failing)
         with pytest.raises(StorageError, match="the disk is full"):
             run_study(again)
     assert len(list((again.run / "fits").glob("*/metrics.json"))) == 5

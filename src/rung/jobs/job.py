@@ -1,0 +1,144 @@
+"""A job, what its folder says of it, and how it is performed."""
+
+import importlib
+import os
+import platform
+import shutil
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rung.errors import RungError
+from rung.storage import FolderLock, jsonable, locked, read_json, write_json
+
+RESULT, REQUEST, ERROR, LOCK = "metrics.json", "task.json", "error.json", ".lock"
+
+State = Literal["done", "failed", "running", "missing"]
+"""What can be said of a job from its folder alone."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of work.
+
+    Parameters
+    ----------
+    function
+        Where it is: ``package.module:name``. It is called with the folder and the arguments, and returns plain JSON.
+    arguments
+        Plain JSON. A result that other arguments gave does not count; what may gain entries from one call to the next
+        is a list, for a mapping that gained a key counts as the same (:func:`holds`).
+    folder
+        Where its files lie: what was asked, the result or the error, and whatever the function keeps to resume from.
+    """
+
+    function: str
+    arguments: Mapping[str, Any]
+    folder: Path
+
+    @property
+    def result(self) -> Path:
+        """The file that says that the job is done, and what came of it."""
+        return self.folder / RESULT
+
+    @property
+    def error(self) -> Path:
+        """The file that says why the job failed."""
+        return self.folder / ERROR
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """What decides the result, as it is kept beside it."""
+        return {"function": self.function, "arguments": jsonable(self.arguments)}
+
+    @property
+    def done(self) -> bool:
+        """Whether the result is there, and is of these arguments."""
+        return self.result.exists() and self.asked
+
+    @property
+    def state(self) -> State:
+        """What the folder says; nothing in it is touched."""
+        if self.done:
+            return "done"
+        if locked(self.folder, LOCK):
+            return "running"
+        return "failed" if self.error.exists() and self.asked else "missing"
+
+    @property
+    def asked(self) -> bool:
+        """Whether what the folder holds is of these arguments."""
+        path = self.folder / REQUEST
+        if not path.exists():
+            return False
+        known = read_json(path)
+        return holds({key: known.get(key) for key in ("function", "arguments")}, self.request)
+
+
+def holds(known: Any, now: Any) -> bool:
+    """Return whether what was asked then is what is asked now: equal, but for keys that did not exist then.
+
+    A newer rung may know a setting more; its default is what was done before, so the result still counts.
+    """
+    if isinstance(known, Mapping) and isinstance(now, Mapping):
+        return all(key in now and holds(value, now[key]) for key, value in known.items())
+    if isinstance(known, (list, tuple)) and isinstance(now, (list, tuple)):
+        return len(known) == len(now) and all(holds(one, other) for one, other in zip(known, now, strict=True))
+    return bool(known == now)
+
+
+def perform(job: Job, function: Callable[..., Any] | None = None, *, catch: bool = True) -> State:
+    """Perform a job unless it is done; return ``done`` or ``failed``.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    function
+        What to call in place of the function that the job names.
+    catch
+        Whether an error becomes ``error.json``, so that it stops this job alone, or is raised.
+    """
+    with FolderLock(job.folder, LOCK, wait=True):
+        if job.done:
+            return "done"
+        _clear(job)
+        where = {"host": platform.node(), "process": os.getpid(), "started": time.time()}
+        write_json(job.folder / REQUEST, {**job.request, **where})
+        try:
+            found = (function or _named(job.function))(job.folder, **job.arguments)
+        except Exception as error:
+            if not catch:
+                raise
+            _fail(job, error, traceback.format_exc())
+            return "failed"
+        write_json(job.result, found)
+        return "done"
+
+
+def _clear(job: Job) -> None:
+    """Delete what another request, or a killed process, left in the folder."""
+    if not job.asked:
+        for path in job.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
+    for path in job.folder.rglob(".*.tmp"):
+        path.unlink(missing_ok=True)
+    job.error.unlink(missing_ok=True)
+
+
+def _fail(job: Job, error: BaseException, trace: str) -> None:
+    known = isinstance(error, RungError)
+    sentence = " ".join(str(error).split()) if known else f"{type(error).__name__}: {' '.join(str(error).split())}"
+    write_json(job.error, {"sentence": sentence, "kind": type(error).__name__, "traceback": trace})
+
+
+def _named(path: str) -> Callable[..., Any]:
+    module, _, name = path.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found

@@ -1,0 +1,242 @@
+"""Workers that Parsl starts, on this machine or through Slurm: the only import of Parsl."""
+
+import importlib
+import logging
+import os
+import shlex
+import shutil
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rung.errors import ExecutorError, MissingExtraError
+from rung.jobs.executors import Processes, Slurm
+from rung.jobs.job import REQUEST, Job, State, perform
+from rung.storage import write_json
+
+ATTEMPTS = 3
+"""How often a job is given to a worker that dies of it before it counts as failed."""
+
+MOST_SAID = 500
+"""Characters of what a cluster said that an error quotes, the last ones."""
+
+
+@dataclass(frozen=True)
+class ParslPool:
+    """Performs jobs in the workers of a Parsl data flow kernel.
+
+    Parameters
+    ----------
+    kernel
+        The kernel.
+    workers
+        How many jobs it performs at once.
+    period
+        Seconds between two calls of ``changed``, at least: whoever listens may read many files.
+    """
+
+    kernel: Any
+    workers: int
+    period: float = 2.0
+
+    def run(self, jobs: Sequence[Job], changed: Callable[[], None]) -> None:
+        """Perform ``jobs``; one whose worker dies is given to another, ``ATTEMPTS`` times in all.
+
+        Raises
+        ------
+        ExecutorError
+            When no worker can be started.
+        """
+        waiting = deque((job, 1) for job in jobs)
+        running: dict[Future[State], tuple[Job, int]] = {}
+        due = time.monotonic()
+        while waiting or running:
+            # few at a time: workers that outlive a killed driver go on with no more than they hold
+            while waiting and len(running) < 2 * self.workers:
+                job, attempt = waiting.popleft()
+                running[self._submit(job)] = (job, attempt)
+            finished, _ = wait(running, timeout=self.period, return_when=FIRST_COMPLETED)
+            for future in finished:
+                job, attempt = running.pop(future)
+                error = future.exception()
+                if error is None or job.done:
+                    continue
+                self._require_workers(error)
+                if attempt < ATTEMPTS:
+                    waiting.append((job, attempt + 1))
+                else:
+                    _lose(job, error)
+            if time.monotonic() >= due:
+                changed()
+                due = time.monotonic() + self.period
+        changed()
+
+    def _submit(self, job: Job) -> "Future[State]":
+        future: Future[State] = self.kernel.submit(
+            perform, app_args=[job], executors="all", cache=False, ignore_for_cache=None, app_kwargs={}
+        )
+        return future
+
+    def _require_workers(self, error: BaseException) -> None:
+        for executor in self.kernel.executors.values():
+            if getattr(executor, "bad_state_is_set", False):
+                reason = " ".join(str(executor.executor_exception or error).split())
+                raise ExecutorError(f"No worker could be started: {reason}") from error
+
+
+def _lose(job: Job, error: BaseException) -> None:
+    reason = " ".join(str(error).split())
+    sentence = f"Its worker died {ATTEMPTS} times ({reason}); it may have run out of memory."
+    trace = "".join(traceback.format_exception(error))
+    write_json(job.folder / REQUEST, job.request)
+    write_json(job.error, {"sentence": sentence, "kind": type(error).__name__, "traceback": trace})
+
+
+def require_parsl() -> None:
+    """Raise a :class:`~rung.errors.MissingExtraError` where Parsl is not installed."""
+    try:
+        importlib.import_module("parsl")
+    except ImportError as error:
+        raise MissingExtraError(
+            "Workers need Parsl; install it with: pip install 'rung[compare]', or say executor: {name: here}."
+        ) from error
+
+
+def open_pool(
+    executor: Processes | Slurm, folder: Path, *, threads: int = 1, log: bool = False
+) -> AbstractContextManager[ParslPool]:
+    """Open workers, and end them with the block.
+
+    Parameters
+    ----------
+    executor
+        Where they run.
+    folder
+        Where Parsl keeps its scripts and logs; on a cluster its nodes must see it. Removed where all went well.
+    threads
+        Threads of each worker.
+    log
+        Whether Parsl writes its own long log there.
+
+    Raises
+    ------
+    MissingExtraError
+        When Parsl is not installed.
+    ExecutorError
+        When the programs of Slurm are not there.
+    """
+    require_parsl()
+    if isinstance(executor, Slurm) and shutil.which("sbatch") is None:
+        raise ExecutorError("There is no sbatch here; run this where Slurm is, or name another executor.")
+    return _opened(executor, folder, threads, log)
+
+
+@contextmanager
+def _opened(executor: Processes | Slurm, folder: Path, threads: int, log: bool) -> Iterator[ParslPool]:
+    from parsl.config import Config  # noqa: PLC0415 - the extra is imported where it is needed
+    from parsl.dataflow.dflow import DataFlowKernel  # noqa: PLC0415
+
+    logging.getLogger("parsl").addHandler(logging.NullHandler())  # or warnings about lost workers fill the terminal
+    local = isinstance(executor, Processes)
+    config = Config(
+        executors=[_local(executor, threads) if isinstance(executor, Processes) else _slurm(executor, threads)],
+        run_dir=str(folder),
+        strategy="simple",
+        strategy_period=1 if local else 5,
+        max_idletime=3600.0,
+        initialize_logging=log,
+        usage_tracking=0,
+    )
+    workers = executor.workers if isinstance(executor, Processes) else executor.jobs * executor.workers_per_node
+    with DataFlowKernel(config) as kernel:
+        yield ParslPool(kernel, workers)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _local(executor: Processes, threads: int) -> Any:
+    from parsl.executors import HighThroughputExecutor  # noqa: PLC0415
+    from parsl.providers import LocalProvider  # noqa: PLC0415
+
+    provider = LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1, worker_init=_environment(threads))
+    return HighThroughputExecutor(
+        label="processes",
+        provider=provider,
+        address="127.0.0.1",
+        max_workers_per_node=executor.workers,
+        cores_per_worker=1e-6,  # the number of workers is what was asked for, whatever the number of cores
+        launch_cmd=_launch(Path(sys.executable)),
+        interchange_launch_cmd=_interchange(),
+        heartbeat_period=5,
+        heartbeat_threshold=30,
+        block_error_handler=_too_many_failures,
+    )
+
+
+def _slurm(executor: Slurm, threads: int) -> Any:
+    from parsl.executors import HighThroughputExecutor  # noqa: PLC0415
+    from parsl.providers import SlurmProvider  # noqa: PLC0415
+
+    provider = SlurmProvider(
+        partition=executor.partition,
+        account=executor.account,
+        qos=executor.qos,
+        constraint=executor.constraint,
+        gres=executor.gres,
+        cores_per_node=executor.cores_per_node,
+        mem_per_node=executor.memory_per_node,
+        init_blocks=1,
+        min_blocks=0,
+        max_blocks=executor.jobs,
+        walltime=executor.walltime,
+        exclusive=executor.exclusive,
+        scheduler_options=executor.scheduler_options,
+        worker_init=f"{executor.worker_init}\n{_environment(threads)}",
+        cmd_timeout=60,
+    )
+    return HighThroughputExecutor(
+        label="slurm",
+        provider=provider,
+        address=executor.address,
+        max_workers_per_node=executor.workers_per_node,
+        cores_per_worker=1e-6,
+        launch_cmd=_launch(executor.python),
+        interchange_launch_cmd=_interchange(),
+        heartbeat_period=15,
+        heartbeat_threshold=60,
+        block_error_handler=_too_many_failures,
+    )
+
+
+def _too_many_failures(executor: Any, status: Mapping[str, Any]) -> None:
+    """Give up once three blocks of workers have ended that never came up; one that was killed later is replaced."""
+    came_up = set(executor.connected_blocks())
+    never = [one for block, one in status.items() if one.terminal and block not in came_up]
+    if len(never) >= ATTEMPTS:
+        last = never[-1]
+        said = " ".join(str(text) for text in (last.message, last.stderr_summary) if text)
+        reason = " ".join(said.split()) or "they ended without a word"
+        executor.set_bad_state_and_fail_all(ExecutorError(reason[-MOST_SAID:]))
+
+
+def _environment(threads: int) -> str:
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    return "\n".join(f"export {name}={threads}" for name in names)
+
+
+def _launch(python: Path) -> str:
+    """Return Parsl's own command for a pool of workers, with this Python in place of a script somewhere on PATH."""
+    from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD  # noqa: PLC0415
+
+    module = f"{shlex.quote(str(python))} -m parsl.executors.high_throughput.process_worker_pool"
+    return DEFAULT_LAUNCH_CMD.replace("process_worker_pool.py", module, 1)
+
+
+def _interchange() -> list[str]:
+    return [sys.executable, "-m", "rung.jobs", str(os.getpid())]
