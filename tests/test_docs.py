@@ -4,7 +4,8 @@ How a block is treated is said by an HTML comment on the line above its fence; w
 holds the bundled testbed, YAML is the config of a run, and lines of a shell that start with ``rung`` must parse.
 
 ``<!-- slow -->`` anywhere in a page puts its Python into the slow tier. ``<!-- study -->`` above YAML: the config of a
-study. ``<!-- profile -->``: where a study runs. ``<!-- method -->``: its ``method`` is put into a config. ``<!-- not run: reason -->``: shown only.
+study. ``<!-- profile -->``: where a study runs. ``<!-- method -->``: its ``method`` is put into a config.
+``<!-- not run: reason -->``: shown only.
 ``<!-- file: name -->`` above YAML: the page's Python finds it under that name.
 """
 

@@ -2,7 +2,8 @@
 
 It runs in an environment of its own, for chgnet and mace-torch ask for versions that exclude each other:
 
-    python -m venv labels && labels/bin/pip install torch==2.13.0 chgnet==0.4.2 && labels/bin/pip install -e '.[evaluate,report]'
+    python -m venv labels && labels/bin/pip install torch==2.13.0 chgnet==0.4.2
+    labels/bin/pip install -e '.[evaluate,report]'
 """
 
 from typing import Any
