@@ -224,4 +224,5 @@ def _least_step(moments: Moments, dimensions: int) -> float:
 
 def _factor(covariance: Array) -> tuple[Array, bool]:
     ridge = _JITTER * np.diag(np.diag(covariance))  # neighbouring lags are nearly one number
-    return cho_factor(covariance + ridge, lower=True)  # type: ignore[no-any-return]
+    factor: tuple[Array, bool] = cho_factor(covariance + ridge, lower=True)
+    return factor
