@@ -3,13 +3,15 @@
 import pickle
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from rung.errors import DataError, ExecutorError
 from rung.jobs import HerePool, Job, Slurm, holds, open_pool, perform
+from rung.jobs.workers import ParslPool
 from rung.storage import FolderLock, read_json, write_json
 
 
@@ -118,3 +120,29 @@ def test_slurm_without_slurm_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ExecutorError, match="no sbatch here"):
         open_pool(Slurm(), tmp_path)
+
+
+class SilentKernel:
+    """A kernel that takes jobs and never says a word: its workers lost touch."""
+
+    executors: ClassVar[dict[str, Any]] = {}
+
+    def submit(self, *_: Any, **__: Any) -> Future[str]:
+        return Future()
+
+
+def test_workers_that_lost_touch_are_given_up_but_not_while_one_works(tmp_path: Path) -> None:
+    def work() -> None:
+        with FolderLock(tmp_path, ".lock"):
+            taken.set()
+            time.sleep(0.8)
+
+    taken = threading.Event()
+    worker = threading.Thread(target=work)
+    worker.start()
+    taken.wait(timeout=10)
+    started = time.monotonic()
+    with pytest.raises(ExecutorError, match="the same command does the rest"):
+        ParslPool(SilentKernel(), 1, period=0.01, silence=0.3).run([job_of(tmp_path, 3)], lambda: None)
+    assert time.monotonic() - started > 1.0
+    worker.join(timeout=10)

@@ -154,6 +154,9 @@ def test_killed_workers_are_replaced(unbroken: tuple[SmallWorld, Path, float]) -
     if process.returncode == 1:  # a fit that lost its worker each time it was tried says so, and is done the next time
         assert "Its worker died" in said
         assert _end(_start(config), 0) == 0
+    elif process.returncode == 2:  # the kill hit a process of Parsl's own
+        assert "worked on nothing" in said
+        assert _end(_start(config), 0) == 0
     else:
         assert process.returncode == 0, said
     _require_the_same(run, due)

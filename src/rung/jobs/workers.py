@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import math
 import os
 import shlex
 import shutil
@@ -24,6 +25,9 @@ from rung.storage import write_json
 ATTEMPTS = 3
 """How often a job is given to a worker that dies of it before it counts as failed."""
 
+SILENCE = 300.0
+"""Seconds after which workers of this machine that finish nothing and work on nothing have lost touch."""
+
 MOST_SAID = 500
 """Characters of what a cluster said that an error quotes, the last ones."""
 
@@ -40,11 +44,15 @@ class ParslPool:
         How many jobs it performs at once.
     period
         Seconds between two calls of ``changed``, at least: whoever listens may read many files.
+    silence
+        Seconds without a finished job and without one that is worked on, after which the workers are given up: a kill
+        may hit a process of Parsl's own, which then waits for ever. Infinite where jobs wait in a queue.
     """
 
     kernel: Any
     workers: int
     period: float = 2.0
+    silence: float = math.inf
 
     def run(self, jobs: Sequence[Job], changed: Callable[[], None]) -> None:
         """Perform ``jobs``; one whose worker dies is given to another, ``ATTEMPTS`` times in all.
@@ -52,17 +60,18 @@ class ParslPool:
         Raises
         ------
         ExecutorError
-            When no worker can be started.
+            When no worker can be started, or they have lost touch.
         """
         waiting = deque((job, 1) for job in jobs)
         running: dict[Future[State], tuple[Job, int]] = {}
-        due = time.monotonic()
+        due = heard = time.monotonic()
         while waiting or running:
             # few at a time: workers that outlive a killed driver go on with no more than they hold
             while waiting and len(running) < 2 * self.workers:
                 job, attempt = waiting.popleft()
                 running[self._submit(job)] = (job, attempt)
             finished, _ = wait(running, timeout=self.period, return_when=FIRST_COMPLETED)
+            heard = time.monotonic() if finished else heard
             for future in finished:
                 job, attempt = running.pop(future)
                 error = future.exception()
@@ -75,6 +84,9 @@ class ParslPool:
                     _lose(job, error)
             if time.monotonic() >= due:
                 changed()
+                if any(job.state == "running" for job, _ in running.values()):
+                    heard = time.monotonic()
+                self._require_life(time.monotonic() - heard)
                 due = time.monotonic() + self.period
         changed()
 
@@ -83,6 +95,13 @@ class ParslPool:
             perform, app_args=[job], executors="all", cache=False, ignore_for_cache=None, app_kwargs={}
         )
         return future
+
+    def _require_life(self, silent: float) -> None:
+        if silent > self.silence:
+            raise ExecutorError(
+                f"The workers have worked on nothing for {silent:.0f} s: one of their processes may have been killed. "
+                "What is done is kept; the same command does the rest."
+            )
 
     def _require_workers(self, error: BaseException) -> None:
         for executor in self.kernel.executors.values():
@@ -156,7 +175,7 @@ def _opened(executor: Processes | Slurm, folder: Path, threads: int, log: bool) 
     )
     workers = executor.workers if isinstance(executor, Processes) else executor.jobs * executor.workers_per_node
     with DataFlowKernel(config) as kernel:
-        yield ParslPool(kernel, workers)
+        yield ParslPool(kernel, workers, silence=SILENCE if local else math.inf)
     shutil.rmtree(folder, ignore_errors=True)
 
 
