@@ -25,7 +25,7 @@ from rung.storage import write_json
 ATTEMPTS = 3
 """How often a job is given to a worker that dies of it before it counts as failed."""
 
-SILENCE = 300.0
+SILENCE = 60.0
 """Seconds after which workers of this machine that finish nothing and work on nothing have lost touch."""
 
 MOST_SAID = 500
@@ -45,8 +45,9 @@ class ParslPool:
     period
         Seconds between two calls of ``changed``, at least: whoever listens may read many files.
     silence
-        Seconds without a finished job and without one that is worked on, after which the workers are given up: a kill
-        may hit a process of Parsl's own, which then waits for ever. Infinite where jobs wait in a queue.
+        Seconds without a finished job and without one that is worked on, after which the workers are replaced, and
+        given up where that does not help: a kill may hit a process of Parsl's own, which then waits for ever. Infinite
+        where jobs wait in a queue.
     """
 
     kernel: Any
@@ -65,6 +66,7 @@ class ParslPool:
         waiting = deque((job, 1) for job in jobs)
         running: dict[Future[State], tuple[Job, int]] = {}
         due = heard = time.monotonic()
+        replaced = 0
         while waiting or running:
             # few at a time: workers that outlive a killed driver go on with no more than they hold
             while waiting and len(running) < 2 * self.workers:
@@ -86,7 +88,9 @@ class ParslPool:
                 changed()
                 if any(job.state == "running" for job, _ in running.values()):
                     heard = time.monotonic()
-                self._require_life(time.monotonic() - heard)
+                if time.monotonic() - heard > self.silence:
+                    self._replace(time.monotonic() - heard, replaced)
+                    heard, replaced = time.monotonic(), replaced + 1
                 due = time.monotonic() + self.period
         changed()
 
@@ -96,12 +100,19 @@ class ParslPool:
         )
         return future
 
-    def _require_life(self, silent: float) -> None:
-        if silent > self.silence:
+    def _replace(self, silent: float, replaced: int) -> None:
+        """End workers that take nothing in hand: Parsl starts others, and gives them the jobs.
+
+        Such is a pool that lost, of all its processes, the one through which the others talk.
+        """
+        if replaced >= ATTEMPTS:
             raise ExecutorError(
-                f"The workers have worked on nothing for {silent:.0f} s: one of their processes may have been killed. "
-                "What is done is kept; the same command does the rest."
+                f"The workers have worked on nothing for {silent:.0f} s, and others in their place too: one of their "
+                "processes may have been killed. What is done is kept; the same command does the rest."
             )
+        for executor in self.kernel.executors.values():
+            if hasattr(executor, "scale_in_facade"):  # Parsl's own threads have nothing to end
+                executor.scale_in_facade(len(executor.status_facade))
 
     def _require_workers(self, error: BaseException) -> None:
         for executor in self.kernel.executors.values():

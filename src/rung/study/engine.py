@@ -1,5 +1,6 @@
 """Carry out a study: every fit that is not done yet, then its table, its verdict and its report."""
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from rung.study.workshop import Workshop
 
 GROWING = frozenset({"method", "compare", "labels", "seeds", "tune", "executor"})
 """Keys in which a study may grow: each fit knows its own settings, so those that are done stay."""
+
+WORKERS = "workers"
+"""The folder of the workers' scripts and logs."""
 
 Watch = Callable[[StudyStatus], None]
 
@@ -201,10 +205,11 @@ def _watched(config: StudyConfig, workshop: Workshop, executor: Executor, watch:
                 if isinstance(executor, Here):
                     pool = HerePool({FIT: workshop.fit, DESIGNS: workshop.designs})
                 else:
-                    logs = config.run / "workers"
+                    logs = config.run / WORKERS
                     pool = stack.enter_context(open_pool(executor, logs, threads=config.threads or 1))
             pool.run(jobs, lambda: watch(reader.read()))
         watch(reader.read())
+    shutil.rmtree(config.run / WORKERS, ignore_errors=True)  # a driver that was killed left its own
 
 
 def workers_of(config: StudyConfig) -> int:
