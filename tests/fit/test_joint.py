@@ -48,10 +48,10 @@ def energies(potential: ReadoutPotential, structures: list[Structure], fidelity:
 
 def test_one_fidelity_from_scratch_is_scratch_to_the_bit() -> None:
     frames = toy_structures(8, fidelity="high")
-    training = {"epochs": 1, "batch_size": 8, "learning_rate": 0.01}
+    training = {"epochs": 1, "batch_size": 8, "learning_rate": 0.01, "loss": {"energy_weight": 40.0}}
     settings = ScratchSettings.read({"architecture": TINY, "training": training})
     alone = scratch(frames, [], None, FIDELITIES, "high", settings, Context(dtype="float64"))
-    found = run(frames, training={"learning_rate": 0.01})
+    found = run(frames, training=training)
     assert found.potential.fingerprint == alone.potential.fingerprint
     assert [{**row, "seconds": 0} for row in found.details["epochs"]] == [
         {**row, "seconds": 0} for row in alone.details["epochs"]

@@ -89,7 +89,7 @@ def test_when_the_target_trains_alone_no_other_fidelity_changes_a_bit(form: str,
     """Over a plain base, and over one of two fidelities that was conditioned before."""
     before = several(form, (("hidden", "6x0e"), ("max_ell", 1))) if taught else base()
     frames = toy_structures(8, fidelity="best", depth=1.4)
-    found = run(frames, before, "best", form=form, trains="fidelity", training={"epochs": 2, "learning_rate": 0.05})
+    found = run(frames, before, "best", form=form, trains="fidelity", training={"epochs": 2, "learning_rate": 0.005})
     assert set(found.potential.fidelities) == {"best", *before.fidelities}
     for name in before.fidelities:
         one, two = said(before, frames, name), said(found.potential, frames, name)

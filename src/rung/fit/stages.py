@@ -70,8 +70,18 @@ class TrainingSettings(Settings):
     """Devices and nodes."""
 
 
+class SeveralLoss(LossSettings):
+    """Weights and shapes where several fidelities are trained: energies count more, for a target may have nothing else."""
+
+    energy_weight: float = Field(default=1000.0, ge=0)
+    """Weight of the mean over energies per atom: 10 meV/atom weigh as much as some 30 meV/Å on every component."""
+
+
 class SeveralTraining(TrainingSettings):
     """How a model of several fidelities is trained: what differs from other trainings where nothing is said."""
+
+    loss: SeveralLoss = SeveralLoss()
+    """Weights and shapes of the terms."""
 
     learning_rate: float = Field(default=1e-3, gt=0)
     """Of the optimizer, before the schedule; a new model learns faster at ten times this."""
