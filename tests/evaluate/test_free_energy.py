@@ -157,3 +157,13 @@ def test_thin_overlap_and_few_samples_warn():
     assert "overlap by less than 0.03" in " ".join(analyse(thin, TEMPERATURE, AnalysisSettings()).warnings)
     few = analyse(WORLD.windows(rng, samples=45), TEMPERATURE, AnalysisSettings()).warnings
     assert "13 of 13 windows have fewer than 50 independent samples" in " ".join(few)
+
+
+def test_a_basin_that_the_windows_cut_off_is_named(found):
+    assert not [sentence for sentence in found.warnings if "cut off" in sentence]
+    windows = WORLD.windows(np.random.default_rng(0), samples=400, centres=np.linspace(-1.4, 0.5, 10))
+    for reactant, basin in (("low", "product"), ("high", "reactant")):
+        (sentence,) = analyse(windows, TEMPERATURE, AnalysisSettings(reactant=reactant)).warnings
+        assert sentence.startswith(
+            f"The profile still falls beyond the last window at 0.5, so the {basin}'s basin is cut"
+        )

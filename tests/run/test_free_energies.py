@@ -6,8 +6,9 @@ from ase import Atoms
 from ase.build import molecule
 
 from rung.calculator import RungCalculator
-from rung.evaluate.free_energy import AnalysisSettings, FreeEnergy, FreeEnergyBarrier, WindowStatistics
+from rung.evaluate.free_energy import AnalysisSettings, FreeEnergy, FreeEnergyBarrier
 from rung.evaluate.umbrella import UmbrellaSettings, Window
+from rung.evaluate.window_statistics import WindowStatistics
 from rung.progress import SILENT
 from rung.run.free_energies import model_error
 from rung.units import BOLTZMANN

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -11,19 +10,24 @@ from pydantic import Field
 
 from rung.data.labels import Array
 from rung.errors import DataError
-from rung.evaluate.mbar import Mixture, independent_samples, solve, statistical_inefficiency
+from rung.evaluate.mbar import Mixture, solve
 from rung.evaluate.umbrella import Window
+from rung.evaluate.window_statistics import (
+    WindowStatistics,
+    apart,
+    cut_off,
+    independent,
+    statistics_of,
+    unusable,
+    warnings_of,
+)
 from rung.settings import Settings
 from rung.units import BOLTZMANN
 
 PLANCK = 4.135667696e-15
 """eV s."""
 
-LEAST_OVERLAP = 0.03
-"""What neighbours should share: Klimovich, Shirts and Mobley, J. Comput. Aided Mol. Des. 29, 397 (2015)."""
-
 _NO_OVERLAP = 1e-4
-_FEWEST_SAMPLES = 5
 _SEPARATE = 1.0
 """kT: a maximum that stands out less than this from the lower of its valleys is no barrier."""
 _TOP = 0.7
@@ -108,35 +112,6 @@ class FreeEnergyBarrier:
 
 
 @dataclass(frozen=True)
-class WindowStatistics:
-    """How well one window did.
-
-    Parameters
-    ----------
-    centre
-        Of its spring.
-    mean, spread
-        Of the variable in equilibrium.
-    equilibrated
-        The first sample in equilibrium.
-    inefficiency
-        Samples that count as one.
-    samples
-        Independent samples that were used.
-    overlap
-        With the window that follows: the probability that a sample of this one came from that one; NaN for the last.
-    """
-
-    centre: float
-    mean: float
-    spread: float
-    equilibrated: int
-    inefficiency: float
-    samples: int
-    overlap: float
-
-
-@dataclass(frozen=True)
 class FreeEnergy:
     """What umbrella windows say.
 
@@ -204,9 +179,9 @@ def analyse(windows: Sequence[Window], temperature: float, settings: AnalysisSet
     FreeEnergy
         Without a barrier where windows broke, do not overlap, or the profile has no top: ``reason`` says so.
     """
-    kept = [_independent(window) for window in windows]
-    statistics = [_statistics(window, *found) for window, found in zip(windows, kept, strict=True)]
-    if reason := _unusable(windows, [indices for indices, _, _ in kept]):
+    kept = [independent(window) for window in windows]
+    statistics = [statistics_of(window, *found) for window, found in zip(windows, kept, strict=True)]
+    if reason := unusable(windows, [indices for indices, _, _ in kept]):
         return FreeEnergy(None, None, tuple(statistics), (), reason)
     try:
         ensemble = join(windows, [indices for indices, _, _ in kept], temperature)
@@ -216,16 +191,17 @@ def analyse(windows: Sequence[Window], temperature: float, settings: AnalysisSet
     statistics = [
         WindowStatistics(**{**vars(one), "overlap": overlap}) for one, overlap in zip(statistics, overlaps, strict=True)
     ]
-    warnings = _warnings(statistics)
+    warnings = warnings_of(statistics)
     if min(overlaps[:-1]) < _NO_OVERLAP:
         index = int(np.argmin(overlaps[:-1]))
-        return FreeEnergy(None, None, tuple(statistics), warnings, _apart(windows[index], windows[index + 1]))
+        return FreeEnergy(None, None, tuple(statistics), warnings, apart(windows[index], windows[index + 1]))
     edges = np.linspace(ensemble.values.min(), ensemble.values.max(), settings.bins + 1)
     profile, top = _profile(ensemble, edges, temperature, settings)
     if top is None:
         reason = "The profile has no top that stands out by kT between two valleys of the sampled range; widen it."
         return FreeEnergy(profile, None, tuple(statistics), warnings, reason)
     barrier = _barrier(ensemble, edges, top, temperature, settings)
+    warnings = (*warnings, *cut_off(statistics, settings.reactant))
     return FreeEnergy(profile, barrier, tuple(statistics), warnings, free_energies=ensemble.mixture.free_energies)
 
 
@@ -243,66 +219,6 @@ def join(windows: Sequence[Window], kept: Sequence[Array], temperature: float) -
     biases = np.array([0.5 * beta * window.spring * (values - window.centre) ** 2 for window in windows])
     counts = np.array([len(indices) for indices in kept])
     return Ensemble(solve(biases, counts), values, speeds, tuple(kept))
-
-
-def _independent(window: Window) -> tuple[Array, int, float]:
-    """Return which samples are used, where equilibrium begins, and how many samples count as one."""
-    first = 0
-    inefficiency = 1.0
-    for series in (window.values, window.energies):
-        first = max(first, independent_samples(series)[0])
-    for series in (window.values[first:], window.energies[first:]):
-        inefficiency = max(inefficiency, statistical_inefficiency(series))
-    count = int((len(window.values) - first) / inefficiency)
-    indices = first + np.floor(np.arange(count) * inefficiency).astype(int)
-    return indices, first, inefficiency
-
-
-def _statistics(window: Window, indices: Array, first: int, inefficiency: float) -> WindowStatistics:
-    values = window.values[first:]
-    mean, spread = (float(values.mean()), float(values.std())) if len(values) else (float("nan"), float("nan"))
-    return WindowStatistics(window.centre, mean, spread, first, inefficiency, len(indices), float("nan"))
-
-
-def _unusable(windows: Sequence[Window], kept: Sequence[Array]) -> str:
-    for window, indices in zip(windows, kept, strict=True):
-        if window.reason:
-            return f"Window {window.index} at {window.centre:.4g} broke: {window.reason}."
-        if len(indices) < _FEWEST_SAMPLES:
-            return (
-                f"Window {window.index} at {window.centre:.4g} has {len(indices)} independent samples; "
-                f"at least {_FEWEST_SAMPLES} are needed: give more steps."
-            )
-    for one, two in pairwise(windows):
-        if max(one.values.min(), two.values.min()) > min(one.values.max(), two.values.max()):
-            return _apart(one, two)
-    return ""
-
-
-def _apart(one: Window, two: Window) -> str:
-    return (
-        f"Windows {one.index} and {two.index}, at {one.centre:.4g} and {two.centre:.4g}, do not overlap (they sampled "
-        f"{one.values.min():.4g} to {one.values.max():.4g} and {two.values.min():.4g} to {two.values.max():.4g}): "
-        "put a window between them, or change the spring or the collective variable."
-    )
-
-
-def _warnings(statistics: Sequence[WindowStatistics]) -> tuple[str, ...]:
-    found = []
-    poor = [index for index, one in enumerate(statistics[:-1]) if one.overlap < LEAST_OVERLAP]
-    if poor:
-        listed = ", ".join(f"{index} and {index + 1} ({statistics[index].overlap:.3f})" for index in poor)
-        found.append(
-            f"Neighbouring windows overlap by less than {LEAST_OVERLAP}: {listed}; the error bars are too small."
-        )
-    few = [index for index, one in enumerate(statistics) if one.samples < 50]
-    if few:
-        fewest = min(statistics[index].samples for index in few)
-        found.append(
-            f"{len(few)} of {len(statistics)} windows have fewer than 50 independent samples (the fewest {fewest}); "
-            "error bars of so few samples are rough: give more steps."
-        )
-    return tuple(found)
 
 
 def _profile(

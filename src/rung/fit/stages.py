@@ -71,7 +71,7 @@ class TrainingSettings(Settings):
 
 
 class SeveralLoss(LossSettings):
-    """Weights and shapes where several fidelities are trained: energies count more, for a target may have nothing else."""
+    """Weights and shapes where several fidelities train: energies count more, for a target may have nothing else."""
 
     energy_weight: float = Field(default=1000.0, ge=0)
     """Weight of the mean over energies per atom: 10 meV/atom weigh as much as some 30 meV/Å on every component."""
