@@ -17,7 +17,7 @@ import pytest
 import torch
 from ase import Atoms
 
-from rung.cli import INTERRUPTED, main
+from rung.cli import INTERRUPTED, TERMINATED, main
 from rung.config import load_config
 from rung.data.labels import empty_labels
 from rung.data.readers import read_structures, write_structures
@@ -248,7 +248,10 @@ def _heed_interrupts() -> None:
 
 
 @pytest.mark.slow  # a process that imports everything: over 5 s on a busy machine
-def test_ctrl_c_says_how_to_go_on_and_leaves_nothing_half_done(world: SmallWorld) -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, INTERRUPTED), (signal.SIGTERM, TERMINATED)])
+def test_an_interrupt_says_how_to_go_on_and_leaves_nothing_half_done(
+    world: SmallWorld, sent: signal.Signals, code: int
+) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "rung", "fit", str(world.config())],
         stderr=subprocess.PIPE,
@@ -261,9 +264,9 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_nothing_half_done(world: SmallWorld
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (log.exists() and "features: begins" in log.read_text()):
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == INTERRUPTED, said
+    assert process.returncode == code, said
     assert "run the same command again" in said.splitlines()[-1]
     assert "Traceback" not in said
     _require_whole(world)

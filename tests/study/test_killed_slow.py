@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
+from rung.cli import TERMINATED
 from rung.storage import read_json
 
 from ..run.small_world import SmallWorld, build_world
@@ -134,6 +135,21 @@ def test_killed_drivers_lose_nothing(unbroken: tuple[SmallWorld, Path, float]) -
         assert done <= kept
         assert all(path.stat().st_mtime_ns == when for path, when in times.items())  # nothing is done twice
         done, times = kept, {path: path.stat().st_mtime_ns for path in kept}
+    assert _end(_start(config), 0) == 0
+    _require_the_same(run, due)
+
+
+def test_a_driver_that_is_asked_to_end_takes_its_workers_with_it(unbroken: tuple[SmallWorld, Path, float]) -> None:
+    world, due, _ = unbroken
+    config, run = _study(world, "asked.yaml", "asked"), world.folder / "asked"
+    process = _start(config)
+    while not (workers := _workers(run)) and process.poll() is None:
+        time.sleep(0.05)
+    assert workers
+    process.terminate()
+    assert _end(process, TERMINATED) == TERMINATED
+    _, left = psutil.wait_procs(workers, timeout=30)
+    assert not left and not _workers(run)
     assert _end(_start(config), 0) == 0
     _require_the_same(run, due)
 

@@ -9,10 +9,14 @@ from cyclopts import App, CycloptsError, Parameter
 
 from rung import __version__
 from rung.cli.console import ERR
+from rung.cli.termination import Terminated, terminable
 from rung.errors import RungError
 
 INTERRUPTED = 130
 """What a shell expects of a command that Ctrl-C ended."""
+
+TERMINATED = 143
+"""The same where SIGTERM did."""
 
 COMMANDS = {
     "doctor": "Check files of labelled structures before any work.",
@@ -98,22 +102,23 @@ def _add(app: App, name: str, function: str, sentence: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 1 for findings, 2 for an error, 130 when interrupted.
+    """Run one command and return its exit code: 0, 1 for findings, 2 for an error, 130 after Ctrl-C, 143 after SIGTERM.
 
     A traceback is shown only where ``RUNG_DEBUG=1`` is set, or where the error is a defect of rung.
     """
     warnings.formatwarning = _plain_warning
     try:
-        code = build_app()(None if arguments is None else list(arguments))
+        with terminable():
+            code = build_app()(None if arguments is None else list(arguments))
     except RungError as error:
         _show(error)
         return error.exit_code
     except CycloptsError as error:
         _show(error)
         return RungError.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as signal:
         ERR.print("Interrupted. What was finished is kept: run the same command again to go on.", markup=False)
-        return INTERRUPTED
+        return TERMINATED if isinstance(signal, Terminated) else INTERRUPTED
     except BrokenPipeError:
         # the reader of a pipe left; Python would complain once more while it closes stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
