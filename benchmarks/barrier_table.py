@@ -146,8 +146,9 @@ def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
         first = found[str(count)][0]
         if "draws" in first:
             drawn = first["draws"]
+            spread = "–" if drawn["stderr"] is None else f"{drawn['stderr']:.3f}"
             yield (
-                f"| {count} | {value(first['relaxed'][1]):.3f} | {value(drawn['stderr']):.3f} | "
+                f"| {count} | {value(first['relaxed'][1]):.3f} | {spread} | "
                 f"{drawn['n_converged']} of {drawn['n']} |"
             )
 

@@ -6,7 +6,7 @@ two potentials under equal conditions and are no conductivities of the material.
 What is finished is kept in --work, so that a stopped run goes on.
 
     rung fit benchmarks/testbed/li6ps5cl/base.yaml        # where base.model is not there yet
-    python benchmarks/li6ps5cl_conductivity.py --work /tmp/li6 --write docs/results/li6ps5cl.md
+    python benchmarks/li6ps5cl_conductivity.py --work /tmp/li6 --write docs/results/li6-diffusion.md
 """
 
 import argparse

@@ -53,7 +53,8 @@ def trials(tuning: list[dict[str, Any]]) -> Iterator[str]:
     yield "|---|---|---:|---|"
     for trial in tuning:
         score = "failed" if trial["failed"] else f"{trial['score']:.1f}"
-        yield f"| {trial['method']} | `{trial['change']}` | {score} | {'chosen' if trial['chosen'] else ''} |"
+        change = trial["change"].replace("|", " and ")  # a bar would end the cell
+        yield f"| {trial['method']} | `{change}` | {score} | {'chosen' if trial['chosen'] else ''} |"
 
 
 def main() -> None:
