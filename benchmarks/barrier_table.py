@@ -5,7 +5,7 @@ draw of each number of energies the band is also relaxed again on posterior draw
 The truth is known: the labels are model-made, not ab initio. What is finished is kept in --work, so that a stopped run
 goes on.
 
-    python benchmarks/barrier_table.py --work /tmp/barriers --out docs/results/barriers.md     # 40 minutes on one core
+    python benchmarks/barrier_table.py --work /tmp/barriers --out docs/results/barriers.md     # 15 minutes on one core
 """
 
 import argparse
