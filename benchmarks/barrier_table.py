@@ -148,8 +148,7 @@ def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
             drawn = first["draws"]
             spread = "–" if drawn["stderr"] is None else f"{drawn['stderr']:.3f}"
             yield (
-                f"| {count} | {value(first['relaxed'][1]):.3f} | {spread} | "
-                f"{drawn['n_converged']} of {drawn['n']} |"
+                f"| {count} | {value(first['relaxed'][1]):.3f} | {spread} | {drawn['n_converged']} of {drawn['n']} |"
             )
 
 
