@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from rung.cli import main
+from rung.errors import DataError
+from rung.run import vacancies
 from rung.storage import read_json
 
 from ..evaluate.wells import Carton
@@ -77,6 +79,19 @@ def test_a_band_that_does_not_converge_has_no_number(run: Run) -> None:
     assert code == 1
     assert found["hops"][0]["barrier"] is None
     assert "after 1 steps" in found["hops"][0]["reason"]
+
+
+def test_hops_stand_where_a_defect_does_not_relax(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any, steps: int, **__: Any) -> None:
+        raise DataError(f"Mo16S30 did not relax to 0.02 eV/Å in {steps} steps; allow more steps.")
+
+    monkeypatch.setattr(vacancies, "relaxed", never)
+    code, found = run("--counts", "1", "--steps", "40")
+    assert code == 1
+    assert found["hops"][0]["barrier"] == pytest.approx(4 * Carton.height, abs=2e-3)
+    (entry,) = found["defects"]
+    assert entry["energies"] == []
+    assert "in 40 steps; allow more steps" in entry["refused"]
 
 
 @pytest.mark.parametrize(

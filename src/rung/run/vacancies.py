@@ -259,10 +259,15 @@ def _defects(surface: _Surface, task: VacancyTask, out: Path, progress: Progress
         "column": column_sites(layer, chalcogen),
     }
     structures = {"perfect": layer, **{name: without(layer, taken) for name, taken in sites.items()}}
+    potential = task.chemical_potentials.get(surface.name)
+    said = {"fidelity": surface.name, "size": list(size), "chemical_potential": potential}
     with progress.task(f"{surface.name}, defects", len(structures)) as steps:
         done = {}
         for name, atoms in structures.items():
-            done[name] = _kept(atoms, surface.calculator, task, out / surface.name / "defects" / f"{name}.traj")
+            try:
+                done[name] = _kept(atoms, surface.calculator, task, out / surface.name / "defects" / f"{name}.traj")
+            except DataError as error:  # the hops, which took much longer, stand without it
+                return {**said, "energies": [], "refused": str(error)}
             steps.advance()
     energies = [
         binding_energy(
@@ -276,19 +281,12 @@ def _defects(surface: _Surface, task: VacancyTask, out: Path, progress: Progress
         for name in ("neighbours", "column")
     ]
     refused = ""
-    potential = task.chemical_potentials.get(surface.name)
     if potential is not None:
         try:
             energies += _formation(done, surface, potential)
         except DataError as error:  # binding energies stand without it
             refused = str(error)
-    return {
-        "fidelity": surface.name,
-        "size": list(size),
-        "chemical_potential": potential,
-        "energies": [_plain(energy) for energy in energies],
-        "refused": refused,
-    }
+    return {**said, "energies": [_plain(energy) for energy in energies], "refused": refused}
 
 
 def _kept(atoms: Atoms, calculator: Any, task: VacancyTask, file: Path) -> Atoms:
@@ -298,7 +296,7 @@ def _kept(atoms: Atoms, calculator: Any, task: VacancyTask, file: Path) -> Atoms
         before = read(file, format="traj")
         if len(before) == len(atoms) and np.allclose(before.cell.array, atoms.cell.array):
             start = before
-    done = relaxed(start, calculator, fmax=task.band.endpoint_fmax)
+    done = relaxed(start, calculator, fmax=task.band.endpoint_fmax, steps=task.band.max_steps)
     with atomic_path(file) as temporary:
         write(temporary, done, format="traj")
     return done
