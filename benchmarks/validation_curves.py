@@ -1,10 +1,10 @@
 """Print how the target's energy error on validation fell while each method of a finished study trained.
 
-    python benchmarks/validation_curves.py runs/compare --out docs/results/validation-curves.md
+    python benchmarks/validation_curves.py runs/compare --trials --out docs/results/validation.md
 
 Reads ``epochs.csv`` of every fit with the most target energies: mean over seeds after a quarter, a half, three quarters
-and all of the epochs, and the share of the epochs after which the kept one came. A training whose last quarter still
-gains much would gain from more epochs. Closed-form fits have no epochs and no row. With --trials a table of the trials
+and all of the epochs, and which epoch each training kept. A training whose last quarter still gains much would gain
+from more epochs. Closed-form fits have no epochs and no row. With --trials a table of the trials
 of every method comes first.
 """
 
@@ -28,22 +28,24 @@ def errors_by_epoch(file: Path, target: str) -> list[float]:
     return [float(row.get(f"{target}_energy_rmse") or row["energy_rmse"]) for row in rows]
 
 
-def trainings(study: Path, target: str) -> dict[str, list[list[float]]]:
-    """Return the curves of each method, one a seed, at the largest number of target energies."""
-    found: dict[str, dict[int, list[list[float]]]] = {}
+def trainings(study: Path, target: str) -> dict[str, list[tuple[list[float], int]]]:
+    """Return curve and kept epoch of each method, one a seed, at the largest number of target energies."""
+    found: dict[str, dict[int, list[tuple[list[float], int]]]] = {}
     for file in sorted((study / "fits").glob("*/checkpoints/epochs.csv")):
-        task = read_json(file.parents[1] / "task.json")["arguments"]
-        curve = errors_by_epoch(file, target)
-        found.setdefault(task["row"], {}).setdefault(task["n_labels"], []).append(curve)
+        fit = file.parents[1]
+        task = read_json(fit / "task.json")["arguments"]
+        kept = int(read_json(fit / "metrics.json")["fit"]["hyperparameters"]["best_epoch"])
+        by_number = found.setdefault(task["row"], {})
+        by_number.setdefault(task["n_labels"], []).append((errors_by_epoch(file, target), kept))
     return {row: by_number[max(by_number)] for row, by_number in found.items()}
 
 
-def curves(found: Mapping[str, list[list[float]]]) -> Iterator[str]:
+def curves(found: Mapping[str, list[tuple[list[float], int]]]) -> Iterator[str]:
     yield "| method | " + " | ".join(f"after {share:.0%} of the epochs" for share in SHARES) + " | kept epoch |"
     yield "|---|" + "---:|" * (len(SHARES) + 1)
     for row, lines in found.items():
-        after = [[line[max(round(share * len(line)) - 1, 0)] for line in lines] for share in SHARES]
-        kept = [f"{int(np.argmin(line)) + 1} of {len(line)}" for line in lines]
+        after = [[line[max(round(share * len(line)) - 1, 0)] for line, _ in lines] for share in SHARES]
+        kept = [f"{epoch} of {len(line)}" for line, epoch in lines]
         cells = [f"{np.mean(values):.1f}" for values in after]
         yield f"| {row} | " + " | ".join(cells) + f" | {', '.join(kept)} |"
 

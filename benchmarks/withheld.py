@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from study_table import shown
 
 from rung.config import METHODS_WITHOUT_BASE, RunConfig
 from rung.data.readers import read_structures, write_structures
@@ -112,8 +113,7 @@ def table(found: dict[str, list[dict[str, float]]], n_labels: int, command: str)
         for name in columns:
             values = [row[name] for row in rows if name in row]
             digits = 3 if "R²" in name else 2 if "before" in name else 1 if "MAE" in name or name[0] == "E" else 0
-            spread = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
-            cells.append(f"{np.mean(values):.{digits}f}{spread}" if values else "–")
+            cells.append(shown(values, digits))
         lines.append(f"| {method} | {len(rows)} | {' | '.join(cells)} |")
     note = (
         f"{n_labels} target energies, no target forces; mean ± standard deviation over seeds; energies meV/atom, "
