@@ -23,19 +23,19 @@ import torch
 from rung import RungCalculator
 from rung.backends import load_base
 from rung.checkpoint import Checkpoint
-from rung.data.readers import read_structures
+from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
 from rung.demo_data import folder
-from rung.evaluate.band import static_barrier
-from rung.evaluate.barrier import Barrier, BarrierSettings, relaxed_barrier
-from rung.evaluate.refinement import relaxed_draws
+from rung.evaluate.paths.band import static_barrier
+from rung.evaluate.paths.barrier import Barrier, BarrierSettings, relaxed_barrier
+from rung.evaluate.paths.refinement import relaxed_draws
 from rung.features.cache import DesignCache
 from rung.fidelity import Fidelity
-from rung.fit.method import Context
-from rung.fit.readout import ReadoutSettings, fit_readout
+from rung.fit.lift import Context
+from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.model.potential import ReadoutPotential
-from rung.run.error_bars import difference_stderr
 from rung.storage import read_json, write_json, write_text
+from rung.tasks.error_bars import difference_stderr
 
 TARGET = "r2scan"
 NUMBERS = (25, 100, 400)

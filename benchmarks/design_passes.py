@@ -24,7 +24,7 @@ import torch
 import rung
 from rung.backends import load_base
 from rung.data.batch import collate
-from rung.data.readers import read_structures
+from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
 from rung.features.cache import DesignCache
 from rung.features.jacobian import plan_moves

@@ -20,10 +20,10 @@ from ase.io import read, write
 from rung.config import RunConfig
 from rung.errors import DataError
 from rung.progress import SILENT
-from rung.report.transport import with_total
+from rung.report.tasks.transport import with_total
 from rung.run.stages import run_fit
-from rung.run.transport_runs import RunsSettings, find_transport_of_model
 from rung.storage import jsonable, write_text
+from rung.tasks.transport_runs import RunsSettings, find_transport_of_model
 
 TESTBED = Path(__file__).parent / "testbed" / "li6ps5cl"
 EXCHANGED = 1

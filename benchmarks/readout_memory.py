@@ -18,7 +18,7 @@ import numpy as np
 from readout_task import LOW, Task, rows_of, solve
 
 from rung.backends import load_base
-from rung.data.readers import read_structures
+from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
 from rung.features.cache import DesignCache
 from rung.features.passes import build_designs

@@ -9,12 +9,12 @@ import numpy as np
 from rung.backends import load_base
 from rung.data.batch import collate
 from rung.data.labels import Array
-from rung.data.readers import read_structures
+from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure, composition_matrix
 from rung.features.cache import DesignCache
 from rung.features.design import Design
 from rung.features.passes import build_designs
-from rung.fit.linear import MODEL_ERROR, EnergyData, LinearModel, PriorComponent
+from rung.fit.linear.gaussian import MODEL_ERROR, EnergyData, LinearModel, PriorComponent
 from rung.model.potential import ReadoutPotential
 
 LOW, TARGET = "pbe", "r2scan"

@@ -26,24 +26,24 @@ from rung import RungCalculator
 from rung.backends import load_base
 from rung.checkpoint import Checkpoint
 from rung.data.batch import collate
-from rung.data.readers import read_structures
+from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
 from rung.demo_data import folder
-from rung.evaluate.barrier import BarrierSettings, relaxed_barrier
+from rung.evaluate.paths.barrier import BarrierSettings, relaxed_barrier
 from rung.features.cache import DesignCache
 from rung.features.design import Design
 from rung.features.passes import build_designs, features_of
+from rung.features.predict import difference_variance, predict_designs
 from rung.fidelity import Fidelity
-from rung.fit.anchor import Scale, ScalePerElement
-from rung.fit.closed_form import Solution
-from rung.fit.method import Context
-from rung.fit.model_error import feature_error
-from rung.fit.predict import difference_variance, predict_designs
-from rung.fit.problem import Problem
-from rung.fit.readout import ReadoutSettings, fit_readout, moved_surface, posterior_of, result_of, solve
-from rung.fit.tangent import TangentSettings, fit_tangent
-from rung.fit.terms import Band, Energies, WeightPrior
-from rung.fit.widen import Widening, widened
+from rung.fit.lift import Context
+from rung.fit.linear.anchor import Scale, ScalePerElement
+from rung.fit.linear.closed_form import Solution
+from rung.fit.linear.model_error import feature_error
+from rung.fit.linear.problem import Problem
+from rung.fit.linear.terms import Band, Energies, WeightPrior
+from rung.fit.linear.widen import Widening, widened
+from rung.fit.methods.readout import ReadoutSettings, fit_readout, moved_surface, posterior_of, result_of, solve
+from rung.fit.methods.tangent import TangentSettings, fit_tangent
 from rung.model.potential import ReadoutPotential, Surface
 from rung.storage import write_text
 

@@ -19,15 +19,15 @@ from ase import Atoms
 from ase.io import read
 
 import rung
-from rung.backends.importing import import_mace
+from rung.backends.mace.importing import import_mace
 from rung.backends.training import build_trainable
 from rung.data.labels import read_labels
 from rung.data.stream import PackedRows, pack
 from rung.data.structure import Structure, elements_in
-from rung.fit.normalisation import normalisation
-from rung.fit.schedule import Constant
-from rung.fit.stages import TrainingSettings
-from rung.fit.trainer import train
+from rung.fit.fidelities.normalisation import normalisation
+from rung.fit.training.schedule import Constant
+from rung.fit.training.stages import TrainingSettings
+from rung.fit.training.trainer import train
 from rung.model.architecture import MaceArchitecture
 from rung.model.trainable import TrainablePotential
 

@@ -20,7 +20,7 @@ import numpy as np
 from study_table import shown
 
 from rung.config import METHODS_WITHOUT_BASE, RunConfig
-from rung.data.readers import read_structures, write_structures
+from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import draw_labels, holding
 from rung.data.structure import Structure
 from rung.run.folder import RunFolder

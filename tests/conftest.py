@@ -1,5 +1,6 @@
-"""Fixtures of the whole session: the testbed's base, small MACE models built in code, molecules and cells."""
+"""Fixtures of the whole session: the testbed's base, small MACE models, molecules, cells, a world with a finished run."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,13 @@ import pytest
 import rung
 from rung.backends import load_base
 from rung.backends.mace import wrap
+from rung.config import load_config
 from rung.data.structure import Structure
 from rung.model.potential import ReadoutPotential
-
-from .geometries import cell_structures, molecule_structures
-from .mace_models import tiny_mace
+from rung.run.stages import run_fit
+from tests.geometries import cell_structures, molecule_structures
+from tests.mace_models import tiny_mace
+from tests.run.small_world import SmallWorld, build_world
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +45,27 @@ def molecules() -> list[Structure]:
 def cells() -> list[Structure]:
     """A small triclinic crystal of C and O, a slab of it, and a cell of one atom."""
     return cell_structures()
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory) -> SmallWorld:
+    """A small world with a finished readout run, which tests only read."""
+    world = build_world(tmp_path_factory.mktemp("world"))
+    run_fit(load_config(world.config()))
+    return world
+
+
+@pytest.fixture
+def world(tmp_path: Path, original: SmallWorld) -> SmallWorld:
+    """A small world of the test's own, without a run."""
+    for name in ("base.model", "train.extxyz", "test.extxyz"):
+        shutil.copy(original.folder / name, tmp_path / name)
+    return SmallWorld(tmp_path, original.low, original.high)
+
+
+@pytest.fixture
+def finished(world: SmallWorld, original: SmallWorld) -> SmallWorld:
+    """A small world of the test's own, with a finished run."""
+    shutil.copytree(original.folder / "run", world.folder / "run")
+    shutil.copytree(original.folder / "rung-cache", world.folder / "rung-cache")
+    return world

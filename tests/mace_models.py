@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import torch
 
-from rung.backends.importing import import_mace
+from rung.backends.mace.importing import import_mace
 
 import_mace()
 

@@ -10,8 +10,7 @@ from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential, Surface
 from rung.model.readout import Readout, ReadoutBlock
 from rung.model.reference import ReferenceEnergies
-
-from .pair_backbone import PairBackbone
+from tests.pair_backbone import PairBackbone
 
 APART = 5.0
 SIGMA = 0.03

@@ -10,8 +10,7 @@ from rung.backends.training import trainable, with_lora
 from rung.model.conditioning import Conditioning
 from rung.model.potential import ReadoutPotential
 from rung.model.trainable import TrainablePotential
-
-from .mace_models import tiny_mace
+from tests.mace_models import tiny_mace
 
 CONDITIONINGS: tuple[Conditioning, ...] = ("shared", "readouts", "embedding", "all")
 

@@ -18,11 +18,10 @@ from rung.data.structure import Structure
 from rung.errors import ConfigError, ModelError
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential, Surface
-
-from .geometries import cell_structures, molecule_structures, rattled
-from .mace_models import tiny_mace
-from .pair_backbone import PairBackbone, pair_potential, pair_structures
-from .test_checkpoint import some_posterior, two_fidelities
+from tests.geometries import cell_structures, molecule_structures, rattled
+from tests.mace_models import tiny_mace
+from tests.pair_backbone import PairBackbone, pair_potential, pair_structures
+from tests.test_checkpoint import some_posterior, two_fidelities
 
 
 @pytest.fixture(scope="module")

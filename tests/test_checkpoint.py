@@ -19,10 +19,9 @@ from rung.data.batch import collate
 from rung.errors import ConfigError, ModelError, RungError, StorageError
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential, Surface
-
-from .geometries import cell_structures, molecule_structures
-from .mace_models import tiny_mace
-from .pair_backbone import pair_potential
+from tests.geometries import cell_structures, molecule_structures
+from tests.mace_models import tiny_mace
+from tests.pair_backbone import pair_potential
 
 OLD = Path(__file__).parent / "checkpoints"
 

@@ -8,7 +8,7 @@ import pytest
 from rung import demo_data
 from rung.cli import main
 from rung.config import RunConfig
-from rung.data.readers import read_structures
+from rung.data.readers.structures import read_structures
 from rung.demo import configs, job, run_demo
 from rung.errors import ConfigError, StorageError
 from rung.study import StudyConfig

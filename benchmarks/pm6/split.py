@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from rung import demo_data
-from rung.data.readers import read_structures, write_structures
+from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import draw_labels, energies_only, formula, grouped_split
 from rung.demo.configs import PM6_SPLIT
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rung.data.labels import Labels
-from rung.data.readers import read_structures, write_structures
+from rung.data.readers.structures import read_structures, write_structures
 from rung.data.structure import Structure
 
 

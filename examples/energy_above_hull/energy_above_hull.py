@@ -29,8 +29,8 @@ from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
 from rung.errors import DataError, RungError
-from rung.run.calculators import open_calculator
-from rung.run.reference_energies import reference_energies, stated
+from rung.tasks.opened import open_calculator
+from rung.tasks.reference_energies import reference_energies, stated
 
 mpl.use("Agg")
 

@@ -22,14 +22,14 @@ import torch
 
 from rung.cli.console import TerminalProgress
 from rung.config import RunConfig
-from rung.data.readers import read_structures, write_structures
+from rung.data.readers.structures import read_structures, write_structures
 from rung.demo_data import folder
-from rung.evaluate.barrier import BarrierSettings
-from rung.report.vacancies import hop_figure
-from rung.run.barriers import BarrierFiles, BarrierTask, find_barriers
+from rung.evaluate.paths.barrier import BarrierSettings
+from rung.report.tasks.vacancies import hop_figure
 from rung.run.stages import run_fit
-from rung.run.vacancies import VacancyTask, study_vacancies
 from rung.storage import read_json, write_text
+from rung.tasks.barrier import BarrierFiles, BarrierTask, find_barriers
+from rung.tasks.vacancies import VacancyTask, study_vacancies
 
 FIDELITIES = ("pbe", "r2scan")
 NOTICE = (

@@ -27,8 +27,8 @@ from ase.optimize import BFGS
 from scipy.stats import kendalltau
 
 from rung.errors import DataError, RungError
-from rung.run.calculators import open_calculator
-from rung.run.reference_energies import reference_energies, stated
+from rung.tasks.opened import open_calculator
+from rung.tasks.reference_energies import reference_energies, stated
 
 mpl.use("Agg")
 

@@ -9,14 +9,14 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from rung.errors import ConfigError
 from rung.fidelity import Fidelity, require_fidelity
-from rung.fit.delta import DeltaSettings
-from rung.fit.joint import JointSettings
-from rung.fit.offset import OffsetSettings
-from rung.fit.onehot import OneHotSettings
-from rung.fit.readout import ReadoutSettings
-from rung.fit.scratch import ScratchSettings
-from rung.fit.tangent import TangentSettings
-from rung.fit.transfer import TransferSettings
+from rung.fit.methods.delta import DeltaSettings
+from rung.fit.methods.joint import JointSettings
+from rung.fit.methods.offset import OffsetSettings
+from rung.fit.methods.onehot import OneHotSettings
+from rung.fit.methods.readout import ReadoutSettings
+from rung.fit.methods.scratch import ScratchSettings
+from rung.fit.methods.tangent import TangentSettings
+from rung.fit.methods.transfer import TransferSettings
 from rung.settings import Settings
 from rung.storage import write_text
 

@@ -12,7 +12,7 @@ import torch
 from ase import Atoms
 from torch import Tensor
 
-from rung.backends.importing import environment_restored
+from rung.backends.mace.importing import environment_restored
 from rung.data.batch import Batch
 
 

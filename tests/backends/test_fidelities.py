@@ -23,11 +23,10 @@ from rung.model.potential import ReadoutPotential, Surface
 from rung.model.protocols import Prediction
 from rung.model.reference import ReferenceEnergies
 from rung.model.trainable import TrainablePotential
-
-from ..geometries import cell_structures, molecule_structures
-from ..mace_models import tiny_mace
-from ..several_fidelities import own, several, stirred, trained
-from .comparison import assert_native, direct, energies_and_forces, mace_calculator
+from tests.backends.comparison import assert_native, direct, energies_and_forces, mace_calculator
+from tests.geometries import cell_structures, molecule_structures
+from tests.mace_models import tiny_mace
+from tests.several_fidelities import own, several, stirred, trained
 
 
 def slow(*values: object) -> object:

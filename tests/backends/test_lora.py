@@ -9,11 +9,10 @@ from rung.data.batch import collate
 from rung.data.structure import Structure
 from rung.errors import ModelError
 from rung.model.trainable import TrainablePotential
-
-from ..fit.toy_model import ToyTrainable
-from ..mace_models import tiny_mace
-from ..several_fidelities import stirred, trained
-from .comparison import direct
+from tests.backends.comparison import direct
+from tests.fit.toy_model import ToyTrainable
+from tests.mace_models import tiny_mace
+from tests.several_fidelities import stirred, trained
 
 
 def adapters(model: TrainablePotential) -> set[str]:

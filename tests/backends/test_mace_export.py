@@ -21,12 +21,11 @@ from rung.errors import ConfigError, ModelError, StorageError
 from rung.model.potential import ReadoutPotential, Surface
 from rung.model.readout import HiddenLayer, Readout
 from rung.model.reference import ReferenceEnergies
-
-from ..geometries import cell_structures, molecule_structures
-from ..mace_models import tiny_mace
-from ..pair_backbone import pair_potential
-from ..several_fidelities import own, stirred
-from .comparison import assert_native, direct, energies_and_forces, mace_calculator
+from tests.backends.comparison import assert_native, direct, energies_and_forces, mace_calculator
+from tests.geometries import cell_structures, molecule_structures
+from tests.mace_models import tiny_mace
+from tests.pair_backbone import pair_potential
+from tests.several_fidelities import own, stirred
 
 
 def moved(surface: Surface, seed: int = 0) -> Surface:

@@ -12,10 +12,9 @@ from rung.backends.mace import wrap
 from rung.data.batch import collate
 from rung.data.structure import Structure
 from rung.errors import ModelError
-
-from ..geometries import cell_structures, molecule_structures
-from ..mace_models import tiny_mace
-from .comparison import direct
+from tests.backends.comparison import direct
+from tests.geometries import cell_structures, molecule_structures
+from tests.mace_models import tiny_mace
 
 SHAPES: dict[str, dict[str, Any]] = {
     "1-layer": {"layers": 1, "scale": 40.0},

@@ -19,10 +19,9 @@ from rung.backends import load_base
 from rung.backends.mace import describe, inert
 from rung.data.batch import collate
 from rung.errors import ConfigError, MissingExtraError, ModelError, RungError, UntrustedError
-
-from ..contract.registry import _testbed_frames
-from ..geometries import cell_structures, molecule_structures
-from ..mace_models import tiny_mace
+from tests.contract.registry import _testbed_frames
+from tests.geometries import cell_structures, molecule_structures
+from tests.mace_models import tiny_mace
 
 
 class Malicious:

@@ -9,8 +9,7 @@ import torch
 
 from rung.backends.mace import wrap
 from rung.errors import ModelError
-
-from ..mace_models import made, modules, o3, tiny_mace
+from tests.mace_models import made, modules, o3, tiny_mace
 
 OPTIONS = {
     "r_max": 3.0,

@@ -1,5 +1,5 @@
 """The small world of the runs serves the command line too."""
 
-from ..run.conftest import finished, original, world
+from tests.run.conftest import finished, original, world
 
 __all__ = ["finished", "original", "world"]

@@ -20,13 +20,12 @@ from ase import Atoms
 from rung.cli import INTERRUPTED, TERMINATED, main
 from rung.config import load_config
 from rung.data.labels import empty_labels
-from rung.data.readers import read_structures, write_structures
+from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import without_labels
 from rung.data.structure import Structure
 from rung.features.cache import DesignCache
 from rung.run.folder import RunFolder
-
-from ..run.small_world import SmallWorld
+from tests.run.small_world import SmallWorld
 
 Sabotage = Callable[[SmallWorld], dict[str, Any]]
 

@@ -11,11 +11,10 @@ from ase.io import read, write
 
 from rung.cli import main
 from rung.storage import read_json
+from tests.evaluate.paths.wells import DoubleWell, at
+from tests.pair_hop import APART, ends, lifted
 
-from ..evaluate.wells import DoubleWell, at
-from ..pair_hop import APART, ends, lifted
-
-WELL = "tests.evaluate.wells:tilted"
+WELL = "tests.evaluate.paths.wells:tilted"
 PAIR = "tests.pair_hop:lifted"
 QUICK = ["--trusted", "--fmax", "0.01", "--endpoint-fmax", "0.002"]
 

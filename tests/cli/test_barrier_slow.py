@@ -14,13 +14,12 @@ from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms
 from ase.io import write
 
-from rung.evaluate.barrier import BarrierSettings, relaxed_barrier
-from rung.evaluate.refinement import relaxed_draws
-from rung.evaluate.vibrations import vibrations
-from rung.run.error_bars import difference_stderr
+from rung.evaluate.paths.barrier import BarrierSettings, relaxed_barrier
+from rung.evaluate.paths.refinement import relaxed_draws
+from rung.evaluate.paths.vibrations import vibrations
 from rung.storage import read_json
-
-from ..pair_hop import ends, lifted
+from rung.tasks.error_bars import difference_stderr
+from tests.pair_hop import ends, lifted
 
 pytestmark = pytest.mark.slow
 

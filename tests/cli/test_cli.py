@@ -14,9 +14,8 @@ from rung import __version__
 from rung.cli import CACHE_COMMANDS, COMMANDS, main
 from rung.cli.console import TerminalProgress
 from rung.cli.tables import worse_forces
-from rung.data.readers import read_structures, write_structures
-
-from ..run.small_world import SmallWorld
+from rung.data.readers.structures import read_structures, write_structures
+from tests.run.small_world import SmallWorld
 
 
 def test_help_and_version_do_not_wait_for_torch() -> None:

@@ -10,12 +10,11 @@ from ase.io import read, write
 
 from rung.calculator import RungCalculator
 from rung.cli import main
-from rung.data.readers import read_structures, write_structures
+from rung.data.readers.structures import read_structures, write_structures
 from rung.storage import read_json
+from tests.run.small_world import SmallWorld
 
-from ..run.small_world import SmallWorld
-
-WELL = "tests.evaluate.umbrella_worlds:quick_well"
+WELL = "tests.evaluate.free_energy.umbrella_worlds:quick_well"
 
 
 @pytest.fixture
@@ -62,8 +61,8 @@ def test_code_runs_only_when_it_is_trusted(start: Path, capsys: pytest.CaptureFi
     assert free_energy(start, *WINDOWS) == 2
     assert "--trusted" in capsys.readouterr().err
     for model, sentence in (
-        ("tests.evaluate.umbrella_worlds:no_such", "cannot be imported"),
-        ("tests.evaluate.umbrella_worlds:nothing", "no ASE calculator"),
+        ("tests.evaluate.free_energy.umbrella_worlds:no_such", "cannot be imported"),
+        ("tests.evaluate.free_energy.umbrella_worlds:nothing", "no ASE calculator"),
         ("no-such.rung", "no-such.rung"),
     ):
         assert free_energy(start, *WINDOWS, "--trusted", model=model) == 2

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 KILLS = 8
 DRIVER = """
 import sys
-import rung.cli, rung.run.md, rung.run.free_energies, plotly.graph_objects, pymbar
+import rung.cli, rung.tasks.md, rung.tasks.free_energy, plotly.graph_objects, pymbar
 print("ready", flush=True)
 sys.exit(rung.cli.main(sys.argv[1:]))
 """
@@ -71,7 +71,7 @@ def test_md(tmp_path: Path) -> None:
     write(tmp_path / "start.xyz", atoms, format="extxyz")
     words = [
         "md",
-        "tests.evaluate.umbrella_worlds:forgetful_emt",
+        "tests.evaluate.free_energy.umbrella_worlds:forgetful_emt",
         str(tmp_path / "start.xyz"),
         "--fidelity",
         "emt",
@@ -91,7 +91,12 @@ def test_free_energy(tmp_path: Path) -> None:
     (tmp_path / "cv.yaml").write_text(
         "kind: projected_displacement\natom: 0\ndirection: [1, 0, 0]\norigin: [0, 0, 0]\n"
     )
-    words = ["free-energy", "tests.evaluate.umbrella_worlds:quick_well", str(tmp_path / "start.xyz"), "--trusted"]
+    words = [
+        "free-energy",
+        "tests.evaluate.free_energy.umbrella_worlds:quick_well",
+        str(tmp_path / "start.xyz"),
+        "--trusted",
+    ]
     words += ["--fidelity", "model", "--cv", str(tmp_path / "cv.yaml"), "--temperature", "600", "--steps", "1500"]
     words += ["--windows", "-1.4", "1.4", "9", "--spring", "3", "--friction", "0.1", "--free-drift"]
     duration = timed([*words, "--out", str(tmp_path / "whole")])

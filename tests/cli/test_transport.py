@@ -18,16 +18,15 @@ from ase.units import fs
 
 from rung.calculator import RungCalculator
 from rung.cli import main
-from rung.data.readers import read_structures, write_structures
-from rung.evaluate.md import MDSettings, run_md
-from rung.run.calculators import read_start
+from rung.data.readers.structures import read_structures, write_structures
+from rung.evaluate.dynamics.md import MDSettings, run_md
 from rung.storage import read_json
+from rung.tasks.opened import read_start
 from rung.units import BOLTZMANN
+from tests.evaluate.transport.walks import FRAME_FS, brownian, walk
+from tests.run.small_world import SmallWorld
 
-from ..evaluate.walks import FRAME_FS, brownian, walk
-from ..run.small_world import SmallWorld
-
-FREE = "tests.evaluate.walks:Nothing"
+FREE = "tests.evaluate.transport.walks:Nothing"
 FRICTION = 0.02
 
 

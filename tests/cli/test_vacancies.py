@@ -9,10 +9,9 @@ import pytest
 
 from rung.cli import main
 from rung.errors import DataError
-from rung.run import vacancies
 from rung.storage import read_json
-
-from ..evaluate.wells import Carton
+from rung.tasks import vacancies
+from tests.evaluate.paths.wells import Carton
 
 Run = Callable[..., tuple[int, Any]]
 
@@ -25,7 +24,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     def command(*words: str) -> tuple[int, Any]:
         given = [
             "vacancies",
-            "tests.evaluate.wells:carton",
+            "tests.evaluate.paths.wells:carton",
             "--fidelity",
             "high",
             "--trusted",
@@ -112,7 +111,7 @@ def test_what_cannot_be_is_one_sentence(
 
 
 def test_the_carton_has_the_forces_of_its_energy() -> None:
-    from rung.evaluate.vacancies import Monolayer
+    from rung.evaluate.paths.vacancies import Monolayer
 
     atoms = Monolayer().build((2, 2))
     atoms.positions += np.random.default_rng(0).normal(scale=0.3, size=atoms.positions.shape)

@@ -15,11 +15,10 @@ from rung.data.structure import Structure
 from rung.model.conditioning import Conditioning
 from rung.model.delta import summed
 from rung.model.potential import ReadoutPotential, Surface
-
-from ..geometries import cell_structures, molecule_structures
-from ..mace_models import tiny_mace
-from ..pair_backbone import PairBackbone, pair_potential, pair_structures
-from ..several_fidelities import merged, several
+from tests.geometries import cell_structures, molecule_structures
+from tests.mace_models import tiny_mace
+from tests.pair_backbone import PairBackbone, pair_potential, pair_structures
+from tests.several_fidelities import merged, several
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from rung.model.potential import Surface
-
-from .checks import CHECKS, predict, same_predictions
-from .registry import ENTRIES, Entry
+from tests.contract.checks import CHECKS, predict, same_predictions
+from tests.contract.registry import ENTRIES, Entry
 
 every_entry = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 

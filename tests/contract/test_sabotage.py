@@ -9,9 +9,8 @@ import torch
 from rung.data.batch import Batch
 from rung.model.potential import ReadoutPotential
 from rung.model.protocols import Prediction
-
-from .checks import CHECKS
-from .registry import ENTRIES
+from tests.contract.checks import CHECKS
+from tests.contract.registry import ENTRIES
 
 Sabotage = Callable[[Batch, Prediction], Prediction]
 

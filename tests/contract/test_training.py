@@ -12,10 +12,9 @@ from rung.model.conditioning import Conditioning
 from rung.model.potential import ReadoutPotential
 from rung.model.protocols import Prediction
 from rung.model.trainable import TrainablePotential
-
-from ..several_fidelities import CONDITIONINGS, own, several, stirred
-from .checks import predict, same_predictions
-from .registry import _small
+from tests.contract.checks import predict, same_predictions
+from tests.contract.registry import _small
+from tests.several_fidelities import CONDITIONINGS, own, several, stirred
 
 Change = Callable[[TrainablePotential], None]
 every_conditioning = pytest.mark.parametrize("conditioning", CONDITIONINGS)

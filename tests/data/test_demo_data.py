@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from rung.data.readers import read_structures
+from rung.data.readers.structures import read_structures
 from rung.data.splits import check_disjoint, formula, grouped_split
 from rung.demo_data import NAMES, folder
 from rung.errors import ConfigError

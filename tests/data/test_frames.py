@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rung.data.frames import StreamedStructures, names_of, places_labelled_by, select, stream_structures
-from rung.data.readers import read_structures, reading_of
+from rung.data.readers.structures import read_structures, reading_of
 from rung.data.splits import without_labels
 from rung.data.structure import Structure
 from rung.errors import DataError

@@ -15,7 +15,7 @@ from ase.build import bulk, molecule
 from rung.data.frames import stream_structures
 from rung.data.labels import Labels
 from rung.data.packing import pack_rows, write_rows
-from rung.data.readers import read_structures, write_structures
+from rung.data.readers.structures import read_structures, write_structures
 from rung.data.stream import PackedRows, in_order, open_rows, pack
 from rung.data.structure import Structure
 from rung.errors import ConfigError, StorageError

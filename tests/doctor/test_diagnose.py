@@ -8,7 +8,7 @@ import pytest
 from ase import Atoms
 
 from rung.data.labels import empty_labels
-from rung.data.readers import READING, Reading, read_structures, write_structures
+from rung.data.readers.structures import READING, Reading, read_structures, write_structures
 from rung.data.splits import draw_labels, formula, grouped_split
 from rung.data.structure import Structure
 from rung.demo_data import folder

@@ -13,10 +13,9 @@ from ase.phonons import Phonons as PhononsOfASE
 from rung.calculator import RungCalculator
 from rung.demo_data import __file__ as demo_data
 from rung.errors import ModelError
-from rung.run.reference_energies import reference_energies
-
-from .scripts import script
-from .springs import Chain
+from rung.tasks.reference_energies import reference_energies
+from tests.examples.scripts import script
+from tests.examples.springs import Chain
 
 pytestmark = pytest.mark.slow
 

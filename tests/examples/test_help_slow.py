@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from .scripts import FOLDER
+from tests.examples.scripts import FOLDER
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,7 @@ from ase.io import write
 from scipy.spatial import ConvexHull
 
 from rung.errors import DataError
-
-from .scripts import script
+from tests.examples.scripts import script
 
 pytestmark = pytest.mark.slow
 

@@ -6,9 +6,8 @@ from ase.build import bulk
 from ase.io import write
 
 from rung.errors import DataError
-
-from .scripts import script
-from .springs import Regular
+from tests.examples.scripts import script
+from tests.examples.springs import Regular
 
 SHARES = (0, 1, 2, 3, 4)
 

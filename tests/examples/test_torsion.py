@@ -6,9 +6,8 @@ from ase.build import molecule
 from ase.io import write
 
 from rung.errors import DataError
-
-from .scripts import script
-from .springs import Turning
+from tests.examples.scripts import script
+from tests.examples.springs import Turning
 
 HOOH = (2, 0, 1, 3)
 

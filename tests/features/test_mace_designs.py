@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from rung.backends import load_base
 from rung.backends.mace import wrap
 from rung.data.batch import collate
-from rung.data.readers import read_structures
+from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
 from rung.features.cache import DesignCache
 from rung.features.jacobian import plan_moves

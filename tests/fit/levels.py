@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 from rung.data.structure import Structure
-
-from .toy_surface import toy_structures
+from tests.fit.toy_surface import toy_structures
 
 DEPTH = 1.3
 """How much deeper than ``low`` the surface of ``high`` is."""

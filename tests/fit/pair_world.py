@@ -9,9 +9,9 @@ from ase import Atoms
 from rung.data.labels import empty_labels
 from rung.data.structure import Structure
 from rung.features.passes import build_designs
+from rung.features.predict import predict_designs
 from rung.fidelity import Fidelity
-from rung.fit.method import Context
-from rung.fit.predict import predict_designs
+from rung.fit.lift import Context
 from rung.model.potential import ReadoutPotential, Surface
 from tests.pair_backbone import PairBackbone, pair_potential
 

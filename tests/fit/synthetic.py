@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rung.fit.evidence import HyperPrior
-from rung.fit.linear import EnergyData, LinearModel, PriorComponent
+from rung.fit.linear.evidence import HyperPrior
+from rung.fit.linear.gaussian import EnergyData, LinearModel, PriorComponent
 
 PRIORS = {"alpha": HyperPrior(0.3, 0.5), "tau": HyperPrior(0.5, 0.5), "model_error": HyperPrior(0.05, 0.5)}
 

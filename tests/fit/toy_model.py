@@ -9,8 +9,7 @@ from rung.data.batch import Batch
 from rung.model.potential import ReadoutPotential
 from rung.model.reference import ReferenceEnergies
 from rung.model.trainable import TrainablePotential
-
-from .toy_surface import REFERENCE
+from tests.fit.toy_surface import REFERENCE
 
 CUTOFF = 3.5
 

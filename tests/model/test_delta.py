@@ -16,7 +16,7 @@ from rung.checkpoint import load, save
 from rung.data.batch import collate
 from rung.errors import ModelError
 from rung.features.passes import build_designs
-from rung.fit.predict import predict_designs
+from rung.features.predict import predict_designs
 from rung.model.delta import SummedBackbone, alone, summed, within
 from rung.model.potential import ReadoutPotential
 from tests.geometries import cell_structures, molecule_structures

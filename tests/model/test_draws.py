@@ -7,9 +7,8 @@ from rung import RungCalculator
 from rung.checkpoint import Checkpoint
 from rung.errors import ModelError
 from rung.model.draws import drawn_change, drawn_potential
-
-from ..geometries import molecule_structures, rattled
-from ..test_checkpoint import some_posterior, two_fidelities
+from tests.geometries import molecule_structures, rattled
+from tests.test_checkpoint import some_posterior, two_fidelities
 
 METHANE = molecule_structures()[1].atoms
 

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from rung.errors import RungError
 from rung.report import write_report, write_study_report
 from rung.storage import read_json, write_json
-
-from .folders import run_folder, study_folder
+from tests.report.folders import run_folder, study_folder
 
 EVIL = "<script>alert(1)</script>"
 FILES = ("metrics.json", "fit.json", "barrier.json", "findings.json", "provenance.json", "study/study.json")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from rung.report import figures
-from rung.report.prediction_sections import parity
 from rung.report.read import read_run
+from rung.report.run.predictions import parity
 from rung.storage import write_json
 
 NAN = float("nan")

@@ -7,12 +7,11 @@ from html.parser import HTMLParser
 import pytest
 
 from rung.errors import MissingExtraError, StorageError
-from rung.evaluate.barrier import static_barrier
+from rung.evaluate.paths.barrier import static_barrier
 from rung.report import write_report, write_study_report
 from rung.storage import read_json, write_json, write_text
-
-from ..evaluate.wells import DoubleWell, at
-from .folders import run_folder, study_folder
+from tests.evaluate.paths.wells import DoubleWell, at
+from tests.report.folders import run_folder, study_folder
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 

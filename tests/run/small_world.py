@@ -11,13 +11,12 @@ from ase.build import molecule
 from rung.backends import export
 from rung.backends.mace import wrap
 from rung.data.labels import Labels, empty_labels
-from rung.data.readers import write_structures
+from rung.data.readers.structures import write_structures
 from rung.data.structure import Structure
 from rung.model.potential import ReadoutPotential, Surface
 from rung.run.evaluation import predict
-
-from ..geometries import rattled
-from ..mace_models import tiny_mace
+from tests.geometries import rattled
+from tests.mace_models import tiny_mace
 
 NAMES = ("H2O", "CH4", "CO2", "CH3OH")
 

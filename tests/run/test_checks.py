@@ -7,15 +7,14 @@ import pytest
 
 from rung import checkpoint
 from rung.config import load_config
-from rung.data.readers import read_structures
+from rung.data.readers.structures import read_structures
 from rung.model.potential import ReadoutPotential, Surface
 from rung.run import checks
 from rung.run.checks import OTHER_STRUCTURES, other_fidelities, risen, start_of
 from rung.run.evaluation import predict
 from rung.run.predictor import Predictor
 from rung.run.stages import run_fit
-
-from .small_world import SmallWorld
+from tests.run.small_world import SmallWorld
 
 
 def test_a_run_that_leaves_the_base_alone_says_so_to_the_last_bit(world: SmallWorld) -> None:

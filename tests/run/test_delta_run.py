@@ -6,8 +6,7 @@ from rung.calculator import RungCalculator
 from rung.config import load_config
 from rung.run.stages import run_fit
 from rung.storage import read_json
-
-from .small_world import SmallWorld, frames
+from tests.run.small_world import SmallWorld, frames
 
 LEARNER = {
     "name": "mace",

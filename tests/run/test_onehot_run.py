@@ -9,8 +9,7 @@ from rung.calculator import RungCalculator
 from rung.cli import main
 from rung.config import load_config
 from rung.run.stages import run_fit
-
-from .small_world import SmallWorld, frames
+from tests.run.small_world import SmallWorld, frames
 
 
 @pytest.mark.slow

@@ -8,12 +8,11 @@ import pytest
 
 from rung import checkpoint
 from rung.calculator import RungCalculator
-from rung.data.readers import read_structures
+from rung.data.readers.structures import read_structures
 from rung.features.cache import DesignCache
 from rung.run.evaluation import errors_of, predict, shares_of
 from rung.run.predictor import Predictor, with_bars
-
-from .small_world import SmallWorld
+from tests.run.small_world import SmallWorld
 
 
 @pytest.fixture(scope="module")

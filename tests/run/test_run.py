@@ -9,7 +9,8 @@ import pytest
 
 from rung import checkpoint
 from rung.config import load_config
-from rung.data.readers import read_structures, write_structures
+from rung.data.cells import cell_warning
+from rung.data.readers.structures import read_structures, write_structures
 from rung.data.structure import composition_matrix, elements_in
 from rung.errors import DataError, FindingsError, ModelError, StorageError
 from rung.run import stages
@@ -17,8 +18,7 @@ from rung.run.evaluation import predict
 from rung.run.folder import RunFolder
 from rung.run.stages import run_fit
 from rung.storage import read_json
-
-from .small_world import SmallWorld
+from tests.run.small_world import SmallWorld
 
 ALL = ("features", "fit", "evaluate", "export", "report")
 
@@ -213,3 +213,9 @@ def test_provenance_says_what_the_run_was_made_of(world: SmallWorld, monkeypatch
     log = (config.run / "log.txt").read_text()
     for stage in ALL:
         assert f"{stage}: begins" in log
+
+
+def test_a_run_keeps_what_its_labels_say(finished: SmallWorld) -> None:
+    metadata = checkpoint.load(finished.folder / "run" / "model.rung").metadata
+    assert metadata["target_labels"] == {"stress": False, "n_cells": 0, "cells": []}
+    assert "No high label has a periodic cell" in cell_warning(metadata, "high")

@@ -8,7 +8,7 @@ import pytest
 from rung.checkpoint import load as load_checkpoint
 from rung.config import load_config
 from rung.data.frames import StreamedStructures
-from rung.data.readers import write_structures
+from rung.data.readers.structures import write_structures
 from rung.errors import ConfigError, DataError
 from rung.run.inputs import open_splits, read_splits
 from rung.run.stages import run_fit

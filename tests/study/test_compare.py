@@ -11,18 +11,17 @@ import pyarrow.parquet
 import pytest
 
 from rung.cli import main
-from rung.data.readers import read_structures
+from rung.data.readers.structures import read_structures
 from rung.data.splits import draw_labels
 from rung.errors import ConfigError, DataError, MissingExtraError, StorageError
-from rung.fit.method import Context
-from rung.fit.readout import ReadoutSettings, fit_readout
+from rung.fit.lift import Context
+from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.run.evaluation import predict
 from rung.storage import read_json
 from rung.study import StatusReader, StudyConfig, load_study_config, run_compare
 from rung.study.plan import all_fits, choose
 from rung.study.workshop import Workshop
-
-from ..run.small_world import SmallWorld, build_world
+from tests.run.small_world import SmallWorld, build_world
 
 TERMS = [{"kind": "energies"}, {"kind": "weights"}]
 BROKEN = {"name": "tangent", "layers": "no such layer"}

@@ -17,8 +17,7 @@ import pytest
 
 from rung.cli import TERMINATED
 from rung.storage import read_json
-
-from ..run.small_world import SmallWorld, build_world
+from tests.run.small_world import SmallWorld, build_world
 
 pytestmark = pytest.mark.slow
 

@@ -17,8 +17,7 @@ import numpy as np
 import pytest
 
 from rung.study import load_study_config, run_study
-
-from ..run.small_world import SmallWorld, build_world
+from tests.run.small_world import SmallWorld, build_world
 
 pytestmark = pytest.mark.slow
 

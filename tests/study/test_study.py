@@ -11,18 +11,17 @@ import numpy as np
 import pytest
 
 from rung.cli import main
-from rung.data.readers import read_structures, write_structures
+from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import draw_labels, energies_only
 from rung.errors import DataError, StorageError
 from rung.evaluate.errors import split_errors
-from rung.fit.method import Context
-from rung.fit.readout import ReadoutSettings, fit_readout
+from rung.fit.lift import Context
+from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.jobs import job
 from rung.run.evaluation import predict
 from rung.storage import read_json, write_json
 from rung.study import StudyConfig, load_study_config, run_study
-
-from ..run.small_world import SmallWorld, build_world, frames, labelled
+from tests.run.small_world import SmallWorld, build_world, frames, labelled
 
 LABELS, SEEDS = (4, 8), (0, 1)
 

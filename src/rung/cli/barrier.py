@@ -104,10 +104,10 @@ def barrier(
     json
         Print JSON in place of a table.
     """
-    from rung.evaluate.barrier import BarrierSettings
-    from rung.evaluate.refinement import RefinementSettings
-    from rung.evaluate.vibrations import VibrationSettings
-    from rung.run.barriers import BarrierFiles, BarrierTask, find_barriers
+    from rung.evaluate.paths.barrier import BarrierSettings
+    from rung.evaluate.paths.refinement import RefinementSettings
+    from rung.evaluate.paths.vibrations import VibrationSettings
+    from rung.tasks.barrier import BarrierFiles, BarrierTask, find_barriers
 
     band = BarrierSettings.read(
         {

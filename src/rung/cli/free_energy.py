@@ -100,9 +100,9 @@ def free_energy(
     json
         Print JSON in place of a table.
     """
-    from rung.evaluate.free_energy import AnalysisSettings
-    from rung.evaluate.umbrella import UmbrellaSettings, centres_between
-    from rung.run.free_energies import find_free_energy
+    from rung.evaluate.free_energy.analysis import AnalysisSettings
+    from rung.evaluate.free_energy.umbrella import UmbrellaSettings, centres_between
+    from rung.tasks.free_energy import find_free_energy
 
     sampling = UmbrellaSettings.with_file(
         settings,

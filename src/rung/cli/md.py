@@ -86,8 +86,8 @@ def md(
     json
         Print JSON in place of a table.
     """
-    from rung.evaluate.md import MDSettings
-    from rung.run.md import find_md
+    from rung.evaluate.dynamics.md import MDSettings
+    from rung.tasks.md import find_md
 
     chosen = MDSettings.with_file(
         settings,

@@ -55,7 +55,7 @@ def relax(
         Print JSON in place of lines.
     """
     from rung.evaluate.relaxation import RelaxationSettings
-    from rung.run.relaxation import relax_file
+    from rung.tasks.relaxation import relax_file
 
     found = relax_file(
         model,

@@ -104,8 +104,8 @@ def transport(
     json
         Print JSON in place of a table.
     """
-    from rung.run.transport_runs import RunsSettings, find_transport_of_model
-    from rung.run.transports import find_transport, transport_settings
+    from rung.tasks.transport import find_transport, transport_settings
+    from rung.tasks.transport_runs import RunsSettings, find_transport_of_model
 
     options = {
         "species": species,
@@ -157,7 +157,7 @@ def print_transport(found: Mapping[str, Any]) -> None:
     """Print what ``transport.json`` says, and its warnings."""
     from rich.table import Table
 
-    from rung.report.transport import scientific, with_total
+    from rung.report.tasks.transport import scientific, with_total
     from rung.storage import jsonable
 
     found = jsonable(found)

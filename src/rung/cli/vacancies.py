@@ -80,7 +80,7 @@ def vacancies(
     json
         Print JSON in place of a table.
     """
-    from rung.run.vacancies import VacancyTask, study_vacancies
+    from rung.tasks.vacancies import VacancyTask, study_vacancies
 
     task = VacancyTask.read(
         {

@@ -14,8 +14,8 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.data.hdf5 import HDF5_SUFFIXES, Conformers, hdf5_groups
-from rung.data.readers import conformer, is_plain, listed_paths, numbered_frames, parsed_frame
+from rung.data.readers.hdf5 import HDF5_SUFFIXES, Conformers, hdf5_groups
+from rung.data.readers.structures import conformer, is_plain, listed_paths, numbered_frames, parsed_frame
 from rung.data.structure import Structure
 from rung.errors import DataError
 from rung.storage import content_hash, file_hash
@@ -165,8 +165,8 @@ def stream_structures(
 ) -> StreamedStructures:
     """Read every frame of one file or of several once, keep none, and return them as a sequence.
 
-    Parameters and errors are those of :func:`~rung.data.readers.read_structures`; files must be extended XYZ that is
-    not compressed, or HDF5, for in others a frame cannot be found again.
+    Parameters and errors are those of :func:`~rung.data.readers.structures.read_structures`; files must be extended
+    XYZ that is not compressed, or HDF5, for in others a frame cannot be found again.
     """
     files: list[_File] = []
     names: list[str] = []

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from rung.evaluate.barrier import BarrierSettings
+from rung.evaluate.paths.barrier import BarrierSettings
 
 Name = Literal["mos2", "pm6-dft"]
 

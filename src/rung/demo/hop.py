@@ -10,20 +10,20 @@ import numpy as np
 from rung import checkpoint
 from rung.calculator import RungCalculator
 from rung.config import RunConfig
-from rung.data.readers import read_structures
+from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
 from rung.demo.configs import BAND, MOS2_NOTICE
 from rung.errors import ModelError
-from rung.evaluate.band import StaticBarrier
-from rung.evaluate.barrier import relaxed_barrier, static_barrier
+from rung.evaluate.paths.band import StaticBarrier
+from rung.evaluate.paths.barrier import relaxed_barrier, static_barrier
 from rung.features.passes import build_designs
-from rung.fit.diagnosis import compare_difference, without_band
-from rung.fit.readout import ReadoutSettings, gather, solve
+from rung.fit.linear.diagnosis import compare_difference, without_band
+from rung.fit.methods.readout import ReadoutSettings, gather, solve
 from rung.model.potential import ReadoutPotential
 from rung.progress import Progress
-from rung.run.error_bars import difference_stderr
 from rung.run.folder import RunFolder
 from rung.run.inputs import context_of, open_base, read_splits
+from rung.tasks.error_bars import difference_stderr
 
 
 def hop_barriers(data: Path, config: RunConfig, folder: Path, progress: Progress) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rung import demo_data
 from rung.config import RunConfig
-from rung.data.readers import read_structures, write_structures
+from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import draw_labels, energies_only, formula, grouped_split
 from rung.data.structure import Structure
 from rung.demo import configs

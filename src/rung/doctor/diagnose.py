@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rung.data.readers import read_structures
+from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
 from rung.doctor import base as base_checks
 from rung.doctor import geometry, gradients, keys, outliers, scales, stderr

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from rung.data.batch import neighbours
 from rung.data.labels import Array
-from rung.data.readers import reading_of
+from rung.data.readers.structures import reading_of
 from rung.data.splits import overlaps
 from rung.data.structure import Structure, elements_in
 from rung.doctor.examined import Examined

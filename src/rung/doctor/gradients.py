@@ -12,7 +12,7 @@ from ase.data import covalent_radii
 
 from rung.data.batch import neighbours
 from rung.data.labels import Array, Labels
-from rung.data.readers import reading_of
+from rung.data.readers.structures import reading_of
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined, spread
 from rung.doctor.findings import Finding, few, frames, ids

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from rung.data.labels import ENERGY, FORCES, Array, Labels
-from rung.data.readers import reading_of
+from rung.data.readers.structures import reading_of
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
 from rung.doctor.findings import Finding, Severity, few, frames, ids

@@ -24,7 +24,7 @@ Files of a run folder
 ``barrier.json``
     One of, or a list of, ``{"title", "curves": [{"name", "energies", "coordinate", "stderr", "stderr_total"}],
     "barriers": [{"name", "value", "stderr", "stderr_total", "reaction", "notes"}], "notice"}``, as
-    :meth:`rung.evaluate.band.StaticBarrier.curve` and ``entry`` give them. The names ``base``, ``truth`` and
+    :meth:`rung.evaluate.paths.band.StaticBarrier.curve` and ``entry`` give them. The names ``base``, ``truth`` and
     ``energies alone`` have colours of their own, and a barrier named ``truth`` is what the others are held against.
 ``fit.json``
     ``FitResult.details``, alone or under ``details`` beside ``diagnostics``: ``hyperparameters`` [{"name", "value",

@@ -8,8 +8,13 @@ from typing import Any
 
 from rung import __version__
 from rung.errors import StorageError
-from rung.report import compare_sections, figures, fit_sections, prediction_sections, sections, study_sections
+from rung.report import figures
 from rung.report.read import RunFiles, StudyFiles, read_run, read_study, sentences
+from rung.report.run import fit as fit_sections
+from rung.report.run import predictions as prediction_sections
+from rung.report.run import sections
+from rung.report.study import compare as compare_sections
+from rung.report.study import sections as study_sections
 from rung.report.style import STYLE
 from rung.storage import write_text
 

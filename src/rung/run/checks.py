@@ -11,8 +11,8 @@ from rung.config import RunConfig
 from rung.data.frames import names_of
 from rung.data.structure import Structure
 from rung.features.cache import DesignCache
-from rung.fit.agreement import StepZero, step_zero, tolerance_of
-from rung.fit.heldout import has_label
+from rung.fit.fidelities.agreement import StepZero, step_zero, tolerance_of
+from rung.fit.fidelities.heldout import has_label
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.run.evaluation import errors_of, predict

@@ -6,14 +6,14 @@ from typing import Any
 
 from rung.backends import export
 from rung.checkpoint import open_model
-from rung.data.readers import read_structures
+from rung.data.readers.structures import read_structures
 from rung.data.splits import labelled_with
 from rung.data.structure import Structure
 from rung.doctor import Diagnosis, diagnose_files
 from rung.errors import ConfigError, DataError
 from rung.fidelity import Fidelity
-from rung.fit.method import Context
-from rung.fit.offset import OffsetSettings, fit_offset
+from rung.fit.lift import Context
+from rung.fit.methods.offset import OffsetSettings, fit_offset
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.run.evaluation import SplitPrediction, errors_of, has_stress, predict

@@ -8,11 +8,11 @@ import torch
 from rung.checkpoint import open_model
 from rung.config import RunConfig
 from rung.data.frames import check_apart, stream_structures
-from rung.data.readers import read_structures
+from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
 from rung.errors import ConfigError
 from rung.features.cache import DesignCache
-from rung.fit.method import Context
+from rung.fit.lift import Context
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 

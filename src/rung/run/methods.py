@@ -7,15 +7,15 @@ from rung.config import MethodSettings
 from rung.data.structure import Structure
 from rung.features.passes import build_designs
 from rung.fidelity import Fidelity
-from rung.fit.delta import delta
-from rung.fit.joint import joint
-from rung.fit.method import Context, Method
-from rung.fit.offset import OffsetSettings, fit_offset
-from rung.fit.onehot import onehot
-from rung.fit.readout import fit_readout, gather
-from rung.fit.scratch import scratch
-from rung.fit.tangent import fit_tangent
-from rung.fit.transfer import transfer
+from rung.fit.lift import Context, Method
+from rung.fit.methods.delta import delta
+from rung.fit.methods.joint import joint
+from rung.fit.methods.offset import OffsetSettings, fit_offset
+from rung.fit.methods.onehot import onehot
+from rung.fit.methods.readout import fit_readout, gather
+from rung.fit.methods.scratch import scratch
+from rung.fit.methods.tangent import fit_tangent
+from rung.fit.methods.transfer import transfer
 from rung.model.potential import ReadoutPotential
 
 METHODS: dict[str, Method] = {

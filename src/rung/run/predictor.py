@@ -9,7 +9,7 @@ from rung.data.structure import Structure
 from rung.features.cache import DesignCache
 from rung.features.design import Design
 from rung.features.passes import build_designs
-from rung.fit.predict import DesignPrediction, difference_variance, predict_designs
+from rung.features.predict import DesignPrediction, difference_variance, predict_designs
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress

@@ -11,17 +11,17 @@ from rung.checkpoint import Checkpoint
 from rung.checkpoint import load as load_checkpoint
 from rung.checkpoint import save as save_checkpoint
 from rung.config import RunConfig
+from rung.data.cells import cells_of
 from rung.data.structure import Structure
 from rung.doctor import Diagnosis
 from rung.errors import ModelError
 from rung.features.cache import DesignCache
 from rung.features.passes import build_designs
-from rung.fit.method import Context
-from rung.fit.offset import OffsetSettings, fit_offset
+from rung.fit.lift import Context
+from rung.fit.methods.offset import OffsetSettings, fit_offset
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.report import write_report
-from rung.run.cells import cells_of
 from rung.run.checking import findings_json, sound_diagnosis
 from rung.run.checks import other_fidelities, start_of
 from rung.run.evaluation import SplitPrediction, as_json, errors_of, has_stress, predict

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rung.fit.offset import OffsetSettings
+from rung.fit.methods.offset import OffsetSettings
 from rung.jobs import Job
 from rung.run.methods import PREPARE
 from rung.storage import read_json

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from rung.config import CONFIG_FILE, METHODS_WITHOUT_BASE, MethodSettings
 from rung.data.batch import collate
-from rung.data.readers import read_structures
+from rung.data.readers.structures import read_structures
 from rung.data.splits import (
     draw_labels,
     grouped_folds,
@@ -25,8 +25,8 @@ from rung.data.splits import (
 from rung.data.structure import Structure
 from rung.doctor import Diagnosis
 from rung.errors import ConfigError, DataError
-from rung.fit.agreement import StepZero
-from rung.fit.method import Context, FitResult
+from rung.fit.fidelities.agreement import StepZero
+from rung.fit.lift import Context, FitResult
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.run.checking import sound_diagnosis

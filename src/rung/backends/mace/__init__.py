@@ -1,6 +1,6 @@
 """MACE (mace-torch 0.3.16): load, features, export, and plain data to build a model again."""
 
-from rung.backends.importing import import_mace
+from rung.backends.mace.importing import import_mace
 
 import_mace()  # before any module below imports mace, which would change torch.load for the whole process
 

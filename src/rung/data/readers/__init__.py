@@ -1,0 +1,1 @@
+"""One file a format, from frames in files to structures."""

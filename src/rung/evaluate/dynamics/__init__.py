@@ -1,0 +1,1 @@
+"""Molecular dynamics of any ASE calculator, and statistics of its runs."""

@@ -1,0 +1,306 @@
+"""Molecular dynamics that says how far to trust it: energy drift, temperature, and why a run ended."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+from ase import Atoms
+from pydantic import Field
+
+from rung.data.labels import Array
+from rung.data.readers.extxyz import frame_text
+from rung.errors import DataError, StorageError
+from rung.evaluate.dynamics.integrator import (
+    Integrator,
+    Motion,
+    check_drift,
+    integrator_of,
+    read_motion,
+    surface_of,
+    write_motion,
+)
+from rung.evaluate.dynamics.stability import Limits, LimitSettings
+from rung.progress import SILENT, Progress
+from rung.settings import Settings
+from rung.storage import content_hash, read_json, write_json, write_text
+
+TRAJECTORY = "trajectory.extxyz"
+SAMPLES = "samples.csv"
+STATE = "state.npz"
+FOR_LABELLING = "for_labelling.extxyz"
+
+COLUMNS = ("step", "potential", "kinetic", "temperature")
+"""Of ``samples.csv``: steps, eV, eV, K."""
+
+_ENERGY_TOLERANCE = 1e-3
+"""eV: a potential gives the energy of the start structure again within this, or it is another potential."""
+
+AtomErrors = Callable[[Atoms], Array]
+"""structure → √(hᵀΣh) of each atom, eV, shape ``(n,)``."""
+
+
+class MDSettings(Settings):
+    """How a run is made."""
+
+    ensemble: Literal["nve", "nvt"] = "nvt"
+    """Constant energy (velocity Verlet), or constant temperature (Langevin, BAOAB)."""
+    temperature: float = Field(gt=0)
+    """K: of the thermostat, and of the momenta drawn at the start."""
+    steps: int = Field(ge=1)
+    """Steps in all; more may be asked for later."""
+    timestep: float = Field(default=1.0, gt=0)
+    """fs."""
+    friction: float = Field(default=0.01, gt=0)
+    """Of the Langevin thermostat, 1/fs."""
+    sample_every: int = Field(default=10, ge=1)
+    """Steps from one line of energies to the next."""
+    frame_every: int = Field(default=50, ge=1)
+    """Steps from one frame of the trajectory to the next."""
+    save_every: int = Field(default=500, ge=1)
+    """Steps from one restart file to the next."""
+    remove_drift: bool = True
+    """Whether the centre of mass stays at rest; false where a field from outside acts."""
+    seed: int = 0
+    """Of the random numbers."""
+    limits: LimitSettings = LimitSettings()
+    """Beyond what the run stops."""
+    leverage_limit: float | None = Field(default=None, gt=0)
+    """How many times larger than on the reference structures an atom's error from the weights may grow."""
+    leverage_every: int = Field(default=50, ge=1)
+    """Steps from one look at the atoms' errors to the next."""
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """What a run has left.
+
+    Parameters
+    ----------
+    samples
+        Step, potential energy (eV), kinetic energy (eV) and temperature (K), shape ``(samples, 4)``.
+    steps
+        Steps done.
+    reason
+        Why it ended before its time; empty where it did not.
+    degrees_of_freedom
+        Momenta that were free.
+    n_atoms
+        Atoms, held ones counted.
+    """
+
+    samples: Array
+    steps: int
+    reason: str
+    degrees_of_freedom: int
+    n_atoms: int
+
+
+def run_md(
+    start: Atoms,
+    calculator: Any,
+    settings: MDSettings,
+    folder: Path,
+    *,
+    atom_errors: AtomErrors | None = None,
+    reference_errors: Mapping[int, float] | None = None,
+    identity: str = "",
+    progress: Progress = SILENT,
+) -> Trajectory:
+    """Run dynamics, or go on with a run that was stopped, to the same trajectory.
+
+    The folder gets ``trajectory.extxyz`` (positions that are not wrapped), ``samples.csv`` and ``state.npz``.
+
+    Parameters
+    ----------
+    start
+        Where it begins; atoms may be held (FixAtoms).
+    calculator
+        Any ASE calculator with energies and forces.
+    settings
+        Ensemble, length, limits.
+    folder
+        Where everything is kept.
+    atom_errors, reference_errors
+        The error of each atom's energy from the fitted weights, and the largest such error of each element (by atomic
+        number, eV) on structures that are known: beyond ``leverage_limit`` times that the run stops, and the frame is
+        kept for labelling.
+    identity
+        What else decides the result, such as the fidelity.
+    progress
+        Where steps are reported.
+
+    Raises
+    ------
+    DataError
+        When the folder holds another run, or the forces say that the atoms are held from outside.
+    """
+    integrator = integrator_of(
+        start,
+        timestep=settings.timestep,
+        temperature=settings.temperature,
+        friction=settings.friction if settings.ensemble == "nvt" else 0.0,
+        remove_drift=settings.remove_drift,
+    )
+    surface = surface_of(start, calculator)
+    rng = np.random.default_rng([settings.seed, 2])
+    motion = integrator.start(np.array(start.positions, dtype=float), integrator.thermal_momenta(rng), surface)
+    check_drift(integrator, motion)
+    _open(folder, _key(start, settings, identity), motion.energy)
+    reason, offsets = "", (0, 0)
+    if (folder / STATE).exists():
+        motion, rng, kept = read_motion(folder / STATE)
+        reason, offsets = str(kept["reason"]), (int(kept["trajectory_bytes"]), int(kept["sample_bytes"]))
+    judge = _Judge(start, settings, integrator, atom_errors, reference_errors or {})
+    with _Log(folder, start, integrator, offsets) as log, progress.task("dynamics", settings.steps) as task:
+        task.advance(motion.step)
+        if motion.step == 0 and not reason:
+            log.frame(motion)
+            log.sample(motion)
+        while motion.step < settings.steps and not reason:
+            motion = integrator.advance(motion, rng, surface)
+            reason = judge.broken(motion)
+            if motion.step % settings.sample_every == 0:
+                log.sample(motion)
+            if motion.step % settings.frame_every == 0:
+                log.frame(motion)
+            if reason or motion.step % settings.save_every == 0 or motion.step == settings.steps:
+                if reason:
+                    write_text(folder / FOR_LABELLING, log.text(motion))
+                trajectory_bytes, sample_bytes = log.flushed()
+                write_motion(
+                    folder / STATE,
+                    motion,
+                    rng,
+                    reason=reason,
+                    trajectory_bytes=trajectory_bytes,
+                    sample_bytes=sample_bytes,
+                )
+            task.advance()
+    samples = np.loadtxt(folder / SAMPLES, delimiter=",", skiprows=1, ndmin=2)
+    said = f"at step {motion.step} ({motion.step * settings.timestep:.0f} fs) {reason}" if reason else ""
+    return Trajectory(samples, motion.step, said, integrator.degrees_of_freedom, len(start))
+
+
+class _Judge:
+    """Says when a run must end: its own limits, and atoms unlike those that the weights were fitted to."""
+
+    def __init__(
+        self,
+        start: Atoms,
+        settings: MDSettings,
+        integrator: Integrator,
+        atom_errors: AtomErrors | None,
+        reference: Mapping[int, float],
+    ) -> None:
+        self._limits = Limits(start, settings.limits, integrator)
+        self._settings = settings
+        self._atoms = start.copy()
+        self._atoms.set_constraint()
+        self._errors = atom_errors if settings.leverage_limit is not None else None
+        self._reference = np.array([reference.get(int(number), np.inf) for number in start.numbers])
+
+    def broken(self, motion: Motion) -> str:
+        if reason := self._limits.broken(motion):
+            return reason
+        if self._errors is None or motion.step % self._settings.leverage_every:
+            return ""
+        self._atoms.positions = motion.positions
+        ratio = self._errors(self._atoms) / self._reference
+        worst = int(np.argmax(ratio))
+        if self._settings.leverage_limit is None or ratio[worst] <= self._settings.leverage_limit:
+            return ""
+        return (
+            f"the error of atom {worst} ({self._atoms.symbols[worst]}) from the fitted weights is {ratio[worst]:.1f} "
+            f"times that of the reference structures; the frame is in {FOR_LABELLING}"
+        )
+
+
+class _Log:
+    """Appends frames and samples; what a killed process wrote beyond its last state is cut off again."""
+
+    def __init__(self, folder: Path, start: Atoms, integrator: Integrator, offsets: tuple[int, int]) -> None:
+        self._atoms = start.copy()
+        self._atoms.set_constraint()
+        self._integrator = integrator
+        for name, length in ((TRAJECTORY, offsets[0]), (SAMPLES, offsets[1])):
+            _require_length(folder / name, length)
+        self._trajectory = _opened(folder / TRAJECTORY, offsets[0])
+        self._samples = _opened(folder / SAMPLES, offsets[1])
+        if not offsets[1]:
+            self._samples.write((",".join(COLUMNS) + "\n").encode())
+
+    def __enter__(self) -> "_Log":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._trajectory.close()
+        self._samples.close()
+
+    def text(self, motion: Motion) -> str:
+        self._atoms.positions = motion.positions
+        info = {"structure_id": f"md-step-{motion.step}", "step": motion.step}
+        return frame_text(self._atoms, info, {}, ())
+
+    def frame(self, motion: Motion) -> None:
+        self._trajectory.write(self.text(motion).encode())
+
+    def sample(self, motion: Motion) -> None:
+        kinetic = self._integrator.kinetic_energy(motion.momenta)
+        values = (motion.energy, kinetic, self._integrator.temperature_of(motion.momenta))
+        self._samples.write((",".join([str(motion.step), *(repr(float(value)) for value in values)]) + "\n").encode())
+
+    def flushed(self) -> tuple[int, int]:
+        """Put everything on the disk and return how long the files are."""
+        lengths = []
+        for file in (self._trajectory, self._samples):
+            file.flush()
+            os.fsync(file.fileno())
+            lengths.append(file.tell())
+        return lengths[0], lengths[1]
+
+
+def _require_length(path: Path, length: int) -> None:
+    if (path.stat().st_size if path.exists() else 0) < length:
+        raise StorageError(f"{path} is shorter than the run's state says; remove the folder and run again.")
+
+
+def _opened(path: Path, length: int) -> IO[bytes]:
+    try:
+        file = path.open("r+b" if path.exists() else "w+b")
+        file.truncate(length)
+        file.seek(length)
+    except OSError as error:
+        raise StorageError(f"Cannot write {path}: {error.strerror}.") from error
+    return file
+
+
+def _key(start: Atoms, settings: MDSettings, identity: str) -> str:
+    """Return a hash of all that decides the trajectory; more steps may be asked for without starting again."""
+    held = tuple(np.sort(np.concatenate([c.index for c in start.constraints])).tolist()) if start.constraints else ()
+    return content_hash(
+        settings.model_dump_json(exclude={"steps", "save_every"}),
+        identity,
+        held,
+        start.numbers,
+        start.positions,
+        start.cell.array,
+        start.pbc,
+    )
+
+
+def _open(folder: Path, key: str, energy: float) -> None:
+    marker = Path(folder) / "run.json"
+    if not marker.exists():
+        write_json(marker, {"key": key, "start_energy": energy})
+        return
+    found = read_json(marker)
+    if found.get("key") != key:
+        raise DataError(f"{folder} holds the run of another start or setting; choose another folder.")
+    if abs(float(found["start_energy"]) - energy) > _ENERGY_TOLERANCE:
+        raise DataError(
+            f"{folder} holds the run of another potential (its start structure has {found['start_energy']:.6f} eV and "
+            f"this one {energy:.6f} eV); choose another folder."
+        )

@@ -1,0 +1,1 @@
+"""Free-energy profiles: collective variables, umbrella windows, MBAR and reweighting."""

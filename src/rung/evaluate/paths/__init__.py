@@ -1,0 +1,1 @@
+"""Minimum-energy paths: bands, barriers, vibrations and rates of any ASE calculator."""

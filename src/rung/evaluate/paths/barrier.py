@@ -1,0 +1,273 @@
+"""Barriers between two structures: nudged elastic bands with a climbing image, with any ASE calculator."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from ase import Atoms
+from ase.build import minimize_rotation_and_translation
+from ase.mep import NEB
+from ase.optimize import BFGS, FIRE
+from ase.optimize.optimize import Optimizer
+from pydantic import Field
+
+from rung.errors import DataError
+from rung.evaluate.paths.band import (
+    DifferenceStderr,
+    OneImage,
+    StaticBarrier,
+    evaluated,
+    frozen,
+    measured_band,
+    static_barrier,
+)
+from rung.evaluate.paths.band_folder import BandFolder, geometry_key
+from rung.evaluate.paths.endpoints import check_endpoints, check_same_atoms, matched, same_place, unwrapped
+from rung.progress import SILENT, Progress, Task
+from rung.settings import Settings
+from rung.storage import content_hash
+
+__all__ = ["Barrier", "BarrierSettings", "DifferenceStderr", "StaticBarrier", "relaxed_barrier", "static_barrier"]
+
+_SAVE_EVERY = 5
+
+
+class BarrierSettings(Settings):
+    """How a band is relaxed."""
+
+    images: int = Field(default=7, ge=3)
+    """Images of the band, both ends counted."""
+    fmax: float = Field(default=0.05, gt=0)
+    """Largest force on an atom, perpendicular to the band, at which it counts as relaxed, eV/Å."""
+    max_steps: int = Field(default=500, ge=1)
+    """Steps that the band may take, climbing included."""
+    climb: bool = True
+    """Whether the highest image climbs to the saddle point."""
+    climb_below: float = Field(default=0.3, gt=0)
+    """The band relaxes without climbing until its largest force is below this, eV/Å."""
+    spring: float = Field(default=0.1, gt=0)
+    """Spring constant between images, eV/Å²."""
+    interpolation: Literal["idpp", "linear"] = "idpp"
+    """First guess of the path: image-dependent pair potential, or a straight line."""
+    relax_endpoints: bool = True
+    """Whether the ends are relaxed first; otherwise they stay as given."""
+    endpoint_fmax: float = Field(default=0.02, gt=0)
+    """Largest force on an atom of a relaxed end, eV/Å."""
+    endpoint_steps: int = Field(default=500, ge=1)
+    """Steps that the relaxation of an end may take."""
+    free_molecule: bool = False
+    """Whether whole turns and shifts are taken out: for a molecule that nothing holds in place."""
+    allow_exchange: bool = False
+    """Whether like atoms may change places between the ends; otherwise that is taken for a wrong numbering."""
+    match_atoms: bool = False
+    """Whether like atoms of the final structure are renumbered first, by the shortest way from the initial one."""
+
+
+@dataclass(frozen=True)
+class Barrier(StaticBarrier):
+    """A relaxed band: the fields of :class:`StaticBarrier`, and how the relaxation went.
+
+    Parameters
+    ----------
+    converged
+        Whether both ends and the band reached the forces asked for.
+    steps
+        Steps that the band took in this call.
+    max_force
+        Largest force on an atom of the band at the end, eV/Å.
+    reason
+        Why it did not converge; empty where it did.
+    """
+
+    converged: bool = field(kw_only=True)
+    steps: int = field(kw_only=True)
+    max_force: float = field(kw_only=True)
+    reason: str = field(kw_only=True)
+
+
+def relaxed_barrier(
+    initial: Atoms,
+    final: Atoms,
+    calculator: Any,
+    settings: BarrierSettings,
+    *,
+    guess_images: Sequence[Atoms] | None = None,
+    folder: Path | None = None,
+    progress: Progress = SILENT,
+    difference_stderr: DifferenceStderr | None = None,
+) -> Barrier:
+    """Relax two ends and the band between them, with a climbing image.
+
+    The band is ASE's, with the improved tangent of Henkelman and Jónsson, J. Chem. Phys. 113, 9978 (2000), and the
+    climbing image of Henkelman, Uberuaga and Jónsson, J. Chem. Phys. 113, 9901 (2000); its first guess is the
+    image-dependent pair potential of Smidstrup et al., J. Chem. Phys. 140, 214106 (2014).
+
+    Parameters
+    ----------
+    initial, final
+        The same atoms in the same order; constraints hold.
+    calculator
+        Any ASE calculator; one serves all images, and each image is evaluated once a step.
+    settings
+        Number of images, forces to reach, steps allowed.
+    guess_images
+        A whole band to start from, ends counted; its ends are replaced, and its length holds instead of ``images``.
+    folder
+        Where ends and band are kept every few steps; a later call with the same ends goes on from there.
+    progress
+        Where steps are reported.
+    difference_stderr
+        Gives the error of each energy less the first; see :data:`DifferenceStderr`.
+
+    Returns
+    -------
+    Barrier
+        ``converged`` is False, and the barrier NaN, where an end or the band did not relax in the steps allowed, or
+        both ends fell into one minimum; ``reason`` says which. Where an end failed, ``images`` are the two ends.
+
+    Raises
+    ------
+    DataError
+        When the ends cannot be joined, or ``folder`` holds another band.
+    """
+    if settings.match_atoms:
+        final, _ = matched(initial, final)
+    check_endpoints(initial, final, allow_exchange=settings.allow_exchange)
+    kept = BandFolder.open(folder, _key(initial, final, settings, guess_images))
+    first, first_done = _relaxed_end(initial, "initial", calculator, settings, kept, progress)
+    last, last_done = _relaxed_end(final, "final", calculator, settings, kept, progress)
+    # of the ends as they relaxed: moving one to the periodic image of the other rounds its last digit
+    reaction = float(last.get_potential_energy() - first.get_potential_energy())
+    if settings.free_molecule:
+        minimize_rotation_and_translation(first, last)
+    reason = _ends_fail(first, last, (first_done, last_done), settings)
+    band, steps, force = [first, unwrapped(first, last)], 0, float("nan")
+    if not reason:
+        band = _first_band(first, last, settings, guess_images, kept)
+        steps, force, done = _relax_band(band, calculator, settings, kept, progress)
+        reason = "" if done else _band_fails(steps, force)
+    # of an image that broke down nothing more can be computed, its energy's error least of all
+    bars = difference_stderr if np.isfinite(force) or len(band) == 2 else None
+    measured = measured_band([evaluated(image, calculator) for image in band], bars)
+    if reason:
+        measured["barrier"] = float("nan")
+    measured["reaction"] = reaction if first_done and last_done else float("nan")
+    return Barrier(**measured, converged=not reason, steps=steps, max_force=force, reason=reason)
+
+
+def _ends_fail(first: Atoms, last: Atoms, relaxed: tuple[bool, bool], settings: BarrierSettings) -> str:
+    """Return why there can be no band between these ends; empty where there can."""
+    for done, name in zip(relaxed, ("initial", "final"), strict=True):
+        if not done:
+            return f"the {name} structure did not relax to {settings.endpoint_fmax} eV/Å"
+    return "both ends relax to the same minimum" if same_place(first, last) else ""
+
+
+def _band_fails(steps: int, force: float) -> str:
+    if not np.isfinite(force):
+        return f"an image broke down after {steps} steps: its forces are not finite"
+    return f"the band has forces of {force:.3g} eV/Å after {steps} steps"
+
+
+def _key(initial: Atoms, final: Atoms, settings: BarrierSettings, guess: Sequence[Atoms] | None) -> str:
+    """Return a hash of all that decides the band; more steps may be allowed without starting again."""
+    chosen = settings.model_dump_json(exclude={"max_steps", "endpoint_steps"})
+    return content_hash(chosen, geometry_key(initial, final, *(guess or ())))
+
+
+def _relaxed_end(
+    given: Atoms, name: str, calculator: Any, settings: BarrierSettings, kept: BandFolder, progress: Progress
+) -> tuple[Atoms, bool]:
+    end = given.copy()
+    end.calc = OneImage(calculator)
+    found = kept.read(name)
+    if found is not None:
+        end.set_positions(found[0].positions, apply_constraint=False)
+        kept.check_energy(found[0], end, name)
+    if not settings.relax_endpoints:
+        return end, True
+    with progress.task(f"{name} structure", settings.endpoint_steps) as task, BFGS(end, logfile=None) as optimizer:
+        done = _drive(
+            optimizer, settings.endpoint_fmax, settings.endpoint_steps, task, lambda: kept.write(name, [frozen(end)])
+        )
+    return end, done
+
+
+def _first_band(
+    first: Atoms, last: Atoms, settings: BarrierSettings, guess: Sequence[Atoms] | None, kept: BandFolder
+) -> list[Atoms]:
+    """Return the ends with images between them: from the folder, from the guess, or interpolated."""
+    between = kept.read("band") or guess
+    end = unwrapped(first, last)
+    end.calc = last.calc
+    if between is None:
+        band = [first, *(first.copy() for _ in range(settings.images - 2)), end]
+        _band(band, settings).interpolate(settings.interpolation, mic=True, apply_constraint=False)
+        return band
+    if len(between) < 3:
+        raise DataError(f"A guessed band has at least three images, not {len(between)}.")
+    band = [first]
+    for index, image in enumerate(between[1:-1], start=1):
+        check_same_atoms(first, image, ("initial", f"guessed number {index}"))
+        band.append(first.copy())
+        band[-1].set_positions(unwrapped(band[-2], image).positions, apply_constraint=False)
+    return [*band, end]
+
+
+def _band(images: list[Atoms], settings: BarrierSettings) -> NEB:
+    return NEB(
+        images,
+        k=settings.spring,
+        method="improvedtangent",
+        remove_rotation_and_translation=settings.free_molecule,
+    )
+
+
+def _relax_band(
+    images: list[Atoms], calculator: Any, settings: BarrierSettings, kept: BandFolder, progress: Progress
+) -> tuple[int, float, bool]:
+    """Relax ``images`` in place; return the steps taken, the largest force left and whether that is small enough."""
+    for image in images[1:-1]:
+        image.calc = OneImage(calculator)
+    band = _band(images, settings)
+    steps = 0
+    with progress.task("band", settings.max_steps) as task:
+        for climb, fmax in _stages(settings):
+            band.climb = climb
+            with FIRE(band, logfile=None) as optimizer:
+                done = _drive(
+                    optimizer,
+                    fmax,
+                    settings.max_steps - steps,
+                    task,
+                    lambda: kept.write("band", [frozen(image) for image in images]),
+                )
+                steps += optimizer.get_number_of_steps()
+            if not done:
+                break
+    return steps, float(np.linalg.norm(band.get_forces(), axis=1).max()), done
+
+
+def _stages(settings: BarrierSettings) -> Iterator[tuple[bool, float]]:
+    if settings.climb:
+        yield False, max(settings.climb_below, settings.fmax)
+    yield settings.climb, settings.fmax
+
+
+def _drive(optimizer: Optimizer, fmax: float, steps: int, task: Task, save: Callable[[], None]) -> bool:
+    """Run until the forces are small, the steps are spent or a force is not finite; return whether they are small."""
+    converged = False
+    for step, done in enumerate(optimizer.irun(fmax=fmax, steps=steps)):
+        largest = float(np.linalg.norm(optimizer.atoms.get_forces(), axis=1).max())
+        if not np.isfinite(largest):
+            return False
+        converged = bool(done)
+        task.describe(f"largest force {largest:.3f} eV/Å")
+        if step:
+            task.advance()
+            if step % _SAVE_EVERY == 0:
+                save()
+    save()
+    return converged

@@ -1,0 +1,194 @@
+"""More images until the barrier stands still, and the spread of a barrier over posterior draws."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from pydantic import Field
+
+from rung.data.labels import Array
+from rung.errors import DataError
+from rung.evaluate.paths.band import DifferenceStderr
+from rung.evaluate.paths.barrier import Barrier, BarrierSettings, relaxed_barrier
+from rung.evaluate.paths.endpoints import displacements
+from rung.progress import SILENT, Progress
+from rung.settings import Settings
+
+
+class RefinementSettings(Settings):
+    """When a band has images enough."""
+
+    first: int = Field(default=5, ge=3)
+    """Images of the first band, both ends counted; each further one has an image more between each two."""
+    tolerance: float = Field(default=0.01, gt=0)
+    """The barrier counts as converged where more images change it by less, eV."""
+    most: int = Field(default=17, ge=5)
+    """No band has more images than this."""
+
+
+def converged_barrier(
+    initial: Atoms,
+    final: Atoms,
+    calculator: Any,
+    settings: BarrierSettings,
+    refinement: RefinementSettings,
+    *,
+    folder: Path | None = None,
+    progress: Progress = SILENT,
+    difference_stderr: DifferenceStderr | None = None,
+) -> tuple[Barrier, tuple[tuple[int, float], ...]]:
+    """Relax bands with more and more images until the barrier changes no more.
+
+    Parameters
+    ----------
+    initial, final, calculator, settings, progress, difference_stderr
+        As for :func:`~rung.evaluate.paths.barrier.relaxed_barrier`; the number of images in ``settings`` is not read.
+    refinement
+        With how many images to begin, and when to stop.
+    folder
+        Each band is kept in a folder of its own in it.
+
+    Returns
+    -------
+    tuple
+        The last band, and (images, barrier in eV) of each. The last has ``converged`` False and no barrier where the
+        limit of images came first.
+    """
+    found: list[Barrier] = []
+    count, guess = refinement.first, None
+    ends = initial, final
+    while True:
+        band = relaxed_barrier(
+            *ends,
+            calculator,
+            settings.model_copy(update={"images": count}),
+            guess_images=guess,
+            folder=None if folder is None else folder / f"{count}-images",
+            progress=progress,
+            difference_stderr=difference_stderr,
+        )
+        found.append(band)
+        history = tuple((len(one.images), one.barrier) for one in found)
+        if not band.converged:
+            return band, history
+        if len(found) > 1 and abs(found[-1].barrier - found[-2].barrier) < refinement.tolerance:
+            return band, history
+        if 2 * count - 1 > refinement.most:
+            reason = f"the barrier still changes by more than {refinement.tolerance} eV with {count} images"
+            return replace(band, converged=False, barrier=float("nan"), reason=reason), history
+        count, guess, ends = 2 * count - 1, refined(band.images), (band.images[0], band.images[-1])
+
+
+def refined(images: Sequence[Atoms]) -> list[Atoms]:
+    """Return the band with an image halfway between each two."""
+    band = [images[0].copy()]
+    for one, two in pairwise(images):
+        middle = one.copy()
+        middle.set_positions(one.positions + 0.5 * displacements(one, two), apply_constraint=False)
+        band += [middle, two.copy()]
+    return band
+
+
+@dataclass(frozen=True)
+class BarrierDraws:
+    """Barriers of bands relaxed on potentials drawn from a posterior.
+
+    Parameters
+    ----------
+    barriers, reactions
+        eV, shape ``(draws,)``; NaN where a band did not relax.
+    reasons
+        Why, one sentence a draw; empty where it did.
+    """
+
+    barriers: Array
+    reactions: Array
+    reasons: tuple[str, ...]
+
+    @property
+    def n_converged(self) -> int:
+        """How many bands relaxed."""
+        return int(np.isfinite(self.barriers).sum())
+
+    @property
+    def stderr(self) -> float:
+        """Standard deviation of the barriers that were found, eV; NaN where fewer than half were."""
+        return self._spread(self.barriers)
+
+    @property
+    def reaction_stderr(self) -> float:
+        """The same of the reaction energy, eV."""
+        return self._spread(self.reactions)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields and what follows from them as JSON has them."""
+        return {
+            "barriers": self.barriers.tolist(),
+            "reactions": self.reactions.tolist(),
+            "n": len(self.barriers),
+            "n_converged": self.n_converged,
+            "stderr": self.stderr,
+            "reaction_stderr": self.reaction_stderr,
+            "reasons": [f"draw {index}: {reason}" for index, reason in enumerate(self.reasons) if reason],
+        }
+
+    def _spread(self, values: Array) -> float:
+        found = values[np.isfinite(self.barriers)]
+        return float(np.std(found, ddof=1)) if len(found) > max(1, len(values) / 2) else float("nan")
+
+
+def relaxed_draws(
+    band: Sequence[Atoms],
+    calculators: Sequence[Callable[[], Any]],
+    settings: BarrierSettings,
+    *,
+    folder: Path | None = None,
+    progress: Progress = SILENT,
+) -> BarrierDraws:
+    """Relax a band again on each of several potentials.
+
+    Parameters
+    ----------
+    band
+        The band that was relaxed on the mean of the posterior; each draw starts there, ends too.
+    calculators
+        One function a draw that returns its ASE calculator.
+    settings
+        As those of ``band``.
+    folder
+        Each draw is kept in a folder of its own in it.
+    progress
+        Where draws are reported.
+
+    Raises
+    ------
+    DataError
+        When there are fewer than two draws.
+    """
+    if len(calculators) < 2:
+        raise DataError(f"A spread needs at least two draws, not {len(calculators)}.")
+    found = []
+    # the numbering was settled for the mean band, whose images are in one order
+    kept = settings.model_copy(update={"match_atoms": False})
+    with progress.task("posterior draws", len(calculators)) as task:
+        for index, make in enumerate(calculators):
+            found.append(
+                relaxed_barrier(
+                    band[0],
+                    band[-1],
+                    make(),
+                    kept,
+                    guess_images=band,
+                    folder=None if folder is None else folder / f"draw-{index:03d}",
+                )
+            )
+            task.advance()
+    return BarrierDraws(
+        np.array([one.barrier for one in found]),
+        np.array([one.reaction for one in found]),
+        tuple(one.reason for one in found),
+    )

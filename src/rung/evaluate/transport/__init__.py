@@ -1,0 +1,1 @@
+"""Transport from trajectories: displacements, diffusivity, conductivity and Arrhenius fits."""

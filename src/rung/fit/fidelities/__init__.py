@@ -1,0 +1,1 @@
+"""Labels of several fidelities: rows to learn from, reference energies, normalisation, agreement between levels."""

@@ -1,0 +1,111 @@
+"""What the base knew, kept while another fidelity is learnt: labels of its fidelity, or its own predictions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from rung.data.labels import Labels, empty_labels
+from rung.data.stream import in_order, pack
+from rung.data.structure import Structure
+from rung.errors import ConfigError, FitError
+from rung.fit.fidelities.heldout import has_label
+from rung.fit.fidelities.rows import FidelityLabels
+from rung.fit.lift import Context
+from rung.model.potential import ReadoutPotential
+from rung.progress import SILENT, Progress
+from rung.settings import Settings
+
+_BATCH = 32
+
+
+class Replay(Settings):
+    """Rows of the base's fidelity beside those of the target, so that the base is not forgotten."""
+
+    labels: Literal["base", "data"] = "base"
+    """What they are labelled with: the base's own energies and forces, or the labels in the data."""
+    through: Literal["own", "shared"] = "own"
+    """Through which readout they go: the base's own, which trains beside the target's (as mace-torch's multi-head
+    replay does), or the one that is trained on the target, so that they hold the target's surface near the base's."""
+    frames: int | None = Field(default=None, ge=1)
+    """At most so many training structures, drawn by the seed; null takes all that can be replayed."""
+
+
+def with_replay(
+    structures: Sequence[Structure], base: ReadoutPotential, target: str, replay: Replay, context: Context
+) -> list[Structure]:
+    """Return the structures with labels of the base's fidelity where they are replayed, and nowhere else.
+
+    Raises
+    ------
+    ConfigError
+        When the target is the base's own fidelity.
+    FitError
+        When no structure can be replayed.
+    """
+    name = context.base_fidelity
+    if name == target:
+        raise ConfigError(f"replay keeps the base's fidelity beside the target, but both are {target!r}.")
+    able = [k for k, structure in enumerate(structures) if replay.labels == "base" or has_label(structure, name)]
+    if not able:
+        raise FitError(f"replay: no training structure has a label of {name!r}; use labels: base.")
+    order = np.random.default_rng([context.seed, 0x4E94]).permutation(able)[: replay.frames]
+    drawn = sorted(order.tolist())
+    labels = {k: structures[k].labelled(name) for k in drawn}
+    if replay.labels == "base":
+        own = predicted_labels([structures[k] for k in drawn], base, name, context.progress)
+        labels = dict(zip(drawn, own, strict=True))
+    found = []
+    for k, structure in enumerate(structures):
+        others = {fidelity: item for fidelity, item in structure.labels.items() if fidelity != name}
+        found.append(replace(structure, labels={**others, name: labels[k]} if k in labels else others))
+    return found
+
+
+def predicted_labels(
+    structures: Sequence[Structure], base: ReadoutPotential, fidelity: str, progress: Progress = SILENT
+) -> list[Labels]:
+    """Return the base's energy and forces of each structure as labels: no errors, no stress."""
+    rows = pack(structures, [fidelity] * len(structures), base.cutoff)
+    found: list[Labels] = []
+    with progress.task("the base's own labels", total=len(structures)) as task:
+        for chosen in in_order(len(rows), _BATCH):
+            said = base.predict(rows.batch(chosen, dtype=base.dtype, device=base.device))
+            assert said.forces is not None  # noqa: S101 - they are predicted by default
+            sizes = rows.n_atoms[chosen].tolist()
+            forces = torch.split(said.forces.detach().double().cpu(), sizes)
+            for energy, force in zip(said.energy.tolist(), forces, strict=True):
+                found.append(replace(empty_labels(len(force)), energy=energy, forces=np.asarray(force)))
+            task.advance(len(chosen))
+    return found
+
+
+def with_own_labels(
+    structures: Sequence[Structure],
+    base: ReadoutPotential | None,
+    base_fidelity: str,
+    chosen: Mapping[str, FidelityLabels],
+    progress: Progress = SILENT,
+) -> Sequence[Structure]:
+    """Return the structures with the base's predictions where its fidelity has no label and ``chosen`` asks for them.
+
+    Raises
+    ------
+    ConfigError
+        When they are asked for without a base, or for a fidelity other than the base's.
+    """
+    asking = [name for name, labels in chosen.items() if labels.absent == "base"]
+    if not asking:
+        return structures
+    if base is None or asking != [base_fidelity]:
+        there = f"of the base, {base_fidelity!r}" if base is not None else "of a base, and there is none"
+        raise ConfigError(f"absent: base stands at {', '.join(asking)}; it can only stand at the fidelity {there}.")
+    missing = [place for place, structure in enumerate(structures) if not has_label(structure, base_fidelity)]
+    labels = predicted_labels([structures[place] for place in missing], base, base_fidelity, progress)
+    found = list(structures)
+    for place, own in zip(missing, labels, strict=True):
+        found[place] = replace(found[place], labels={**found[place].labels, base_fidelity: own})
+    return found

@@ -1,0 +1,1 @@
+"""The closed-form fit: energies as data with errors, everything else as priors on weights."""

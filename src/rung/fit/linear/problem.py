@@ -1,0 +1,124 @@
+"""The arrays that a linear fit is made of: designs, labels and what the base says, gathered once for any settings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rung.data.labels import Array
+from rung.data.structure import Structure
+from rung.errors import FitError
+from rung.features.design import Design
+from rung.features.predict import surface_energies
+from rung.fidelity import Fidelity
+from rung.fit.linear.gaussian import EnergyData
+from rung.model.potential import Surface
+from rung.model.readout import Readout
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Training frames with their designs, seen from a base.
+
+    Parameters
+    ----------
+    structures, designs
+        All training frames; designs carry forces where the frame may anchor.
+    readout
+        The base's readout, widened where asked for; its weights are where d starts.
+    surface
+        The base's surface: reference energies.
+    elements
+        Atomic numbers in the order of ``Design.composition``.
+    target
+        The fidelity that is lifted to.
+    """
+
+    structures: tuple[Structure, ...]
+    designs: tuple[Design, ...]
+    readout: Readout
+    surface: Surface
+    elements: tuple[int, ...]
+    target: Fidelity
+
+    @cached_property
+    def labelled(self) -> Array:
+        """Positions of the frames with a target energy."""
+        return np.array(
+            [k for k, structure in enumerate(self.structures) if structure.labelled(self.target.name).has_energy],
+            dtype=int,
+        )
+
+    @cached_property
+    def n_atoms(self) -> Array:
+        """Atoms of each frame, shape ``(S,)``."""
+        return np.array([len(structure) for structure in self.structures], dtype=float)
+
+    @cached_property
+    def composition(self) -> Array:
+        """Shape ``(S, E)``."""
+        return np.array([design.composition for design in self.designs])
+
+    @cached_property
+    def energy_design(self) -> Array:
+        """A of all frames, shape ``(S, P)``."""
+        return np.array([design.energy for design in self.designs])
+
+    @cached_property
+    def base_energy(self) -> Array:
+        """What the base says, eV, shape ``(S,)``."""
+        return surface_energies(self.designs, self.readout, self.surface, self.elements)
+
+    @cached_property
+    def column_scale(self) -> Array:
+        """D: r.m.s. of each column of A per √atom with composition projected out, floored, shape ``(P,)``.
+
+        Over distinct geometries, so that adding a frame twice changes nothing.
+        """
+        _, first = np.unique([structure.geometry_hash for structure in self.structures], return_index=True)
+        rows = np.sort(first)
+        composition, design = self.composition[rows], self.energy_design[rows]
+        rest = design - composition @ np.linalg.lstsq(composition, design, rcond=None)[0]
+        scale = np.sqrt(np.mean(rest**2 / self.n_atoms[rows, None], axis=0))
+        if scale.max(initial=0.0) <= 1e-12 * np.abs(design).max(initial=1.0):
+            # one frame per composition: nothing is left to compare, the plain size must do
+            scale = np.sqrt(np.mean(design**2 / self.n_atoms[rows, None] ** 2, axis=0))
+        return np.maximum(scale, 1e-3 * scale.max())
+
+    @cached_property
+    def energies(self) -> EnergyData:
+        """The labelled energies less the base's.
+
+        Raises
+        ------
+        FitError
+            When an energy has no usable ``energy_stderr``: negative; an absent one counts as zero.
+        """
+        rows = self.labelled
+        energy, statistical = energy_labels([self.structures[k] for k in rows], self.target)
+        return EnergyData(
+            design=self.energy_design[rows],
+            composition=self.composition[rows],
+            target=energy - self.base_energy[rows],
+            statistical=statistical,
+            model=np.diag(self.n_atoms[rows]),
+        )
+
+
+def energy_labels(structures: Sequence[Structure], target: Fidelity) -> tuple[Array, Array]:
+    """Return the labelled energies, eV, shape ``(n,)``, and the covariance of their errors, eV², shape ``(n, n)``.
+
+    An absent ``energy_stderr`` counts as zero; what all labels of the fidelity share is in every entry.
+
+    Raises
+    ------
+    FitError
+        When an ``energy_stderr`` is negative.
+    """
+    labels = [structure.labelled(target.name) for structure in structures]
+    sigma = np.nan_to_num(np.array([label.energy_stderr for label in labels], dtype=float))
+    if (sigma < 0).any():
+        raise FitError(f"{target.name}_energy_stderr is negative in {int((sigma < 0).sum())} frames.")
+    energy = np.array([label.energy for label in labels], dtype=float)
+    return energy, np.diag(sigma**2) + target.energy_shared_stderr**2 * np.ones((len(labels), len(labels)))

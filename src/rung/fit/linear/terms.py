@@ -1,0 +1,262 @@
+"""The terms of a linear fit as settings: each is one small class that adds its piece to the model.
+
+A list of terms is the objective: what the energies say, which differences count, how far forces may leave their
+anchor, how large the change of the weights is, and what is known of the reference energies.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from rung.data.labels import Array
+from rung.data.structure import Structure
+from rung.errors import ConfigError, FitError
+from rung.fit.linear.anchor import AnchorForces, Scale, Transform, processed
+from rung.fit.linear.evidence import HyperPrior
+from rung.fit.linear.gaussian import MODEL_ERROR, EnergyData, LinearModel, PriorComponent
+from rung.fit.linear.problem import Problem
+from rung.settings import Settings
+
+Automatic = Literal["auto"]
+Choice = Automatic | float
+
+TAU_OVER_FORCE = 0.3
+"""Median of the hyper-prior of τ, in units of the anchor's r.m.s. force."""
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A linear model under construction.
+
+    Parameters
+    ----------
+    model
+        Prior components and data so far.
+    priors
+        The hyper-prior of each hyper-parameter.
+    directions
+        A name for each uncertain direction of each component, by hyper-parameter.
+    """
+
+    model: LinearModel
+    priors: Mapping[str, HyperPrior]
+    directions: Mapping[str, tuple[str, ...]]
+
+    def with_component(
+        self, component: PriorComponent, prior: HyperPrior, directions: tuple[str, ...] = ()
+    ) -> "Assembly":
+        """Return the assembly with one more factor of the prior."""
+        return Assembly(
+            replace(self.model, components=(*self.model.components, component)),
+            {**self.priors, component.hyper: prior},
+            {**self.directions, component.hyper: directions},
+        )
+
+
+def _hyper_prior(choice: Choice, median: float, width: float) -> HyperPrior:
+    return HyperPrior(median, width) if choice == "auto" else HyperPrior(float(choice), 0.0)
+
+
+class Energies(Settings):
+    """The target's energies, each with its own error σ and the model's own error s."""
+
+    kind: Literal["energies"] = "energies"
+    model_error: Choice = "auto"
+    """s in eV/√atom, or ``auto``: chosen with a log-normal hyper-prior of median 0.02 and width 1.5."""
+
+    def add(self, assembly: Assembly, problem: Problem) -> Assembly:
+        """Return the assembly with the energies as data."""
+        if self.model_error != "auto" and self.model_error < 0:
+            raise ConfigError("model_error must be 0 or more eV/√atom, or auto.")
+        data = problem.energies
+        prior = _hyper_prior(self.model_error, 0.02, 1.5)
+        return replace(
+            assembly, model=replace(assembly.model, data=data), priors={**assembly.priors, MODEL_ERROR: prior}
+        )
+
+
+class EnergyPairs(Settings):
+    """Named differences of energies replace the energies of their frames: what is common to both cancels."""
+
+    kind: Literal["pairs"] = "pairs"
+    pairs: tuple[tuple[str, str], ...]
+    """Pairs of ``structure_id``: the energy of the first less that of the second."""
+
+    def add(self, assembly: Assembly, problem: Problem) -> Assembly:
+        """Return the assembly in which paired frames count through their differences alone."""
+        names = [problem.structures[k].structure_id for k in problem.labelled]
+        if len(assembly.model.data) != len(names):
+            raise ConfigError("The term pairs must come after the term energies, once.")
+        unknown = sorted({name for pair in self.pairs for name in pair} - set(names))
+        if unknown:
+            raise FitError(f"The pairs name structures without a target energy: {', '.join(unknown[:5])}.")
+        single = [k for k, name in enumerate(names) if all(name not in pair for pair in self.pairs)]
+        combination = np.zeros((len(single) + len(self.pairs), len(names)))
+        combination[np.arange(len(single)), single] = 1.0
+        for row, (first, second) in enumerate(self.pairs, start=len(single)):
+            combination[row, names.index(first)] += 1.0
+            combination[row, names.index(second)] -= 1.0
+        return replace(assembly, model=replace(assembly.model, data=assembly.model.data.transformed(combination)))
+
+
+class Band(Settings):
+    """Forces should stay near an anchor: the r.m.s. length by which an atom's force leaves it is τ."""
+
+    kind: Literal["band"] = "band"
+    anchor: str = "base"
+    """``base`` for the base's own forces, the name of a fidelity whose force labels anchor, or ``none``."""
+    transforms: tuple[Transform, ...] = (Scale(),)
+    """What the anchor's forces go through, in order."""
+    shape: Literal["quadratic", "hinge"] = "quadratic"
+    """``quadratic`` is solved in closed form with error bars; ``hinge`` lets forces be free within τ."""
+    tau: Choice = "auto"
+    """τ in eV/Å, or ``auto``: log-normal hyper-prior of median 0.3 times the anchor's r.m.s. force and width 1."""
+    max_frames: int = Field(default=100, ge=1)
+    """At most this many frames anchor, evenly spread, for each costs passes through the backbone."""
+
+    def frames(self, structures: Sequence[Structure]) -> list[int]:
+        """Return the positions of the frames that anchor: evenly spread over those that can, whatever their energies.
+
+        The choice does not depend on which frames carry target energies, so every draw of a study shares designs.
+        """
+        if self.anchor == "none":
+            return []
+        usable = [
+            k
+            for k, structure in enumerate(structures)
+            if self.anchor == "base" or structure.labelled(self.anchor).has_forces
+        ]
+        if len(usable) <= self.max_frames:
+            return usable
+        picks = np.linspace(0, len(usable) - 1, self.max_frames).round().astype(int)
+        return [usable[k] for k in np.unique(picks)]
+
+    def add(self, assembly: Assembly, problem: Problem) -> Assembly:
+        """Return the assembly with the band as a prior of the weights."""
+        if self.tau != "auto" and not self.tau > 0:
+            raise ConfigError("tau must be more than 0 eV/Å, or auto.")
+        anchored = anchored_atoms(self, problem)
+        if anchored is None:
+            return assembly
+        component, names, typical = anchored
+        prior = _hyper_prior(self.tau, TAU_OVER_FORCE * typical, 1.0)
+        return assembly.with_component(component, prior, names)
+
+
+class WeightPrior(Settings):
+    """The change of the weights is small: α is the energy, per √atom, by which one weight's change moves a frame."""
+
+    kind: Literal["weights"] = "weights"
+    alpha: Choice = "auto"
+    """α in eV/√atom, or ``auto``: log-normal hyper-prior of median 0.05 and width 1.5."""
+    random_alpha: Choice = "auto"
+    """The same for the random units of a widened readout."""
+
+    def add(self, assembly: Assembly, problem: Problem) -> Assembly:
+        """Return the assembly with one component for the base's weights and one for random units."""
+        random = np.array([group.endswith(".random") for group in problem.readout.groups])
+        scale = problem.column_scale**2
+        for name, choice, chosen, median in (
+            ("alpha", self.alpha, ~random, 0.05),
+            ("random_alpha", self.random_alpha, random, 0.01),
+        ):
+            if choice != "auto" and not choice > 0:
+                raise ConfigError(f"{name} must be more than 0 eV/√atom, or auto.")
+            if chosen.any():
+                component = PriorComponent.centred(name, np.diag(np.where(chosen, scale, 0.0)))
+                assembly = assembly.with_component(component, _hyper_prior(choice, median, 1.5))
+        return assembly
+
+
+class ReferencePrior(Settings):
+    """What is known of the change of the reference energies; without this term they are flat."""
+
+    kind: Literal["reference"] = "reference"
+    stderr: float = Field(gt=0)
+    """One-sigma size of each element's change, eV."""
+
+    def add(self, assembly: Assembly, problem: Problem) -> Assembly:  # noqa: ARG002 - one signature for all terms
+        """Return the assembly with a normal prior of the reference energies."""
+        return replace(assembly, model=replace(assembly.model, reference_stderr=self.stderr))
+
+
+Term = Annotated[Energies | EnergyPairs | Band | WeightPrior | ReferencePrior, Field(discriminator="kind")]
+
+
+def assemble(terms: tuple[Term, ...], problem: Problem) -> Assembly:
+    """Return the linear model that ``terms`` describe.
+
+    Raises
+    ------
+    ConfigError
+        When the prior of the weights is missing: without it the fit is not proper.
+    """
+    empty = np.zeros((0, 0))
+    n_weights, n_elements = len(problem.readout.weights), len(problem.elements)
+    nothing = EnergyData(np.zeros((0, n_weights)), np.zeros((0, n_elements)), np.zeros(0), empty, empty)
+    assembly = Assembly(LinearModel((), nothing), {MODEL_ERROR: HyperPrior(0.02, 0.0)}, {})
+    for term in terms:
+        assembly = term.add(assembly, problem)
+    if not any(isinstance(term, WeightPrior) for term in terms):
+        raise ConfigError("The method's terms need one of kind weights: a prior of the change of the weights.")
+    return assembly
+
+
+def anchored_atoms(band: Band, problem: Problem) -> tuple[PriorComponent, tuple[str, ...], float] | None:
+    """Return the band's component, the names of its directions and the anchor's r.m.s. force, eV/Å.
+
+    With B the force designs of the anchored atoms, n_F their number and P the rank of B, the precision is
+    ``(P/n_F) BᵀB / τ²``: then τ is the r.m.s. length of a departure whatever the number of frames.
+    None where no frame anchors.
+    """
+    gathered = gather_anchor(band, problem)
+    if gathered is None:
+        return None
+    anchor, design = gathered
+    rows = np.repeat(anchor.kept, 3)
+    kept = design[rows]
+    gram = kept.T @ kept
+    weight = band_weight(gram, int(anchor.kept.sum()))
+    departure = (anchor.forces - anchor.base).ravel()[rows]
+    directions = [weight * kept.T @ direction.forces.ravel()[rows] for direction in anchor.directions]
+    component = PriorComponent(
+        "tau",
+        weight * gram,
+        weight * kept.T @ departure,
+        np.stack(directions, axis=1) if directions else np.zeros((len(gram), 0)),
+        np.array([direction.stderr for direction in anchor.directions]),
+    )
+    typical = float(np.sqrt(np.mean(np.sum(anchor.forces[anchor.kept] ** 2, axis=1))))
+    return component, tuple(direction.name for direction in anchor.directions), max(typical, 1e-3)
+
+
+def band_weight(gram: Array, n_atoms: int) -> float:
+    """Return P/n_F: the rank of the force designs' ``gram`` over the number of anchored atoms."""
+    eigenvalues = np.linalg.eigvalsh(gram)
+    return int(np.sum(eigenvalues > 1e-10 * eigenvalues.max(initial=0.0))) / n_atoms
+
+
+def gather_anchor(band: Band, problem: Problem) -> tuple[AnchorForces, Array] | None:
+    """Return the processed anchor and the force design of its atoms, shape ``(3n, P)``; None where there are none."""
+    chosen = band.frames(problem.structures)
+    if not chosen:
+        return None
+    design = np.concatenate([problem.designs[k].forces for k in chosen])
+    fixed = np.concatenate([problem.designs[k].fixed_forces for k in chosen])
+    base = (design @ problem.readout.weights + fixed).reshape(-1, 3)
+    if band.anchor == "base":
+        forces = base
+    else:
+        forces = np.concatenate([problem.structures[k].labelled(band.anchor).forces for k in chosen])
+    anchor = AnchorForces(
+        forces=forces,
+        base=base,
+        numbers=np.concatenate([problem.structures[k].atoms.numbers for k in chosen]),
+        positions=np.concatenate([problem.structures[k].atoms.positions for k in chosen]),
+        frame=np.repeat(np.arange(len(chosen)), [len(problem.structures[k]) for k in chosen]),
+        kept=np.ones(len(base), dtype=bool),
+    )
+    return processed(anchor, band.transforms), design

@@ -1,0 +1,310 @@
+"""`tangent`: every weight of the network moves once along the energies' gradients, in closed form.
+
+Near the base, energies are linear in all weights θ: row s of G is ∂E_s/∂θ. With a prior width on θ the change is a
+combination of the rows of G (and of probed forces, where a band is asked for), so that a fit of a hundred thousand
+weights is a linear fit of as many numbers as there are rows. Evidence sets its hyper-parameters as in the readout fit.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from rung.backends.training import trainable
+from rung.data.batch import Batch, collate
+from rung.data.labels import Array
+from rung.data.structure import Structure, composition_matrix
+from rung.errors import ConfigError, FitError
+from rung.fidelity import Fidelity
+from rung.fit.lift import Context, FitResult
+from rung.fit.linear.closed_form import Solution, quadratic_solution
+from rung.fit.linear.diagnosis import hyper_rows
+from rung.fit.linear.evidence import HyperPrior
+from rung.fit.linear.gaussian import MODEL_ERROR, EnergyData, LinearModel, PriorComponent
+from rung.fit.linear.problem import energy_labels
+from rung.fit.linear.terms import TAU_OVER_FORCE, Assembly
+from rung.model.potential import ReadoutPotential
+from rung.model.trainable import TrainablePotential
+from rung.settings import Settings
+
+MEANING = ("eV/√atom", "energy by which all moving weights together may move a frame")
+
+CURVED = (
+    "The network is not linear as far as the energies ask its weights to move: its energies leave the linear fit by "
+    "more than the model's own error. Compare with the method readout, or let fewer layers move."
+)
+
+ROUNDS = 6
+"""How often the model's own error is raised to what the network's curvature adds to it, and the step made anew."""
+
+TOLERATED = 1.2
+"""By how much the curvature may exceed the model's own error."""
+
+
+class TangentSettings(Settings):
+    """One step of all weights from the energies, as long as the network's curvature lets it be."""
+
+    name: Literal["tangent"] = "tangent"
+    layers: str = ".*"
+    """A regular expression: which tensors move, by their names in the backend's model."""
+    groups: Literal["one", "layers"] = "one"
+    """One prior width for all tensors, or one for each layer."""
+    probes: int = Field(default=0, ge=0)
+    """How many random directional derivatives of forces hold the band; 0 goes without a band."""
+    scale_stderr: float = Field(default=0.3, ge=0)
+    """One-sigma uncertainty of the factor on the anchor's forces."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Derivatives with respect to the moving weights, one row a datum.
+
+    Parameters
+    ----------
+    energy
+        ∂E/∂θ, shape ``(n, p)``.
+    force
+        ∂(u·F)/∂θ/√N of random directions u, shape ``(m, p)``.
+    anchor
+        u·F/√N of the base, eV/Å, shape ``(m,)``.
+    groups
+        The group of each weight, shape ``(p,)``.
+    """
+
+    energy: Array
+    force: Array
+    anchor: Array
+    groups: Array
+
+
+def fit_tangent(
+    train: Sequence[Structure],
+    valid: Sequence[Structure],
+    base: ReadoutPotential | None,
+    fidelities: Mapping[str, Fidelity],
+    target: str,
+    settings: TangentSettings,
+    context: Context,
+) -> FitResult:
+    """Move all weights of the base by one Gauss-Newton step towards the target's energies.
+
+    What the network's curvature adds along the step counts as the model's own error, and the step is made anew until
+    both agree: many precise energies would otherwise ask for a step on which the linear fit is no longer true.
+
+    Parameters
+    ----------
+    train
+        Frames; those with ``<target>_energy`` are fitted, random ones are probed for the band.
+    valid
+        Not used: everything is chosen from the training energies.
+    base
+        The potential to lift; its backend must be able to train.
+    fidelities, target
+        What the labels are, and which of them is lifted to.
+    settings
+        Which weights move, and the band.
+    context
+        Seed, base fidelity, progress.
+
+    Raises
+    ------
+    ConfigError
+        When there is no base, or no tensor matches ``layers``.
+    FitError
+        When no training frame carries a target energy.
+    """
+    del valid
+    if base is None:
+        raise ConfigError("The method tangent needs a base: name its file and fidelity in the config.")
+    labelled = [structure for structure in train if structure.labelled(target).has_energy]
+    if not labelled:
+        raise FitError(f"No training frame carries {target}_energy.")
+    source = context.base_fidelity or base.fidelities[0]
+    model = trainable(base, {target: source}).to(context.device)
+    before = energies_of(model, labelled, target)
+    rows = derivative_rows(model, labelled, train, target, settings, context)
+    elements = tuple(sorted(base.elements))
+    assembly, basis = _assembly(rows, labelled, before, elements, fidelities[target], settings)
+    start = {name: tensor.detach().clone() for name, tensor in moving_tensors(model, settings.layers).items()}
+    for _ in range(ROUNDS):
+        solution = quadratic_solution(assembly)
+        u = solution.gaussian.mean[: len(basis)]
+        _place(model, start, basis.T @ u)
+        change = energies_of(model, labelled, target) - before
+        curvature = _curvature(assembly.model, u, change)
+        if curvature <= TOLERATED * solution.model_error:
+            break
+        assembly = replace(assembly, priors={**assembly.priors, MODEL_ERROR: HyperPrior(curvature, 0.0)})
+    _finish(model, elements, target, solution, change)
+    diagnostics = {**_numbers(solution), "n_parameters": float(basis.shape[1]), "curvature": curvature}
+    warnings = () if curvature <= TOLERATED * solution.model_error else (CURVED,)
+    rows_of_hypers = hyper_rows(solution, {name: MEANING for name in solution.values if name.startswith("alpha")})
+    return FitResult(model.frozen(), None, settings, diagnostics, warnings, {"hyperparameters": rows_of_hypers})
+
+
+def _curvature(model: LinearModel, u: Array, change: Array) -> float:
+    """Return by how much the network's energies left the linear model, r.m.s. in eV/√atom, E0 apart."""
+    rest = model.rotated.turn.T @ (change - model.data.design @ u)  # in these contrasts N s² is s² for all
+    return float(np.sqrt(np.sum(rest**2) / max(len(rest), 1)))
+
+
+def _numbers(solution: Solution) -> dict[str, float]:
+    error, _ = solution.assembly.model.leave_one_out(solution.values)
+    assert solution.hypers is not None  # noqa: S101 - there are energies, so evidence chose
+    return {
+        **dict(solution.values),
+        "n_energies": float(len(error)),
+        "leave_one_out_rmse": float(np.sqrt(np.nanmean(error**2))),
+        "log_evidence": solution.hypers.log_evidence,
+        "log_marginal": solution.hypers.log_marginal,
+    }
+
+
+def energies_of(model: TrainablePotential, structures: Sequence[Structure], target: str) -> Array:
+    """Return total energies, eV, shape ``(S,)``."""
+    model.eval()
+    return np.array([float(model(_row(model, item, target), forces=False).energy[0]) for item in structures])
+
+
+def _row(model: TrainablePotential, structure: Structure, target: str) -> Batch:
+    device = next(model.parameters()).device
+    return collate([structure], [target], model.cutoff, dtype=model.dtype, device=device)
+
+
+def derivative_rows(
+    model: TrainablePotential,
+    labelled: Sequence[Structure],
+    train: Sequence[Structure],
+    target: str,
+    settings: TangentSettings,
+    context: Context,
+) -> Rows:
+    """Return one row per energy, by one reverse pass each, and one per probe, by one double pass each."""
+    moving = moving_tensors(model, settings.layers)
+    model.train()
+    random = np.random.default_rng(context.seed)
+    probed = [train[k] for k in random.integers(0, len(train), settings.probes)]
+    energy, force, anchor = [], [], []
+    with context.progress.task("Derivatives by weights", len(labelled) + len(probed)) as task:
+        for structure in labelled:
+            batch = _row(model, structure, target)
+            energy.append(_gradient(model(batch, forces=False).energy.sum(), list(moving.values())))
+            task.advance()
+        for structure in probed:
+            batch = _row(model, structure, target)
+            direction = torch.as_tensor(random.normal(size=(len(structure), 3)) / np.sqrt(len(structure)))
+            found = model(batch, forces=True).forces
+            along = (found * direction.to(found)).sum()
+            anchor.append(float(along.detach()))
+            force.append(_gradient(along, list(moving.values())))
+            task.advance()
+    names = [group_of(name) for name, tensor in moving.items() for _ in range(tensor.numel())]
+    size = len(names)
+    return Rows(np.array(energy), np.array(force).reshape(len(force), size), np.array(anchor), np.array(names))
+
+
+def moving_tensors(model: TrainablePotential, pattern: str) -> dict[str, torch.nn.Parameter]:
+    """Return the weights whose names match ``pattern``, anywhere in the name."""
+    found = {name: tensor for name, tensor in model.named_parameters() if re.search(pattern, name) and tensor.numel()}
+    if not found:
+        raise ConfigError(f"No tensor of the base matches layers: {pattern!r}.")
+    return found
+
+
+def group_of(name: str) -> str:
+    """Return the layer that a tensor belongs to: its name up to the first number in it."""
+    parts = name.removeprefix("module.").split(".")
+    stop = next((k for k, part in enumerate(parts) if part.isdigit()), 0)
+    return ".".join(parts[: stop + 1])
+
+
+def _gradient(value: torch.Tensor, tensors: Sequence[torch.nn.Parameter]) -> Array:
+    found = torch.autograd.grad(value, tensors, allow_unused=True)
+    return np.concatenate(
+        [
+            (torch.zeros_like(tensor) if gradient is None else gradient).detach().double().cpu().numpy().ravel()
+            for tensor, gradient in zip(tensors, found, strict=True)
+        ]
+    )
+
+
+def _assembly(
+    rows: Rows,
+    labelled: Sequence[Structure],
+    before: Array,
+    elements: Sequence[int],
+    target: Fidelity,
+    settings: TangentSettings,
+) -> tuple[Assembly, Array]:
+    """Return the linear model over coordinates u, and the basis with ``step = basisᵀ u``, shape ``(P, p)``."""
+    composition = composition_matrix(labelled, elements)
+    n_atoms = composition.sum(axis=1)
+    energy, statistical = energy_labels(labelled, target)
+    names = dict.fromkeys(rows.groups.tolist()) if settings.groups == "layers" else {"": None}
+    stacked = np.vstack([rows.energy, rows.force])
+    blocks, designs, components = [], [], []
+    for name in names:
+        own = rows.groups == name if name else np.ones(len(rows.groups), dtype=bool)
+        basis = _span(np.where(own, stacked, 0.0))
+        design = rows.energy @ basis.T
+        rest = design - composition @ np.linalg.lstsq(composition, design, rcond=None)[0]
+        size = np.sqrt(np.mean(np.sum(rest**2, axis=1) / n_atoms))
+        blocks.append(basis / max(float(size), 1e-12))
+        designs.append(design / max(float(size), 1e-12))
+        components.append((f"alpha[{name}]" if name else "alpha", basis.shape[0]))
+    basis, design = np.vstack(blocks), np.hstack(designs)
+    owner = np.repeat(np.arange(len(components)), [count for _, count in components])
+    priors = {MODEL_ERROR: HyperPrior(0.02, 1.5)}
+    factors = []
+    for k, (name, _) in enumerate(components):
+        factors.append(PriorComponent.centred(name, np.diag((owner == k).astype(float))))
+        priors[name] = HyperPrior(0.2 / np.sqrt(len(components)), 1.5)
+    if len(rows.force):
+        factors.append(_band(rows, basis, settings.scale_stderr))
+        priors["tau"] = HyperPrior(TAU_OVER_FORCE * max(float(np.sqrt(np.mean(rows.anchor**2))), 1e-3), 1.0)
+    data = EnergyData(design, composition, energy - before, statistical, np.diag(n_atoms))
+    return Assembly(LinearModel(tuple(factors), data), priors, {}), basis
+
+
+def _band(rows: Rows, basis: Array, scale_stderr: float) -> PriorComponent:
+    """Return the band in the coordinates of ``basis``: probes stand for all forces of the training frames.
+
+    A random direction of unit variance sees the squared length of a departure per atom, so τ keeps its meaning.
+    """
+    probe = rows.force @ basis.T
+    weight = min(probe.shape) / len(probe)
+    pull = (weight * probe.T @ rows.anchor)[:, None]
+    return PriorComponent("tau", weight * probe.T @ probe, np.zeros(len(basis)), pull, np.array([scale_stderr]))
+
+
+def _span(rows: Array) -> Array:
+    """Return orthonormal rows that span ``rows``, shape ``(rank, p)``, by the kernel of the rows."""
+    eigenvalues, axes = np.linalg.eigh(rows @ rows.T)
+    kept = eigenvalues > 1e-10 * max(float(eigenvalues[-1]), 1e-300)
+    return np.asarray((axes[:, kept] / np.sqrt(eigenvalues[kept])).T @ rows)
+
+
+def _place(model: TrainablePotential, start: Mapping[str, torch.Tensor], step: Array) -> None:
+    """Put the weights of ``start``, moved by ``step``, into the model."""
+    tensors = dict(model.named_parameters())
+    moved, position = torch.as_tensor(step), 0
+    with torch.no_grad():
+        for name, origin in start.items():
+            share = moved[position : position + origin.numel()].view(origin.shape).to(origin.device)
+            tensors[name].copy_((origin.double() + share).to(origin.dtype))
+            position += origin.numel()
+
+
+def _finish(
+    model: TrainablePotential, elements: tuple[int, ...], target: str, solution: Solution, change: Array
+) -> None:
+    """Set the reference energies by generalised least squares at the weights where the step ended."""
+    data = solution.assembly.model.data
+    rest = replace(data, design=np.zeros((len(data), 1)), target=data.target - change)
+    alone = LinearModel((PriorComponent.centred("alpha", np.eye(1)),), rest)
+    moved = alone.posterior({"alpha": 1.0, MODEL_ERROR: solution.values[MODEL_ERROR]}).mean[1:]
+    model.set_references({target: model.references[target].moved(elements, moved)})

@@ -1,0 +1,316 @@
+"""One process of a training: epochs, steps, validation, checkpoints."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rung.data.batch import Batch
+from rung.data.stream import PackedRows, Rows, in_order, share, unlabelled
+from rung.fit.training import checkpoint as checkpointing
+from rung.fit.training.checkpoint import TrainingState
+from rung.fit.training.log import ErrorSums, error_sums, write_log
+from rung.fit.training.loss import LossSettings, LossSums, by_fidelity, loss_sums, nothing, total
+from rung.fit.training.stages import Stage, TrainingSettings, next_stage
+from rung.model.reference import ReferenceEnergies
+from rung.model.trainable import TrainablePotential
+from rung.progress import Task
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+class Job:
+    """What a worker needs beside the model.
+
+    No dataclass: Fabric looks for modules inside whatever crosses a process boundary and refuses frozen dataclasses.
+    """
+
+    def __init__(
+        self,
+        rows: PackedRows,
+        valid: PackedRows | None,
+        settings: TrainingSettings,
+        *,
+        target: str | None,
+        seed: int,
+        dtype: torch.dtype,
+        folder: Path | None,
+        identity: str,
+    ) -> None:
+        self.rows, self.valid, self.settings, self.target = rows, valid, settings, target
+        self.seed, self.dtype, self.folder, self.identity = seed, dtype, folder, identity
+
+
+class _Step(torch.nn.Module):
+    """Model and loss as one module, so that whatever averages gradients sees one forward pass."""
+
+    def __init__(self, model: TrainablePotential, *, forces: bool, stress: bool) -> None:
+        super().__init__()
+        self.model = model
+        self.wanted = {"forces": forces, "stress": stress}
+
+    def forward(self, batch: Batch, loss: LossSettings) -> tuple[Tensor, Tensor]:
+        found = loss_sums(self.model(batch, **self.wanted), batch, loss)
+        return found.sums, found.counts  # a tuple, for Fabric looks for tensors in it and refuses frozen dataclasses
+
+
+class Worker:
+    """One process of a training: the tensors that move, and the state of :class:`TrainingState`."""
+
+    def __init__(self, fabric: "Fabric", model: TrainablePotential, job: Job, task: Task) -> None:
+        self.fabric, self.job, self.task = fabric, job, task
+        self.rows, self.valid, self.settings = job.rows, job.valid, job.settings
+        self.fidelities = job.rows.fidelities
+        self.step = _Step(
+            model, forces=_wants_forces(job.rows, job.valid), stress=_wants_stress(job.rows, job.settings)
+        )
+        optimizer = torch.optim.AdamW(
+            moving(model),
+            lr=self.settings.learning_rate,
+            weight_decay=self.settings.weight_decay,
+            amsgrad=self.settings.amsgrad,
+            fused=True,  # one pass over many small tensors instead of a dozen: 2 ms a step instead of 9
+        )
+        self.parallel, self.optimizer = fabric.setup(self.step, optimizer)
+        self.parameters: list[Tensor] = moving(model)
+        self.start = [parameter.detach().clone() for parameter in self.parameters]
+        counts = np.bincount(self.rows.fidelity, minlength=len(self.fidelities))
+        self.shares = self.settings.sampling.shares(counts)
+        self.judge = _judge(job)
+        references = {name: dict(table.energies) for name, table in model.references.items()}
+        self.state = self._resume(references) or TrainingState.at(self.parameters, references)
+        model.set_references(tables(self.state.references))
+
+    def _resume(self, references: dict[str, dict[int, float]]) -> TrainingState | None:
+        if self.job.folder is None:
+            return None
+        device = self.fabric.device
+        found = checkpointing.load(self.job.folder, self.job.identity, references, self.parameters, device)
+        if found is None:
+            return None
+        state, optimizer = found
+        self.optimizer.load_state_dict(optimizer)
+        self.task.advance(n_batches(self.rows, self.settings) * len(state.log))
+        return state
+
+    def run(self) -> str:
+        """Run epochs until done; return why it failed, or nothing."""
+        saved = -math.inf
+        while not self.state.finished:
+            stage = next_stage(self.settings, self.state.log)
+            if stage is None:
+                self.state.finished = "all epochs were run"
+                break
+            failure = self._epoch(stage)
+            if failure:
+                return failure
+            self.state.finished = stage.finished(self.settings, self.state.log)
+            if time.monotonic() - saved > self.settings.checkpoint_seconds and not self.state.finished:
+                self._save()
+                saved = time.monotonic()
+        self._save()
+        return ""
+
+    def _epoch(self, stage: Stage) -> str:
+        started = time.monotonic()
+        epoch = len(self.state.log)
+        seen = nothing(self.fidelities, self.fabric.device)
+        self.step.train()
+        batches = self.settings.sampling.batches(self.rows.fidelity, self.settings.batch_size, self.job.seed, epoch)
+        for number, chosen in enumerate(batches):
+            rate = stage.learning_rate(self.settings, self.state.log, number / len(batches))
+            sums = self._update(chosen, stage.loss, rate)
+            if sums is None:
+                return self._diverged(epoch, number)
+            seen = seen + sums
+            self.task.advance()
+        row = {"epoch": float(epoch + 1), "stage": float(stage.index), "learning_rate": rate}
+        row["train_loss"] = float(total(seen, stage.loss))
+        row["valid_loss"] = self._judged(seen, stage.loss)
+        row.update(self._validate(stage.loss))
+        if not math.isfinite(row["valid_loss"]):
+            return self._diverged(epoch, len(batches) - 1)
+        row["seconds"] = time.monotonic() - started
+        self._record(row, stage)
+        return ""
+
+    def _update(self, chosen: Rows, loss: LossSettings, rate: float) -> LossSums | None:
+        """Take one step; return the loss's sums over all processes, or None where they are not finite."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batch = self._batch(self.rows, chosen)
+        self.optimizer.zero_grad(set_to_none=True)
+        local = LossSums(self.fidelities, *self.parallel(batch, loss))
+        summed = self._over_processes(local)
+        # gradients are averaged over processes, so what is a sum over rows is multiplied by their number
+        joint = LossSums(self.fidelities, local.sums, summed.counts)
+        objective = total(joint, loss, self._presence(chosen)) * self.fabric.world_size
+        if not math.isfinite(float(total(summed, loss))):
+            return None
+        self.fabric.backward(objective)
+        if self.settings.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
+        self.optimizer.step()
+        if self.settings.decay_to_start is not None:
+            self.settings.decay_to_start.apply(self.parameters, self.start, rate)
+        self._average()
+        return summed
+
+    def _presence(self, chosen: Rows) -> list[float]:
+        """Return how many rows of each fidelity a batch holds over how many one of its length holds on average."""
+        counts = np.bincount(self.rows.fidelity[chosen], minlength=len(self.fidelities))
+        return [
+            count / len(chosen) / share if share else 0.0
+            for count, share in zip(counts.tolist(), self.shares.tolist(), strict=True)
+        ]
+
+    def _average(self) -> None:
+        state = self.state
+        state.updates += 1
+        decay = min(self.settings.average_decay, (1.0 + state.updates) / (10.0 + state.updates))
+        with torch.no_grad():
+            torch._foreach_lerp_(state.average, self.parameters, 1.0 - decay)
+
+    def _validate(self, loss: LossSettings) -> dict[str, float]:
+        """Return the validation's row of the log; without ``valid_loss`` where no validation row can judge."""
+        if self.valid is None or not len(self.valid):
+            return {}
+        sums = nothing(self.fidelities, self.fabric.device)
+        errors = ErrorSums(torch.zeros(len(self.fidelities), 4, dtype=torch.float64, device=self.fabric.device))
+        self.step.eval()
+        with self._averaged():
+            for chosen in in_order(len(self.valid), self.settings.valid_batch_size):
+                batch = self._batch(self.valid, chosen)
+                prediction = self.step.model(batch, **self.step.wanted)
+                sums = sums + loss_sums(prediction, batch, loss)
+                errors = errors + error_sums(prediction, batch)
+        sums, errors = self._over_processes(sums), ErrorSums(self._summed(errors.values))
+        row = {"valid_loss": self._judged(sums, loss)} if self._has_judge else {}
+        row.update(errors.rmse(self.judge or 0))
+        if len(self.fidelities) > 1:
+            losses = by_fidelity(sums, loss).tolist()
+            for index, name in enumerate(self.fidelities):
+                row[f"{name}_valid_loss"] = losses[index]
+                row.update({f"{name}_{key}": value for key, value in errors.rmse(index).items()})
+        return row
+
+    def _judged(self, sums: LossSums, loss: LossSettings) -> float:
+        """Return the loss by which epochs are compared."""
+        if self.judge is None:
+            return float(total(sums, loss))
+        return float(by_fidelity(sums, loss)[self.judge])
+
+    @property
+    def _has_judge(self) -> bool:
+        """Whether some validation row can tell which epoch is best."""
+        if self.valid is None or not len(self.valid):
+            return False
+        return self.judge is None or bool((self.valid.fidelity == self.judge).any())
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Put the averaged weights in place for the duration of a block."""
+        kept = [parameter.detach().clone() for parameter in self.parameters]
+        with torch.no_grad():
+            torch._foreach_copy_(self.parameters, self.state.average)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                torch._foreach_copy_(self.parameters, kept)
+
+    def _record(self, row: dict[str, float], stage: Stage) -> None:
+        state = self.state
+        new_stage = not state.log or state.log[-1]["stage"] != stage.index
+        state.log.append(row)
+        if not self._has_judge or new_stage or row["valid_loss"] < state.best_loss:
+            state.best_loss, state.best_epoch = row["valid_loss"], int(row["epoch"])
+            state.best = [tensor.clone() for tensor in state.average]
+        self.task.describe(_describe(row))
+
+    def _batch(self, rows: PackedRows, chosen: Rows) -> Batch:
+        mine, counts = share(chosen, self.fabric.global_rank, self.fabric.world_size)
+        batch = rows.batch(mine, dtype=self.job.dtype, device=self.fabric.device)
+        return batch if counts else unlabelled(batch)
+
+    def _over_processes(self, sums: LossSums) -> LossSums:
+        joined = self._summed(torch.stack([sums.sums.detach(), sums.counts]))
+        return LossSums(sums.fidelities, joined[0], joined[1])
+
+    def _summed(self, values: Tensor) -> Tensor:
+        if self.fabric.world_size == 1:
+            return values
+        found = self.fabric.all_reduce(values.detach().clone(), reduce_op="sum")
+        assert isinstance(found, Tensor)  # noqa: S101 - a tensor in gives a tensor
+        return found
+
+    def _save(self) -> None:
+        folder = self.job.folder
+        if folder is None or self.fabric.global_rank != 0:
+            return
+        checkpointing.save(folder, self.job.identity, self.state, self.parameters, self.optimizer.state_dict())
+        write_log(folder, self.state.log)
+
+    def _diverged(self, epoch: int, number: int) -> str:
+        where = f"The loss is not a finite number in epoch {epoch + 1}, batch {number + 1}"
+        kept = f"; the last good checkpoint is in {self.job.folder}" if self.job.folder is not None else ""
+        return f"{where}: lower learning_rate (now {self.settings.learning_rate:g}) or check the labels{kept}."
+
+
+def moving(model: torch.nn.Module) -> list[Tensor]:
+    """Return the parameters of ``model`` that a training moves: those that require a gradient."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def tables(references: Mapping[str, Mapping[int, float]]) -> dict[str, ReferenceEnergies]:
+    """Return reference energies that were written as plain data."""
+    return {name: ReferenceEnergies(dict(energies)) for name, energies in references.items()}
+
+
+def n_batches(rows: PackedRows, settings: TrainingSettings) -> int:
+    """Return the number of steps of one epoch."""
+    counts = np.bincount(rows.fidelity, minlength=len(rows.fidelities))
+    return math.ceil(settings.sampling.length(counts) / settings.batch_size)
+
+
+def _judge(job: Job) -> int | None:
+    """Return the index of the fidelity whose loss chooses; None where the weighted sum does."""
+    if job.target is None or job.settings.best_by == "total" or len(job.rows.fidelities) == 1:
+        return None
+    return job.rows.fidelities.index(job.target)
+
+
+def _describe(row: Mapping[str, float]) -> str:
+    parts = [f"epoch {row['epoch']:.0f}", f"loss {row['valid_loss']:.4g}"]
+    if "energy_rmse" in row:
+        parts.append(f"{row['energy_rmse']:.1f} meV/atom")
+    if "force_rmse" in row:
+        parts.append(f"{row['force_rmse']:.0f} meV/Å")
+    return ", ".join(parts)
+
+
+def _wants_forces(rows: PackedRows, valid: PackedRows | None) -> bool:
+    return rows.has_forces or (valid is not None and valid.has_forces)
+
+
+def _wants_stress(rows: PackedRows, settings: TrainingSettings) -> bool:
+    return rows.has_stress and settings.loss.stress_weight > 0
+
+
+def plain_data(state: TrainingState) -> dict[str, Any]:
+    """Return what a process hands back of a state: a tensor would need its process to live on."""
+    return {
+        "best": [tensor.cpu().numpy() for tensor in state.best],
+        "log": state.log,
+        "best_epoch": state.best_epoch,
+        "best_loss": state.best_loss,
+        "finished": state.finished,
+        "references": state.references,
+    }

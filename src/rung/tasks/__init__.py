@@ -1,0 +1,1 @@
+"""Questions asked of a potential: barriers, vacancies, free energies, dynamics, relaxation, transport."""

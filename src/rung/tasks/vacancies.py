@@ -1,0 +1,325 @@
+"""A study of chalcogen vacancies in a monolayer: hops of rows, converged in cell size, and what vacancies cost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from ase import Atoms
+from ase.io import read, write
+from pydantic import Field
+
+from rung.calculator import RungCalculator
+from rung.errors import ConfigError, DataError, one_of
+from rung.evaluate.paths.band import DifferenceStderr
+from rung.evaluate.paths.barrier import Barrier, BarrierSettings, relaxed_barrier
+from rung.evaluate.paths.vacancies import (
+    CombinationStderr,
+    EnergyOfDefect,
+    Hop,
+    Monolayer,
+    binding_energy,
+    column_sites,
+    concerted_hop,
+    formation_energy,
+    relaxed,
+    row_sites,
+    sequential_hops,
+    without,
+)
+from rung.progress import SILENT, Progress
+from rung.report.tasks.vacancies import write_vacancy_report
+from rung.settings import Settings
+from rung.storage import FolderLock, atomic_path, content_hash, read_json, write_json
+from rung.tasks.error_bars import difference_stderr
+from rung.tasks.side_by_side import open_fidelities
+
+RESULT = "vacancies.json"
+
+Way = Literal["concerted", "sequential"]
+
+
+class VacancyTask(Settings):
+    """What ``rung vacancies`` does with each fidelity."""
+
+    monolayer: Monolayer = Monolayer()
+    """The layer."""
+    counts: tuple[int, ...] = (1, 2, 3)
+    """Numbers of vacancies in a row whose hops are found."""
+    ways: tuple[Way, ...] = ("concerted",)
+    """All atoms of the row at once, or one after the other."""
+    margin: int = Field(default=2, ge=2)
+    """Repeats of the first cell beyond the row, both ways: n vacancies in (n + margin) × (1 + margin) cells."""
+    most: int = Field(default=4, ge=2)
+    """No cell has a larger margin."""
+    tolerance: float = Field(default=0.02, gt=0)
+    """The barrier for each atom counts as converged where a larger cell changes it by less, eV."""
+    band: BarrierSettings = BarrierSettings(images=5)
+    """How a band is relaxed."""
+    chemical_potentials: Mapping[str, float] = Field(default_factory=dict)
+    """μ of the chalcogen for each fidelity, eV an atom, on its scale of energies; absent: no formation energy."""
+    defect_margin: int = Field(default=4, ge=2)
+    """Repeats of the cell in which formation and binding energies are found."""
+
+
+@dataclass(frozen=True)
+class _Surface:
+    """One fidelity and its error bars."""
+
+    name: str
+    calculator: Any
+    difference: DifferenceStderr | None
+    combination: CombinationStderr | None
+
+
+def study_vacancies(
+    model: str | Path,
+    out: Path,
+    *,
+    fidelities: Sequence[str],
+    task: VacancyTask,
+    trusted: bool = False,
+    device: str = "cpu",
+    dtype: str | None = None,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Return what ``vacancies.json`` then says: hops by number of vacancies and cell, and energies of defects.
+
+    What is finished is kept; the same call goes on where a broken one was.
+
+    Parameters
+    ----------
+    model
+        See :func:`~rung.tasks.opened.open_calculator`.
+    out
+        The folder of bands and results.
+    fidelities
+        The fidelities to put side by side.
+    task
+        What to do with each.
+    trusted, device, dtype
+        As for :func:`~rung.tasks.opened.open_calculator`.
+    progress
+        Where work is reported.
+
+    Raises
+    ------
+    ConfigError
+        When no fidelity is named, or a chemical potential is of another one.
+    """
+    for name in task.chemical_potentials:
+        if name not in fidelities:
+            raise ConfigError(one_of(name, fidelities, "fidelity of a chemical potential"))
+    opened = open_fidelities(model, fidelities, trusted=trusted, device=device, dtype=dtype)
+    surfaces = [_surface(name, calculator) for name, calculator in opened.items()]
+    out = Path(out)
+    with FolderLock(out):
+        hops = [
+            _converged(surface, count, way, task, out, progress)
+            for surface in surfaces
+            for way in task.ways
+            for count in task.counts
+        ]
+        defects = [_defects(surface, task, out, progress) for surface in surfaces]
+        content = {
+            "monolayer": task.monolayer.model_dump(),
+            "hops": hops,
+            "defects": defects,
+            "chemical_potentials": task.chemical_potentials,
+        }
+        write_json(out / RESULT, content)
+        write_vacancy_report(out)
+    return content
+
+
+def _surface(name: str, calculator: Any) -> _Surface:
+    difference = difference_stderr(calculator)
+    if difference is None or not isinstance(calculator, RungCalculator):
+        return _Surface(name, calculator, None, None)
+
+    def combination(structures: Sequence[Atoms], coefficients: Sequence[float]) -> tuple[float, float]:
+        variance = calculator.energy_combination_variance(structures, coefficients)
+        return float(np.sqrt(variance.weights)), float(np.sqrt(variance.headline))
+
+    return _Surface(name, calculator, difference, combination)
+
+
+def _converged(
+    surface: _Surface, count: int, way: Way, task: VacancyTask, out: Path, progress: Progress
+) -> dict[str, Any]:
+    """Return the barrier of a row of ``count`` vacancies in larger and larger cells until it stands still."""
+    cells: list[dict[str, Any]] = []
+    converged = False
+    for margin in range(task.margin, task.most + 1):
+        cells.append(_in_cell(surface, count, way, margin, task, out, progress))
+        if cells[-1]["reason"]:
+            break
+        if len(cells) > 1 and abs(cells[-1]["per_atom"] - cells[-2]["per_atom"]) < task.tolerance:
+            converged = True
+            break
+    last = cells[-1]
+    unknown = "only one size of cell was tried" if len(cells) == 1 else ""
+    moving = f"the barrier still changes by more than {task.tolerance} eV with the cell"
+    reason = last["reason"] or ("" if converged else unknown or moving)
+    return {
+        "fidelity": surface.name,
+        "vacancies": count,
+        "way": way,
+        **{key: last[key] for key in ("barrier", "per_atom", "stderr", "stderr_total", "size")},
+        "converged": converged,
+        "reason": reason,
+        "cells": cells,
+    }
+
+
+def _in_cell(
+    surface: _Surface, count: int, way: Way, margin: int, task: VacancyTask, out: Path, progress: Progress
+) -> dict[str, Any]:
+    size = (count + margin, 1 + margin)
+    layer = task.monolayer.build(size)
+    chalcogen = task.monolayer.chalcogen
+    folder = out / surface.name / way / f"{count}-vacancies" / f"{size[0]}x{size[1]}"
+    result = folder / "hop.json"
+    # what decides the number; more steps may be allowed to a band that did not converge
+    key = content_hash(task.monolayer.model_dump_json(), task.band.model_dump_json(exclude={"max_steps"}))
+    if result.exists():
+        before = read_json(result)
+        if before["key"] == key and not before["reason"]:
+            return {name: value if value is not None else float("nan") for name, value in before.items()}
+    hops = (
+        sequential_hops(layer, chalcogen, size, count)
+        if way == "sequential"
+        else (concerted_hop(layer, chalcogen, size, count),)
+    )
+    bands: list[Barrier] = []
+    with progress.task(f"{surface.name}, {count} vacancies, {way}, {size[0]}x{size[1]}", len(hops)) as steps:
+        for index, hop in enumerate(hops):
+            bands.append(_band(hop, bands, surface, task.band, folder / f"hop-{index}", progress))
+            steps.advance()
+            if not bands[-1].converged:
+                break
+    found = {"key": key, "size": list(size), "atoms": len(hops[0].initial), **_summary(bands, count, surface)}
+    write_json(result, found)
+    return found
+
+
+def _band(
+    hop: Hop, before: Sequence[Barrier], surface: _Surface, settings: BarrierSettings, folder: Path, progress: Progress
+) -> Barrier:
+    # a hop begins at the relaxed end of the one before, so that all lie on one path
+    initial = before[-1].images[-1].copy() if before else hop.initial
+    return relaxed_barrier(
+        initial,
+        hop.final,
+        surface.calculator,
+        settings,
+        folder=folder,
+        progress=progress,
+        difference_stderr=surface.difference,
+    )
+
+
+def _summary(bands: Sequence[Barrier], count: int, surface: _Surface) -> dict[str, Any]:
+    """Return the highest point of a chain of bands above its beginning, and what it is for each atom."""
+    failed = next((band.reason for band in bands if not band.converged), "")
+    if failed:
+        nothing = float("nan")
+        return {
+            "barrier": nothing,
+            "per_atom": nothing,
+            "stderr": nothing,
+            "stderr_total": nothing,
+            "reason": failed,
+        }
+    start = bands[0]
+    tops = [float(band.energies.max() - start.energies[0]) for band in bands]
+    top = int(np.argmax(tops))
+    bars = (float("nan"), float("nan"))
+    if surface.difference is not None:
+        bars = surface.difference(bands[top].images[bands[top].saddle], start.images[0])
+    # one after the other, the highest point is reached with one atom on its way; at once, with all of them
+    shared = count if len(bands) == 1 else 1
+    return {
+        "barrier": tops[top],
+        "per_atom": tops[top] / shared,
+        "stderr": bars[0],
+        "stderr_total": bars[1],
+        "reason": "",
+    }
+
+
+def _defects(surface: _Surface, task: VacancyTask, out: Path, progress: Progress) -> dict[str, Any]:
+    """Return energies of formation and binding of one and two vacancies, each with its error bar."""
+    size = (task.defect_margin, task.defect_margin)
+    layer, chalcogen = task.monolayer.build(size), task.monolayer.chalcogen
+    sites = {
+        "single": row_sites(layer, chalcogen, size, 1),
+        "neighbours": row_sites(layer, chalcogen, size, 2),
+        "column": column_sites(layer, chalcogen),
+    }
+    structures = {"perfect": layer, **{name: without(layer, taken) for name, taken in sites.items()}}
+    potential = task.chemical_potentials.get(surface.name)
+    said = {"fidelity": surface.name, "size": list(size), "chemical_potential": potential}
+    with progress.task(f"{surface.name}, defects", len(structures)) as steps:
+        done = {}
+        for name, atoms in structures.items():
+            try:
+                done[name] = _kept(atoms, surface.calculator, task, out / surface.name / "defects" / f"{name}.traj")
+            except DataError as error:  # the hops, which took much longer, stand without it
+                return {**said, "energies": [], "refused": str(error)}
+            steps.advance()
+    energies = [
+        binding_energy(
+            done["perfect"],
+            done["single"],
+            done[name],
+            surface.calculator,
+            name=f"binding of two vacancies, {name}",
+            combination_stderr=surface.combination,
+        )
+        for name in ("neighbours", "column")
+    ]
+    refused = ""
+    if potential is not None:
+        try:
+            energies += _formation(done, surface, potential)
+        except DataError as error:  # binding energies stand without it
+            refused = str(error)
+    return {**said, "energies": [_plain(energy) for energy in energies], "refused": refused}
+
+
+def _kept(atoms: Atoms, calculator: Any, task: VacancyTask, file: Path) -> Atoms:
+    """Return ``atoms`` relaxed, beginning where ``file`` left them if it is of the same structure."""
+    start = atoms
+    if file.exists():
+        before = read(file, format="traj")
+        if len(before) == len(atoms) and np.allclose(before.cell.array, atoms.cell.array):
+            start = before
+    done = relaxed(start, calculator, fmax=task.band.endpoint_fmax, steps=task.band.max_steps)
+    with atomic_path(file) as temporary:
+        write(temporary, done, format="traj")
+    return done
+
+
+def _formation(done: Mapping[str, Atoms], surface: _Surface, potential: float) -> list[EnergyOfDefect]:
+    return [
+        formation_energy(
+            done["perfect"],
+            done[name],
+            surface.calculator,
+            potential,
+            name=f"formation, {name}",
+            combination_stderr=surface.combination,
+        )
+        for name in ("single", "neighbours", "column")
+    ]
+
+
+def _plain(energy: EnergyOfDefect) -> dict[str, Any]:
+    return {
+        "name": energy.name,
+        "value": energy.value,
+        "stderr": energy.stderr,
+        "stderr_total": energy.stderr_total,
+    }

@@ -1,0 +1,279 @@
+import gzip
+import string
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import molecule
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rung.data.labels import Labels, empty_labels
+from rung.data.readers.structures import READING, Reading, read_structures, reading_of, write_structures
+from rung.data.structure import Structure
+from rung.errors import DataError, RungError, StorageError
+
+WATER = """3
+Properties=species:S:1:pos:R:3:pbe_forces:R:3 pbe_energy=-14.25 dmc_energy=-467.5 dmc_energy_stderr=0.02 \
+structure_id=007 kind=rattled pbc="F F F"
+O  0.0  0.0  0.119  0.1  0.2  0.3
+H  0.0  0.763 -0.477 -0.1  0.0 -0.1
+H  0.0 -0.763 -0.477  0.0 -0.2 -0.2
+"""
+CRYSTAL = """2
+Lattice="0.0 2.7 2.7 2.7 0.0 2.7 2.7 2.7 0.0" Properties=species:S:1:pos:R:3 pbe_energy=-10.8 \
+pbe_stress="0.01 0.02 0.03 0.004 0.005 0.006" pbc="T T T"
+Si 0.0 0.0 0.0
+Si 1.35 1.35 1.35
+"""
+
+
+def put(folder, text, name="frames.extxyz"):
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_reads_what_the_file_says(tmp_path):
+    water, crystal = read_structures(put(tmp_path, WATER + CRYSTAL))
+    assert water.structure_id == "007"
+    assert set(water.labels) == {"pbe", "dmc"}
+    assert water.labels["pbe"].energy == -14.25
+    assert water.labels["dmc"].energy_stderr == 0.02
+    assert np.isnan(water.labels["dmc"].forces).all()
+    np.testing.assert_array_equal(water.labels["pbe"].forces[1], [-0.1, 0.0, -0.1])
+    assert {key: value for key, value in water.info.items() if key != READING} == {"kind": "rattled"}
+    assert set(water.atoms.arrays) == {"numbers", "positions"}
+    assert water.atoms.calc is None and not water.atoms.info and not water.atoms.constraints
+    assert crystal.structure_id == f"geometry-{crystal.geometry_hash[:16]}"
+    np.testing.assert_array_equal(crystal.labels["pbe"].stress, [0.01, 0.02, 0.03, 0.004, 0.005, 0.006])
+    assert crystal.atoms.pbc.all() and crystal.atoms.cell.volume == pytest.approx(2 * 2.7**3)
+    assert reading_of(crystal).source == "frames.extxyz#1"
+
+
+def test_several_files_and_compressed_ones_are_read_in_order(tmp_path):
+    one = put(tmp_path, WATER, "one.xyz")
+    two = put(tmp_path, gzip.compress(CRYSTAL.encode()), "two.extxyz.gz")
+    assert [s.formula for s in read_structures([two, str(one)])] == ["Si2", "H2O"]
+
+
+def test_agrees_with_ase_where_ase_loses_nothing(tmp_path):
+    path = put(tmp_path, CRYSTAL + WATER)
+    for structure, atoms in zip(read_structures(path), ase.io.read(path, ":"), strict=True):
+        np.testing.assert_array_equal(structure.atoms.positions, atoms.positions)
+        np.testing.assert_array_equal(structure.atoms.cell.array, atoms.cell.array)
+        assert structure.labels["pbe"].energy == atoms.info["pbe_energy"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "is empty"),
+        (" \n\n", "is empty"),
+        (WATER[:-60], "cut short"),
+        (WATER.replace("3\nProp", "4\nProp"), "cut short"),
+        (WATER.replace("3\nProp", "2\nProp"), "a number of atoms should stand here"),
+        (WATER.replace("3\nProp", "three\nProp"), "'three'"),
+        (WATER + "\n" + CRYSTAL, "a blank line"),
+        (WATER.replace("0.119  0.1", "0.119  0. 1"), "line 3: 7 columns are announced, 8 found"),
+        (WATER.replace("0.119  0.1", "0.119"), "line 3: 7 columns are announced, 6 found"),
+        (WATER.replace("0.119", "0.1x9"), "cannot be read"),
+        (WATER.replace("O  0.0", "Qq 0.0"), "cannot be read"),
+        (WATER.replace("O  0.0", "X  0.0"), "no element"),
+        (WATER.replace("0.119", "nan"), "not a number"),
+        (WATER.replace("0.119", "1e9"), "beyond"),
+        ("0\npbe_energy=1.0\n", "no atoms"),
+        (WATER.replace("pbe_energy=-14.25", "pbe_energy=low"), "pbe_energy is not a number"),
+        (WATER.replace("pbe_energy=-14.25", "pbe_energy"), "pbe_energy is not a number"),
+        (WATER.replace("pbe_energy=-14.25", 'pbe_energy="-14.25 1.0"'), "pbe_energy has shape (2,), not ()"),
+        (WATER.replace("pos:R:3:pbe_forces:R:3", "pos:R:3:pbe_forces:R:2:x:R:1"), "pbe_forces has shape"),
+        (WATER.replace("kind=rattled", 'dmc_forces="1 2 3"'), "belongs in the columns"),
+        (CRYSTAL.replace("0.006", ""), "pbe_stress has shape (5,)"),
+        (CRYSTAL.replace("2.7 0.0 2.7", "0.0 2.7 2.7"), "one plane or line"),
+        (CRYSTAL.replace('Lattice="0.0 2.7 2.7 2.7 0.0 2.7 2.7 2.7 0.0"', ""), "without a cell vector"),
+        (WATER + WATER.replace("0.119", "0.120"), "names two geometries"),
+        (b"\xff\xfe" + WATER.encode(), "is not text"),
+    ],
+)
+def test_refuses_bad_files_in_one_sentence(tmp_path, text, sentence):
+    path = put(tmp_path, text)
+    with pytest.raises(DataError) as caught:
+        read_structures(path)
+    message = str(caught.value)
+    assert sentence in message
+    assert "frames.extxyz" in message
+    assert "\n" not in message
+
+
+def test_refuses_a_missing_file_a_folder_and_broken_compression(tmp_path):
+    with pytest.raises(DataError, match=r"There is no file .*absent\.extxyz"):
+        read_structures(tmp_path / "absent.extxyz")
+    with pytest.raises(DataError, match="is a folder"):
+        read_structures(tmp_path)
+    whole = gzip.compress(WATER.encode())
+    with pytest.raises(DataError, match="cannot be read"):
+        read_structures(put(tmp_path, whole[:-20], "cut.extxyz.gz"))
+    with pytest.raises(DataError, match="cannot be read"):
+        read_structures(put(tmp_path, "not a spreadsheet", "frames.json"))
+
+
+def test_an_unknown_fidelity_lists_what_there_is(tmp_path):
+    path = put(tmp_path, WATER)
+    with pytest.raises(DataError, match=r"Unknown fidelity 'pbee'; there is: dmc, pbe. Did you mean 'pbe'\?"):
+        read_structures(path, fidelities=["dmc", "pbee"])
+    assert set(read_structures(path, fidelities=["dmc"])[0].labels) == {"dmc", "pbe"}
+
+
+def test_bare_keys_are_recorded_and_never_become_labels(tmp_path):
+    text = WATER.replace("pbe_energy=-14.25", 'energy=-14.25 stress="1 2 3 4 5 6 7 8 9"').replace(
+        "pbe_forces", "forces"
+    )
+    structure = read_structures(put(tmp_path, text))[0]
+    assert reading_of(structure).bare_keys == ("energy", "forces", "stress")
+    assert set(structure.labels) == {"dmc"}
+
+
+def test_bare_keys_of_another_format_are_recorded(tmp_path):
+    atoms = molecule("H2O")
+    atoms.calc = SinglePointCalculator(atoms, energy=1.0, forces=np.ones((3, 3)))
+    ase.io.write(tmp_path / "frames.json", atoms)
+    structure = read_structures(tmp_path / "frames.json")[0]
+    assert reading_of(structure).bare_keys == ("energy", "forces")
+    assert not structure.labels
+
+
+def test_keys_that_look_like_labels_are_recorded(tmp_path):
+    structure = read_structures(put(tmp_path, WATER.replace("kind=rattled", "energy_ccsd=-1.0 Forces_note=x")))[0]
+    assert reading_of(structure).unread_keys == ("Forces_note", "energy_ccsd")
+
+
+def test_forces_of_fixed_atoms_stay_as_written(tmp_path):
+    atoms = molecule("H2O")
+    atoms.set_constraint(FixAtoms([0]))
+    forces = np.arange(9.0).reshape(3, 3) + 1.0
+    atoms.arrays["pbe_forces"] = forces
+    ase.io.write(tmp_path / "fixed.extxyz", atoms)
+    structure = read_structures(tmp_path / "fixed.extxyz")[0]
+    assert reading_of(structure).fixed_atoms == (0,)
+    np.testing.assert_array_equal(structure.labels["pbe"].forces, forces)
+
+
+def test_partly_absent_forces_are_kept(tmp_path):
+    structure = read_structures(put(tmp_path, WATER.replace("0.1  0.2  0.3", "nan  0.2  0.3")))[0]
+    assert np.isnan(structure.labels["pbe"].forces).sum() == 1
+    assert not structure.labels["pbe"].has_forces
+
+
+def test_a_file_that_ends_within_a_line_is_marked(tmp_path):
+    assert reading_of(read_structures(put(tmp_path, WATER[:-1]))[0]).unfinished
+    assert not reading_of(read_structures(put(tmp_path, WATER))[0]).unfinished
+
+
+finite = st.floats(-1e3, 1e3, allow_nan=False).map(lambda value: value + 0.0)
+words = st.text(string.printable, min_size=1, max_size=12)
+values = st.one_of(
+    words, st.booleans(), st.integers(-(10**9), 10**9), finite, st.lists(words, max_size=3), st.just("a\\b\"c'd\ne=f")
+)
+info_keys = st.from_regex(r"\A[A-Za-z][A-Za-z0-9_-]{0,8}\Z").filter(
+    lambda key: key not in {"pbc", "uid", "stress", "virial"} and not key.lower().endswith(("energy", "forces", "rr"))
+)
+
+
+@st.composite
+def structures(draw):
+    n_atoms = draw(st.integers(1, 4))
+    positions = np.array(draw(st.lists(finite, min_size=3 * n_atoms, max_size=3 * n_atoms))).reshape(n_atoms, 3)
+    periodic = draw(st.booleans())
+    cell = np.diag(draw(st.lists(st.floats(1.0, 50.0), min_size=3, max_size=3))) if periodic else np.zeros((3, 3))
+    numbers = draw(st.lists(st.integers(1, 94), min_size=n_atoms, max_size=n_atoms))
+    forces = np.array(draw(st.lists(finite, min_size=3 * n_atoms, max_size=3 * n_atoms))).reshape(n_atoms, 3)
+    labels = {
+        "pbe": Labels(draw(finite), np.nan, forces, np.full((n_atoms, 3), np.nan), np.array([draw(finite)] * 6)),
+        "ccsd-t": Labels(draw(finite), draw(st.floats(1e-6, 1.0)), *_absent(n_atoms)),
+    }
+    info = draw(st.dictionaries(info_keys, values, max_size=3))
+    fixed = tuple(sorted(draw(st.sets(st.integers(0, n_atoms - 1)))))
+    name = draw(st.from_regex(r"\A[A-Za-z0-9_.-]{1,10}\Z"))
+    atoms = Atoms(numbers=numbers, positions=positions, cell=cell, pbc=periodic)
+    return Structure(atoms, name, labels, {**info, READING: Reading(fixed_atoms=fixed)})
+
+
+def _absent(n_atoms):
+    empty = empty_labels(n_atoms)
+    return empty.forces, empty.forces_stderr, empty.stress
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(structures())
+def test_writing_and_reading_gives_every_bit_back(tmp_path, structure):
+    path = tmp_path / "round.extxyz"
+    write_structures(path, [structure])
+    again = read_structures(path)[0]
+    assert again.geometry_hash == structure.geometry_hash
+    assert again.structure_id == structure.structure_id
+    assert set(again.labels) == set(structure.labels)
+    for name, labels in structure.labels.items():
+        for field in ("energy", "energy_stderr", "forces", "forces_stderr", "stress"):
+            np.testing.assert_array_equal(getattr(again.labels[name], field), getattr(labels, field), err_msg=field)
+    assert reading_of(again).fixed_atoms == reading_of(structure).fixed_atoms
+    ours = {key: value for key, value in structure.info.items() if key != READING}
+    theirs = {key: value for key, value in again.info.items() if key != READING}
+    assert set(theirs) == set(ours)
+    for key, value in ours.items():
+        np.testing.assert_array_equal(theirs[key], value)
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
+    structure = Structure(Atoms("H"), "h", {})
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(StorageError, match="nothing was left"):
+        write_structures(tmp_path / "taken" / "frames.extxyz", [structure])
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+FILE = (WATER + CRYSTAL + WATER.replace("007", "008").replace("0.119", "0.121")).encode()
+
+
+def _cut(draw):
+    return FILE[: draw(st.integers(0, len(FILE)))]
+
+
+def _flipped(draw):
+    content = bytearray(FILE)
+    for place in draw(st.lists(st.integers(0, len(FILE) - 1), min_size=1, max_size=4)):
+        content[place] = draw(st.integers(0, 255))
+    return bytes(content)
+
+
+def _without_a_line(draw):
+    lines = FILE.split(b"\n")
+    del lines[draw(st.integers(0, len(lines) - 2))]
+    return b"\n".join(lines)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data(), st.sampled_from([_cut, _flipped, _without_a_line]))
+def test_damage_gives_structures_or_one_sentence(tmp_path, data, damage):
+    path = tmp_path / "damaged.extxyz"
+    path.write_bytes(damage(data.draw))
+    try:
+        found = read_structures(path)
+    except RungError as error:
+        assert "\n" not in str(error) and "damaged.extxyz" in str(error)
+        return
+    assert found
+    for structure in found:
+        assert len(structure) and np.isfinite(structure.atoms.positions).all()
+        for labels in structure.labels.values():
+            assert labels.forces.shape == (len(structure), 3)
+
+
+@pytest.mark.parametrize("line", range(len(FILE.split(b"\n")) - 1))
+def test_a_missing_line_never_passes_in_silence(tmp_path, line):
+    lines = FILE.split(b"\n")
+    del lines[line]
+    with pytest.raises(DataError):
+        read_structures(put(tmp_path, b"\n".join(lines)))

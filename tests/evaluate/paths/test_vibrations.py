@@ -1,0 +1,136 @@
+"""Modes and rates against analytic Hessians, ASE's own vibrations and known limits."""
+
+import numpy as np
+import pytest
+from ase import units
+from ase.build import fcc100, molecule
+from ase.calculators.emt import EMT
+from ase.constraints import FixAtoms, FixedLine
+from ase.optimize import BFGS
+from ase.vibrations import Vibrations as OtherVibrations
+
+from rung.errors import DataError
+from rung.evaluate.paths.rates import along_band, harmonic_rate, saddle_sentence, vineyard_prefactor
+from rung.evaluate.paths.vibrations import Vibrations, VibrationSettings, vibrations
+from tests.evaluate.paths.wells import DoubleWell, at
+
+WELL = DoubleWell()
+FINE = VibrationSettings(step=1e-3)
+
+
+def hessian(x):
+    """Second derivatives on the valley floor of the double well."""
+    bend = 2 * WELL.bend * x
+    along = WELL.height * (12 * x**2 - 4) + WELL.stiffness * bend**2
+    across = WELL.stiffness * bend
+    return np.array([[along, across, 0], [across, WELL.stiffness, 0], [0, 0, WELL.stiffness]])
+
+
+def on_floor(x):
+    return at(x, WELL.bend * (1 - x**2))
+
+
+def in_hertz(second_derivatives):
+    """Frequencies of a hydrogen atom, 1/s, imaginary ones negative, in SI units."""
+    mass = at(0).get_masses()[0] * units._amu
+    squares = np.linalg.eigvalsh(second_derivatives * units._e * 1e20 / mass)
+    return np.sign(squares) * np.sqrt(np.abs(squares)) / (2 * np.pi)
+
+
+@pytest.fixture(scope="module")
+def ends():
+    left, top, _ = WELL.stationary()
+    return vibrations(on_floor(left), WELL, FINE), vibrations(on_floor(top), WELL, FINE)
+
+
+def test_modes_are_those_of_the_analytic_hessian(ends):
+    for found, x in zip(ends, WELL.stationary()[:2], strict=True):
+        assert found.quanta / (units._hplanck / units._e) == pytest.approx(in_hertz(hessian(x)), rel=1e-5)
+        assert found.n_rigid == 0
+    assert [one.n_imaginary for one in ends] == [0, 1]
+    assert "exactly one imaginary mode, 927i" in saddle_sentence(ends[1])
+    assert "no imaginary mode" in saddle_sentence(ends[0])
+
+
+def test_prefactor_and_rate_are_vineyards(ends):
+    left, top, _ = WELL.stationary()
+    expected = np.prod(in_hertz(hessian(left))) / np.prod(in_hertz(hessian(top))[1:])
+    assert vineyard_prefactor(*ends) == pytest.approx(expected, rel=1e-5)
+    found = harmonic_rate(*ends, 0.7, 500.0, barrier_stderr=0.05)
+    assert found.rate == pytest.approx(expected * np.exp(-0.7 / (units.kB * 500)), rel=1e-5)
+    assert found.factor == pytest.approx(np.exp(0.05 / (units.kB * 500)))
+    assert np.isnan(harmonic_rate(*ends, 0.7, 500.0).factor)
+
+
+def test_quantised_modes_have_the_right_limits(ends):
+    hot = harmonic_rate(*ends, 0.7, 1e6)
+    assert hot.quantum_rate == pytest.approx(hot.rate, rel=1e-5)
+    kelvin = 60.0
+    cold = harmonic_rate(*ends, 0.7, kelvin)
+    lower = ends[1].zero_point_energy - ends[0].zero_point_energy
+    thermal = units.kB * kelvin
+    expected = thermal / (units._hplanck / units._e) * np.exp(-(0.7 + lower) / thermal)
+    assert cold.quantum_rate == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("name", "free"), [("CO2", 5), ("H2O", 6)])
+def test_modes_of_a_molecule_are_those_of_ase(name, free, tmp_path):
+    atoms = molecule(name)
+    atoms.calc = EMT()
+    BFGS(atoms, logfile=None).run(fmax=1e-4)
+    other = OtherVibrations(atoms, name=str(tmp_path / "vib"))
+    other.run()
+    frequencies = other.get_frequencies()
+    whole = np.sort((frequencies.real - frequencies.imag)[np.abs(frequencies) > 40])
+    found = vibrations(atoms, EMT())
+    assert found.n_rigid == free
+    assert np.sort(found.wavenumbers) == pytest.approx(whole, rel=1e-4)
+
+
+def test_shifts_of_a_cell_are_taken_out_and_those_of_held_atoms_are_not():
+    slab = fcc100("Al", (2, 2, 2), vacuum=5.0, periodic=True)
+    slab.calc = EMT()
+    BFGS(slab, logfile=None).run(fmax=1e-3)
+    whole = vibrations(slab, EMT())
+    assert whole.n_rigid == 3
+    assert len(whole.quanta) == 21
+    assert whole.quanta.min() > 0
+    slab.set_constraint(FixAtoms(mask=[atom.tag > 1 for atom in slab]))
+    held = vibrations(slab, EMT())
+    assert held.n_rigid == 0
+    assert len(held.quanta) == 12
+    assert not held.modes[:, [atom.tag > 1 for atom in slab]].any()
+    one = vibrations(slab, EMT(), VibrationSettings(moving=(5,)))
+    assert len(one.quanta) == 3
+
+
+def test_what_cannot_be_is_refused(ends):
+    with pytest.raises(DataError, match="no minimum"):
+        vineyard_prefactor(ends[1], ends[1])
+    with pytest.raises(DataError, match="0 imaginary modes"):
+        vineyard_prefactor(ends[0], ends[0])
+    with pytest.raises(DataError, match="above 0 K"):
+        harmonic_rate(*ends, 0.7, 0.0)
+    held = at(0.0)
+    held.set_constraint(FixAtoms([0]))
+    with pytest.raises(DataError, match="No atom may move"):
+        vibrations(held, WELL)
+    held.set_constraint(FixedLine(0, [1, 0, 0]))
+    with pytest.raises(DataError, match="FixedLine"):
+        vibrations(held, WELL)
+    with pytest.raises(DataError, match="indices from 0 to 0"):
+        vibrations(at(0.0), WELL, VibrationSettings(moving=(3,)))
+
+
+def test_a_second_imaginary_mode_is_said():
+    two = Vibrations(np.array([-0.05, -0.01, 0.03]), np.zeros((3, 1, 3)), 0, 0.002)
+    assert "2 imaginary modes (403i, 81i cm⁻¹)" in saddle_sentence(two)
+
+
+def test_the_imaginary_mode_points_along_the_band(ends):
+    _, top, _ = WELL.stationary()
+    before, after = (on_floor(top + step).positions for step in (-0.01, 0.01))
+    masses = at(0).get_masses()
+    assert along_band(ends[1], before, after, masses) == pytest.approx(1.0, abs=1e-3)
+    sideways = np.array([[0.0, 0.0, 0.01]])
+    assert along_band(ends[1], -sideways, sideways, masses) == pytest.approx(0.0, abs=1e-6)

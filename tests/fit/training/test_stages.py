@@ -1,0 +1,84 @@
+"""Schedules and stages: functions of the log."""
+
+import math
+
+import pytest
+
+from rung.errors import ConfigError
+from rung.fit.training.schedule import Constant, Cosine, Plateau
+from rung.fit.training.stages import FinalStage, TrainingSettings, exhausted, next_stage
+
+
+def rows(*losses: float, stage: int = 0) -> list[dict[str, float]]:
+    return [{"valid_loss": loss, "stage": float(stage)} for loss in losses]
+
+
+def test_constant_is_one() -> None:
+    assert Constant().factor(3.5, 10, [1.0, 2.0]) == 1.0
+
+
+def test_cosine_rises_then_falls_to_its_final_fraction() -> None:
+    cosine = Cosine(warmup=2.0, final=0.1)
+    assert cosine.factor(1.0, 10, []) == pytest.approx(0.5)
+    assert cosine.factor(2.0, 10, []) == 1.0
+    assert cosine.factor(6.0, 10, []) == pytest.approx(0.1 + 0.9 / 2)
+    assert cosine.factor(10.0, 10, []) == pytest.approx(0.1)
+    assert 0 < cosine.factor(0.0, 10, []) < 0.02
+
+
+def test_plateau_steps_down_after_patience_and_starts_to_wait_again() -> None:
+    plateau = Plateau(shrink=0.5, patience=2, least=0.1)
+    losses = [5.0, 4.0, 4.5, 4.5, 4.5, 4.5, 4.5, 4.5]
+    factors = [plateau.factor(0.0, 0, losses[:count]) for count in range(len(losses) + 1)]
+    assert factors == [1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25]
+    assert plateau.factor(0.0, 0, [1.0] * 100) == 0.1
+
+
+def test_a_better_loss_ends_the_wait() -> None:
+    assert Plateau(patience=1).factor(0.0, 0, [3.0, 4.0, 2.0, 2.5]) == 1.0
+
+
+def test_exhausted_needs_patience_losses_without_a_better_one() -> None:
+    assert not exhausted([3.0, 4.0], patience=2)
+    assert exhausted([3.0, 4.0, 3.0], patience=2)
+    assert not exhausted([3.0, 4.0, 2.9], patience=2)
+
+
+def test_training_ends_by_epochs_or_patience() -> None:
+    settings, longer = TrainingSettings(epochs=3, patience=2), TrainingSettings(epochs=30, patience=2)
+    stage = next_stage(settings, [])
+    assert stage is not None
+    assert stage.finished(settings, rows(3.0, 2.0)) == ""
+    assert "epochs" in stage.finished(settings, rows(3.0, 2.0, 1.0))
+    assert "no better" in next_stage(longer, []).finished(longer, rows(1.0, 2.0, 3.0))
+    assert next_stage(TrainingSettings(epochs=0), []) is None
+
+
+def test_final_stage_follows_the_first_by_length_or_by_patience() -> None:
+    settings = TrainingSettings(
+        epochs=8, patience=2, final=FinalStage(fraction=0.25, learning_rate=1e-4, energy_weight=7)
+    )
+    first = next_stage(settings, rows(5.0, 4.0))
+    assert (first.index, first.epochs, first.loss.energy_weight) == (0, 6, settings.loss.energy_weight)
+    for log in (rows(6.0, 5.0, 4.0, 3.0, 2.0, 1.0), rows(1.0, 2.0, 3.0)):
+        assert first.finished(settings, log) == ""
+        final = next_stage(settings, log)
+        assert (final.index, final.epochs, final.loss.energy_weight) == (1, 2, 7.0)
+        assert final.loss.forces_weight == settings.loss.forces_weight
+        assert final.learning_rate(settings, log, 0.0) == 1e-4
+    done = rows(1.0, 2.0, 3.0) + rows(9.0, 8.0, stage=1)
+    assert final.finished(settings, done) != ""
+
+
+def test_the_schedule_starts_afresh_in_the_final_stage() -> None:
+    settings = TrainingSettings(epochs=8, schedule=Cosine(warmup=0.0, final=0.0), final=FinalStage(fraction=0.5))
+    log = rows(4.0, 3.0, 2.0, 1.0) + rows(5.0, 4.0, stage=1)
+    final = next_stage(settings, log)
+    expected = 0.5 * (1 + math.cos(math.pi * 2.5 / 4))
+    assert final.learning_rate(settings, log, 0.5) == pytest.approx(1e-3 * expected)
+
+
+def test_settings_say_which_schedule_there_is() -> None:
+    with pytest.raises(ConfigError, match="plateau"):
+        TrainingSettings.read({"schedule": {"name": "platau"}})
+    assert TrainingSettings.read({"schedule": {"name": "cosine", "final": 0.2}}).schedule == Cosine(final=0.2)

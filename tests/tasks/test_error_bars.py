@@ -1,0 +1,49 @@
+"""Error bars of differences as evaluation takes them, and the sentence on structures that the fit has not seen."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ase.calculators.emt import EMT
+
+from rung import RungCalculator
+from rung.checkpoint import Checkpoint
+from rung.tasks.error_bars import difference_stderr, domain_note
+from tests.pair_hop import ends, lifted
+
+START, _ = ends()
+TOP = START.copy()
+TOP.positions[2, 0] = 2.5
+
+
+def with_own_error(size: float) -> RungCalculator:
+    """The hop's potential with a model error of ``size`` eV² for each feature."""
+    calculator = lifted()
+    assert calculator.posterior is not None
+    own = np.diag([size] * (len(calculator.posterior.mean) - 2) + [0.0, 0.0])
+    posterior = replace(calculator.posterior, model_covariance=own)
+    return RungCalculator(Checkpoint(calculator.potential, posterior, {"target": "high"}), fidelity="high")
+
+
+def test_bars_are_those_of_the_calculator() -> None:
+    calculator = lifted()
+    bars = difference_stderr(calculator)
+    assert bars is not None
+    variance = calculator.energy_difference_variance(TOP, START)
+    assert bars(TOP, START) == pytest.approx((np.sqrt(variance.weights), np.sqrt(variance.independent)))
+    assert variance.independent == pytest.approx(variance.weights + 6 * 0.02**2)
+
+
+def test_without_a_posterior_there_are_none() -> None:
+    assert difference_stderr(EMT()) is None
+    assert difference_stderr(RungCalculator(lifted().potential, fidelity="high")) is None
+    assert domain_note(EMT(), TOP, START) == ""
+
+
+def test_what_the_fit_has_not_seen_is_said() -> None:
+    assert domain_note(lifted(), TOP, START) == ""
+    assert domain_note(with_own_error(1e-6), TOP, START) == ""
+    far = with_own_error(0.5)
+    note = domain_note(far, TOP, START)
+    assert "unlike what the fit has seen" in note
+    assert f"{np.sqrt(far.energy_difference_variance(TOP, START).correlated):.3f} eV" in note
