@@ -1,4 +1,4 @@
-"""Fixtures of the whole session: the testbed's base, small MACE models, molecules, cells, a world with a finished run."""
+"""Fixtures of the whole session: the testbed's base, small MACE models, molecules, cells, a finished run."""
 
 import shutil
 from pathlib import Path

@@ -1,0 +1,77 @@
+"""The base of every result file: frozen, typed, written whole, and read back with one sentence for any damage."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from rung.errors import StorageError
+from rung.storage import read_json, write_json
+
+
+def _unknown_as_nan(value: Any) -> Any:
+    return math.nan if value is None else value
+
+
+Number = Annotated[float, BeforeValidator(_unknown_as_nan)]
+"""A number that may be unknown: NaN in memory, null in the file, for JSON has no NaN."""
+
+
+class Entry(BaseModel):
+    """A part of a result file. Keys that this version does not know, of an older or a newer one, are passed over."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", use_attribute_docstrings=True, allow_inf_nan=True, ser_json_inf_nan="null"
+    )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the content as it stands in the file, keys that are absent by default left out."""
+        return self.model_dump(exclude_unset=True)
+
+
+class Result(Entry):
+    """A result file that holds one JSON object."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read the file.
+
+        Raises
+        ------
+        StorageError
+            When it is absent, is not JSON, or does not hold what it should: one sentence with the path and the key.
+        """
+        return cls.of(read_json(Path(path)), str(path))
+
+    @classmethod
+    def read_optional(cls, path: Path) -> Self | None:
+        """Read the file, or return None where there is none; errors are those of :meth:`read`."""
+        return cls.read(path) if Path(path).exists() else None
+
+    @classmethod
+    def of(cls, content: Any, where: str) -> Self:
+        """Return the result that ``content`` holds, which came from the file ``where``.
+
+        Raises
+        ------
+        StorageError
+            When it does not hold what it should.
+        """
+        if not isinstance(content, Mapping):
+            raise StorageError(f"{where} holds no JSON object; delete it and run again.")
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise StorageError(f"{where} is damaged {_reason(error)}; delete it and run again.") from error
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all; numbers that are not finite become null."""
+        write_json(Path(path), self.as_json())
+
+
+def _reason(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"at {place!r} ({first['msg'].rstrip('.')})"
