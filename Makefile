@@ -12,6 +12,8 @@ EXAMPLES := $(VENV)/.examples
 # An own interpreter: make demo PYTHON=/path/to/python3.12
 PYTHON ?=
 PYTEST_ARGS ?=
+# Fast tests run in two processes with one thread each; a file's tests stay together, for they share fixtures.
+WORKERS ?= -n 2 --dist loadfile
 
 # Small matrices gain nothing from threads, and on a shared machine two threads were fifty times slower than one.
 export OMP_NUM_THREADS := 1
@@ -58,7 +60,7 @@ demo: $(INSTALLED)
 	$(BIN)/rung demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --durations=10 --durations-min=2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(WORKERS) --durations=10 --durations-min=2 $(PYTEST_ARGS)
 
 test-slow: $(EXAMPLES)
 	$(BIN)/python -m pytest -m slow --durations=10 --durations-min=2 $(PYTEST_ARGS)
