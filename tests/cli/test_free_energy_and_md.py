@@ -106,7 +106,7 @@ def _often(start: Path) -> Path:
 
 
 def _energy(atoms: Atoms) -> float:
-    from ..evaluate.umbrella_worlds import quick_well
+    from tests.evaluate.free_energy.umbrella_worlds import quick_well
 
     return quick_well().get_potential_energy(atoms)
 

@@ -1,7 +1,7 @@
 """Molecular dynamics that says how far to trust it: energy drift, temperature, and why a run ended."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -23,6 +23,7 @@ from rung.evaluate.dynamics.integrator import (
     write_motion,
 )
 from rung.evaluate.dynamics.stability import Limits, LimitSettings
+from rung.evaluate.error_bars import ErrorBars
 from rung.progress import SILENT, Progress
 from rung.settings import Settings
 from rung.storage import content_hash, read_json, write_json, write_text
@@ -37,9 +38,6 @@ COLUMNS = ("step", "potential", "kinetic", "temperature")
 
 _ENERGY_TOLERANCE = 1e-3
 """eV: a potential gives the energy of the start structure again within this, or it is another potential."""
-
-AtomErrors = Callable[[Atoms], Array]
-"""structure → √(hᵀΣh) of each atom, eV, shape ``(n,)``."""
 
 
 class MDSettings(Settings):
@@ -104,7 +102,7 @@ def run_md(
     settings: MDSettings,
     folder: Path,
     *,
-    atom_errors: AtomErrors | None = None,
+    error_bars: ErrorBars | None = None,
     reference_errors: Mapping[int, float] | None = None,
     identity: str = "",
     progress: Progress = SILENT,
@@ -123,10 +121,11 @@ def run_md(
         Ensemble, length, limits.
     folder
         Where everything is kept.
-    atom_errors, reference_errors
-        The error of each atom's energy from the fitted weights, and the largest such error of each element (by atomic
-        number, eV) on structures that are known: beyond ``leverage_limit`` times that the run stops, and the frame is
-        kept for labelling.
+    error_bars
+        Those of the potential: they give the error of each atom's energy from the fitted weights.
+    reference_errors
+        The largest such error of each element (by atomic number, eV) on structures that are known: beyond
+        ``leverage_limit`` times that the run stops, and the frame is kept for labelling.
     identity
         What else decides the result, such as the fidelity.
     progress
@@ -153,7 +152,7 @@ def run_md(
     if (folder / STATE).exists():
         motion, rng, kept = read_motion(folder / STATE)
         reason, offsets = str(kept["reason"]), (int(kept["trajectory_bytes"]), int(kept["sample_bytes"]))
-    judge = _Judge(start, settings, integrator, atom_errors, reference_errors or {})
+    judge = _Judge(start, settings, integrator, error_bars, reference_errors or {})
     with _Log(folder, start, integrator, offsets) as log, progress.task("dynamics", settings.steps) as task:
         task.advance(motion.step)
         if motion.step == 0 and not reason:
@@ -192,23 +191,23 @@ class _Judge:
         start: Atoms,
         settings: MDSettings,
         integrator: Integrator,
-        atom_errors: AtomErrors | None,
+        error_bars: ErrorBars | None,
         reference: Mapping[int, float],
     ) -> None:
         self._limits = Limits(start, settings.limits, integrator)
         self._settings = settings
         self._atoms = start.copy()
         self._atoms.set_constraint()
-        self._errors = atom_errors if settings.leverage_limit is not None else None
+        self._bars = error_bars if settings.leverage_limit is not None else None
         self._reference = np.array([reference.get(int(number), np.inf) for number in start.numbers])
 
     def broken(self, motion: Motion) -> str:
         if reason := self._limits.broken(motion):
             return reason
-        if self._errors is None or motion.step % self._settings.leverage_every:
+        if self._bars is None or motion.step % self._settings.leverage_every:
             return ""
         self._atoms.positions = motion.positions
-        ratio = self._errors(self._atoms) / self._reference
+        ratio = self._bars.of_atoms(self._atoms) / self._reference
         worst = int(np.argmax(ratio))
         if self._settings.leverage_limit is None or ratio[worst] <= self._settings.leverage_limit:
             return ""

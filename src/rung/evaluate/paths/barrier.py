@@ -14,8 +14,8 @@ from ase.optimize.optimize import Optimizer
 from pydantic import Field
 
 from rung.errors import DataError
+from rung.evaluate.error_bars import ErrorBars
 from rung.evaluate.paths.band import (
-    DifferenceStderr,
     OneImage,
     StaticBarrier,
     evaluated,
@@ -29,7 +29,7 @@ from rung.progress import SILENT, Progress, Task
 from rung.settings import Settings
 from rung.storage import content_hash
 
-__all__ = ["Barrier", "BarrierSettings", "DifferenceStderr", "StaticBarrier", "relaxed_barrier", "static_barrier"]
+__all__ = ["Barrier", "BarrierSettings", "StaticBarrier", "relaxed_barrier", "static_barrier"]
 
 _SAVE_EVERY = 5
 
@@ -96,7 +96,7 @@ def relaxed_barrier(
     guess_images: Sequence[Atoms] | None = None,
     folder: Path | None = None,
     progress: Progress = SILENT,
-    difference_stderr: DifferenceStderr | None = None,
+    error_bars: ErrorBars | None = None,
 ) -> Barrier:
     """Relax two ends and the band between them, with a climbing image.
 
@@ -118,8 +118,8 @@ def relaxed_barrier(
         Where ends and band are kept every few steps; a later call with the same ends goes on from there.
     progress
         Where steps are reported.
-    difference_stderr
-        Gives the error of each energy less the first; see :data:`DifferenceStderr`.
+    error_bars
+        Those of the potential: they give the error of each energy less the first.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def relaxed_barrier(
         steps, force, done = _relax_band(band, calculator, settings, kept, progress)
         reason = "" if done else _band_fails(steps, force)
     # of an image that broke down nothing more can be computed, its energy's error least of all
-    bars = difference_stderr if np.isfinite(force) or len(band) == 2 else None
+    bars = error_bars if np.isfinite(force) or len(band) == 2 else None
     measured = measured_band([evaluated(image, calculator) for image in band], bars)
     if reason:
         measured["barrier"] = float("nan")
