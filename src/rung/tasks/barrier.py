@@ -13,7 +13,7 @@ from pydantic import Field
 
 from rung.errors import ConfigError, DataError
 from rung.evaluate.error_bars import Bar
-from rung.evaluate.paths.band_folder import geometry_key
+from rung.evaluate.identity import geometry_key
 from rung.evaluate.paths.barrier import Barrier, BarrierSettings, relaxed_barrier
 from rung.evaluate.paths.endpoints import displacements, matched
 from rung.evaluate.paths.rates import along_band, harmonic_rate, saddle_sentence

@@ -83,7 +83,7 @@ class Opened:
     offered: tuple[str, ...] = ()
 
     def domain_note(self, image: Atoms, reference: Atoms) -> str:
-        """Return a sentence where ``image`` is unlike what the fit has seen; empty where it is not or cannot be said."""
+        """Return a sentence where ``image`` is unlike what the fit has seen; empty where not, or where nobody knows."""
         return "" if self.error_bars is None else self.error_bars.domain_note(image, reference)
 
     @classmethod

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, ClassVar, Literal
 
 import numpy as np
 from ase import Atoms
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from rung.data.labels import Array
 from rung.data.readers.extxyz import frame_text
-from rung.errors import DataError, StorageError
+from rung.errors import StorageError
 from rung.evaluate.dynamics.integrator import (
     Integrator,
     Motion,
@@ -22,11 +22,12 @@ from rung.evaluate.dynamics.integrator import (
     surface_of,
     write_motion,
 )
-from rung.evaluate.dynamics.stability import Limits, LimitSettings
+from rung.evaluate.dynamics.settings import DynamicsSettings
+from rung.evaluate.dynamics.stability import Limits
 from rung.evaluate.error_bars import ErrorBars
+from rung.evaluate.identity import claim, exact_geometry
 from rung.progress import SILENT, Progress
-from rung.settings import Settings
-from rung.storage import content_hash, read_json, write_json, write_text
+from rung.storage import write_text
 
 TRAJECTORY = "trajectory.extxyz"
 SAMPLES = "samples.csv"
@@ -36,35 +37,31 @@ FOR_LABELLING = "for_labelling.extxyz"
 COLUMNS = ("step", "potential", "kinetic", "temperature")
 """Of ``samples.csv``: steps, eV, eV, K."""
 
-_ENERGY_TOLERANCE = 1e-3
-"""eV: a potential gives the energy of the start structure again within this, or it is another potential."""
+MARKER = "run.json"
+"""Says whose run a folder holds."""
 
 
-class MDSettings(Settings):
+class MDSettings(DynamicsSettings):
     """How a run is made."""
+
+    decides: ClassVar = (
+        "ensemble",
+        "temperature",
+        "timestep",
+        "friction",
+        "sample_every",
+        "frame_every",
+        "remove_drift",
+        "seed",
+        "limits",
+        "leverage_limit",
+        "leverage_every",
+    )
 
     ensemble: Literal["nve", "nvt"] = "nvt"
     """Constant energy (velocity Verlet), or constant temperature (Langevin, BAOAB)."""
-    temperature: float = Field(gt=0)
-    """K: of the thermostat, and of the momenta drawn at the start."""
     steps: int = Field(ge=1)
     """Steps in all; more may be asked for later."""
-    timestep: float = Field(default=1.0, gt=0)
-    """fs."""
-    friction: float = Field(default=0.01, gt=0)
-    """Of the Langevin thermostat, 1/fs."""
-    sample_every: int = Field(default=10, ge=1)
-    """Steps from one line of energies to the next."""
-    frame_every: int = Field(default=50, ge=1)
-    """Steps from one frame of the trajectory to the next."""
-    save_every: int = Field(default=500, ge=1)
-    """Steps from one restart file to the next."""
-    remove_drift: bool = True
-    """Whether the centre of mass stays at rest; false where a field from outside acts."""
-    seed: int = 0
-    """Of the random numbers."""
-    limits: LimitSettings = LimitSettings()
-    """Beyond what the run stops."""
     leverage_limit: float | None = Field(default=None, gt=0)
     """How many times larger than on the reference structures an atom's error from the weights may grow."""
     leverage_every: int = Field(default=50, ge=1)
@@ -147,7 +144,13 @@ def run_md(
     rng = np.random.default_rng([settings.seed, 2])
     motion = integrator.start(np.array(start.positions, dtype=float), integrator.thermal_momenta(rng), surface)
     check_drift(integrator, motion)
-    _open(folder, _key(start, settings, identity), motion.energy)
+    claim(
+        folder / MARKER,
+        run_key(start, settings, identity),
+        holds="the run",
+        other="another start or setting",
+        energy=motion.energy,
+    )
     reason, offsets = "", (0, 0)
     if (folder / STATE).exists():
         motion, rng, kept = read_motion(folder / STATE)
@@ -276,30 +279,6 @@ def _opened(path: Path, length: int) -> IO[bytes]:
     return file
 
 
-def _key(start: Atoms, settings: MDSettings, identity: str) -> str:
+def run_key(start: Atoms, settings: MDSettings, identity: str) -> str:
     """Return a hash of all that decides the trajectory; more steps may be asked for without starting again."""
-    held = tuple(np.sort(np.concatenate([c.index for c in start.constraints])).tolist()) if start.constraints else ()
-    return content_hash(
-        settings.model_dump_json(exclude={"steps", "save_every"}),
-        identity,
-        held,
-        start.numbers,
-        start.positions,
-        start.cell.array,
-        start.pbc,
-    )
-
-
-def _open(folder: Path, key: str, energy: float) -> None:
-    marker = Path(folder) / "run.json"
-    if not marker.exists():
-        write_json(marker, {"key": key, "start_energy": energy})
-        return
-    found = read_json(marker)
-    if found.get("key") != key:
-        raise DataError(f"{folder} holds the run of another start or setting; choose another folder.")
-    if abs(float(found["start_energy"]) - energy) > _ENERGY_TOLERANCE:
-        raise DataError(
-            f"{folder} holds the run of another potential (its start structure has {found['start_energy']:.6f} eV and "
-            f"this one {energy:.6f} eV); choose another folder."
-        )
+    return settings.key(start, identity, *exact_geometry(start))

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from rung.errors import DataError
 from rung.evaluate.error_bars import ErrorBars
+from rung.evaluate.identity import geometry_key
 from rung.evaluate.paths.band import (
     OneImage,
     StaticBarrier,
@@ -23,7 +24,7 @@ from rung.evaluate.paths.band import (
     measured_band,
     static_barrier,
 )
-from rung.evaluate.paths.band_folder import BandFolder, geometry_key
+from rung.evaluate.paths.band_folder import BandFolder
 from rung.evaluate.paths.endpoints import check_endpoints, check_same_atoms, matched, same_place, unwrapped
 from rung.progress import SILENT, Progress, Task
 from rung.settings import Settings
@@ -135,7 +136,7 @@ def relaxed_barrier(
     if settings.match_atoms:
         final, _ = matched(initial, final)
     check_endpoints(initial, final, allow_exchange=settings.allow_exchange)
-    kept = BandFolder.open(folder, _key(initial, final, settings, guess_images))
+    kept = BandFolder.open(folder, band_key(initial, final, settings, guess_images))
     first, first_done = _relaxed_end(initial, "initial", calculator, settings, kept, progress)
     last, last_done = _relaxed_end(final, "final", calculator, settings, kept, progress)
     # of the ends as they relaxed: moving one to the periodic image of the other rounds its last digit
@@ -171,7 +172,7 @@ def _band_fails(steps: int, force: float) -> str:
     return f"the band has forces of {force:.3g} eV/Å after {steps} steps"
 
 
-def _key(initial: Atoms, final: Atoms, settings: BarrierSettings, guess: Sequence[Atoms] | None) -> str:
+def band_key(initial: Atoms, final: Atoms, settings: BarrierSettings, guess: Sequence[Atoms] | None) -> str:
     """Return a hash of all that decides the band; more steps may be allowed without starting again."""
     chosen = settings.model_dump_json(exclude={"max_steps", "endpoint_steps"})
     return content_hash(chosen, geometry_key(initial, final, *(guess or ())))
