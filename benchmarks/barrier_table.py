@@ -35,7 +35,7 @@ from rung.fit.lift import Context
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.model.potential import ReadoutPotential
 from rung.storage import read_json, write_json, write_text
-from rung.tasks.error_bars import difference_stderr
+from rung.tasks.error_bars import error_bars_of
 
 TARGET = "r2scan"
 NUMBERS = (25, 100, 400)
@@ -67,13 +67,13 @@ def lifted(base: ReadoutPotential, frames: Sequence[Structure], context: Context
 
 def barriers(calculator: RungCalculator, bands: Mapping[str, list], work: Path) -> dict[str, Any]:
     """Return barrier, bar of the weights and total bar of each path, static and relaxed."""
-    bars = difference_stderr(calculator)
+    bars = error_bars_of(calculator)
     row: dict[str, Any] = {}
     for name, images in bands.items():
-        found = static_barrier(images, calculator, difference_stderr=bars)
-        row[name] = [found.barrier, found.barrier_stderr, found.barrier_stderr_total]
+        found = static_barrier(images, calculator, error_bars=bars)
+        row[name] = [found.barrier, found.bar.weights, found.bar.total]
     found = relaxed(calculator, bands, work)
-    row["relaxed"] = [found.barrier, found.barrier_stderr, found.barrier_stderr_total]
+    row["relaxed"] = [found.barrier, found.bar.weights, found.bar.total]
     return row
 
 
@@ -86,7 +86,7 @@ def relaxed(calculator: RungCalculator, bands: Mapping[str, list], work: Path) -
         BAND,
         guess_images=guess,
         folder=work / "mean",
-        difference_stderr=difference_stderr(calculator),
+        error_bars=error_bars_of(calculator),
     )
 
 

@@ -23,6 +23,7 @@ from rung.progress import SILENT
 from rung.report.tasks.transport import with_total
 from rung.run.stages import run_fit
 from rung.storage import jsonable, write_text
+from rung.tasks.opened import Source, open_calculator
 from rung.tasks.transport_runs import RunsSettings, find_transport_of_model
 
 TESTBED = Path(__file__).parent / "testbed" / "li6ps5cl"
@@ -120,9 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         planned = RunsSettings.read({**settings.model_dump(), "draws": draws}, "options")
         folder = given.work / name.replace(", ", "-").replace(" ", "-")
         try:
-            content = find_transport_of_model(
-                model, [start], folder, planned, options, fidelity=fidelity, trusted=True, progress=SILENT
-            )
+            potential = open_calculator(Source(model=model, trusted=True), fidelity)
+            content = find_transport_of_model(potential, start, folder, planned, options, progress=SILENT)
         except DataError as error:  # a run that broke: the other potential's figures stand
             broken[name] = str(error).replace(f"{given.work}/", "")
             print(f"{name}: {broken[name]}", flush=True)

@@ -46,6 +46,7 @@ from rung.fit.methods.readout import ReadoutSettings, fit_readout, moved_surface
 from rung.fit.methods.tangent import TangentSettings, fit_tangent
 from rung.model.potential import ReadoutPotential, Surface
 from rung.storage import write_text
+from rung.tasks.error_bars import error_bars_of
 
 TARGET = Fidelity("r2scan", "CHGNet's r2SCAN (a potential, not ab initio)")
 NUMBERS = (12, 25, 50, 100, 200, 400)
@@ -330,12 +331,10 @@ def relaxed(testbed: Testbed, draws: int) -> Iterator[str]:
                     calculator,
                     settings,
                     guess_images=guess,
-                    difference_stderr=lambda top, start, calculator=calculator: tuple(
-                        calculator.energy_difference_stderr(top, start, model_error=kind) for kind in ("none", "larger")
-                    ),
+                    error_bars=error_bars_of(calculator),
                 )
                 if band.converged:
-                    rows.append((band.barrier, band.barrier_stderr, band.barrier_stderr_total))
+                    rows.append((band.barrier, band.bar.weights, band.bar.total))
             values = np.array(rows).reshape(-1, 3)
             inside = np.abs(values[:, 0] - 1.147) < values[:, 2]
             line = row_of(

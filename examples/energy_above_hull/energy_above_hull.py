@@ -29,7 +29,7 @@ from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
 from rung.errors import DataError, RungError
-from rung.tasks.opened import open_calculator
+from rung.tasks.opened import Source, open_calculator
 from rung.tasks.reference_energies import reference_energies, stated
 
 mpl.use("Agg")
@@ -200,12 +200,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     systems: dict[str, list[dict[str, Any]]] = {}
     try:
-        calculator = open_calculator(given.model, fidelity=given.fidelity, trusted=given.trusted)
-        others = more_phases(given, calculator)
+        potential = open_calculator(Source(model=given.model, trusted=given.trusted), given.fidelity)
+        others = more_phases(given, potential.calculator)
         for system in given.systems:
             first, second = system.split("-")
             built = prototypes(first, second)
-            phases = [relaxed_phase(name, atoms, calculator, given.fidelity) for name, atoms in built.items()]
+            phases = [relaxed_phase(name, atoms, potential.calculator, given.fidelity) for name, atoms in built.items()]
             phases += [one for one in others if set(one.composition) <= {first, second}]
             systems[system] = hull_of(system, phases)
     except RungError as error:
@@ -216,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = [row for found in systems.values() for row in found]
     for row in rows:
         print(f"{row['system']:<8} {row['phase']:<14} {row['formation']:10.1f} {row['above_hull']:11.1f}")
-    print(stated(reference_energies(calculator, {s for system in given.systems for s in system.split("-")})))
+    print(stated(reference_energies(potential, {s for system in given.systems for s in system.split("-")})))
     given.out.mkdir(parents=True, exist_ok=True)
     draw(given.out / "energy_above_hull.png", systems)
     with (given.out / "energy_above_hull.csv").open("w", newline="") as file:

@@ -25,7 +25,7 @@ from ase.units import GPa
 from matcalc import EOSCalc
 
 from rung.errors import DataError, RungError
-from rung.tasks.opened import open_calculator
+from rung.tasks.opened import Source, open_calculator
 from rung.tasks.reference_energies import reference_energies, stated
 
 mpl.use("Agg")
@@ -142,9 +142,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         atoms = bulk(given.element) if given.element else read(given.structure, index=0)
-        calculator = open_calculator(given.model, fidelity=given.fidelity, trusted=given.trusted)
-        found = equations_of_state(atoms, calculator, strain=given.strain, points=given.points)
-        references = reference_energies(calculator, atoms.symbols)
+        potential = open_calculator(Source(model=given.model, trusted=given.trusted), given.fidelity)
+        found = equations_of_state(atoms, potential.calculator, strain=given.strain, points=given.points)
+        references = reference_energies(potential, atoms.symbols)
     except RungError as error:
         print(f"equation_of_state: {error}", file=sys.stderr)
         return 2

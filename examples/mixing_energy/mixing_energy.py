@@ -21,7 +21,7 @@ from ase import Atoms
 from ase.io import read
 
 from rung.errors import DataError, RungError
-from rung.tasks.opened import open_calculator
+from rung.tasks.opened import Source, open_calculator
 from rung.tasks.reference_energies import reference_energies, stated
 
 mpl.use("Agg")
@@ -133,15 +133,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         print(f"{'potential':<44} {'R²':>7} {'MAE':>7}")
         for file, fidelity in given.model:
-            calculator = open_calculator(file, fidelity=fidelity, trusted=given.trusted)
-            energies = [float(calculator.get_potential_energy(atoms)) for atoms in structures]
+            potential = open_calculator(Source(model=file, trusted=given.trusted), fidelity)
+            energies = [float(potential.calculator.get_potential_energy(atoms)) for atoms in structures]
             name = f"{'/'.join(Path(file).parts[-2:])} {fidelity}"
             if name in series:
                 raise DataError(f"Two models are called {name}; put them into folders of different names.")
             series[name] = mixing_energies(structures, energies, cations)
             found = agreement(series[name], labels, shares)
             print(f"{name:<44} {found.r_squared:7.3f} {found.mean_absolute_error:7.2f}")
-            references = reference_energies(calculator, {symbol for atoms in structures for symbol in atoms.symbols})
+            references = reference_energies(potential, {symbol for atoms in structures for symbol in atoms.symbols})
             print(f"  {stated(references)} They cancel here.")
     except RungError as error:
         print(f"mixing_energy: {error}", file=sys.stderr)

@@ -29,6 +29,7 @@ from rung.report.tasks.vacancies import hop_figure
 from rung.run.stages import run_fit
 from rung.storage import read_json, write_text
 from rung.tasks.barrier import BarrierFiles, BarrierTask, find_barriers
+from rung.tasks.opened import Source, open_fidelities
 from rung.tasks.vacancies import VacancyTask, study_vacancies
 
 FIDELITIES = ("pbe", "r2scan")
@@ -133,7 +134,8 @@ def main() -> None:
     band = BarrierSettings(images=5, fmax=0.1 if arguments.quick else 0.05)
     task = BarrierTask(band=band, draws=arguments.draws, temperatures=(300.0, 600.0))
     files, progress = ends_and_energies(out), TerminalProgress()
-    barriers = find_barriers(model, files, out / "hop", fidelities=FIDELITIES, task=task, progress=progress)
+    potentials = open_fidelities(Source(model=model), FIDELITIES)
+    barriers = find_barriers(potentials, files, out / "hop", task, progress=progress)
     rows = VacancyTask.read(
         {
             "monolayer": {"lattice": LATTICE, "thickness": THICKNESS},
@@ -143,7 +145,7 @@ def main() -> None:
             "defect_margin": 3,
         }
     )
-    vacancies = study_vacancies(model, out / "rows", fidelities=FIDELITIES, task=rows, progress=progress)
+    vacancies = study_vacancies(potentials, out / "rows", rows, progress=progress)
     hop_figure(vacancies["hops"]).write_html(out / "rows.html", include_plotlyjs=True)
     table = "\n".join(summary(barriers, vacancies)) + "\n"
     write_text(out / "results.md", table)

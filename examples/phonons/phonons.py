@@ -26,7 +26,7 @@ from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
 
 from rung.errors import DataError, RungError
-from rung.tasks.opened import open_calculator
+from rung.tasks.opened import Source, open_calculator
 from rung.tasks.reference_energies import reference_energies, stated
 
 mpl.use("Agg")
@@ -161,10 +161,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         atoms = bulk(given.element) if given.element else read(given.structure, index=0)
-        calculator = open_calculator(given.model, fidelity=given.fidelity, trusted=given.trusted)
-        atoms = atoms if given.keep_cell else relaxed(atoms, calculator)
-        found = phonons(atoms, calculator, repeats=given.repeats, mesh=given.mesh)
-        references = reference_energies(calculator, atoms.symbols)
+        potential = open_calculator(Source(model=given.model, trusted=given.trusted), given.fidelity)
+        atoms = atoms if given.keep_cell else relaxed(atoms, potential.calculator)
+        found = phonons(atoms, potential.calculator, repeats=given.repeats, mesh=given.mesh)
+        references = reference_energies(potential, atoms.symbols)
     except RungError as error:
         print(f"phonons: {error}", file=sys.stderr)
         return 2

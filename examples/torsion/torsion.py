@@ -27,7 +27,7 @@ from ase.optimize import BFGS
 from scipy.stats import kendalltau
 
 from rung.errors import DataError, RungError
-from rung.tasks.opened import open_calculator
+from rung.tasks.opened import Opened, Source, open_calculator
 from rung.tasks.reference_energies import reference_energies, stated
 
 mpl.use("Agg")
@@ -177,24 +177,24 @@ def parser() -> argparse.ArgumentParser:
     return said
 
 
-def _profile(given: argparse.Namespace, calculator: Any) -> list[dict[str, float]]:
+def _profile(given: argparse.Namespace, potential: Opened) -> list[dict[str, float]]:
     atoms = molecule(given.molecule) if given.molecule else read(given.structure, index=0)
     angles = np.arange(0.0, 360.0 + given.step / 2, given.step)
-    energies = torsion_profile(atoms, calculator, given.atoms, angles, rigid=given.rigid)
+    energies = torsion_profile(atoms, potential.calculator, given.atoms, angles, rigid=given.rigid)
     relative = 1000.0 * (energies - energies.min())
     print(f"{atoms.symbols} at {given.fidelity}, dihedral {'-'.join(map(str, given.atoms))}: meV from the lowest")
     for angle, energy in zip(angles, relative, strict=True):
         print(f"{angle:6.0f}° {energy:10.1f}")
     print(f"highest {relative.max():.1f} meV at {angles[relative.argmax()]:g}°")
-    print(f"{stated(reference_energies(calculator, atoms.symbols))} They cancel here.")
+    print(f"{stated(reference_energies(potential, atoms.symbols))} They cancel here.")
     draw(given.out / "torsion.png", angles, relative, "dihedral angle, degrees", "energy, meV", "-o")
     return [{"angle": float(a), "energy": float(e)} for a, e in zip(angles, relative, strict=True)]
 
 
-def _rank(given: argparse.Namespace, calculator: Any) -> list[dict[str, float]]:
+def _rank(given: argparse.Namespace, potential: Opened) -> list[dict[str, float]]:
     structures = read(given.structures, index=":")
     labels = [float(one.info.get(f"{given.labels}_energy", np.nan)) if given.labels else np.nan for one in structures]
-    found = ranking(structures, [float(calculator.get_potential_energy(one)) for one in structures], labels)
+    found = ranking(structures, [float(potential.calculator.get_potential_energy(one)) for one in structures], labels)
     print(f"{structures[0].symbols}: {len(structures)} structures at {given.fidelity}, meV from the lowest")
     for place, index in enumerate(np.argsort(found.found)):
         print(f"{place + 1:4d}  structure {index:4d} {found.found[index]:10.1f} {found.labels[index]:10.1f}")
@@ -204,7 +204,7 @@ def _rank(given: argparse.Namespace, calculator: Any) -> list[dict[str, float]]:
         draw(given.out / "ranking.png", found.labels, found.found, f"{given.labels}, meV", "model, meV", "o")
     else:
         draw(given.out / "ranking.png", np.arange(len(structures)), np.sort(found.found), "place", "energy, meV", "-o")
-    print(f"{stated(reference_energies(calculator, structures[0].symbols))} They cancel here.")
+    print(f"{stated(reference_energies(potential, structures[0].symbols))} They cancel here.")
     pairs = zip(found.found, found.labels, strict=True)
     return [{"structure": index, "energy": float(a), "label": float(b)} for index, (a, b) in enumerate(pairs)]
 
@@ -214,8 +214,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     given.out.mkdir(parents=True, exist_ok=True)
     try:
-        calculator = open_calculator(given.model, fidelity=given.fidelity, trusted=given.trusted)
-        rows = {"profile": _profile, "rank": _rank}[given.task](given, calculator)
+        potential = open_calculator(Source(model=given.model, trusted=given.trusted), given.fidelity)
+        rows = {"profile": _profile, "rank": _rank}[given.task](given, potential)
     except RungError as error:
         print(f"torsion: {error}", file=sys.stderr)
         return 2

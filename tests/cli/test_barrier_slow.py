@@ -18,7 +18,7 @@ from rung.evaluate.paths.barrier import BarrierSettings, relaxed_barrier
 from rung.evaluate.paths.refinement import relaxed_draws
 from rung.evaluate.paths.vibrations import vibrations
 from rung.storage import read_json
-from rung.tasks.error_bars import difference_stderr
+from rung.tasks.error_bars import error_bars_of
 from tests.pair_hop import ends, lifted
 
 pytestmark = pytest.mark.slow
@@ -71,11 +71,11 @@ def test_the_spread_of_draws_is_the_bar_of_first_order_where_it_is_small() -> No
     """To first order the band does not move, so 32 draws scatter by √(dᵀΣd), itself known to 1/√(2·31)."""
     calculator = lifted(0.005)
     settings = BarrierSettings(images=5, fmax=0.005, endpoint_fmax=0.001)
-    band = relaxed_barrier(*ends(), calculator, settings, difference_stderr=difference_stderr(calculator))
+    band = relaxed_barrier(*ends(), calculator, settings, error_bars=error_bars_of(calculator))
     found = relaxed_draws(band.images, [lambda index=index: calculator.draw(index) for index in range(32)], settings)
     assert found.n_converged == 32
-    assert found.stderr == pytest.approx(band.barrier_stderr, rel=3 / np.sqrt(62))
-    assert np.mean(found.barriers) == pytest.approx(band.barrier, abs=3 * band.barrier_stderr / np.sqrt(32) + 5e-4)
+    assert found.stderr == pytest.approx(band.bar.weights, rel=3 / np.sqrt(62))
+    assert np.mean(found.barriers) == pytest.approx(band.barrier, abs=3 * band.bar.weights / np.sqrt(32) + 5e-4)
 
 
 def test_gold_on_aluminium_is_what_ase_publishes() -> None:

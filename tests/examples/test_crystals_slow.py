@@ -13,6 +13,7 @@ from ase.phonons import Phonons as PhononsOfASE
 from rung.calculator import RungCalculator
 from rung.demo_data import __file__ as demo_data
 from rung.errors import ModelError
+from rung.tasks.opened import Opened
 from rung.tasks.reference_energies import reference_energies
 from tests.examples.scripts import script
 from tests.examples.springs import Chain
@@ -80,10 +81,11 @@ def test_a_stretched_crystal_is_no_minimum_and_says_so(tmp_path, capsys):
 def test_a_model_of_rung_states_its_own_reference_energies(tmp_path, capsys):
     model = Path(demo_data).parent / "mos2" / "base.model"
     calculator = RungCalculator(model, fidelity="pbe", trusted=True)
-    known = reference_energies(calculator, ["Mo"])
+    potential = Opened.of(calculator, fidelity=calculator.fidelity)
+    known = reference_energies(potential, ["Mo"])
     assert known["Mo"] == calculator.potential.surface("pbe").reference.energies[42]
     with pytest.raises(ModelError, match="no reference energy for Cu"):
-        reference_energies(calculator, ["Cu"])
+        reference_energies(potential, ["Cu"])
     words = [str(model), "--fidelity", "pbe", "--trusted", "--out", str(tmp_path)]
     # a metal that the model has not seen: its equation of state is of no use, but it is one surface's
     assert script("equation_of_state").main([*words, "--element", "Mo", "--points", "7"]) == 0

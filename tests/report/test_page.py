@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from rung.errors import MissingExtraError, StorageError
+from rung.evaluate.error_bars import Bar
 from rung.evaluate.paths.barrier import static_barrier
 from rung.report import write_report, write_study_report
 from rung.storage import read_json, write_json, write_text
@@ -189,10 +190,11 @@ def test_without_plotly_the_extra_is_named(run, monkeypatch):
 
 
 def test_bands_of_the_evaluation_are_drawn(tmp_path):
-    def bars(image, start):
-        return 0.01, 0.04
+    class Bars:
+        def difference(self, image, reference):
+            return Bar(0.01, 0.04)
 
-    found = static_barrier([at(-1.0), at(0.0, 0.5), at(1.0)], DoubleWell(), difference_stderr=bars)
+    found = static_barrier([at(-1.0), at(0.0, 0.5), at(1.0)], DoubleWell(), error_bars=Bars())
     panel = {"title": "Well", "curves": [found.curve("lifted")], "barriers": [found.entry("lifted")]}
     write_json(tmp_path / "barrier.json", [panel, {**panel, "title": "Well again"}])
     page = page_of(tmp_path)

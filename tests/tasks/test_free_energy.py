@@ -10,6 +10,7 @@ from rung.evaluate.free_energy.analysis import AnalysisSettings, FreeEnergy, Fre
 from rung.evaluate.free_energy.umbrella import UmbrellaSettings, Window
 from rung.evaluate.free_energy.window_statistics import WindowStatistics
 from rung.progress import SILENT
+from rung.tasks.error_bars import error_bars_of
 from rung.tasks.free_energy import model_error
 from rung.units import BOLTZMANN
 from tests.run.small_world import SmallWorld
@@ -42,7 +43,7 @@ def test_first_order_is_the_mean_change_at_the_top_less_that_in_the_basin(finish
     none = WindowStatistics(0.0, 0.0, 0.0, 0, 1.0, 60, float("nan"))
     found = FreeEnergy(None, BARRIER, (none, none), (), free_energies=np.zeros(2))
     analysis = AnalysisSettings()
-    told = model_error(calculator, molecule("H2O"), sampled, found, SAMPLING, analysis, 4, SILENT)
+    told = model_error(error_bars_of(calculator), molecule("H2O"), sampled, found, SAMPLING, analysis, 4, SILENT)
 
     values = np.concatenate([window.values for window in sampled])
     beta = 1 / (BOLTZMANN * 600.0)
@@ -64,4 +65,7 @@ def test_first_order_is_the_mean_change_at_the_top_less_that_in_the_basin(finish
 def test_without_a_posterior_there_is_none(finished: SmallWorld) -> None:
     base = RungCalculator(finished.folder / "run" / "model.rung", fidelity="low")
     found = FreeEnergy(None, BARRIER, (), (), free_energies=np.zeros(2))
-    assert model_error(base, molecule("H2O"), windows(3), found, SAMPLING, AnalysisSettings(), 4, SILENT) is None
+    assert (
+        model_error(error_bars_of(base), molecule("H2O"), windows(3), found, SAMPLING, AnalysisSettings(), 4, SILENT)
+        is None
+    )

@@ -108,6 +108,7 @@ def barrier(
     from rung.evaluate.paths.refinement import RefinementSettings
     from rung.evaluate.paths.vibrations import VibrationSettings
     from rung.tasks.barrier import BarrierFiles, BarrierTask, find_barriers
+    from rung.tasks.opened import Source, open_fidelities
 
     band = BarrierSettings.read(
         {
@@ -137,14 +138,10 @@ def barrier(
         "options",
     )
     panels = find_barriers(
-        model,
+        open_fidelities(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity),
         BarrierFiles(initial, final, path, energies, target),
         out,
-        fidelities=fidelity,
-        task=task,
-        trusted=trusted,
-        device=device,
-        dtype=dtype,
+        task,
         progress=TerminalProgress(),
     )
     if json:

@@ -103,6 +103,7 @@ def free_energy(
     from rung.evaluate.free_energy.analysis import AnalysisSettings
     from rung.evaluate.free_energy.umbrella import UmbrellaSettings, centres_between
     from rung.tasks.free_energy import find_free_energy
+    from rung.tasks.opened import Source, open_calculator
 
     sampling = UmbrellaSettings.with_file(
         settings,
@@ -116,10 +117,9 @@ def free_energy(
         seed=seed,
     )
     found = find_free_energy(
-        model,
+        open_calculator(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity),
         start,
         out,
-        fidelity=fidelity,
         variable=cv,
         sampling=sampling,
         analysis=AnalysisSettings.read(
@@ -129,9 +129,6 @@ def free_energy(
         draws=draws,
         target_energies=target_energies,
         target=target,
-        trusted=trusted,
-        device=device,
-        dtype=dtype,
         progress=TerminalProgress(),
     )
     if json:

@@ -88,6 +88,7 @@ def md(
     """
     from rung.evaluate.dynamics.md import MDSettings
     from rung.tasks.md import find_md
+    from rung.tasks.opened import Source, open_calculator
 
     chosen = MDSettings.with_file(
         settings,
@@ -104,16 +105,12 @@ def md(
         seed=seed,
     )
     found = find_md(
-        model,
+        open_calculator(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity),
         start,
         out,
-        fidelity=fidelity,
-        settings=chosen,
+        chosen,
         leverage_reference=leverage_reference,
         discard=discard,
-        trusted=trusted,
-        device=device,
-        dtype=dtype,
         progress=TerminalProgress(),
     )
     if json:

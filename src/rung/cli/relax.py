@@ -55,17 +55,14 @@ def relax(
         Print JSON in place of lines.
     """
     from rung.evaluate.relaxation import RelaxationSettings
+    from rung.tasks.opened import Source, open_calculator
     from rung.tasks.relaxation import relax_file
 
     found = relax_file(
-        model,
+        open_calculator(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity),
         start,
         out,
-        fidelity=fidelity,
-        settings=RelaxationSettings.read({"fmax": fmax, "steps": steps, "cell": cell, "plane": plane}, "options"),
-        trusted=trusted,
-        device=device,
-        dtype=dtype,
+        RelaxationSettings.read({"fmax": fmax, "steps": steps, "cell": cell, "plane": plane}, "options"),
         progress=TerminalProgress(),
     )
     for sentence in found["warnings"]:

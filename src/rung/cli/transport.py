@@ -104,6 +104,8 @@ def transport(
     json
         Print JSON in place of a table.
     """
+    from rung.errors import ConfigError
+    from rung.tasks.opened import Source, open_calculator
     from rung.tasks.transport import find_transport, transport_settings
     from rung.tasks.transport_runs import RunsSettings, find_transport_of_model
 
@@ -128,20 +130,20 @@ def transport(
             extrapolate=extrapolate or (),
             progress=progress,
         )
+    elif fidelity is None:
+        raise ConfigError("Say which fidelity of the model to run: --fidelity.")
+    elif len(files) != 1:
+        raise ConfigError(f"With a model, give the one file of the start structure, not {len(files)} files.")
     else:
         planned = {"temperatures": temperature, "runs": runs, "draws": draws, "steps": steps, "timestep": timestep}
         planned |= {"frame_every": frame_every, "friction": friction, "seed": seed}
         found = find_transport_of_model(
-            model,
-            files,
+            open_calculator(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity),
+            files[0],
             out,
             RunsSettings.read(planned, "options"),
             options,
-            fidelity=fidelity,
             extrapolate=extrapolate or (),
-            trusted=trusted,
-            device=device,
-            dtype=dtype,
             progress=progress,
         )
     if json:

@@ -80,6 +80,7 @@ def vacancies(
     json
         Print JSON in place of a table.
     """
+    from rung.tasks.opened import Source, open_fidelities
     from rung.tasks.vacancies import VacancyTask, study_vacancies
 
     task = VacancyTask.read(
@@ -96,13 +97,9 @@ def vacancies(
         "options",
     )
     found = study_vacancies(
-        model,
+        open_fidelities(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity),
         out,
-        fidelities=fidelity,
-        task=task,
-        trusted=trusted,
-        device=device,
-        dtype=dtype,
+        task,
         progress=TerminalProgress(),
     )
     if json:

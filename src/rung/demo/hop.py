@@ -23,7 +23,7 @@ from rung.model.potential import ReadoutPotential
 from rung.progress import Progress
 from rung.run.folder import RunFolder
 from rung.run.inputs import context_of, open_base, read_splits
-from rung.tasks.error_bars import difference_stderr
+from rung.tasks.error_bars import error_bars_of
 
 
 def hop_barriers(data: Path, config: RunConfig, folder: Path, progress: Progress) -> list[dict[str, Any]]:
@@ -39,7 +39,7 @@ def hop_barriers(data: Path, config: RunConfig, folder: Path, progress: Progress
     images = [structure.atoms for structure in path]
     static = {
         "base": static_barrier(images, before),
-        "lifted": static_barrier(images, after, difference_stderr=difference_stderr(after)),
+        "lifted": static_barrier(images, after, error_bars=error_bars_of(after)),
     }
     relaxed = {
         name: relaxed_barrier(
@@ -50,9 +50,9 @@ def hop_barriers(data: Path, config: RunConfig, folder: Path, progress: Progress
             guess_images=images,
             folder=folder / "bands" / name,
             progress=progress,
-            difference_stderr=bars,
+            error_bars=bars,
         )
-        for name, calculator, bars in (("base", before, None), ("lifted", after, difference_stderr(after)))
+        for name, calculator, bars in (("base", before, None), ("lifted", after, error_bars_of(after)))
     }
     static_panel = _panel("Vacancy hop along the pbe path, images as they are", static, path, target)
     static_panel["notice"] += " " + _asked(config, base, path[static["lifted"].saddle], path[0], progress)

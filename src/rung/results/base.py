@@ -3,8 +3,9 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from rung.errors import StorageError
@@ -15,8 +16,15 @@ def _unknown_as_nan(value: Any) -> Any:
     return math.nan if value is None else value
 
 
+def _array_as_list(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
 Number = Annotated[float, BeforeValidator(_unknown_as_nan)]
 """A number that may be unknown: NaN in memory, null in the file, for JSON has no NaN."""
+
+Numbers = Annotated[tuple[Number, ...], BeforeValidator(_array_as_list)]
+"""A few numbers, each of which may be unknown; an array of one dimension is taken too."""
 
 
 class Entry(BaseModel):
@@ -29,6 +37,9 @@ class Entry(BaseModel):
     def as_json(self) -> dict[str, Any]:
         """Return the content as it stands in the file, keys that are absent by default left out."""
         return self.model_dump(exclude_unset=True)
+
+
+E = TypeVar("E", bound=Entry)
 
 
 class Result(Entry):
@@ -64,14 +75,35 @@ class Result(Entry):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise StorageError(f"{where} is damaged {_reason(error)}; delete it and run again.") from error
+            raise damage(where, error) from error
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all; numbers that are not finite become null."""
         write_json(Path(path), self.as_json())
 
 
-def _reason(error: ValidationError) -> str:
+def entries_of(kind: type[E], content: Any, where: str) -> tuple[E, ...]:
+    """Return the entries of a file ``where`` that holds a list of them.
+
+    Raises
+    ------
+    StorageError
+        When ``content`` is no list, or an entry does not hold what it should.
+    """
+    if not isinstance(content, (list, tuple)):
+        raise StorageError(f"{where} holds no JSON list; delete it and run again.")
+    entries = []
+    for index, item in enumerate(content):
+        try:
+            entries.append(kind.model_validate(item))
+        except ValidationError as error:
+            raise damage(where, error, str(index)) from error
+    return tuple(entries)
+
+
+def damage(where: str, error: ValidationError, *within: str) -> StorageError:
+    """Return one sentence on the first problem of the file ``where``: the key, which begins with ``within``, and why."""
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"at {place!r} ({first['msg'].rstrip('.')})"
+    place = ".".join(str(part) for part in (*within, *first["loc"]))
+    reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+    return StorageError(f"{where} is damaged {f'at {place!r} ' if place else ''}({reason}); delete it and run again.")

@@ -1,6 +1,6 @@
 """Barriers from files: relax the band of each fidelity, with error bars, modes and rates, and write what was found."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -11,9 +11,9 @@ from ase import Atoms
 from ase.io import write
 from pydantic import Field
 
-from rung.calculator import RungCalculator
 from rung.errors import ConfigError, DataError
-from rung.evaluate.paths.band_folder import geometry_key
+from rung.evaluate.error_bars import Bar
+from rung.evaluate.identity import geometry_key
 from rung.evaluate.paths.barrier import Barrier, BarrierSettings, relaxed_barrier
 from rung.evaluate.paths.endpoints import displacements, matched
 from rung.evaluate.paths.rates import along_band, harmonic_rate, saddle_sentence
@@ -23,10 +23,9 @@ from rung.progress import SILENT, Progress
 from rung.report.tasks.barrier import write_barrier_report
 from rung.settings import Settings
 from rung.storage import FolderLock, atomic_path, content_hash, write_json
-from rung.tasks.error_bars import difference_stderr, domain_note
+from rung.tasks.error_bars import PosteriorBars
 from rung.tasks.fixed_paths import static_panel, target_panel
-from rung.tasks.opened import read_start
-from rung.tasks.side_by_side import open_fidelities
+from rung.tasks.opened import Opened, read_start
 
 RESULT = "barrier.json"
 BAND = "band.extxyz"
@@ -106,27 +105,23 @@ class FoundBarrier:
     rates: tuple[dict[str, Any], ...] = field(default=())
 
     @property
-    def stderr(self) -> float:
-        """The part of the error bar that the weights make, eV: of the draws, or of first order without them."""
-        first_order = self.band.barrier_stderr
+    def bar(self) -> Bar:
+        """The error of the barrier: its weights' part is that of the draws, or of first order without them."""
+        first_order = self.band.bar
         drawn = float("nan") if self.draws is None else self.draws.stderr
-        return drawn if np.isfinite(drawn) else first_order
-
-    @property
-    def stderr_total(self) -> float:
-        """The same with the model's own error at both ends of the band, eV."""
-        own = self.band.barrier_stderr_total**2 - self.band.barrier_stderr**2
-        return float(np.sqrt(self.stderr**2 + max(own, 0.0))) if np.isfinite(own) else float(own)
+        weights = drawn if np.isfinite(drawn) else first_order.weights
+        own = first_order.total**2 - first_order.weights**2
+        return Bar(weights, float(np.sqrt(weights**2 + max(own, 0.0))) if np.isfinite(own) else float(own))
 
     def entry(self) -> dict[str, Any]:
         """Return this barrier as ``barrier.json`` has it; the value is absent where the band did not converge."""
         band = self.band
         return {
             **band.entry(self.fidelity),
-            "stderr": self.stderr,
-            "stderr_total": self.stderr_total,
-            "stderr_first_order": band.barrier_stderr,
-            "stderr_total_first_order": band.barrier_stderr_total,
+            "stderr": self.bar.weights,
+            "stderr_total": self.bar.total,
+            "stderr_first_order": band.bar.weights,
+            "stderr_total_first_order": band.bar.total,
             "reverse": band.reverse_barrier,
             "converged": band.converged,
             "reason": band.reason,
@@ -142,15 +137,11 @@ class FoundBarrier:
 
 
 def find_barriers(
-    model: str | Path,
+    potentials: Mapping[str, Opened],
     files: BarrierFiles,
     out: Path,
-    *,
-    fidelities: Sequence[str],
     task: BarrierTask,
-    trusted: bool = False,
-    device: str = "cpu",
-    dtype: str | None = None,
+    *,
     progress: Progress = SILENT,
 ) -> list[dict[str, Any]]:
     """Return what ``barrier.json`` then says: a panel for the relaxed bands, one for each fixed path.
@@ -159,18 +150,14 @@ def find_barriers(
 
     Parameters
     ----------
-    model
-        See :func:`~rung.tasks.opened.open_calculator`.
+    potentials
+        The fidelities to put side by side, by name.
     files
         The ends, or a fixed path, or both.
     out
         The folder of bands and results: ``barrier.json``, ``barrier.html`` and ``<fidelity>/band.extxyz``.
-    fidelities
-        The fidelities to put side by side.
     task
         What to do with each.
-    trusted, device, dtype
-        As for :func:`~rung.tasks.opened.open_calculator`.
     progress
         Where work is reported.
 
@@ -183,20 +170,19 @@ def find_barriers(
     """
     if (files.initial is None) != (files.final is None) or not (files.initial or files.path or files.energies):
         raise ConfigError("Give the initial and the final structure, or a band with --path or --energies.")
-    calculators = open_fidelities(model, fidelities, trusted=trusted, device=device, dtype=dtype)
     out = Path(out)
     panels: list[dict[str, Any]] = []
     with FolderLock(out):
         if files.initial is not None and files.final is not None:
             ends = _read_ends(files.initial, files.final, task.band)
             found = [
-                _find(name, *ends, calculator, task, out / name, progress) for name, calculator in calculators.items()
+                _find(name, *ends, potential, task, out / name, progress) for name, potential in potentials.items()
             ]
             panels.append(_relaxed_panel(found))
         if files.path is not None:
-            panels.append(static_panel(files.path, calculators))
+            panels.append(static_panel(files.path, potentials))
         if files.energies is not None:
-            panels.append(target_panel(files.energies, files.target, calculators))
+            panels.append(target_panel(files.energies, files.target, potentials))
         write_json(out / RESULT, panels)
         write_barrier_report(out)
     return panels
@@ -208,37 +194,42 @@ def _read_ends(initial: Path, final: Path, settings: BarrierSettings) -> tuple[A
 
 
 def _find(
-    name: str, initial: Atoms, final: Atoms, calculator: Any, task: BarrierTask, folder: Path, progress: Progress
+    name: str,
+    initial: Atoms,
+    final: Atoms,
+    potential: Opened,
+    task: BarrierTask,
+    folder: Path,
+    progress: Progress,
 ) -> FoundBarrier:
-    bars = difference_stderr(calculator)
-    common: dict[str, Any] = {"folder": folder, "progress": progress, "difference_stderr": bars}
+    common: dict[str, Any] = {"folder": folder, "progress": progress, "error_bars": potential.error_bars}
     if task.refinement is None:
-        band = relaxed_barrier(initial, final, calculator, task.band, **common)
+        band = relaxed_barrier(initial, final, potential.calculator, task.band, **common)
         history: tuple[tuple[int, float], ...] = ((len(band.images), band.barrier),)
     else:
-        band, history = converged_barrier(initial, final, calculator, task.band, task.refinement, **common)
+        band, history = converged_barrier(initial, final, potential.calculator, task.band, task.refinement, **common)
     with atomic_path(folder / BAND) as temporary:
         write(temporary, list(band.images), format="extxyz")
     found = FoundBarrier(name, band, history)
     if not band.converged:
         return found
-    if bars is not None:
-        found = _with_draws(found, calculator, task, folder, progress)
-    return _with_modes(found, calculator, task, folder, progress)
+    if potential.error_bars is not None:
+        found = _with_draws(found, potential.error_bars, task, folder, progress)
+    return _with_modes(found, potential.calculator, task, folder, progress)
 
 
 def _with_draws(
-    found: FoundBarrier, calculator: RungCalculator, task: BarrierTask, folder: Path, progress: Progress
+    found: FoundBarrier, error_bars: PosteriorBars, task: BarrierTask, folder: Path, progress: Progress
 ) -> FoundBarrier:
     band, notes = found.band, list(found.notes)
-    if note := domain_note(calculator, band.images[band.saddle], band.images[0]):
+    if note := error_bars.domain_note(band.images[band.saddle], band.images[0]):
         notes.append(note)
     draws = None
     if task.draws:
         draws = relaxed_draws(
             band.images,
             # made when it is its turn: as many models at once would fill the memory
-            [partial(calculator.draw, index, seed=task.seed) for index in range(task.draws)],
+            [partial(error_bars.draw, index, seed=task.seed) for index in range(task.draws)],
             task.band,
             folder=folder / f"draws-seed-{task.seed}",
             progress=progress,
@@ -272,7 +263,7 @@ def _with_modes(
         start = _kept_modes(band.images[0], calculator, task.vibrations, folder / "start-modes.npz", progress)
         try:
             rates = tuple(
-                harmonic_rate(start, saddle, band.barrier, kelvin, barrier_stderr=found.stderr_total).as_json()
+                harmonic_rate(start, saddle, band.barrier, kelvin, barrier_stderr=found.bar.total).as_json()
                 for kelvin in task.temperatures
             )
         except DataError as error:  # the barrier stands; only its rate does not exist

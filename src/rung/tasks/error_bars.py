@@ -1,35 +1,69 @@
-"""Error bars of differences of energies, as evaluation takes them, from whatever calculator a command opened."""
+"""The error bars of a potential of rung whose fit left a posterior, as evaluation takes them, and draws from it."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
 
-from rung.calculator import RungCalculator
-from rung.evaluate.paths.band import DifferenceStderr
+from rung.data.labels import Array
+from rung.evaluate.error_bars import Bar
+
+if TYPE_CHECKING:
+    from rung.calculator import RungCalculator
+    from rung.model.errorbars import DifferenceVariance
 
 
-def difference_stderr(calculator: Any) -> DifferenceStderr | None:
-    """Return error bars of a difference, weights alone and the headline; None where there is no posterior."""
-    if not isinstance(calculator, RungCalculator) or not calculator.has_error_bars:
-        return None
+@dataclass(frozen=True)
+class PosteriorBars:
+    """Error bars from a posterior: an :class:`~rung.evaluate.error_bars.ErrorBars`.
 
-    def stderr(image: Atoms, reference: Atoms) -> tuple[float, float]:
-        variance = calculator.energy_difference_variance(image, reference)
-        return float(np.sqrt(variance.weights)), float(np.sqrt(variance.headline))
+    Parameters
+    ----------
+    calculator
+        Of the fidelity that the posterior is of.
+    """
 
-    return stderr
+    calculator: "RungCalculator"
+
+    def difference(self, image: Atoms, reference: Atoms) -> Bar:
+        """Return the error of the energy of ``image`` less that of ``reference``."""
+        return _bar(self.calculator.energy_difference_variance(image, reference))
+
+    def combination(self, structures: Sequence[Atoms], coefficients: Sequence[float]) -> Bar:
+        """Return the error of Σ c E over several structures; infinite where no label identifies the sum."""
+        return _bar(self.calculator.energy_combination_variance(structures, coefficients))
+
+    def of_atoms(self, atoms: Atoms) -> Array:
+        """Return √(hᵀΣh) of each atom, eV, shape ``(n,)``: what the fitted weights add to the error of its energy."""
+        return self.calculator.get_atom_energies_stderr(atoms)
+
+    def draw(self, index: int, *, seed: int = 0) -> "RungCalculator":
+        """Return a calculator whose weights and E0 are the draw number ``index`` from the posterior."""
+        return self.calculator.draw(index, seed=seed)
+
+    def energy_changes(self, structures: Sequence[Atoms], count: int) -> Array:
+        """Return the energies on ``count`` draws less those of the potential itself, eV, shape ``(count, S)``."""
+        return self.calculator.energy_changes(structures, count)
+
+    def domain_note(self, image: Atoms, reference: Atoms) -> str:
+        """Return a sentence where ``image`` is unlike what the fit has seen; empty where it is not."""
+        variance = self.calculator.energy_difference_variance(image, reference)
+        if not variance.correlated > variance.independent:
+            return ""
+        return (
+            "The highest image is unlike what the fit has seen: the error of its features "
+            f"({np.sqrt(variance.correlated):.3f} eV) exceeds what the model's own error would make of two ordinary "
+            f"structures ({np.sqrt(variance.independent):.3f} eV). Label structures near it before you trust the "
+            "barrier."
+        )
 
 
-def domain_note(calculator: Any, image: Atoms, reference: Atoms) -> str:
-    """Return a sentence where ``image`` is unlike what the fit has seen; empty where it is not, or nothing is known."""
-    if not isinstance(calculator, RungCalculator) or not calculator.has_error_bars:
-        return ""
-    variance = calculator.energy_difference_variance(image, reference)
-    if not variance.correlated > variance.independent:
-        return ""
-    return (
-        "The highest image is unlike what the fit has seen: the error of its features "
-        f"({np.sqrt(variance.correlated):.3f} eV) exceeds what the model's own error would make of two ordinary "
-        f"structures ({np.sqrt(variance.independent):.3f} eV). Label structures near it before you trust the barrier."
-    )
+def error_bars_of(calculator: "RungCalculator") -> PosteriorBars | None:
+    """Return the error bars of ``calculator``; None where its fit left no posterior of this fidelity."""
+    return PosteriorBars(calculator) if calculator.has_error_bars else None
+
+
+def _bar(variance: "DifferenceVariance") -> Bar:
+    return Bar(float(np.sqrt(variance.weights)), float(np.sqrt(variance.headline)))

@@ -11,22 +11,22 @@ from rung.data.readers.structures import read_structures
 from rung.errors import ConfigError
 from rung.evaluate.paths.band import StaticBarrier, static_barrier
 from rung.evaluate.paths.noisy_band import NoisyBarrier, noisy_barrier
-from rung.tasks.error_bars import difference_stderr, domain_note
+from rung.tasks.opened import Opened
 
 
-def static_panel(path: Path, calculators: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a panel of ``barrier.json``: what each calculator says along the band in a file."""
-    found = _along([structure.atoms for structure in read_structures(path)], calculators)
+def static_panel(path: Path, potentials: Mapping[str, Opened]) -> dict[str, Any]:
+    """Return a panel of ``barrier.json``: what each potential says along the band in a file."""
+    found = _along([structure.atoms for structure in read_structures(path)], potentials)
     return {
         "title": f"Along {path.name} as it is",
         "kind": "fixed",
         "curves": [band.curve(name) for name, band in found.items()],
-        "barriers": _static_entries(found, calculators),
+        "barriers": _static_entries(found, potentials),
         "notice": "",
     }
 
 
-def target_panel(path: Path, target: str | None, calculators: Mapping[str, Any]) -> dict[str, Any]:
+def target_panel(path: Path, target: str | None, potentials: Mapping[str, Opened]) -> dict[str, Any]:
     """Return a panel of ``barrier.json``: a band with energies of ``target``, and the potentials along it.
 
     The barrier of the energies themselves stands there as their highest, with by how much that is too high, and as the
@@ -45,10 +45,10 @@ def target_panel(path: Path, target: str | None, calculators: Mapping[str, Any])
     labels = [structure.labelled(target) for structure in structures]
     energies = np.array([label.energy for label in labels])
     errors = np.array([label.energy_stderr for label in labels])
-    found = _along([structure.atoms for structure in structures], calculators)
+    found = _along([structure.atoms for structure in structures], potentials)
     coordinate = next(iter(found.values())).coordinate
     smooth = noisy_barrier(coordinate, energies, errors)
-    entries = _static_entries(found, calculators)
+    entries = _static_entries(found, potentials)
     entries += _entries(f"{target} energies", smooth)
     for name, band in found.items():
         shaped = noisy_barrier(coordinate, energies, errors, shape=band.energies)
@@ -66,17 +66,17 @@ def target_panel(path: Path, target: str | None, calculators: Mapping[str, Any])
     }
 
 
-def _along(images: Sequence[Atoms], calculators: Mapping[str, Any]) -> dict[str, StaticBarrier]:
+def _along(images: Sequence[Atoms], potentials: Mapping[str, Opened]) -> dict[str, StaticBarrier]:
     return {
-        name: static_barrier(images, calculator, difference_stderr=difference_stderr(calculator))
-        for name, calculator in calculators.items()
+        name: static_barrier(images, potential.calculator, error_bars=potential.error_bars)
+        for name, potential in potentials.items()
     }
 
 
-def _static_entries(found: Mapping[str, StaticBarrier], calculators: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _static_entries(found: Mapping[str, StaticBarrier], potentials: Mapping[str, Opened]) -> list[dict[str, Any]]:
     entries = []
     for name, band in found.items():
-        note = domain_note(calculators[name], band.images[band.saddle], band.images[0])
+        note = potentials[name].domain_note(band.images[band.saddle], band.images[0])
         entry = band.entry(name)
         entries.append({**entry, "notes": [*entry["notes"], *([note] if note else [])]})
     return entries

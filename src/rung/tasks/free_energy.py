@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from rung.calculator import RungCalculator
 from rung.data.readers.structures import read_structures, write_structures
 from rung.data.structure import Structure
 from rung.errors import DataError, one_of
@@ -18,18 +17,18 @@ from rung.evaluate.free_energy.umbrella import UmbrellaSettings, Window, sample_
 from rung.progress import SILENT, Progress
 from rung.report.tasks.free_energy import write_free_energy_report
 from rung.storage import FolderLock, file_hash, sweep, write_json
-from rung.tasks.opened import open_calculator, read_start
+from rung.tasks.error_bars import PosteriorBars
+from rung.tasks.opened import Opened, read_start
 
 RESULT = "free_energy.json"
 FRAMES = "frames.extxyz"
 
 
 def find_free_energy(
-    model: str | Path,
+    potential: Opened,
     start: Path,
     out: Path,
     *,
-    fidelity: str,
     variable: Path,
     sampling: UmbrellaSettings,
     analysis: AnalysisSettings,
@@ -37,9 +36,6 @@ def find_free_energy(
     draws: int = 32,
     target_energies: Path | None = None,
     target: str | None = None,
-    trusted: bool = False,
-    device: str = "cpu",
-    dtype: str | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Sample umbrella windows along a collective variable and return what ``free_energy.json`` then says.
@@ -48,14 +44,12 @@ def find_free_energy(
 
     Parameters
     ----------
-    model
-        See :func:`~rung.tasks.opened.open_calculator`.
+    potential
+        Which is sampled.
     start
         The file of the reactant; its first structure counts.
     out
         The folder of windows and results.
-    fidelity
-        The fidelity to sample.
     variable
         The YAML file of the collective variable.
     sampling, analysis
@@ -67,8 +61,6 @@ def find_free_energy(
     target_energies, target
         Kept structures (``frames.extxyz``) that carry energies of another fidelity, and the name of that fidelity:
         the barrier is reweighted to it.
-    trusted, device, dtype
-        As for :func:`~rung.tasks.opened.open_calculator`.
     progress
         Where steps are reported.
 
@@ -78,7 +70,6 @@ def find_free_energy(
         Its ``reason`` is not empty where there is no barrier.
     """
     atoms = read_start(start)
-    calculator = open_calculator(model, fidelity=fidelity, trusted=trusted, device=device, dtype=dtype)
     chosen = read_collective(variable)
     coordinate = collective_variable(chosen, atoms)
     images = band or (chosen.band if isinstance(chosen, PathSettings) else None)
@@ -86,19 +77,19 @@ def find_free_energy(
         sweep(out)
         windows = sample_windows(
             atoms,
-            calculator,
+            potential.calculator,
             coordinate,
             sampling,
             out,
             band=None if images is None else read_band(images, atoms),
-            identity=chosen.model_dump_json() + fidelity + ("" if images is None else file_hash(images)),
+            identity=chosen.model_dump_json() + potential.fidelity + ("" if images is None else file_hash(images)),
             progress=progress,
         )
         found = analyse(windows, sampling.temperature, analysis)
         write_structures(out / FRAMES, _frames(atoms, windows))
         content = {
-            "fidelity": fidelity,
-            "model": str(model),
+            "fidelity": potential.fidelity,
+            "model": potential.source,
             "temperature": sampling.temperature,
             "unit": coordinate.unit,
             "variable": chosen.model_dump(mode="json"),
@@ -112,7 +103,9 @@ def find_free_energy(
             "reweighted": None,
         }
         if found.barrier is not None:
-            content["model_error"] = model_error(calculator, atoms, windows, found, sampling, analysis, draws, progress)
+            content["model_error"] = model_error(
+                potential.error_bars, atoms, windows, found, sampling, analysis, draws, progress
+            )
             content["reweighted"] = _to_target(windows, found, sampling, analysis, target_energies, target)
         write_json(out / RESULT, content)
         write_free_energy_report(out)
@@ -177,7 +170,7 @@ def _equilibrated(found: FreeEnergy, window: Window) -> np.ndarray:
 
 
 def model_error(
-    calculator: Any,
+    error_bars: PosteriorBars | None,
     start: Atoms,
     windows: Sequence[Window],
     found: FreeEnergy,
@@ -186,12 +179,12 @@ def model_error(
     draws: int,
     progress: Progress,
 ) -> dict[str, Any] | None:
-    """Return what posterior draws say of the barrier; None where the calculator has no posterior.
+    """Return what posterior draws say of the barrier; None where there is no posterior.
 
     Parameters
     ----------
-    calculator
-        That gave the samples.
+    error_bars
+        Those of the potential that gave the samples.
     start
         Whose atoms and cell the kept structures have.
     windows, found
@@ -203,14 +196,14 @@ def model_error(
     progress
         Where windows are reported.
     """
-    if not isinstance(calculator, RungCalculator) or not calculator.has_error_bars or draws < 2:
+    if error_bars is None or draws < 2:
         return None
     chosen = {window.index: _equilibrated(found, window) for window in windows}
     changes = {}
     with progress.task("posterior draws", len(windows)) as task:
         for window in windows:
             structures = _structures(start, window.frames[chosen[window.index]])
-            changes[window.index] = calculator.energy_changes(structures, draws)
+            changes[window.index] = error_bars.energy_changes(structures, draws)
             task.advance()
     return _reweighted(windows, changes, chosen, found, sampling, analysis).as_json()
 

@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from rung.calculator import RungCalculator
 from rung.data.readers.structures import read_structures
+from rung.data.structure import Structure
 from rung.errors import ConfigError
 from rung.evaluate.dynamics.md import FOR_LABELLING, TRAJECTORY, MDSettings, run_md
 from rung.evaluate.dynamics.radial import radial_distribution
 from rung.evaluate.dynamics.statistics import statistics
+from rung.evaluate.error_bars import ErrorBars
 from rung.progress import SILENT, Progress
 from rung.report.tasks.md import write_md_report
 from rung.storage import FolderLock, sweep, write_json
-from rung.tasks.opened import open_calculator, read_start
+from rung.tasks.opened import Opened, read_start
 
 RESULT = "md.json"
 
@@ -25,32 +26,26 @@ MOST_FRAMES = 200
 
 
 def find_md(
-    model: str | Path,
+    potential: Opened,
     start: Path,
     out: Path,
-    *,
-    fidelity: str,
     settings: MDSettings,
+    *,
     leverage_reference: Path | None = None,
     discard: float = 0.2,
     reach: float = 6.0,
-    trusted: bool = False,
-    device: str = "cpu",
-    dtype: str | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Run dynamics and return what ``md.json`` then says; a run that was stopped goes on.
 
     Parameters
     ----------
-    model
-        See :func:`~rung.tasks.opened.open_calculator`.
+    potential
+        On which the atoms move.
     start
         Where it begins; the first structure of the file counts.
     out
         The folder of the run.
-    fidelity
-        The fidelity to run at.
     settings
         Ensemble, length, limits.
     leverage_reference
@@ -59,8 +54,6 @@ def find_md(
         Part of the run that is left out of averages.
     reach
         How far g(r) goes, Å.
-    trusted, device, dtype
-        As for :func:`~rung.tasks.opened.open_calculator`.
     progress
         Where steps are reported.
 
@@ -70,26 +63,24 @@ def find_md(
         Its ``reason`` is not empty where the run ended before its time.
     """
     atoms = read_start(start)
-    calculator = open_calculator(model, fidelity=fidelity, trusted=trusted, device=device, dtype=dtype)
-    errors, reference = None, None
+    reference = None
     if settings.leverage_limit is not None:
-        if not isinstance(calculator, RungCalculator) or not calculator.has_error_bars:
+        if potential.error_bars is None:
             raise ConfigError(
                 "A limit for the leverage needs a model with a posterior of this fidelity (method readout)."
             )
-        errors = calculator.get_atom_energies_stderr
-        known = [atoms] if leverage_reference is None else [one.atoms for one in read_structures(leverage_reference)]
-        reference = _largest(calculator, known)
+        structures = [Structure(atoms, "", {})] if leverage_reference is None else read_structures(leverage_reference)
+        reference = _largest(potential.error_bars, [structure.atoms for structure in structures])
     with FolderLock(out):
         sweep(out)
         run = run_md(
             atoms,
-            calculator,
+            potential.calculator,
             settings,
             out,
-            atom_errors=errors,
+            error_bars=potential.error_bars,
             reference_errors=reference,
-            identity=fidelity,
+            identity=potential.fidelity,
             progress=progress,
         )
         found = statistics(run, settings.timestep, discard=discard)
@@ -98,8 +89,8 @@ def find_md(
         radial = radial_distribution(used[:: max(1, len(used) // MOST_FRAMES)], reach=reach)
         every = max(1, len(run.samples) // 1000)
         content = {
-            "fidelity": fidelity,
-            "model": str(model),
+            "fidelity": potential.fidelity,
+            "model": potential.source,
             "settings": settings.model_dump(mode="json"),
             "n_atoms": run.n_atoms,
             "degrees_of_freedom": run.degrees_of_freedom,
@@ -118,11 +109,11 @@ def find_md(
     return content
 
 
-def _largest(calculator: RungCalculator, structures: list[Atoms]) -> Mapping[int, float]:
+def _largest(error_bars: ErrorBars, structures: list[Atoms]) -> Mapping[int, float]:
     """Return the largest error of an atom's energy from the weights, by element, eV."""
     found: dict[int, float] = {}
     for atoms in structures:
-        errors = calculator.get_atom_energies_stderr(atoms)
+        errors = error_bars.of_atoms(atoms)
         for number in np.unique(atoms.numbers):
             largest = float(errors[atoms.numbers == number].max())
             found[int(number)] = max(found.get(int(number), 0.0), largest)

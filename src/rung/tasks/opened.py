@@ -1,60 +1,164 @@
-"""Open whatever a command may sample: a file of rung or of a backend, or any ASE calculator that Python can import."""
+# ruff: noqa: PLC0415 - torch takes seconds to import, so it is imported when a model is opened, and --help is quick
+"""Open whatever a task may evaluate: a file of rung or of a backend, or any ASE calculator that Python can import."""
 
 import importlib
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ase import Atoms
 from ase.constraints import FixAtoms
+from ase.data import chemical_symbols
+from pydantic import field_validator
 
-from rung.calculator import RungCalculator
 from rung.data.readers.structures import read_structures, reading_of
 from rung.errors import ConfigError, DataError, UntrustedError
+from rung.settings import Settings
+from rung.storage import content_hash
+from rung.tasks.error_bars import PosteriorBars, error_bars_of
+
+if TYPE_CHECKING:
+    from rung.calculator import RungCalculator
 
 _IMPORTED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
-def open_calculator(
-    model: str | Path, *, fidelity: str, trusted: bool = False, device: str = "cpu", dtype: str | None = None
-) -> Any:
-    """Return an ASE calculator for a model file, or for ``package.module:function``.
+class Source(Settings):
+    """Which potential a task evaluates, and how it is opened."""
+
+    model: str
+    """A model.rung, a model file of a backend, or package.module:function that returns an ASE calculator."""
+    trusted: bool = False
+    """The model file or the module may run code while it loads: you know where it comes from."""
+    device: str = "cpu"
+    """Where the model runs, as torch spells it: cpu, cuda; an imported calculator decides for itself."""
+    dtype: Literal["float32", "float64"] | None = None
+    """The type in which the model runs; by default its own."""
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _text(cls, model: object) -> object:
+        return str(model) if isinstance(model, Path) else model
+
+    @property
+    def imported(self) -> bool:
+        """Whether ``model`` names a function of a Python module and no file."""
+        return bool(_IMPORTED.fullmatch(self.model)) and not Path(self.model).exists()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A potential at one fidelity, as tasks see it.
 
     Parameters
     ----------
-    model
-        ``model.rung``, a backend's file, or ``package.module:function`` where the function, called without
-        arguments, returns an ASE calculator.
+    calculator
+        An ASE calculator.
+    fidelity
+        Its fidelity; of an imported calculator the name of what it computes.
+    source
+        What it was opened from, for people.
+    fingerprint
+        A hash that tells it from other potentials: of weights, readout and reference energies where rung knows them,
+        else of the function or class that the calculator comes from.
+    error_bars
+        None where the fit left no posterior of this fidelity.
+    metadata
+        Those of the checkpoint; empty where there is none.
+    reference
+        Reference energy E0 of each element that the model knows, eV by symbol; None where rung does not know the model.
+    offered
+        The fidelities that the model offers, this one among them.
+    """
+
+    calculator: Any
+    fidelity: str
+    source: str
+    fingerprint: str
+    error_bars: PosteriorBars | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    reference: Mapping[str, float] | None = None
+    offered: tuple[str, ...] = ()
+
+    def domain_note(self, image: Atoms, reference: Atoms) -> str:
+        """Return a sentence where ``image`` is unlike what the fit has seen; empty where not, or where nobody knows."""
+        return "" if self.error_bars is None else self.error_bars.domain_note(image, reference)
+
+    @classmethod
+    def of(cls, calculator: Any, *, fidelity: str, source: str = "") -> "Opened":
+        """Return a calculator that is in memory already, with what rung knows of it.
+
+        Parameters
+        ----------
+        calculator
+            A :class:`~rung.calculator.RungCalculator`, or any other ASE calculator.
+        fidelity
+            The fidelity that it computes.
+        source
+            What it was opened from; by default the name of its class.
+        """
+        from rung.calculator import RungCalculator
+
+        kind = f"{type(calculator).__module__}:{type(calculator).__qualname__}"
+        if isinstance(calculator, RungCalculator):
+            return _of_rung(calculator, source or kind)
+        return cls(calculator, fidelity, source or kind, content_hash("imported", source or kind), offered=(fidelity,))
+
+
+def open_calculator(source: Source, fidelity: str) -> Opened:
+    """Open a model file, or import ``package.module:function``, at one fidelity.
+
+    Parameters
+    ----------
+    source
+        The file or function. A function is called without arguments and returns an ASE calculator.
     fidelity
         The fidelity to evaluate; for an imported calculator the name of what it computes.
-    trusted
-        Whether the file or the module may run code.
-    device, dtype
-        As for :class:`~rung.calculator.RungCalculator`; an imported calculator decides for itself.
 
     Raises
     ------
     UntrustedError
-        When code would run and ``trusted`` does not say that it may.
+        When code would run and ``source`` does not say that it may.
     ConfigError
         When the module or function does not exist, or returns no calculator.
     ModelError
         When the file cannot be used.
     """
-    text = str(model)
-    if not _IMPORTED.fullmatch(text) or Path(text).exists():
-        return RungCalculator(Path(text), fidelity=fidelity, trusted=trusted, device=device, dtype=dtype)
-    if not trusted:
-        raise UntrustedError(f"{text} runs code of that module: say --trusted if you know where it comes from.")
-    module, name = text.split(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{text} cannot be imported ({error}).") from error
-    calculator = found()
-    if not hasattr(calculator, "get_potential_energy"):
-        raise ConfigError(f"{text} returned a {type(calculator).__name__} and no ASE calculator.")
-    return calculator
+    if source.imported:
+        return Opened.of(_imported(source), fidelity=fidelity, source=source.model)
+    from rung.calculator import RungCalculator
+
+    calculator = RungCalculator(
+        Path(source.model), fidelity=fidelity, trusted=source.trusted, device=source.device, dtype=source.dtype
+    )
+    return _of_rung(calculator, source.model)
+
+
+def open_fidelities(source: Source, fidelities: Sequence[str]) -> dict[str, Opened]:
+    """Open several fidelities of one model side by side, by name.
+
+    A backend's file and an imported calculator take whatever name they are given for the one surface that they have, so
+    they are refused under two: they would show one surface as two levels.
+
+    Raises
+    ------
+    ConfigError
+        When no fidelity is named, or several of a model that has one; and as :func:`open_calculator`.
+    """
+    names = list(dict.fromkeys(fidelities))
+    if not names:
+        raise ConfigError("Name a fidelity with --fidelity.")
+    potentials = {}
+    for name in names:
+        potentials[name] = open_calculator(source, name)
+        if not set(names) <= set(potentials[name].offered):
+            raise ConfigError(
+                f"{source.model} holds one fidelity and was asked for {', '.join(names)}; name the one that it is, or "
+                "give a model.rung that holds them all."
+            )
+    return potentials
 
 
 def read_start(path: Path) -> Atoms:
@@ -73,3 +177,39 @@ def read_start(path: Path) -> Atoms:
     if held:
         atoms.set_constraint(FixAtoms(list(held)))
     return atoms
+
+
+def _imported(source: Source) -> Any:
+    if not source.trusted:
+        raise UntrustedError(f"{source.model} runs code of that module: say --trusted if you know where it comes from.")
+    module, name = source.model.split(":")
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{source.model} cannot be imported ({error}).") from error
+    calculator = function()
+    if not hasattr(calculator, "get_potential_energy"):
+        raise ConfigError(f"{source.model} returned a {type(calculator).__name__} and no ASE calculator.")
+    return calculator
+
+
+def _of_rung(calculator: "RungCalculator", source: str) -> Opened:
+    from rung.model.potential import ReadoutPotential
+
+    potential, fidelity = calculator.potential, calculator.fidelity
+    reference = None
+    if isinstance(potential, ReadoutPotential):
+        surface = potential.surface(fidelity)
+        reference = {chemical_symbols[number]: float(energy) for number, energy in surface.reference.energies.items()}
+        # the other fidelities of the file may come and go
+        potential = ReadoutPotential(potential.backbone, {fidelity: surface})
+    return Opened(
+        calculator,
+        fidelity,
+        source,
+        potential.fingerprint,
+        error_bars=error_bars_of(calculator),
+        metadata=calculator.metadata,
+        reference=reference,
+        offered=tuple(calculator.potential.fidelities),
+    )

@@ -4,19 +4,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from ase import Atoms
-from ase.data import atomic_numbers
 
-from rung.calculator import RungCalculator
 from rung.errors import ModelError
+from rung.tasks.opened import Opened
 
 
-def reference_energies(calculator: Any, symbols: Iterable[str]) -> dict[str, float]:
+def reference_energies(potential: Opened, symbols: Iterable[str]) -> dict[str, float]:
     """Return the reference energy E0 of each element, eV.
 
     Parameters
     ----------
-    calculator
-        Of a :class:`~rung.calculator.RungCalculator`, its own E0; of any other, what it gives to one atom alone.
+    potential
+        Of a model of rung, its own E0; of any other calculator, what it gives to one atom alone.
     symbols
         The elements.
 
@@ -26,13 +25,12 @@ def reference_energies(calculator: Any, symbols: Iterable[str]) -> dict[str, flo
         When the potential does not know an element.
     """
     wanted = sorted(set(symbols))
-    if isinstance(calculator, RungCalculator):
-        known = calculator.potential.surface(calculator.fidelity).reference.energies
-        missing = [symbol for symbol in wanted if atomic_numbers[symbol] not in known]
-        if missing:
-            raise ModelError(f"The model has no reference energy for {', '.join(missing)}.")
-        return {symbol: float(known[atomic_numbers[symbol]]) for symbol in wanted}
-    return {symbol: _alone(symbol, calculator) for symbol in wanted}
+    if potential.reference is None:
+        return {symbol: _alone(symbol, potential.calculator) for symbol in wanted}
+    missing = [symbol for symbol in wanted if symbol not in potential.reference]
+    if missing:
+        raise ModelError(f"The model has no reference energy for {', '.join(missing)}.")
+    return {symbol: potential.reference[symbol] for symbol in wanted}
 
 
 def stated(references: dict[str, float]) -> str:

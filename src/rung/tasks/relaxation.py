@@ -3,51 +3,43 @@
 from pathlib import Path
 from typing import Any
 
-from rung.calculator import RungCalculator
 from rung.data.cells import cell_warning
 from rung.data.readers.structures import write_structures
 from rung.data.structure import Structure
 from rung.evaluate.relaxation import RelaxationSettings, relax
 from rung.progress import SILENT, Progress
 from rung.storage import write_json
-from rung.tasks.opened import open_calculator, read_start
+from rung.tasks.opened import Opened, read_start
 
 
 def relax_file(
-    model: str | Path,
+    potential: Opened,
     start: Path,
     out: Path,
-    *,
-    fidelity: str,
     settings: RelaxationSettings,
-    trusted: bool = False,
-    device: str = "cpu",
-    dtype: str | None = None,
+    *,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Relax the first structure of ``start`` into ``out/relaxed.extxyz``; return what ``out/relax.json`` then says.
 
     Parameters
     ----------
-    model, trusted, device, dtype
-        See :func:`~rung.tasks.opened.open_calculator`.
+    potential
+        On which it relaxes.
     start, out
         The structure, and the folder of the result.
-    fidelity
-        The fidelity to relax at.
     settings
         What to reach, and whether the cell relaxes.
     progress
         Where steps are reported.
     """
     atoms = read_start(start)
-    calculator = open_calculator(model, fidelity=fidelity, trusted=trusted, device=device, dtype=dtype)
-    found = relax(atoms, calculator, settings, progress=progress)
+    found = relax(atoms, potential.calculator, settings, progress=progress)
     moves = settings.cell or settings.plane
-    warned = cell_warning(calculator.metadata, fidelity) if moves and isinstance(calculator, RungCalculator) else ""
+    warned = cell_warning(potential.metadata, potential.fidelity) if moves else ""
     content = {
-        "fidelity": fidelity,
-        "model": str(model),
+        "fidelity": potential.fidelity,
+        "model": potential.source,
         "settings": settings.model_dump(mode="json"),
         "energy": found.energy,
         "max_force": found.max_force,

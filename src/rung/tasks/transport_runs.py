@@ -7,14 +7,13 @@ from typing import Any
 
 from pydantic import Field
 
-from rung.calculator import RungCalculator
 from rung.errors import ConfigError, DataError
 from rung.evaluate.dynamics.md import TRAJECTORY, MDSettings, run_md
 from rung.evaluate.transport.regime import Run
 from rung.progress import SILENT, Progress
 from rung.settings import Settings
 from rung.storage import FolderLock
-from rung.tasks.opened import open_calculator, read_start
+from rung.tasks.opened import Opened, read_start
 from rung.tasks.transport import analyse_runs, read_trajectory, transport_settings
 
 RUNS = "runs"
@@ -55,74 +54,52 @@ class _Planned:
 
 
 def find_transport_of_model(
-    model: str | Path,
-    files: Sequence[Path],
+    potential: Opened,
+    start: Path,
     out: Path,
     settings: RunsSettings,
     options: Mapping[str, Any],
     *,
-    fidelity: str | None,
     extrapolate: Sequence[float] = (),
-    trusted: bool = False,
-    device: str = "cpu",
-    dtype: str | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Make the runs and analyse them: see :func:`make_runs` and :func:`~rung.tasks.transport.find_transport`.
 
     Parameters
     ----------
-    files
-        The file of the start structure, alone.
+    potential
+        Which moves the atoms.
+    start
+        The file of the structure where every run begins; the first in it counts.
     options
         Settings of the analysis, but for those that the runs decide.
     """
-    if fidelity is None:
-        raise ConfigError("Say which fidelity of the model to run: --fidelity.")
-    if len(files) != 1:
-        raise ConfigError(f"With a model, give the one file of the start structure, not {len(files)} files.")
     analysis = transport_settings(options, frame_fs=settings.frame_fs, unwrapped=True)
     with FolderLock(out):
-        runs = make_runs(
-            model,
-            files[0],
-            out,
-            settings,
-            fidelity=fidelity,
-            trusted=trusted,
-            device=device,
-            dtype=dtype,
-            progress=progress,
-        )
+        runs = make_runs(potential, start, out, settings, progress=progress)
         return analyse_runs(runs, out, analysis, extrapolate=extrapolate, progress=progress)
 
 
 def make_runs(
-    model: str | Path,
+    potential: Opened,
     start: Path,
     out: Path,
     settings: RunsSettings,
     *,
-    fidelity: str,
-    trusted: bool = False,
-    device: str = "cpu",
-    dtype: str | None = None,
     progress: Progress = SILENT,
 ) -> list[Run]:
     """Run dynamics, or go on with runs that were stopped, and return their frames.
 
     Parameters
     ----------
-    model
-        See :func:`~rung.tasks.opened.open_calculator`.
+    potential
+        Which moves the atoms.
     start
         The file of the structure where every run begins; the first in it counts.
     out
         The folder of results; runs are in its folder ``runs``.
     settings
         How many, how long, how hot.
-    fidelity, trusted, device, dtype
-        As for :func:`~rung.tasks.opened.open_calculator`.
     progress
         Where steps are reported.
 
@@ -133,8 +110,7 @@ def make_runs(
     ConfigError
         When draws are asked for from a model without a posterior.
     """
-    calculator = open_calculator(model, fidelity=fidelity, trusted=trusted, device=device, dtype=dtype)
-    calculators = _calculators(calculator, settings, model)
+    calculators = _calculators(potential, settings)
     atoms = read_start(start)
     found = []
     planned = list(_planned(settings))
@@ -150,7 +126,7 @@ def make_runs(
                 frame_every=settings.frame_every,
                 seed=one.seed,
             )
-            identity = f"{fidelity} {one.draw}"
+            identity = f"{potential.fidelity} {one.draw}"
             ended = run_md(atoms, calculators[one.draw], dynamics, folder, identity=identity, progress=progress)
             if ended.reason:
                 raise DataError(f"{folder} ended before its time: {ended.reason}. Everything until then is kept there.")
@@ -160,12 +136,12 @@ def make_runs(
     return found
 
 
-def _calculators(calculator: Any, settings: RunsSettings, model: str | Path) -> dict[int | None, Any]:
+def _calculators(potential: Opened, settings: RunsSettings) -> dict[int | None, Any]:
     if not settings.draws:
-        return {None: calculator}
-    if not isinstance(calculator, RungCalculator) or not calculator.has_error_bars:
-        raise ConfigError(f"{model} has no posterior to draw from; leave out --draws.")
-    return dict(enumerate(calculator.draws(settings.draws, seed=settings.seed)))
+        return {None: potential.calculator}
+    if potential.error_bars is None:
+        raise ConfigError(f"{potential.source} has no posterior to draw from; leave out --draws.")
+    return {index: potential.error_bars.draw(index, seed=settings.seed) for index in range(settings.draws)}
 
 
 def _planned(settings: RunsSettings) -> Iterator[_Planned]:

@@ -1,7 +1,6 @@
 """A study of chalcogen vacancies in a monolayer: hops of rows, converged in cell size, and what vacancies cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,12 +9,10 @@ from ase import Atoms
 from ase.io import read, write
 from pydantic import Field
 
-from rung.calculator import RungCalculator
 from rung.errors import ConfigError, DataError, one_of
-from rung.evaluate.paths.band import DifferenceStderr
+from rung.evaluate.error_bars import UNKNOWN
 from rung.evaluate.paths.barrier import Barrier, BarrierSettings, relaxed_barrier
 from rung.evaluate.paths.vacancies import (
-    CombinationStderr,
     EnergyOfDefect,
     Hop,
     Monolayer,
@@ -32,8 +29,7 @@ from rung.progress import SILENT, Progress
 from rung.report.tasks.vacancies import write_vacancy_report
 from rung.settings import Settings
 from rung.storage import FolderLock, atomic_path, content_hash, read_json, write_json
-from rung.tasks.error_bars import difference_stderr
-from rung.tasks.side_by_side import open_fidelities
+from rung.tasks.opened import Opened
 
 RESULT = "vacancies.json"
 
@@ -63,25 +59,11 @@ class VacancyTask(Settings):
     """Repeats of the cell in which formation and binding energies are found."""
 
 
-@dataclass(frozen=True)
-class _Surface:
-    """One fidelity and its error bars."""
-
-    name: str
-    calculator: Any
-    difference: DifferenceStderr | None
-    combination: CombinationStderr | None
-
-
 def study_vacancies(
-    model: str | Path,
+    potentials: Mapping[str, Opened],
     out: Path,
-    *,
-    fidelities: Sequence[str],
     task: VacancyTask,
-    trusted: bool = False,
-    device: str = "cpu",
-    dtype: str | None = None,
+    *,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Return what ``vacancies.json`` then says: hops by number of vacancies and cell, and energies of defects.
@@ -90,38 +72,32 @@ def study_vacancies(
 
     Parameters
     ----------
-    model
-        See :func:`~rung.tasks.opened.open_calculator`.
+    potentials
+        The fidelities to put side by side, by name.
     out
         The folder of bands and results.
-    fidelities
-        The fidelities to put side by side.
     task
         What to do with each.
-    trusted, device, dtype
-        As for :func:`~rung.tasks.opened.open_calculator`.
     progress
         Where work is reported.
 
     Raises
     ------
     ConfigError
-        When no fidelity is named, or a chemical potential is of another one.
+        When a chemical potential is of another fidelity.
     """
     for name in task.chemical_potentials:
-        if name not in fidelities:
-            raise ConfigError(one_of(name, fidelities, "fidelity of a chemical potential"))
-    opened = open_fidelities(model, fidelities, trusted=trusted, device=device, dtype=dtype)
-    surfaces = [_surface(name, calculator) for name, calculator in opened.items()]
+        if name not in potentials:
+            raise ConfigError(one_of(name, potentials, "fidelity of a chemical potential"))
     out = Path(out)
     with FolderLock(out):
         hops = [
-            _converged(surface, count, way, task, out, progress)
-            for surface in surfaces
+            _converged(potential, count, way, task, out, progress)
+            for potential in potentials.values()
             for way in task.ways
             for count in task.counts
         ]
-        defects = [_defects(surface, task, out, progress) for surface in surfaces]
+        defects = [_defects(potential, task, out, progress) for potential in potentials.values()]
         content = {
             "monolayer": task.monolayer.model_dump(),
             "hops": hops,
@@ -133,26 +109,14 @@ def study_vacancies(
     return content
 
 
-def _surface(name: str, calculator: Any) -> _Surface:
-    difference = difference_stderr(calculator)
-    if difference is None or not isinstance(calculator, RungCalculator):
-        return _Surface(name, calculator, None, None)
-
-    def combination(structures: Sequence[Atoms], coefficients: Sequence[float]) -> tuple[float, float]:
-        variance = calculator.energy_combination_variance(structures, coefficients)
-        return float(np.sqrt(variance.weights)), float(np.sqrt(variance.headline))
-
-    return _Surface(name, calculator, difference, combination)
-
-
 def _converged(
-    surface: _Surface, count: int, way: Way, task: VacancyTask, out: Path, progress: Progress
+    potential: Opened, count: int, way: Way, task: VacancyTask, out: Path, progress: Progress
 ) -> dict[str, Any]:
     """Return the barrier of a row of ``count`` vacancies in larger and larger cells until it stands still."""
     cells: list[dict[str, Any]] = []
     converged = False
     for margin in range(task.margin, task.most + 1):
-        cells.append(_in_cell(surface, count, way, margin, task, out, progress))
+        cells.append(_in_cell(potential, count, way, margin, task, out, progress))
         if cells[-1]["reason"]:
             break
         if len(cells) > 1 and abs(cells[-1]["per_atom"] - cells[-2]["per_atom"]) < task.tolerance:
@@ -163,7 +127,7 @@ def _converged(
     moving = f"the barrier still changes by more than {task.tolerance} eV with the cell"
     reason = last["reason"] or ("" if converged else unknown or moving)
     return {
-        "fidelity": surface.name,
+        "fidelity": potential.fidelity,
         "vacancies": count,
         "way": way,
         **{key: last[key] for key in ("barrier", "per_atom", "stderr", "stderr_total", "size")},
@@ -174,12 +138,12 @@ def _converged(
 
 
 def _in_cell(
-    surface: _Surface, count: int, way: Way, margin: int, task: VacancyTask, out: Path, progress: Progress
+    potential: Opened, count: int, way: Way, margin: int, task: VacancyTask, out: Path, progress: Progress
 ) -> dict[str, Any]:
     size = (count + margin, 1 + margin)
     layer = task.monolayer.build(size)
     chalcogen = task.monolayer.chalcogen
-    folder = out / surface.name / way / f"{count}-vacancies" / f"{size[0]}x{size[1]}"
+    folder = out / potential.fidelity / way / f"{count}-vacancies" / f"{size[0]}x{size[1]}"
     result = folder / "hop.json"
     # what decides the number; more steps may be allowed to a band that did not converge
     key = content_hash(task.monolayer.model_dump_json(), task.band.model_dump_json(exclude={"max_steps"}))
@@ -193,34 +157,34 @@ def _in_cell(
         else (concerted_hop(layer, chalcogen, size, count),)
     )
     bands: list[Barrier] = []
-    with progress.task(f"{surface.name}, {count} vacancies, {way}, {size[0]}x{size[1]}", len(hops)) as steps:
+    with progress.task(f"{potential.fidelity}, {count} vacancies, {way}, {size[0]}x{size[1]}", len(hops)) as steps:
         for index, hop in enumerate(hops):
-            bands.append(_band(hop, bands, surface, task.band, folder / f"hop-{index}", progress))
+            bands.append(_band(hop, bands, potential, task.band, folder / f"hop-{index}", progress))
             steps.advance()
             if not bands[-1].converged:
                 break
-    found = {"key": key, "size": list(size), "atoms": len(hops[0].initial), **_summary(bands, count, surface)}
+    found = {"key": key, "size": list(size), "atoms": len(hops[0].initial), **_summary(bands, count, potential)}
     write_json(result, found)
     return found
 
 
 def _band(
-    hop: Hop, before: Sequence[Barrier], surface: _Surface, settings: BarrierSettings, folder: Path, progress: Progress
+    hop: Hop, before: Sequence[Barrier], potential: Opened, settings: BarrierSettings, folder: Path, progress: Progress
 ) -> Barrier:
     # a hop begins at the relaxed end of the one before, so that all lie on one path
     initial = before[-1].images[-1].copy() if before else hop.initial
     return relaxed_barrier(
         initial,
         hop.final,
-        surface.calculator,
+        potential.calculator,
         settings,
         folder=folder,
         progress=progress,
-        difference_stderr=surface.difference,
+        error_bars=potential.error_bars,
     )
 
 
-def _summary(bands: Sequence[Barrier], count: int, surface: _Surface) -> dict[str, Any]:
+def _summary(bands: Sequence[Barrier], count: int, potential: Opened) -> dict[str, Any]:
     """Return the highest point of a chain of bands above its beginning, and what it is for each atom."""
     failed = next((band.reason for band in bands if not band.converged), "")
     if failed:
@@ -235,21 +199,21 @@ def _summary(bands: Sequence[Barrier], count: int, surface: _Surface) -> dict[st
     start = bands[0]
     tops = [float(band.energies.max() - start.energies[0]) for band in bands]
     top = int(np.argmax(tops))
-    bars = (float("nan"), float("nan"))
-    if surface.difference is not None:
-        bars = surface.difference(bands[top].images[bands[top].saddle], start.images[0])
+    bar = UNKNOWN
+    if potential.error_bars is not None:
+        bar = potential.error_bars.difference(bands[top].images[bands[top].saddle], start.images[0])
     # one after the other, the highest point is reached with one atom on its way; at once, with all of them
     shared = count if len(bands) == 1 else 1
     return {
         "barrier": tops[top],
         "per_atom": tops[top] / shared,
-        "stderr": bars[0],
-        "stderr_total": bars[1],
+        "stderr": bar.weights,
+        "stderr_total": bar.total,
         "reason": "",
     }
 
 
-def _defects(surface: _Surface, task: VacancyTask, out: Path, progress: Progress) -> dict[str, Any]:
+def _defects(potential: Opened, task: VacancyTask, out: Path, progress: Progress) -> dict[str, Any]:
     """Return energies of formation and binding of one and two vacancies, each with its error bar."""
     size = (task.defect_margin, task.defect_margin)
     layer, chalcogen = task.monolayer.build(size), task.monolayer.chalcogen
@@ -259,34 +223,36 @@ def _defects(surface: _Surface, task: VacancyTask, out: Path, progress: Progress
         "column": column_sites(layer, chalcogen),
     }
     structures = {"perfect": layer, **{name: without(layer, taken) for name, taken in sites.items()}}
-    potential = task.chemical_potentials.get(surface.name)
-    said = {"fidelity": surface.name, "size": list(size), "chemical_potential": potential}
-    with progress.task(f"{surface.name}, defects", len(structures)) as steps:
+    chemical = task.chemical_potentials.get(potential.fidelity)
+    common = {"fidelity": potential.fidelity, "size": list(size), "chemical_potential": chemical}
+    with progress.task(f"{potential.fidelity}, defects", len(structures)) as steps:
         done = {}
         for name, atoms in structures.items():
             try:
-                done[name] = _kept(atoms, surface.calculator, task, out / surface.name / "defects" / f"{name}.traj")
+                done[name] = _kept(
+                    atoms, potential.calculator, task, out / potential.fidelity / "defects" / f"{name}.traj"
+                )
             except DataError as error:  # the hops, which took much longer, stand without it
-                return {**said, "energies": [], "refused": str(error)}
+                return {**common, "energies": [], "refused": str(error)}
             steps.advance()
     energies = [
         binding_energy(
             done["perfect"],
             done["single"],
             done[name],
-            surface.calculator,
+            potential.calculator,
             name=f"binding of two vacancies, {name}",
-            combination_stderr=surface.combination,
+            error_bars=potential.error_bars,
         )
         for name in ("neighbours", "column")
     ]
     refused = ""
-    if potential is not None:
+    if chemical is not None:
         try:
-            energies += _formation(done, surface, potential)
+            energies += _formation(done, potential, chemical)
         except DataError as error:  # binding energies stand without it
             refused = str(error)
-    return {**said, "energies": [_plain(energy) for energy in energies], "refused": refused}
+    return {**common, "energies": [_plain(energy) for energy in energies], "refused": refused}
 
 
 def _kept(atoms: Atoms, calculator: Any, task: VacancyTask, file: Path) -> Atoms:
@@ -302,15 +268,15 @@ def _kept(atoms: Atoms, calculator: Any, task: VacancyTask, file: Path) -> Atoms
     return done
 
 
-def _formation(done: Mapping[str, Atoms], surface: _Surface, potential: float) -> list[EnergyOfDefect]:
+def _formation(done: Mapping[str, Atoms], potential: Opened, chemical: float) -> list[EnergyOfDefect]:
     return [
         formation_energy(
             done["perfect"],
             done[name],
-            surface.calculator,
-            potential,
+            potential.calculator,
+            chemical,
             name=f"formation, {name}",
-            combination_stderr=surface.combination,
+            error_bars=potential.error_bars,
         )
         for name in ("single", "neighbours", "column")
     ]
@@ -320,6 +286,6 @@ def _plain(energy: EnergyOfDefect) -> dict[str, Any]:
     return {
         "name": energy.name,
         "value": energy.value,
-        "stderr": energy.stderr,
-        "stderr_total": energy.stderr_total,
+        "stderr": energy.bar.weights,
+        "stderr_total": energy.bar.total,
     }

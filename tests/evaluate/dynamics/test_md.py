@@ -110,16 +110,17 @@ def test_numbers_that_are_none_end_a_run(tmp_path):
 def test_atoms_unlike_the_known_ones_end_a_run(tmp_path):
     start = copper()
 
-    def errors(atoms):
-        return 0.01 + np.linalg.norm(atoms.positions - start.positions, axis=1)
+    class Bars:
+        def of_atoms(self, atoms):
+            return 0.01 + np.linalg.norm(atoms.positions - start.positions, axis=1)
 
     limit = settings(leverage_limit=10.0, leverage_every=1, steps=200)
-    found = run_md(start, EMT(), limit, tmp_path, atom_errors=errors, reference_errors={29: 0.01})
+    found = run_md(start, EMT(), limit, tmp_path, error_bars=Bars(), reference_errors={29: 0.01})
     assert "times that of the reference structures" in found.reason
     moved = np.linalg.norm(read(tmp_path / FOR_LABELLING).positions - start.positions, axis=1).max()
     assert 0.09 < moved < 0.11
     calm = settings(leverage_limit=1e6, leverage_every=1, steps=20)
-    assert not run_md(start, EMT(), calm, tmp_path / "b", atom_errors=errors, reference_errors={29: 0.01}).reason
+    assert not run_md(start, EMT(), calm, tmp_path / "b", error_bars=Bars(), reference_errors={29: 0.01}).reason
 
 
 def test_the_kinetic_temperature_is_canonical(tmp_path):

@@ -7,6 +7,7 @@ from ase.io import read
 from ase.mep import NEBTools
 
 from rung.errors import ConfigError, DataError, StorageError
+from rung.evaluate.error_bars import Bar
 from rung.evaluate.paths.barrier import BarrierSettings, relaxed_barrier, static_barrier
 from rung.evaluate.paths.endpoints import check_endpoints, matched
 from tests.evaluate.paths.wells import DoubleWell, at
@@ -132,17 +133,21 @@ def test_a_damaged_trajectory_is_named(tmp_path):
         relaxed_barrier(at(-0.9), at(1.1), DoubleWell(), TIGHT, folder=tmp_path)
 
 
-def test_error_bars_come_from_the_callable():
-    def bars(image, start):
-        distance = float(np.linalg.norm(image.positions - start.positions))
-        return distance, 2 * distance
+class Distances:
+    """Error bars that grow with the way from the first image."""
 
-    found = static_barrier([at(-1.0), at(0.0, 0.5), at(1.0)], DoubleWell(), difference_stderr=bars)
+    def difference(self, image, reference):
+        distance = float(np.linalg.norm(image.positions - reference.positions))
+        return Bar(distance, 2 * distance)
+
+
+def test_error_bars_are_those_of_differences():
+    found = static_barrier([at(-1.0), at(0.0, 0.5), at(1.0)], DoubleWell(), error_bars=Distances())
     assert found.stderr.tolist() == pytest.approx([0.0, np.sqrt(1.25), 2.0])
-    assert found.barrier_stderr == pytest.approx(np.sqrt(1.25))
-    assert found.barrier_stderr_total == pytest.approx(2 * np.sqrt(1.25))
+    assert found.bar.weights == pytest.approx(np.sqrt(1.25))
+    assert found.bar.total == pytest.approx(2 * np.sqrt(1.25))
     assert found.curve("lifted")["stderr"] == found.stderr.tolist()
-    assert found.entry("lifted")["stderr_total"] == found.barrier_stderr_total
+    assert found.entry("lifted")["stderr_total"] == found.bar.total
 
 
 def test_static_barrier_takes_the_band_as_it_is():
@@ -154,7 +159,7 @@ def test_static_barrier_takes_the_band_as_it_is():
     assert found.reaction == pytest.approx(0.2)
     assert found.saddle == 1
     assert found.coordinate.tolist() == pytest.approx([0.0, np.sqrt(1.25), 2 * np.sqrt(1.25)])
-    assert np.isnan(found.barrier_stderr)
+    assert np.isnan(found.bar.weights)
     assert found.curve("base")["stderr"] is None
 
 

@@ -9,6 +9,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.geometry import get_distances
 
 from rung.errors import DataError
+from rung.evaluate.error_bars import Bar
 from rung.evaluate.paths.endpoints import check_endpoints, displacements, matched
 from rung.evaluate.paths.vacancies import (
     Monolayer,
@@ -108,21 +109,26 @@ def test_energies_of_formation_and_binding_are_those_that_can_be_counted():
 def test_error_bars_are_asked_of_balanced_sums():
     asked = []
 
-    def stderr(structures, coefficients):
-        asked.append(sum(factor * len(atoms) for atoms, factor in zip(structures, coefficients, strict=True)))
-        return 0.1, 0.2
+    class Bars:
+        def combination(self, structures, coefficients):
+            asked.append(sum(factor * len(atoms) for atoms, factor in zip(structures, coefficients, strict=True)))
+            return Bar(0.1, 0.2)
 
     single = without(PERFECT, row_sites(PERFECT, "S", SIZE, 1))
     pair = without(PERFECT, row_sites(PERFECT, "S", SIZE, 2))
-    found = binding_energy(PERFECT, single, pair, Bonds(), combination_stderr=stderr)
-    assert (found.stderr, found.stderr_total) == (0.1, 0.2)
+    found = binding_energy(PERFECT, single, pair, Bonds(), error_bars=Bars())
+    assert found.bar == Bar(0.1, 0.2)
     assert asked == [0.0]
 
 
 def test_a_formation_energy_that_no_label_identifies_is_refused():
+    class Bars:
+        def combination(self, structures, coefficients):
+            return Bar(np.inf, np.inf)
+
     single = without(PERFECT, row_sites(PERFECT, "S", SIZE, 1))
     with pytest.raises(DataError, match="do not identify"):
-        formation_energy(PERFECT, single, Bonds(), -5.0, combination_stderr=lambda *_: (np.inf, np.inf))
+        formation_energy(PERFECT, single, Bonds(), -5.0, error_bars=Bars())
 
 
 def test_what_cannot_be_is_refused():

@@ -1,10 +1,10 @@
 """Molecular dynamics that says how far to trust it: energy drift, temperature, and why a run ended."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, ClassVar, Literal
 
 import numpy as np
 from ase import Atoms
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from rung.data.labels import Array
 from rung.data.readers.extxyz import frame_text
-from rung.errors import DataError, StorageError
+from rung.errors import StorageError
 from rung.evaluate.dynamics.integrator import (
     Integrator,
     Motion,
@@ -22,10 +22,12 @@ from rung.evaluate.dynamics.integrator import (
     surface_of,
     write_motion,
 )
-from rung.evaluate.dynamics.stability import Limits, LimitSettings
+from rung.evaluate.dynamics.settings import DynamicsSettings
+from rung.evaluate.dynamics.stability import Limits
+from rung.evaluate.error_bars import ErrorBars
+from rung.evaluate.identity import claim, exact_geometry
 from rung.progress import SILENT, Progress
-from rung.settings import Settings
-from rung.storage import content_hash, read_json, write_json, write_text
+from rung.storage import write_text
 
 TRAJECTORY = "trajectory.extxyz"
 SAMPLES = "samples.csv"
@@ -35,38 +37,31 @@ FOR_LABELLING = "for_labelling.extxyz"
 COLUMNS = ("step", "potential", "kinetic", "temperature")
 """Of ``samples.csv``: steps, eV, eV, K."""
 
-_ENERGY_TOLERANCE = 1e-3
-"""eV: a potential gives the energy of the start structure again within this, or it is another potential."""
-
-AtomErrors = Callable[[Atoms], Array]
-"""structure → √(hᵀΣh) of each atom, eV, shape ``(n,)``."""
+MARKER = "run.json"
+"""Says whose run a folder holds."""
 
 
-class MDSettings(Settings):
+class MDSettings(DynamicsSettings):
     """How a run is made."""
+
+    decides: ClassVar = (
+        "ensemble",
+        "temperature",
+        "timestep",
+        "friction",
+        "sample_every",
+        "frame_every",
+        "remove_drift",
+        "seed",
+        "limits",
+        "leverage_limit",
+        "leverage_every",
+    )
 
     ensemble: Literal["nve", "nvt"] = "nvt"
     """Constant energy (velocity Verlet), or constant temperature (Langevin, BAOAB)."""
-    temperature: float = Field(gt=0)
-    """K: of the thermostat, and of the momenta drawn at the start."""
     steps: int = Field(ge=1)
     """Steps in all; more may be asked for later."""
-    timestep: float = Field(default=1.0, gt=0)
-    """fs."""
-    friction: float = Field(default=0.01, gt=0)
-    """Of the Langevin thermostat, 1/fs."""
-    sample_every: int = Field(default=10, ge=1)
-    """Steps from one line of energies to the next."""
-    frame_every: int = Field(default=50, ge=1)
-    """Steps from one frame of the trajectory to the next."""
-    save_every: int = Field(default=500, ge=1)
-    """Steps from one restart file to the next."""
-    remove_drift: bool = True
-    """Whether the centre of mass stays at rest; false where a field from outside acts."""
-    seed: int = 0
-    """Of the random numbers."""
-    limits: LimitSettings = LimitSettings()
-    """Beyond what the run stops."""
     leverage_limit: float | None = Field(default=None, gt=0)
     """How many times larger than on the reference structures an atom's error from the weights may grow."""
     leverage_every: int = Field(default=50, ge=1)
@@ -104,7 +99,7 @@ def run_md(
     settings: MDSettings,
     folder: Path,
     *,
-    atom_errors: AtomErrors | None = None,
+    error_bars: ErrorBars | None = None,
     reference_errors: Mapping[int, float] | None = None,
     identity: str = "",
     progress: Progress = SILENT,
@@ -123,10 +118,11 @@ def run_md(
         Ensemble, length, limits.
     folder
         Where everything is kept.
-    atom_errors, reference_errors
-        The error of each atom's energy from the fitted weights, and the largest such error of each element (by atomic
-        number, eV) on structures that are known: beyond ``leverage_limit`` times that the run stops, and the frame is
-        kept for labelling.
+    error_bars
+        Those of the potential: they give the error of each atom's energy from the fitted weights.
+    reference_errors
+        The largest such error of each element (by atomic number, eV) on structures that are known: beyond
+        ``leverage_limit`` times that the run stops, and the frame is kept for labelling.
     identity
         What else decides the result, such as the fidelity.
     progress
@@ -148,12 +144,18 @@ def run_md(
     rng = np.random.default_rng([settings.seed, 2])
     motion = integrator.start(np.array(start.positions, dtype=float), integrator.thermal_momenta(rng), surface)
     check_drift(integrator, motion)
-    _open(folder, _key(start, settings, identity), motion.energy)
+    claim(
+        folder / MARKER,
+        run_key(start, settings, identity),
+        holds="the run",
+        other="another start or setting",
+        energy=motion.energy,
+    )
     reason, offsets = "", (0, 0)
     if (folder / STATE).exists():
         motion, rng, kept = read_motion(folder / STATE)
         reason, offsets = str(kept["reason"]), (int(kept["trajectory_bytes"]), int(kept["sample_bytes"]))
-    judge = _Judge(start, settings, integrator, atom_errors, reference_errors or {})
+    judge = _Judge(start, settings, integrator, error_bars, reference_errors or {})
     with _Log(folder, start, integrator, offsets) as log, progress.task("dynamics", settings.steps) as task:
         task.advance(motion.step)
         if motion.step == 0 and not reason:
@@ -192,23 +194,23 @@ class _Judge:
         start: Atoms,
         settings: MDSettings,
         integrator: Integrator,
-        atom_errors: AtomErrors | None,
+        error_bars: ErrorBars | None,
         reference: Mapping[int, float],
     ) -> None:
         self._limits = Limits(start, settings.limits, integrator)
         self._settings = settings
         self._atoms = start.copy()
         self._atoms.set_constraint()
-        self._errors = atom_errors if settings.leverage_limit is not None else None
+        self._bars = error_bars if settings.leverage_limit is not None else None
         self._reference = np.array([reference.get(int(number), np.inf) for number in start.numbers])
 
     def broken(self, motion: Motion) -> str:
         if reason := self._limits.broken(motion):
             return reason
-        if self._errors is None or motion.step % self._settings.leverage_every:
+        if self._bars is None or motion.step % self._settings.leverage_every:
             return ""
         self._atoms.positions = motion.positions
-        ratio = self._errors(self._atoms) / self._reference
+        ratio = self._bars.of_atoms(self._atoms) / self._reference
         worst = int(np.argmax(ratio))
         if self._settings.leverage_limit is None or ratio[worst] <= self._settings.leverage_limit:
             return ""
@@ -277,30 +279,6 @@ def _opened(path: Path, length: int) -> IO[bytes]:
     return file
 
 
-def _key(start: Atoms, settings: MDSettings, identity: str) -> str:
+def run_key(start: Atoms, settings: MDSettings, identity: str) -> str:
     """Return a hash of all that decides the trajectory; more steps may be asked for without starting again."""
-    held = tuple(np.sort(np.concatenate([c.index for c in start.constraints])).tolist()) if start.constraints else ()
-    return content_hash(
-        settings.model_dump_json(exclude={"steps", "save_every"}),
-        identity,
-        held,
-        start.numbers,
-        start.positions,
-        start.cell.array,
-        start.pbc,
-    )
-
-
-def _open(folder: Path, key: str, energy: float) -> None:
-    marker = Path(folder) / "run.json"
-    if not marker.exists():
-        write_json(marker, {"key": key, "start_energy": energy})
-        return
-    found = read_json(marker)
-    if found.get("key") != key:
-        raise DataError(f"{folder} holds the run of another start or setting; choose another folder.")
-    if abs(float(found["start_energy"]) - energy) > _ENERGY_TOLERANCE:
-        raise DataError(
-            f"{folder} holds the run of another potential (its start structure has {found['start_energy']:.6f} eV and "
-            f"this one {energy:.6f} eV); choose another folder."
-        )
+    return settings.key(start, identity, *exact_geometry(start))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -11,7 +11,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from pydantic import Field, model_validator
 
 from rung.data.labels import Array
-from rung.errors import ConfigError, DataError
+from rung.errors import ConfigError
 from rung.evaluate.dynamics.integrator import (
     Integrator,
     Motion,
@@ -22,32 +22,39 @@ from rung.evaluate.dynamics.integrator import (
     surface_of,
     write_motion,
 )
-from rung.evaluate.dynamics.stability import Limits, LimitSettings
+from rung.evaluate.dynamics.settings import DynamicsSettings
+from rung.evaluate.dynamics.stability import Limits
 from rung.evaluate.free_energy.collective import CollectiveVariable
+from rung.evaluate.identity import claim, exact_geometry
 from rung.progress import SILENT, Progress, Task
-from rung.settings import Settings
-from rung.storage import content_hash, read_json, write_json
-from rung.units import BOLTZMANN
 
-_ENERGY_TOLERANCE = 1e-3
-"""eV: a potential gives the energy of the start structure again within this, or it is another potential."""
+MARKER = "windows.json"
+"""Says whose windows a folder holds."""
 
 
-class UmbrellaSettings(Settings):
+class UmbrellaSettings(DynamicsSettings):
     """How the windows are sampled."""
 
-    temperature: float = Field(gt=0)
-    """K."""
+    decides: ClassVar = (
+        "temperature",
+        "centres",
+        "spring",
+        "timestep",
+        "friction",
+        "sample_every",
+        "frame_every",
+        "steering_steps",
+        "remove_drift",
+        "seed",
+        "limits",
+    )
+
     centres: tuple[float, ...] = Field(min_length=2)
     """Where the springs hold the collective variable, rising, in its unit."""
     spring: float | None = Field(default=None, gt=0)
     """Spring constant κ of ½ κ (ξ − centre)², eV over the unit squared; by default 4 kT over the spacing squared."""
     steps: int = Field(default=4000, ge=10)
-    """Steps of each window."""
-    timestep: float = Field(default=1.0, gt=0)
-    """fs."""
-    friction: float = Field(default=0.01, gt=0)
-    """Of the Langevin dynamics, 1/fs."""
+    """Steps of each window; more may be asked for later."""
     sample_every: int = Field(default=5, ge=1)
     """Steps from one sample of the variable to the next."""
     frame_every: int = Field(default=20, ge=1)
@@ -56,12 +63,6 @@ class UmbrellaSettings(Settings):
     """Steps from one restart file to the next."""
     steering_steps: int = Field(default=400, ge=1)
     """Steps in which the spring is moved from one window to the next where no band gives the windows their start."""
-    remove_drift: bool = True
-    """Whether the centre of mass stays at rest; false where a field from outside acts."""
-    seed: int = 0
-    """Of the random numbers."""
-    limits: LimitSettings = LimitSettings()
-    """Beyond what a window stops."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "UmbrellaSettings":
@@ -70,11 +71,6 @@ class UmbrellaSettings(Settings):
         if self.frame_every % self.sample_every:
             raise ValueError("frame_every must be a multiple of sample_every")
         return self
-
-    @property
-    def thermal_energy(self) -> float:
-        """KT, eV."""
-        return BOLTZMANN * self.temperature
 
     @property
     def constant(self) -> float:
@@ -232,7 +228,13 @@ def sample_windows(
     surface = surface_of(start, calculator)
     first = integrator.start(start.positions, np.zeros_like(start.positions), surface)
     check_drift(integrator, first)
-    _open(folder, _key(start, settings, band, identity), first.energy)
+    claim(
+        folder / MARKER,
+        settings.key(start, identity, *(exact_geometry(image) for image in (start, *(band or ())))),
+        holds="the windows",
+        other="another start, variable or setting",
+        energy=first.energy,
+    )
     run = _Run(start, surface, variable, settings, integrator, folder)
     with progress.task("windows", len(settings.centres) * settings.steps) as task:
         seeds = run.from_band(band) if band is not None else run.steered(task)
@@ -359,28 +361,6 @@ class _Series:
             "frames": np.array(self.frames, dtype=float).reshape(-1, n_atoms, 3),
             "frame_samples": np.array(self.frame_samples, dtype=int),
         }
-
-
-def _key(start: Atoms, settings: UmbrellaSettings, band: Sequence[Atoms] | None, identity: str) -> str:
-    """Return a hash of all that decides the trajectories; more steps may be allowed without starting again."""
-    shapes = [(image.numbers, image.positions, image.cell.array, image.pbc) for image in (start, *(band or ()))]
-    held = tuple(np.sort(np.concatenate([c.index for c in start.constraints])).tolist()) if start.constraints else ()
-    return content_hash(settings.model_dump_json(exclude={"steps", "save_every"}), identity, held, *shapes)
-
-
-def _open(folder: Path, key: str, energy: float) -> None:
-    marker = Path(folder) / "windows.json"
-    if not marker.exists():
-        write_json(marker, {"key": key, "start_energy": energy})
-        return
-    found = read_json(marker)
-    if found.get("key") != key:
-        raise DataError(f"{folder} holds windows of another start, variable or setting; choose another folder.")
-    if abs(float(found["start_energy"]) - energy) > _ENERGY_TOLERANCE:
-        raise DataError(
-            f"{folder} holds windows of another potential (its start structure has {found['start_energy']:.6f} eV "
-            f"and this one {energy:.6f} eV); choose another folder."
-        )
 
 
 def centres_between(first: float, last: float, number: int) -> tuple[float, ...]:

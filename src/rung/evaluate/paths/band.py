@@ -1,6 +1,6 @@
 """A band of structures and its energies, with any ASE calculator."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -12,11 +12,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from rung.data.labels import Array
 from rung.errors import DataError
+from rung.evaluate.error_bars import UNKNOWN, Bar, ErrorBars
 from rung.evaluate.paths.endpoints import check_same_atoms, displacements
-
-DifferenceStderr = Callable[[Atoms, Atoms], tuple[float, float]]
-"""(structure, reference) → one-sigma errors of their energy difference, eV: from the weights alone, and in total."""
-
 
 _MIRRORED = 0.01
 """Of the barrier: images slide along a slope by more than the ends differ, so this cannot be tight."""
@@ -42,7 +39,7 @@ class StaticBarrier:
         Index of the highest image.
     stderr
         One-sigma error of each energy less the first, from the fitted weights alone, eV, shape ``(images,)``; NaN
-        unless a callable for it was given.
+        where the potential has no error bars.
     stderr_total
         The same with the model's own error, eV, shape ``(images,)``.
     notes
@@ -65,14 +62,9 @@ class StaticBarrier:
         return self.barrier - self.reaction
 
     @property
-    def barrier_stderr(self) -> float:
-        """One-sigma error of ``barrier`` from the fitted weights alone, eV."""
-        return float(self.stderr[self.saddle])
-
-    @property
-    def barrier_stderr_total(self) -> float:
-        """One-sigma error of ``barrier`` with the model's own error, eV."""
-        return float(self.stderr_total[self.saddle])
+    def bar(self) -> Bar:
+        """The error of ``barrier``; NaN where the potential has no error bars."""
+        return Bar(float(self.stderr[self.saddle]), float(self.stderr_total[self.saddle]))
 
     def curve(self, name: str) -> dict[str, Any]:
         """Return this band as one of the curves of ``barrier.json``."""
@@ -91,15 +83,13 @@ class StaticBarrier:
             "name": name,
             "value": self.barrier,
             "reaction": self.reaction,
-            "stderr": self.barrier_stderr,
-            "stderr_total": self.barrier_stderr_total,
+            "stderr": self.bar.weights,
+            "stderr_total": self.bar.total,
             "notes": list(self.notes),
         }
 
 
-def static_barrier(
-    images: Sequence[Atoms], calculator: Any, *, difference_stderr: DifferenceStderr | None = None
-) -> StaticBarrier:
+def static_barrier(images: Sequence[Atoms], calculator: Any, *, error_bars: ErrorBars | None = None) -> StaticBarrier:
     """Return energies along a band as it is, and the highest less the first.
 
     Parameters
@@ -108,8 +98,8 @@ def static_barrier(
         At least three structures of the same atoms in one order and one cell.
     calculator
         Any ASE calculator with energies and forces.
-    difference_stderr
-        Gives the error of each energy less the first; see :data:`DifferenceStderr`.
+    error_bars
+        Those of the potential: they give the error of each energy less the first.
 
     Raises
     ------
@@ -121,7 +111,7 @@ def static_barrier(
     for index, image in enumerate(images[1:], start=1):
         check_same_atoms(images[0], image, ("first", f"number {index}"))
     band = [evaluated(image, calculator) for image in images]
-    measured = measured_band(band, difference_stderr)
+    measured = measured_band(band, error_bars)
     broken = np.flatnonzero(~np.isfinite(measured["energies"]))
     if len(broken):
         raise DataError(f"The energy of image {int(broken[0])} of the band is not finite.")
@@ -172,15 +162,14 @@ def evaluated(image: Atoms, calculator: Any) -> Atoms:
     return frozen(copy)
 
 
-def measured_band(band: list[Atoms], difference_stderr: DifferenceStderr | None) -> dict[str, Any]:
+def measured_band(band: list[Atoms], error_bars: ErrorBars | None) -> dict[str, Any]:
     """Return the fields of a :class:`StaticBarrier`."""
     energies = np.array([image.get_potential_energy() for image in band], dtype=float)
     lengths = [float(np.linalg.norm(displacements(one, two))) for one, two in pairwise(band)]
     saddle = int(np.argmax(energies))
-    bars = np.full((len(band), 2), np.nan)
-    if difference_stderr is not None:
-        bars[0] = 0.0
-        bars[1:] = [difference_stderr(image, band[0]) for image in band[1:]]
+    bars = [UNKNOWN] * len(band)
+    if error_bars is not None:
+        bars = [Bar(0.0, 0.0), *(error_bars.difference(image, band[0]) for image in band[1:])]
     return {
         "images": tuple(band),
         "energies": energies,
@@ -188,8 +177,8 @@ def measured_band(band: list[Atoms], difference_stderr: DifferenceStderr | None)
         "barrier": float(energies[saddle] - energies[0]),
         "reaction": float(energies[-1] - energies[0]),
         "saddle": saddle,
-        "stderr": bars[:, 0],
-        "stderr_total": bars[:, 1],
+        "stderr": np.array([bar.weights for bar in bars]),
+        "stderr_total": np.array([bar.total for bar in bars]),
         "notes": _notes(energies, saddle),
     }
 

@@ -4,37 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from ase import Atoms
 from ase.io import read, write
 
-from rung.errors import DataError, StorageError
-from rung.storage import atomic_path, content_hash, read_json, write_json
-
-_TOLERANCE = 1e-3
-"""eV: a potential gives the energy of a stored structure again within this, or it is another potential."""
-
-
-_GRID = 1e-3
-"""Å: geometries that agree to this are one band: what was read back differs in its last digits."""
-
-_OFFSET = 0.318309886
-"""Of the grid: keeps round coordinates away from where rounding would flip."""
-
-
-def geometry_key(*images: Atoms) -> str:
-    """Return a hash that identifies structures up to the last digits of their positions."""
-    return content_hash(
-        *(
-            (
-                image.numbers,
-                np.floor(image.positions / _GRID + _OFFSET).astype(np.int64),
-                np.floor(image.cell.array / _GRID + _OFFSET).astype(np.int64),
-                image.pbc,
-            )
-            for image in images
-        )
-    )
+from rung.errors import StorageError
+from rung.evaluate.identity import claim, require_energy
+from rung.storage import atomic_path
 
 
 @dataclass(frozen=True)
@@ -55,11 +30,7 @@ class BandFolder:
         if path is None:
             return cls(None)
         path = Path(path)
-        marker = path / "band.json"
-        if not marker.exists():
-            write_json(marker, {"key": key})
-        elif read_json(marker).get("key") != key:
-            raise DataError(f"{path} holds the band of other ends or settings; choose another folder or remove it.")
+        claim(path / "band.json", key, holds="the band", other="other ends or settings")
         return cls(path)
 
     def read(self, name: str) -> list[Atoms] | None:
@@ -87,12 +58,9 @@ class BandFolder:
 
     def check_energy(self, stored: Atoms, now: Atoms, name: str) -> None:
         """Raise a :class:`DataError` unless the calculator of ``now`` gives the stored energy."""
-        before, after = float(stored.get_potential_energy()), float(now.get_potential_energy())
-        if abs(before - after) > _TOLERANCE:
-            raise DataError(
-                f"{self.path} holds a band of another potential (the {name} structure has {before:.6f} eV there and "
-                f"{after:.6f} eV now); choose another folder or remove it."
-            )
+        if self.path is not None:
+            before, after = float(stored.get_potential_energy()), float(now.get_potential_energy())
+            require_energy(self.path, before, after, holds="the band", structure=name)
 
     def _file(self, name: str) -> Path | None:
         return None if self.path is None else self.path / f"{name}.traj"

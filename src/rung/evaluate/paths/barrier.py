@@ -14,8 +14,9 @@ from ase.optimize.optimize import Optimizer
 from pydantic import Field
 
 from rung.errors import DataError
+from rung.evaluate.error_bars import ErrorBars
+from rung.evaluate.identity import geometry_key
 from rung.evaluate.paths.band import (
-    DifferenceStderr,
     OneImage,
     StaticBarrier,
     evaluated,
@@ -23,13 +24,13 @@ from rung.evaluate.paths.band import (
     measured_band,
     static_barrier,
 )
-from rung.evaluate.paths.band_folder import BandFolder, geometry_key
+from rung.evaluate.paths.band_folder import BandFolder
 from rung.evaluate.paths.endpoints import check_endpoints, check_same_atoms, matched, same_place, unwrapped
 from rung.progress import SILENT, Progress, Task
 from rung.settings import Settings
 from rung.storage import content_hash
 
-__all__ = ["Barrier", "BarrierSettings", "DifferenceStderr", "StaticBarrier", "relaxed_barrier", "static_barrier"]
+__all__ = ["Barrier", "BarrierSettings", "StaticBarrier", "relaxed_barrier", "static_barrier"]
 
 _SAVE_EVERY = 5
 
@@ -96,7 +97,7 @@ def relaxed_barrier(
     guess_images: Sequence[Atoms] | None = None,
     folder: Path | None = None,
     progress: Progress = SILENT,
-    difference_stderr: DifferenceStderr | None = None,
+    error_bars: ErrorBars | None = None,
 ) -> Barrier:
     """Relax two ends and the band between them, with a climbing image.
 
@@ -118,8 +119,8 @@ def relaxed_barrier(
         Where ends and band are kept every few steps; a later call with the same ends goes on from there.
     progress
         Where steps are reported.
-    difference_stderr
-        Gives the error of each energy less the first; see :data:`DifferenceStderr`.
+    error_bars
+        Those of the potential: they give the error of each energy less the first.
 
     Returns
     -------
@@ -135,7 +136,7 @@ def relaxed_barrier(
     if settings.match_atoms:
         final, _ = matched(initial, final)
     check_endpoints(initial, final, allow_exchange=settings.allow_exchange)
-    kept = BandFolder.open(folder, _key(initial, final, settings, guess_images))
+    kept = BandFolder.open(folder, band_key(initial, final, settings, guess_images))
     first, first_done = _relaxed_end(initial, "initial", calculator, settings, kept, progress)
     last, last_done = _relaxed_end(final, "final", calculator, settings, kept, progress)
     # of the ends as they relaxed: moving one to the periodic image of the other rounds its last digit
@@ -149,7 +150,7 @@ def relaxed_barrier(
         steps, force, done = _relax_band(band, calculator, settings, kept, progress)
         reason = "" if done else _band_fails(steps, force)
     # of an image that broke down nothing more can be computed, its energy's error least of all
-    bars = difference_stderr if np.isfinite(force) or len(band) == 2 else None
+    bars = error_bars if np.isfinite(force) or len(band) == 2 else None
     measured = measured_band([evaluated(image, calculator) for image in band], bars)
     if reason:
         measured["barrier"] = float("nan")
@@ -171,7 +172,7 @@ def _band_fails(steps: int, force: float) -> str:
     return f"the band has forces of {force:.3g} eV/Å after {steps} steps"
 
 
-def _key(initial: Atoms, final: Atoms, settings: BarrierSettings, guess: Sequence[Atoms] | None) -> str:
+def band_key(initial: Atoms, final: Atoms, settings: BarrierSettings, guess: Sequence[Atoms] | None) -> str:
     """Return a hash of all that decides the band; more steps may be allowed without starting again."""
     chosen = settings.model_dump_json(exclude={"max_steps", "endpoint_steps"})
     return content_hash(chosen, geometry_key(initial, final, *(guess or ())))

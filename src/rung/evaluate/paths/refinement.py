@@ -12,7 +12,7 @@ from pydantic import Field
 
 from rung.data.labels import Array
 from rung.errors import DataError
-from rung.evaluate.paths.band import DifferenceStderr
+from rung.evaluate.error_bars import ErrorBars
 from rung.evaluate.paths.barrier import Barrier, BarrierSettings, relaxed_barrier
 from rung.evaluate.paths.endpoints import displacements
 from rung.progress import SILENT, Progress
@@ -39,13 +39,13 @@ def converged_barrier(
     *,
     folder: Path | None = None,
     progress: Progress = SILENT,
-    difference_stderr: DifferenceStderr | None = None,
+    error_bars: ErrorBars | None = None,
 ) -> tuple[Barrier, tuple[tuple[int, float], ...]]:
     """Relax bands with more and more images until the barrier changes no more.
 
     Parameters
     ----------
-    initial, final, calculator, settings, progress, difference_stderr
+    initial, final, calculator, settings, progress, error_bars
         As for :func:`~rung.evaluate.paths.barrier.relaxed_barrier`; the number of images in ``settings`` is not read.
     refinement
         With how many images to begin, and when to stop.
@@ -69,7 +69,7 @@ def converged_barrier(
             guess_images=guess,
             folder=None if folder is None else folder / f"{count}-images",
             progress=progress,
-            difference_stderr=difference_stderr,
+            error_bars=error_bars,
         )
         found.append(band)
         history = tuple((len(one.images), one.barrier) for one in found)

@@ -1,6 +1,6 @@
 """Chalcogen vacancies in MX2 monolayers: builders, their hops, and energies of formation and binding."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,12 +13,9 @@ from pydantic import Field, field_validator
 
 from rung.data.labels import Array
 from rung.errors import DataError
+from rung.evaluate.error_bars import UNKNOWN, Bar, ErrorBars
 from rung.evaluate.paths.endpoints import displacements
 from rung.settings import Settings
-
-CombinationStderr = Callable[[Sequence[Atoms], Sequence[float]], tuple[float, float]]
-"""(structures, coefficients) → one-sigma errors of Σ c E, eV: from the weights alone, and in total; infinite where no
-label identifies it."""
 
 
 class Monolayer(Settings):
@@ -198,14 +195,13 @@ class EnergyOfDefect:
         What it is.
     value
         eV.
-    stderr, stderr_total
-        One-sigma errors from the weights and E0 alone, and with the model's own error, eV; NaN without a posterior.
+    bar
+        Its error, eV; NaN where the potential has no error bars.
     """
 
     name: str
     value: float
-    stderr: float
-    stderr_total: float
+    bar: Bar
 
 
 def formation_energy(
@@ -215,7 +211,7 @@ def formation_energy(
     chemical_potential: float,
     *,
     name: str = "formation",
-    combination_stderr: CombinationStderr | None = None,
+    error_bars: ErrorBars | None = None,
 ) -> EnergyOfDefect:
     """Return E(defective) − E(perfect) + n μ, eV, for n atoms of one element taken out.
 
@@ -229,8 +225,8 @@ def formation_energy(
         μ of the element that was taken out, eV an atom, on the same scale of energies as ``calculator``.
     name
         What it is called.
-    combination_stderr
-        Gives its error.
+    error_bars
+        Those of the potential.
 
     Raises
     ------
@@ -248,14 +244,14 @@ def formation_energy(
         raise DataError("A formation energy needs a chemical potential, which is a choice of yours: state it.")
     (count,) = taken.values()
     value = energy_of(defective, calculator) - energy_of(perfect, calculator) + count * chemical_potential
-    bars = _bars(combination_stderr, [defective, perfect], [1.0, -1.0])
-    if np.isinf(bars).any():
+    bar = UNKNOWN if error_bars is None else error_bars.combination([defective, perfect], [1.0, -1.0])
+    if bar.infinite:
         raise DataError(
             "The labels of the fit do not identify the energy of an atom that is taken out, for their compositions do "
             "not differ in it: a formation energy would be an accident of the fit. Label a structure with another "
             "number of these atoms."
         )
-    return EnergyOfDefect(name, value, *bars)
+    return EnergyOfDefect(name, value, bar)
 
 
 def binding_energy(
@@ -265,7 +261,7 @@ def binding_energy(
     calculator: Any,
     *,
     name: str = "binding",
-    combination_stderr: CombinationStderr | None = None,
+    error_bars: ErrorBars | None = None,
 ) -> EnergyOfDefect:
     """Return n E(single) − E(cluster) − (n − 1) E(perfect), eV: what n vacancies gain by being together.
 
@@ -275,7 +271,7 @@ def binding_energy(
     ----------
     perfect, single, cluster
         The layer without, with one and with n vacancies, relaxed, in one cell.
-    calculator, name, combination_stderr
+    calculator, name, error_bars
         As for :func:`formation_energy`.
     """
     taken = len(perfect) - len(cluster)
@@ -283,15 +279,10 @@ def binding_energy(
         raise DataError("A binding energy needs a perfect cell, one vacancy in it, and two or more.")
     structures, factors = [single, cluster, perfect], [float(taken), -1.0, 1.0 - taken]
     value = sum(factor * energy_of(atoms, calculator) for factor, atoms in zip(factors, structures, strict=True))
-    return EnergyOfDefect(name, value, *_bars(combination_stderr, structures, factors))
+    bar = UNKNOWN if error_bars is None else error_bars.combination(structures, factors)
+    return EnergyOfDefect(name, value, bar)
 
 
 def energy_of(atoms: Atoms, calculator: Any) -> float:
     """Return the energy of ``atoms`` where they stand, eV."""
     return float(calculator.get_potential_energy(atoms.copy()))
-
-
-def _bars(
-    stderr: CombinationStderr | None, structures: Sequence[Atoms], coefficients: Sequence[float]
-) -> tuple[float, float]:
-    return (float("nan"), float("nan")) if stderr is None else stderr(structures, coefficients)

@@ -1,0 +1,91 @@
+"""Whose work a folder holds: the same work goes on there, and any other is refused in one sentence."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from rung.errors import DataError
+from rung.storage import content_hash, read_json, write_json
+
+_TOLERANCE = 1e-3
+"""eV: a potential gives the energy of a stored structure again within this, or it is another potential."""
+
+_GRID = 1e-3
+"""Å: geometries that agree to this are one: what was read back differs in its last digits."""
+
+_OFFSET = 0.318309886
+"""Of the grid: keeps round coordinates away from where rounding would flip."""
+
+
+def geometry_key(*images: Atoms) -> str:
+    """Return a hash that identifies structures up to the last digits of their positions."""
+    return content_hash(
+        *(
+            (
+                image.numbers,
+                np.floor(image.positions / _GRID + _OFFSET).astype(np.int64),
+                np.floor(image.cell.array / _GRID + _OFFSET).astype(np.int64),
+                image.pbc,
+            )
+            for image in images
+        )
+    )
+
+
+def exact_geometry(atoms: Atoms) -> tuple[Any, ...]:
+    """Return what decides the first step of dynamics to the bit, as parts for :func:`~rung.storage.content_hash`."""
+    return atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc
+
+
+def held_atoms(atoms: Atoms) -> tuple[int, ...]:
+    """Return the indices of the atoms that constraints hold, sorted."""
+    if not atoms.constraints:
+        return ()
+    return tuple(np.sort(np.concatenate([constraint.index for constraint in atoms.constraints])).tolist())
+
+
+def claim(marker: Path, key: str, *, holds: str, other: str, energy: float | None = None) -> None:
+    """Write the marker of new work, or refuse a folder whose marker is of other work.
+
+    Parameters
+    ----------
+    marker
+        The file in the folder of the work.
+    key
+        A hash of all that decides the work.
+    holds, other
+        Words for the sentence: what the folder holds, and of what else it is where the key differs.
+    energy
+        Of the start structure, eV: another potential gives another one. None where it is not compared.
+
+    Raises
+    ------
+    DataError
+        When the folder holds other work, or work of another potential.
+    """
+    marker = Path(marker)
+    if not marker.exists():
+        write_json(marker, {"key": key} if energy is None else {"key": key, "start_energy": energy})
+        return
+    content = read_json(marker)
+    if content.get("key") != key:
+        raise DataError(f"{marker.parent} holds {holds} of {other}; choose another folder or remove it.")
+    if energy is not None:
+        require_energy(marker.parent, float(content["start_energy"]), energy, holds=holds, structure="start")
+
+
+def is_claimed(marker: Path, keys: Iterable[str]) -> bool:
+    """Return whether the marker is there and has one of ``keys``."""
+    return Path(marker).exists() and read_json(marker).get("key") in set(keys)
+
+
+def require_energy(folder: Path, before: float, now: float, *, holds: str, structure: str) -> None:
+    """Raise a :class:`DataError` unless two energies of a kept structure agree, eV: else the potential is another."""
+    if abs(before - now) > _TOLERANCE:
+        raise DataError(
+            f"{folder} holds {holds} of another potential (the {structure} structure has {before:.6f} eV there and "
+            f"{now:.6f} eV now); choose another folder or remove it."
+        )

@@ -1,0 +1,81 @@
+"""What a task may evaluate: opened from files and functions, told apart by a fingerprint, and imported late."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.calculators.emt import EMT
+
+from rung.calculator import RungCalculator
+from rung.errors import ConfigError, UntrustedError
+from rung.model.potential import ReadoutPotential
+from rung.model.reference import ReferenceEnergies
+from rung.tasks.opened import Opened, Source, open_calculator, open_fidelities
+from tests.pair_hop import lifted
+from tests.run.small_world import SmallWorld
+
+WELL = "tests.evaluate.paths.wells:tilted"
+
+
+def test_a_model_of_rung_brings_what_rung_knows_of_it(finished: SmallWorld) -> None:
+    model = finished.folder / "run" / "model.rung"
+    potentials = open_fidelities(Source(model=model), ["high", "low", "high"])
+    assert list(potentials) == ["high", "low"]
+    high, low = potentials.values()
+    assert high.error_bars is not None
+    assert low.error_bars is None  # the posterior is of the target
+    assert high.metadata["target"] == "high"
+    assert (high.source, high.fidelity, set(high.offered)) == (str(model), "high", {"high", "low"})
+    known = RungCalculator(model, fidelity="high").potential.surface("high").reference.energies
+    assert high.reference == {"H": known[1], "C": known[6], "O": known[8]}
+
+
+def test_a_fingerprint_tells_potentials_apart() -> None:
+    def fingerprint(potential: ReadoutPotential) -> str:
+        return Opened.of(RungCalculator(potential, fidelity="high"), fidelity="high").fingerprint
+
+    potential = lifted().potential
+    surface = potential.surface("high")
+    here = fingerprint(potential)
+    assert here == fingerprint(lifted().potential)
+    assert here == fingerprint(potential.with_surface("low", surface)), "another fidelity of the file changes nothing"
+    moved = replace(surface, reference=ReferenceEnergies({6: -1.0, 8: -2.5}))
+    assert here != fingerprint(potential.with_surface("high", moved))
+    step = np.zeros(len(surface.readout.weights))
+    step[0] = 1e-9
+    assert here != fingerprint(potential.with_surface("high", replace(surface, readout=surface.readout.moved(step))))
+
+
+def test_any_calculator_is_known_by_where_it_comes_from() -> None:
+    source = Source(model=WELL, trusted=True)
+    well = open_calculator(source, "high")
+    assert well.fingerprint == open_calculator(source, "high").fingerprint
+    assert (
+        well.fingerprint != open_calculator(Source(model="ase.calculators.emt:EMT", trusted=True), "high").fingerprint
+    )
+    assert (well.error_bars, well.reference, well.metadata, well.offered) == (None, None, {}, ("high",))
+    assert Opened.of(EMT(), fidelity="emt").source == "ase.calculators.emt:EMT"
+    with pytest.raises(UntrustedError, match="--trusted"):
+        open_calculator(Source(model=WELL), "high")
+    with pytest.raises(ConfigError, match="holds one fidelity and was asked for high, low"):
+        open_fidelities(source, ["high", "low"])
+    with pytest.raises(ConfigError, match="Name a fidelity"):
+        open_fidelities(source, [])
+
+
+def test_a_file_with_a_colon_in_its_name_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Source(model="one.two:three").imported
+    Path("one.two:three").touch()
+    assert not Source(model="one.two:three").imported
+
+
+def test_tasks_are_imported_without_torch() -> None:
+    """``rung barrier --help`` reads the settings of a task, and torch takes seconds."""
+    names = ["barrier", "vacancies", "free_energy", "md", "relaxation", "transport", "transport_runs"]
+    script = f"import sys, importlib\nfor name in {names}: importlib.import_module(f'rung.tasks.{{name}}')\n"
+    script += "assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
