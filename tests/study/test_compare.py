@@ -17,9 +17,9 @@ from rung.errors import ConfigError, DataError, MissingExtraError, StorageError
 from rung.fit.lift import Context
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.run.evaluation import predict
-from rung.storage import read_json
+from rung.storage import read_json, write_json
 from rung.study import StatusReader, StudyConfig, load_study_config, run_compare
-from rung.study.plan import all_fits, choose
+from rung.study.plan import all_fits, choose, fit_steps
 from rung.study.workshop import Workshop
 from tests.run.small_world import SmallWorld, build_world
 
@@ -133,6 +133,57 @@ def test_failed_fits_are_tried_again_and_a_study_may_grow(compared: tuple[SmallW
     assert run_compare(config).n_new == 0
     with pytest.raises(StorageError, match="force_structures changed"):
         run_compare(config.model_copy(update={"force_structures": 3}))
+
+
+def _as_done(config: StudyConfig, forgotten: str | None = None) -> None:
+    """Write a result for every fit of ``config``, of an older rung that did not know the setting ``forgotten``."""
+    for job in [step.job for step in fit_steps(config) if step.job is not None]:
+        request = job.request
+        if forgotten is not None:
+            request["arguments"]["settings"].pop(forgotten, None)
+        write_json(job.folder / "task.json", {**request, "host": "here"})
+        write_json(job.result, {"fit": {"seconds": 1.0}})
+
+
+def _several(name: str, **settings: Any) -> dict[str, Any]:
+    weights = settings.pop("fidelity_weights", {})
+    return {"name": name, "training": {"loss": {"fidelity_weights": weights}}, **settings}
+
+
+@pytest.mark.parametrize("name", ["joint", "onehot"])
+def test_a_mapping_of_settings_that_gained_a_key_is_another_fit(name: str, tmp_path: Path) -> None:
+    world = SmallWorld(tmp_path, None, None)  # type: ignore[arg-type]
+
+    def done(**settings: Any) -> int:
+        config = load_study_config(_study(world, method=_several(name, **settings), compare={}, tune=None))
+        return sum(one.done for one in StatusReader(config).read().methods if one.name == name)
+
+    _as_done(load_study_config(_study(world, method=_several(name), compare={}, tune=None)))
+    assert done() == 2
+    assert done(fidelity_weights={"high": 10.0}) == 0
+    first = {"low": {"labels": "all"}}
+    assert done(fidelities=first) == 0
+    _as_done(load_study_config(_study(world, method=_several(name, fidelities=first), compare={}, tune=None)))
+    assert done(fidelities=first) == 2
+    assert done(fidelities={**first, "high": {}}) == 0
+
+
+def test_fits_of_a_rung_that_knew_a_setting_less_stay_done(tmp_path: Path) -> None:
+    world = SmallWorld(tmp_path, None, None)  # type: ignore[arg-type]
+    config = load_study_config(_study(world, compare={"offset": None}, tune=None))
+    _as_done(config, forgotten="widen")
+    assert {one.name: one.done for one in StatusReader(config).read().methods}["readout"] == 2
+    other = load_study_config(
+        _study(
+            world,
+            compare={"offset": None},
+            tune=None,
+            method={"name": "readout", "terms": TERMS, "average": 1, "widen": {"units": 8}},
+        )
+    )
+    counts = {one.name: one.done for one in StatusReader(other).read().methods}
+    assert counts["readout"] == 0
+    assert counts["offset"] == 2
 
 
 def test_status_touches_nothing(compared: tuple[SmallWorld, Path], capsys: pytest.CaptureFixture[str]) -> None:
