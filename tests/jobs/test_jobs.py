@@ -8,11 +8,49 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from pydantic import Field
 
 from rung.errors import DataError, ExecutorError
-from rung.jobs import HerePool, Job, Slurm, holds, open_pool, perform
+from rung.jobs import HerePool, Job, Slurm, open_pool, perform
 from rung.jobs.workers import ParslPool
-from rung.storage import FolderLock, read_json, write_json
+from rung.settings import Settings
+from rung.storage import FolderLock, jsonable, read_json, write_json
+
+
+class Double(Settings):
+    """What :func:`double` is told."""
+
+    number: float
+
+
+class Term(Settings):
+    """A term of a fit, with a field that an older rung did not know."""
+
+    kind: str
+    new: float | None = None
+
+
+class Widen(Settings):
+    """Settings within settings."""
+
+    units: int
+
+
+class Method(Settings):
+    """Settings of a method, with a field that an older rung did not know."""
+
+    epochs: int = 100
+    terms: tuple[Term, ...] = ()
+    widen: Widen | None = None
+    weights: dict[str, float] = Field(default_factory=dict)
+    new: int = 1
+
+
+class Fit(Settings):
+    """What a fit is told."""
+
+    settings: Method
+    seed: int
 
 
 def double(folder: Path, *, number: float) -> dict[str, Any]:
@@ -25,7 +63,7 @@ def double(folder: Path, *, number: float) -> dict[str, Any]:
 
 
 def job_of(folder: Path, number: float) -> Job:
-    return Job(f"{__name__}:double", {"number": number}, folder)
+    return Job(f"{__name__}:double", Double(number=number), folder)
 
 
 def test_a_job_is_performed_once(tmp_path: Path) -> None:
@@ -47,14 +85,42 @@ def test_other_arguments_are_another_job_and_leave_nothing_behind(tmp_path: Path
     assert not job_of(tmp_path, 3).done
 
 
-def test_a_setting_that_did_not_exist_then_changes_nothing() -> None:
-    then = {"settings": {"epochs": 5, "terms": [{"kind": "band"}]}, "seed": 0}
-    assert holds(then, {"settings": {"epochs": 5, "terms": [{"kind": "band", "new": None}], "new": 1}, "seed": 0})
-    assert not holds(then, {"settings": {"epochs": 6, "terms": [{"kind": "band"}]}, "seed": 0})
-    assert not holds(then, {"settings": {"epochs": 5, "terms": [{"kind": "band"}, {"kind": "x"}]}, "seed": 0})
-    assert not holds(then, {"settings": {"epochs": 5, "terms": []}, "seed": 0})
-    assert not holds(then, {"settings": {"terms": [{"kind": "band"}]}, "seed": 0})  # a setting that is gone
-    assert not holds({"widen": None}, {"widen": {"units": 3}})
+def asked_then(folder: Path, settings: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Return whether a folder in which ``settings`` were asked for holds what is asked for ``now``."""
+    job = Job("a.module:fit", Fit.read({"settings": now, "seed": 0}), folder)
+    request = {"function": job.function, "arguments": {"settings": settings, "seed": 0}}
+    write_json(folder / "task.json", {**request, "host": "here"})
+    return job.asked
+
+
+def test_a_setting_that_did_not_exist_then_changes_nothing(tmp_path: Path) -> None:
+    then = {"epochs": 5, "terms": [{"kind": "band"}], "widen": None, "weights": {}}
+    assert asked_then(tmp_path, then, {"epochs": 5, "terms": [{"kind": "band", "new": None}], "new": 1})
+    assert not asked_then(tmp_path, then, {"epochs": 6, "terms": [{"kind": "band"}]})
+    assert not asked_then(tmp_path, then, {"epochs": 5, "terms": [{"kind": "band"}, {"kind": "x"}]})
+    assert not asked_then(tmp_path, then, {"epochs": 5, "terms": []})
+    assert not asked_then(tmp_path, {**then, "gone": 1}, {"terms": [{"kind": "band"}]})  # a setting that is gone
+    assert not asked_then(tmp_path, then, {"epochs": 5, "terms": [{"kind": "band"}], "widen": {"units": 3}})
+
+
+def test_a_setting_that_did_not_exist_then_counts_where_it_is_not_its_default(tmp_path: Path) -> None:
+    then = {"epochs": 5, "terms": [{"kind": "band"}]}
+    assert not asked_then(tmp_path, then, {**then, "new": 2})
+    assert not asked_then(tmp_path, then, {"epochs": 5, "terms": [{"kind": "band", "new": 0.5}]})
+
+
+def test_a_mapping_that_gained_a_key_is_another_request(tmp_path: Path) -> None:
+    assert not asked_then(tmp_path, {"weights": {}}, {"weights": {"dft": 10.0}})
+    assert not asked_then(tmp_path, {"weights": {"dft": 10.0}}, {"weights": {"dft": 10.0, "dmc": 1.0}})
+    assert not asked_then(tmp_path, {"weights": {"dft": 10.0}}, {"weights": {}})
+    assert asked_then(tmp_path, {"weights": {"dft": 10.0}}, {"weights": {"dft": 10.0}})
+
+
+def test_numbers_that_json_cannot_hold_are_the_same_request_again(tmp_path: Path) -> None:
+    job = job_of(tmp_path, float("inf"))
+    write_json(tmp_path / "task.json", job.request)
+    assert jsonable(job.request)["arguments"] == {"number": None}
+    assert job.asked
 
 
 def test_a_job_that_fails_says_why_and_is_tried_again(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from rung.errors import ConfigError, DataError, MissingExtraError, StorageError
 from rung.fit.lift import Context
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.run.evaluation import predict
-from rung.storage import read_json
-from rung.study import StatusReader, StudyConfig, load_study_config, run_compare
-from rung.study.plan import all_fits, choose
+from rung.storage import read_json, write_json
+from rung.study import StatusReader, StudyConfig, compare, load_study_config
+from rung.study.plan import all_fits, choose, fit_steps
 from rung.study.workshop import Workshop
 from tests.run.small_world import SmallWorld, build_world
 
@@ -125,14 +125,65 @@ def test_failed_fits_are_tried_again_and_a_study_may_grow(compared: tuple[SmallW
     counts = {one.name: (one.done, one.failed, one.missing) for one in StatusReader(config).read().methods}
     assert counts["broken"] == (0, 0, 3)  # the settings changed, so the old failure says nothing
     assert counts["offset"] == (2, 0, 1)
-    study = run_compare(config)
+    study = compare(config)
     assert study.failures == ()
     assert study.n_new == 3 + 3
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
     assert StatusReader(config).read().complete
-    assert run_compare(config).n_new == 0
+    assert compare(config).n_new == 0
     with pytest.raises(StorageError, match="force_structures changed"):
-        run_compare(config.model_copy(update={"force_structures": 3}))
+        compare(config.model_copy(update={"force_structures": 3}))
+
+
+def _as_done(config: StudyConfig, forgotten: str | None = None) -> None:
+    """Write a result for every fit of ``config``, of an older rung that did not know the setting ``forgotten``."""
+    for job in [step.job for step in fit_steps(config) if step.job is not None]:
+        request = job.request
+        if forgotten is not None:
+            request["arguments"]["settings"].pop(forgotten, None)
+        write_json(job.folder / "task.json", {**request, "host": "here"})
+        write_json(job.result, {"fit": {"seconds": 1.0}})
+
+
+def _several(name: str, **settings: Any) -> dict[str, Any]:
+    weights = settings.pop("fidelity_weights", {})
+    return {"name": name, "training": {"loss": {"fidelity_weights": weights}}, **settings}
+
+
+@pytest.mark.parametrize("name", ["joint", "onehot"])
+def test_a_mapping_of_settings_that_gained_a_key_is_another_fit(name: str, tmp_path: Path) -> None:
+    world = SmallWorld(tmp_path, None, None)  # type: ignore[arg-type]
+
+    def done(**settings: Any) -> int:
+        config = load_study_config(_study(world, method=_several(name, **settings), compare={}, tune=None))
+        return sum(one.done for one in StatusReader(config).read().methods if one.name == name)
+
+    _as_done(load_study_config(_study(world, method=_several(name), compare={}, tune=None)))
+    assert done() == 2
+    assert done(fidelity_weights={"high": 10.0}) == 0
+    first = {"low": {"labels": "all"}}
+    assert done(fidelities=first) == 0
+    _as_done(load_study_config(_study(world, method=_several(name, fidelities=first), compare={}, tune=None)))
+    assert done(fidelities=first) == 2
+    assert done(fidelities={**first, "high": {}}) == 0
+
+
+def test_fits_of_a_rung_that_knew_a_setting_less_stay_done(tmp_path: Path) -> None:
+    world = SmallWorld(tmp_path, None, None)  # type: ignore[arg-type]
+    config = load_study_config(_study(world, compare={"offset": None}, tune=None))
+    _as_done(config, forgotten="widen")
+    assert {one.name: one.done for one in StatusReader(config).read().methods}["readout"] == 2
+    other = load_study_config(
+        _study(
+            world,
+            compare={"offset": None},
+            tune=None,
+            method={"name": "readout", "terms": TERMS, "average": 1, "widen": {"units": 8}},
+        )
+    )
+    counts = {one.name: one.done for one in StatusReader(other).read().methods}
+    assert counts["readout"] == 0
+    assert counts["offset"] == 2
 
 
 def test_status_touches_nothing(compared: tuple[SmallWorld, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -224,8 +275,42 @@ def test_a_missing_extra_is_said_before_any_work(package: str, tmp_path: Path, m
     path = _study(SmallWorld(tmp_path, None, None), executor={"name": "processes"})  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=r"rung\[compare\]"):
-        run_compare(load_study_config(path))
+        compare(load_study_config(path))
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_rung_study_needs_no_extra_and_says_which_executor_it_leaves_out(
+    compared: tuple[SmallWorld, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    mine = _own(compared[0], tmp_path)
+    path = _study(mine, compare={"offset": None}, labels=[4], executor={"name": "processes", "workers": 2})
+    folder = load_study_config(path).run
+    assert (folder / "study.parquet").exists()
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "parsl", None)
+    assert main(["study", str(path)]) == 0
+    assert "although the config asks for the executor 'processes'" in capsys.readouterr().err
+    assert {row["n_labels"] for row in _rows(folder)} == {"4"}
+    assert not (folder / "study.parquet").exists()  # it would hold another table
+    assert load_study_config(folder / "config.yaml").executor == load_study_config(path).executor
+
+
+def test_here_a_fit_that_fails_is_tried_once_a_call(compared: tuple[SmallWorld, Path]) -> None:
+    calls = []
+
+    def fails(*_: Any, row: str, **__: Any) -> dict[str, Any]:
+        calls.append(row)
+        raise DataError("no")
+
+    world, _ = compared
+    config = load_study_config(_study(world, "again.yaml", run="again", tune=None))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Workshop, "fit", fails)
+        finished = compare(config)
+    assert len(finished.failures) == len(calls) == 8
 
 
 def _loaded(path: Path, profile: Path) -> StudyConfig:

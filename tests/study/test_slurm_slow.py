@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rung.study import load_study_config, run_study
+from rung.study import compare, load_study_config
 from tests.run.small_world import SmallWorld, build_world
 
 pytestmark = pytest.mark.slow
@@ -48,7 +48,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> SmallWorld:
     """A small world with a profile, and the folder ``here`` of the study done in this process."""
     world = build_world(tmp_path_factory.mktemp("slurm"), n_train=12, n_labelled=12)
     (world.folder / "slurm.yaml").write_text(PROFILE)
-    run_study(load_study_config(_study(world, "here")))
+    compare(load_study_config(_study(world, "here")))
     return world
 
 

@@ -17,10 +17,10 @@ from rung.errors import DataError, StorageError
 from rung.evaluate.errors import split_errors
 from rung.fit.lift import Context
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
-from rung.jobs import job
+from rung.jobs import Here, job
 from rung.run.evaluation import predict
 from rung.storage import read_json, write_json
-from rung.study import StudyConfig, load_study_config, run_study
+from rung.study import StudyConfig, compare, load_study_config
 from tests.run.small_world import SmallWorld, build_world, frames, labelled
 
 LABELS, SEEDS = (4, 8), (0, 1)
@@ -31,7 +31,7 @@ def finished_study(tmp_path_factory: pytest.TempPathFactory) -> tuple[SmallWorld
     """A small world with a finished study, which tests only read."""
     world = _world(build_world(tmp_path_factory.mktemp("study"), n_train=12, n_labelled=12))
     config = load_study_config(_study(world))
-    run_study(config, notices=["made by a model"])
+    compare(config, notices=["made by a model"])
     return world, config
 
 
@@ -139,9 +139,9 @@ def test_a_study_that_broke_resumes_to_the_same_table(
     with monkeypatch.context() as patch:
         patch.setattr(job, "write_json", failing)
         with pytest.raises(StorageError, match="the disk is full"):
-            run_study(again)
+            compare(again)
     assert len(list((again.run / "fits").glob("*/metrics.json"))) == 5
-    finished = run_study(again)
+    finished = compare(again)
     assert finished.n_new == len(LABELS) * len(SEEDS) * 3 - 5
     found, whole = _values(again.run), _values(config.run)
     assert found.keys() == whole.keys()
@@ -152,9 +152,9 @@ def test_a_finished_study_does_nothing_and_another_is_refused(
     finished_study: tuple[SmallWorld, StudyConfig], tmp_path: Path
 ) -> None:
     mine = _copy(finished_study[0], tmp_path)
-    assert run_study(load_study_config(_study(mine))).n_new == 0
+    assert compare(load_study_config(_study(mine))).n_new == 0
     with pytest.raises(StorageError, match="force_structures changed since"):
-        run_study(load_study_config(_study(mine)).model_copy(update={"force_structures": 4}))
+        compare(load_study_config(_study(mine)).model_copy(update={"force_structures": 4}))
 
 
 def test_too_few_labels_are_said_before_anything_is_written(
@@ -164,7 +164,7 @@ def test_too_few_labels_are_said_before_anything_is_written(
     shutil.rmtree(mine.folder / "curve")
     config = load_study_config(_study(mine)).model_copy(update={"labels": (50,)})
     with pytest.raises(DataError, match="50 energies of 'high' were asked for; only 12"):
-        run_study(config)
+        compare(config)
     assert not config.run.exists()
 
 
@@ -177,7 +177,7 @@ def test_noise_is_drawn_from_exact_energies(finished_study: tuple[SmallWorld, St
     write_structures(mine.folder / "train.extxyz", energies_only(train, "high"))
     noise = {"exact": "exact.json", "energy_stderr": [0.5, 0.5]}
     noisy = load_study_config(_study(mine, noise=noise)).model_copy(update={"labels": (8,), "seeds": (0,)})
-    run_study(noisy)
+    compare(noisy)
     fits = read_json(noisy.run / "fits" / "e0-n8-s0" / "metrics.json")
     quiet = _values(finished_study[1].run)["e0", "8", "0", "test", "energy_rmse"]
     assert fits["splits"]["test"]["high"]["energy_rmse"] > 5 * quiet  # 0.5 eV a molecule, far above 2 meV
@@ -185,7 +185,7 @@ def test_noise_is_drawn_from_exact_energies(finished_study: tuple[SmallWorld, St
 
 def test_a_summary_is_mean_and_spread_over_seeds(finished_study: tuple[SmallWorld, StudyConfig]) -> None:
     _, config = finished_study
-    finished = run_study(config)
+    finished = compare(config)
     values = _values(config.run)
     two = [values["readout", "8", str(seed), "test", "energy_rmse"] for seed in SEEDS]
     mean, spread = finished.summary("test", "energy_rmse")["readout"][8]
@@ -213,7 +213,7 @@ def test_a_method_that_moves_the_backbone_is_studied_too(
     training = {"epochs": 1, "batch_size": 4, "valid_fraction": 0.25}
     path = _study(mine, method={"name": "transfer", "training": training})
     config = load_study_config(path).model_copy(update={"labels": (8,), "seeds": (0,), "compare": {}})
-    finished = run_study(config)
+    finished = compare(config, executor=Here())
     errors = {row["metric"]: row["value"] for row in finished.rows if row["method"] == "transfer"}
     assert np.isfinite([errors["energy_rmse"], errors["force_rmse"], errors["force_departure_rmse"]]).all()
     assert errors["force_departure_rmse"] > 0.0

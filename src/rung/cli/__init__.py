@@ -22,7 +22,7 @@ COMMANDS = {
     "doctor": "Check files of labelled structures before any work.",
     "fit": "Fit, evaluate and export: everything that a config asks for.",
     "evaluate": "Report the errors of a model on labelled structures.",
-    "study": "Draw a learning curve: numbers of labels, times seeds.",
+    "study": "Compare methods, and draw learning curves, in this process.",
     "compare": "Compare methods on the same data, here or on workers.",
     "barrier": "Find the barrier between two structures, with its error bar.",
     "vacancies": "Find hops of rows of vacancies in a monolayer, and what vacancies cost.",
@@ -46,6 +46,7 @@ OWN_MODULES = {
     "free-energy": "rung.cli.free_energy",
     "md": "rung.cli.md",
     "relax": "rung.cli.relax",
+    "study": "rung.cli.compare",
     "transport": "rung.cli.transport",
 }
 """Where commands are that do not stand with the others."""

@@ -123,25 +123,6 @@ def evaluate(
     return 0
 
 
-def study(config: Path, /, *, new: bool = False) -> int:
-    """Draw a learning curve: every method of the config over numbers of labels and seeds.
-
-    Fits that are done are kept; a study that was stopped goes on when the same command is given again.
-
-    Parameters
-    ----------
-    config
-        The YAML file of the study: a run's config with labels and seeds.
-    new
-        Take the next free folder where the study's folder exists.
-    """
-    from rung.cli.tables import print_study
-    from rung.study import load_study_config, run_study
-
-    print_study(run_study(load_study_config(config), new=new, progress=TerminalProgress()))
-    return 0
-
-
 def demo(*, data: Literal["mos2", "pm6-dft"] = "mos2", folder: Path | None = None) -> int:
     """Do the whole job on bundled data: check, features, fit, evaluation, barrier, learning curve, report.
 
@@ -156,8 +137,9 @@ def demo(*, data: Literal["mos2", "pm6-dft"] = "mos2", folder: Path | None = Non
     from rung.cli.tables import print_demo
     from rung.demo import run_demo
 
-    print_demo(run_demo(data, folder, progress=TerminalProgress()))
-    return 0
+    finished = run_demo(data, folder, progress=TerminalProgress())
+    print_demo(finished)
+    return int(bool(finished.study.failures))
 
 
 def export(model: Path, out: Path, /, *, fidelity: str, trusted: bool = False) -> int:

@@ -1,5 +1,5 @@
 # ruff: noqa: PLC0415 - torch takes seconds to import, so a command imports its work when it runs, and --help is quick
-"""``rung compare``: parse, call, and show how far the fits are while they run."""
+"""``rung compare`` and ``rung study``: parse, call, and show how far the fits are while they run."""
 
 import math
 from pathlib import Path
@@ -11,7 +11,8 @@ from rich.table import Table
 from rung.cli.console import ERR, OUT, TerminalProgress
 
 if TYPE_CHECKING:
-    from rung.study import StudyStatus
+    from rung.jobs import Executor
+    from rung.study import StudyConfig, StudyStatus
 
 UNKNOWN = "–"
 
@@ -43,22 +44,52 @@ def compare(
     new
         Take the next free folder where the study's folder exists.
     """
-    from rung.cli.tables import print_curves
-    from rung.study import StatusReader, load_study_config, run_compare, workers_of
+    from rung.study import StatusReader, executor_of, load_study_config, workers_of
 
     loaded = load_study_config(config, _executor(workers, profile))
     if status:
-        OUT.print(status_table(StatusReader(loaded, workers_of(loaded)).read()))
+        OUT.print(status_table(StatusReader(loaded, workers_of(executor_of(loaded))).read()))
         return 0
-    with _Watch() as watch:
-        study = run_compare(loaded, new=new, progress=TerminalProgress(), watch=watch)
-    print_curves(study)
-    for sentence in study.verdict:
-        OUT.print(f"- {sentence}", markup=False)
-    for failure in study.failures:
-        ERR.print(f"failed: {failure.name}: {failure.sentence} ({failure.file})", style="bold red", markup=False)
-    ERR.print(f"{study.n_new} fits were done now; everything is in {study.folder}.", markup=False)
-    return int(bool(study.failures))
+    return _compared(loaded, executor_of(loaded), new)
+
+
+def study(config: Path, /, *, new: bool = False) -> int:
+    """Do what `rung compare` does, in this process, whatever the config says of an executor.
+
+    It needs neither Parsl nor pyarrow. Fits that are done are kept, and exit code 1 says that a fit failed.
+
+    Parameters
+    ----------
+    config
+        The YAML file of the study: a run's config with labels and seeds.
+    new
+        Take the next free folder where the study's folder exists.
+    """
+    from rung.jobs import Here
+    from rung.study import load_study_config
+
+    loaded = load_study_config(config)
+    if loaded.executor is not None and loaded.executor.name != "here":
+        ERR.print(
+            f"rung study fits here, although the config asks for the executor {loaded.executor.name!r}: "
+            "rung compare uses it.",
+            markup=False,
+        )
+    return _compared(loaded, Here(), new)
+
+
+def _compared(config: "StudyConfig", executor: "Executor", new: bool) -> int:
+    from rung.cli.tables import print_study
+    from rung.study import compare
+
+    progress = TerminalProgress()
+    if executor.name == "here" and ERR.is_terminal:
+        finished = compare(config, executor=executor, new=new, progress=progress)  # a bar shows what a fit does, too
+    else:
+        with _Watch() as watch:
+            finished = compare(config, executor=executor, new=new, progress=progress, watch=watch)
+    print_study(finished)
+    return int(bool(finished.failures))
 
 
 def _executor(workers: int | None, profile: Path | None) -> dict[str, Any]:
@@ -87,12 +118,11 @@ class _Watch:
                 self._started = True
             self._live.update(status_table(status), refresh=True)
             return
-        done = sum(one.done for one in status.methods)
-        if done != self._said:
-            self._said = done
-            total = done + sum(one.running + one.failed + one.missing for one in status.methods)
+        if status.n_done != self._said:
+            self._said = status.n_done
             failed = f", {len(status.failures)} failed" if status.failures else ""
-            ERR.print(f"{done} of {total} done{failed}; about {duration(status.left)} left", markup=False)
+            left = duration(status.left)
+            ERR.print(f"{status.n_done} of {status.n_fits} done{failed}; about {left} left", markup=False)
 
     def __enter__(self) -> "_Watch":
         return self

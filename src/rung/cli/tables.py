@@ -86,9 +86,18 @@ def print_run(run: FinishedRun) -> None:
 
 
 def print_study(study: FinishedStudy) -> None:
-    """Print mean and spread over seeds, by method and number of labels."""
+    """Print the learning curves of a study, its verdict, and what failed."""
     print_curves(study)
+    for sentence in study.verdict:
+        OUT.print(f"- {sentence}", markup=False)
+    print_failures(study)
     ERR.print(f"{study.n_new} fits were done now; everything is in {study.folder}.", markup=False)
+
+
+def print_failures(study: FinishedStudy) -> None:
+    """Print which fits failed, and why."""
+    for failure in study.failures:
+        ERR.print(f"failed: {failure.name}: {failure.sentence} ({failure.file})", style=STYLES["error"], markup=False)
 
 
 def print_curves(study: FinishedStudy) -> None:
@@ -135,6 +144,7 @@ def print_demo(demo: FinishedDemo) -> None:
             table.add_row(row.path, row.name, _number(row.value, 3), _number(row.stderr_total, 3))
         OUT.print(table)
     print_curves(demo.study)
+    print_failures(demo.study)
     _print_warnings(demo.run)
     ERR.print(f"{demo.seconds:.0f} s in all; open {demo.report}.", markup=False)
 

@@ -15,11 +15,12 @@ from rung.demo import configs
 from rung.demo.configs import Name
 from rung.demo.hop import hop_barriers
 from rung.errors import StorageError
+from rung.jobs import Here
 from rung.progress import SILENT, Progress
 from rung.report import write_report
 from rung.run.stages import FinishedRun, run_fit
 from rung.storage import FolderLock, read_json, write_json
-from rung.study import FinishedStudy, StudyConfig, run_study
+from rung.study import FinishedStudy, StudyConfig, compare
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _mos2(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
         with progress.task("Barriers", 1) as task:
             write_json(barrier_file, hop_barriers(data, config, folder, progress))
             task.advance()
-    study = run_study(
+    study = compare(
         StudyConfig.read(
             {
                 **common,
@@ -138,6 +139,7 @@ def _mos2(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
                 "bands": {"hop": data / "neb_pbe.extxyz"},
             }
         ).resolved(folder),
+        executor=Here(),
         notices=[configs.MOS2_NOTICE],
         progress=progress,
     )
@@ -175,7 +177,7 @@ def _pm6_dft(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
         notices=[configs.PM6_NOTICE],
         progress=progress,
     )
-    study = run_study(
+    study = compare(
         StudyConfig.read(
             {
                 **common,
@@ -185,6 +187,7 @@ def _pm6_dft(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
                 "compare": {"energies alone": configs.ENERGIES_ONLY},
             }
         ).resolved(folder),
+        executor=Here(),
         notices=[configs.PM6_NOTICE],
         progress=progress,
     )

@@ -7,7 +7,7 @@ job waits, then finds it done.
 """
 
 from rung.jobs.executors import Executor, Here, Processes, Slurm
-from rung.jobs.job import Job, State, holds, perform
+from rung.jobs.job import Job, State, perform
 from rung.jobs.pool import HerePool, Pool
 from rung.jobs.workers import ParslPool, open_pool, require_parsl
 
@@ -21,7 +21,6 @@ __all__ = [
     "Processes",
     "Slurm",
     "State",
-    "holds",
     "open_pool",
     "perform",
     "require_parsl",

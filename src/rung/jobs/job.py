@@ -6,12 +6,13 @@ import platform
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from rung.errors import RungError
+from rung.errors import ConfigError, RungError
+from rung.settings import Settings
 from rung.storage import FolderLock, jsonable, locked, read_json, write_json
 
 RESULT, REQUEST, ERROR, LOCK = "metrics.json", "task.json", "error.json", ".lock"
@@ -27,17 +28,23 @@ class Job:
     Parameters
     ----------
     function
-        Where it is: ``package.module:name``. It is called with the folder and the arguments, and returns plain JSON.
+        Where it is: ``package.module:name``. It is called with the folder and the arguments as plain JSON, and returns
+        plain JSON.
     arguments
-        Plain JSON. A result that other arguments gave does not count; what may gain entries from one call to the next
-        is a list, for a mapping that gained a key counts as the same (:func:`holds`).
+        What decides the result. A result that other arguments gave does not count. A field that did not exist when the
+        result was made counts with its default: that is what was done before.
     folder
         Where its files lie: what was asked, the result or the error, and whatever the function keeps to resume from.
     """
 
     function: str
-    arguments: Mapping[str, Any]
+    arguments: Settings
     folder: Path
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The arguments as the function takes them."""
+        return self.arguments.model_dump(mode="json")
 
     @property
     def result(self) -> Path:
@@ -52,7 +59,7 @@ class Job:
     @property
     def request(self) -> dict[str, Any]:
         """What decides the result, as it is kept beside it."""
-        return {"function": self.function, "arguments": jsonable(self.arguments)}
+        return {"function": self.function, "arguments": jsonable(self.values)}
 
     @property
     def done(self) -> bool:
@@ -74,20 +81,18 @@ class Job:
         path = self.folder / REQUEST
         if not path.exists():
             return False
-        known = read_json(path)
-        return holds({key: known.get(key) for key in ("function", "arguments")}, self.request)
+        request = read_json(path)
+        if request.get("function") != self.function:
+            return False
+        now, before = self.request["arguments"], request.get("arguments")
+        return bool(before == now) or self._completed(before) == now
 
-
-def holds(known: Any, now: Any) -> bool:
-    """Return whether what was asked then is what is asked now: equal, but for keys that did not exist then.
-
-    A newer rung may know a setting more; its default is what was done before, so the result still counts.
-    """
-    if isinstance(known, Mapping) and isinstance(now, Mapping):
-        return all(key in now and holds(value, now[key]) for key, value in known.items())
-    if isinstance(known, (list, tuple)) and isinstance(now, (list, tuple)):
-        return len(known) == len(now) and all(holds(one, other) for one, other in zip(known, now, strict=True))
-    return bool(known == now)
+    def _completed(self, before: Any) -> Any:
+        """Return the arguments of an older rung completed by defaults; None where they are not valid now."""
+        try:
+            return jsonable(type(self.arguments).read(before).model_dump(mode="json"))
+        except ConfigError:
+            return None
 
 
 def perform(job: Job, function: Callable[..., Any] | None = None, *, catch: bool = True) -> State:
@@ -109,7 +114,7 @@ def perform(job: Job, function: Callable[..., Any] | None = None, *, catch: bool
         where = {"host": platform.node(), "process": os.getpid(), "started": time.time()}
         write_json(job.folder / REQUEST, {**job.request, **where})
         try:
-            found = (function or _named(job.function))(job.folder, **job.arguments)
+            found = (function or _named(job.function))(job.folder, **job.values)
         except Exception as error:
             if not catch:
                 raise

@@ -122,7 +122,7 @@ class RunFolder:
         if changed:
             raise StorageError(
                 f"{self.path} is another run: {', '.join(changed)} changed since; "
-                "name another folder, or pass --new to rung fit or rung study to take the next free one."
+                "name another folder, or pass --new to rung fit or rung compare to take the next free one."
             )
 
     def note(self, sentence: str) -> None:

@@ -22,14 +22,14 @@ from rung.fit.methods.offset import OffsetSettings, fit_offset
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.report import write_report
-from rung.run.checking import findings_json, sound_diagnosis
+from rung.run.checking import sound_diagnosis
 from rung.run.checks import other_fidelities, start_of
 from rung.run.evaluation import SplitPrediction, as_json, errors_of, has_stress, predict
-from rung.run.folder import RunFolder, next_free
-from rung.run.inputs import context_of, design_cache, open_base, open_splits, require_device, set_threads
+from rung.run.folder import RunFolder
+from rung.run.inputs import context_of, design_cache, open_base, open_splits
 from rung.run.methods import method_of, prepare
+from rung.run.opening import in_free_folder, opened
 from rung.run.predictor import with_bars
-from rung.run.provenance import ingredients, provenance, require_files
 from rung.storage import read_json, write_json
 
 
@@ -125,23 +125,8 @@ def run_fit(
     StorageError
         When the folder is another run's, or another process works in it.
     """
-    if new:
-        config = config.model_copy(update={"run": next_free(config.run)})
-    set_threads(config)
-    require_files(config)
-    require_device(config.device)
-    work, found = Work(config, progress), ingredients(config)
-    # a folder is only made once its data are known to be good, so that a refusal leaves nothing behind
-    diagnosis = None if work.folder.path.exists() else check(work)
-    with work.folder.lock():
-        work.folder.require_same(found)
-        work.folder.sweep()
-        if diagnosis is None and not work.folder.findings.exists():
-            diagnosis = check(work)
-        work.folder.stamp(config, {**provenance(config, found), "notice": list(notices)})
-        if diagnosis is not None:
-            write_json(work.folder.findings, findings_json(diagnosis))
-            work.folder.note("check: no errors")
+    work = Work(in_free_folder(config) if new else config, progress)
+    with opened(work.config, lambda: check(work), notes={"notice": list(notices)}):
         stages = tuple(name for name, done, stage in STAGES if not done(work) and _timed(name, stage, work))
     found_before = read_json(work.folder.findings)["findings"]
     warnings = [finding["message"] for finding in found_before if finding["severity"] == "warning"]

@@ -5,7 +5,7 @@
 """
 
 from rung.study.config import StudyConfig, load_study_config
-from rung.study.engine import FinishedStudy, run_compare, run_study, workers_of
+from rung.study.engine import FinishedStudy, compare, executor_of, workers_of
 from rung.study.status import Failure, MethodStatus, StatusReader, StudyStatus
 
 __all__ = [
@@ -15,8 +15,8 @@ __all__ = [
     "StatusReader",
     "StudyConfig",
     "StudyStatus",
+    "compare",
+    "executor_of",
     "load_study_config",
-    "run_compare",
-    "run_study",
     "workers_of",
 ]

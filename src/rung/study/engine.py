@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from rung.config import write_config
+from rung.errors import MissingExtraError
 from rung.jobs import Executor, Here, HerePool, Job, Pool, Processes, open_pool, require_parsl
-from rung.progress import SILENT, Progress
+from rung.progress import SILENT, Progress, Task
 from rung.report import write_study_report
-from rung.run.checking import findings_json
-from rung.run.folder import RunFolder, next_free
-from rung.run.inputs import require_device, set_threads
-from rung.run.provenance import ingredients, provenance, require_files
+from rung.run.folder import RunFolder
+from rung.run.opening import in_free_folder, opened
 from rung.storage import read_json, write_json
 from rung.study.config import StudyConfig
 from rung.study.plan import DESIGNS, FIT, Step, choose, designs_job, fit_steps, names, reads_designs, trial_steps
@@ -66,161 +65,118 @@ class FinishedStudy:
         }
 
 
-def run_study(
-    config: StudyConfig, *, new: bool = False, notices: Sequence[str] = (), progress: Progress = SILENT
+def compare(
+    config: StudyConfig,
+    *,
+    executor: Executor | None = None,
+    new: bool = False,
+    notices: Sequence[str] = (),
+    progress: Progress = SILENT,
+    watch: Watch | None = None,
 ) -> FinishedStudy:
-    """Do every fit of a study that is not done yet in this process, then write its table and its report.
+    """Do every fit of a study that is not done yet, then write its table and its report; a fit that fails fails alone.
 
     Parameters
     ----------
     config
         The study, its paths absolute (see :func:`rung.study.config.load_study_config`).
+    executor
+        Where fits are done in place of ``config.executor``; workers need ``rung[compare]``.
     new
         Take the next free folder beside ``config.run`` where that exists.
     notices
         Sentences for the top of the report: who made the labels, and what may be done with them.
     progress
         Where long work reports.
-
-    Raises
-    ------
-    DataError
-        When a file is missing or cannot be used, or there are fewer labels than asked for.
-    StorageError
-        When the folder is another study's, or another process works in it.
-    RungError
-        When a fit fails: those before it are kept.
-    """
-    return _carry_out(config, new, notices, progress, Here(), None)
-
-
-def run_compare(
-    config: StudyConfig,
-    *,
-    new: bool = False,
-    notices: Sequence[str] = (),
-    progress: Progress = SILENT,
-    watch: Watch = lambda _: None,
-) -> FinishedStudy:
-    """Do every fit of a study that is not done yet where ``config.executor`` says; a fit that fails fails alone.
-
-    Parameters
-    ----------
-    config, new, notices, progress
-        As for :func:`run_study`; ``progress`` is of what comes before the fits.
     watch
-        Is shown the status about once a second.
+        Is shown the status again and again while fits are done; by default ``progress`` shows how many are.
 
     Raises
     ------
     MissingExtraError
-        When pyarrow or Parsl is not installed.
+        When fits are done by workers, and pyarrow or Parsl is not installed.
     ExecutorError
         When workers cannot be started.
-    DataError, StorageError
-        As :func:`run_study`.
+    DataError
+        When a file is missing or cannot be used, or there are fewer labels than asked for.
+    FindingsError
+        When the checks find an error; nothing is written then.
+    StorageError
+        When the folder is another study's, or another process works in it.
     """
-    require_arrow()
-    executor = config.executor or default_executor(config)
+    executor = executor or executor_of(config)
     if not isinstance(executor, Here):
+        require_arrow()
         require_parsl()
-    return _carry_out(config, new, notices, progress, executor, watch)
-
-
-def default_executor(config: StudyConfig) -> Executor:
-    """Return where a study that does not say runs: here where all its fits are of closed form, else on every core."""
-    return Here() if all(reads_designs(config, row) for row in config.methods()) else Processes()
-
-
-def _carry_out(
-    config: StudyConfig,
-    new: bool,
-    notices: Sequence[str],
-    progress: Progress,
-    executor: Executor,
-    watch: Watch | None,
-) -> FinishedStudy:
     if new:
-        config = config.model_copy(update={"run": next_free(config.run)})
-    set_threads(config)
-    require_files(config)
-    require_device(config.device)
-    found = {key: value for key, value in ingredients(config).items() if key not in GROWING}
-    folder = RunFolder(config.run)
+        config = in_free_folder(config)
     workshop = Workshop(config, progress)
-    diagnosis = None if folder.path.exists() else workshop.check()
-    with folder.lock():
-        folder.require_same(found)
-        folder.sweep()
-        if diagnosis is None and not folder.findings.exists():
-            diagnosis = workshop.check()
-        elif diagnosis is None and not StatusReader(config).read().complete:
+    with opened(config, workshop.check, grows=GROWING) as folder:
+        status = StatusReader(config).read()
+        if not status.complete:
             workshop.require_labels()  # it may have grown
-        folder.stamp(config, provenance(config, found))
         write_config(config, folder.config)
-        if diagnosis is not None:
-            write_json(folder.findings, findings_json(diagnosis))
-        before = sum(step.job is not None and step.job.done for step in fit_steps(config))
-        if watch is None:
-            _in_this_process(config, workshop, folder, progress)
+        before = _n_done(config)
+        if watch is not None:
+            _fit_all(config, workshop, executor, watch)
         else:
-            _watched(config, workshop, executor, watch)
-        study = _concluded(config, workshop, before, notices, parquet=watch is not None)
+            with progress.task("Fits", status.n_fits) as task:
+                _fit_all(config, workshop, executor, _bar(task))
+        study = _concluded(config, workshop, before, notices, folder)
         folder.note(f"{study.n_new} fits done, {len(study.failures)} failed")
         return study
 
 
-def _in_this_process(config: StudyConfig, workshop: Workshop, folder: RunFolder, progress: Progress) -> None:
-    pool = HerePool({FIT: workshop.fit, DESIGNS: workshop.designs}, catch=False)
-    trials = [step.job for step in trial_steps(config)]
-    total = len(trials) + sum(1 for _ in fit_steps(config))
-    if any(step.job is None or not step.job.done for step in fit_steps(config)) and _shares_designs(config):
-        with progress.task("Features", 1) as task:
-            pool.run([designs_job(config)], lambda: None)
-            task.advance()
-    with progress.task("Fits", total) as task:
-        for job in trials:
-            _one(job, pool, task, folder)
-        for step in fit_steps(config):
-            _one(step.job, pool, task, folder)
+def executor_of(config: StudyConfig) -> Executor:
+    """Return where a study fits; one that does not say: here where all fits are of closed form, else on every core."""
+    if config.executor is not None:
+        return config.executor
+    return Here() if all(reads_designs(config, row) for row in config.methods()) else Processes()
 
 
-def _one(job: Job | None, pool: HerePool, task: Any, folder: RunFolder) -> None:
-    if job is not None and not job.done:
-        task.describe(f"Fits: {job.folder.name}")
-        pool.run([job], lambda: None)
-        folder.note(f"{job.folder.name}: {read_json(job.result)['fit']['seconds']:.2f} s")
-    task.advance()
+def workers_of(executor: Executor) -> int:
+    """Return how many fits are done at once."""
+    if isinstance(executor, Here):
+        return 1
+    return executor.workers if isinstance(executor, Processes) else executor.jobs * executor.workers_per_node
 
 
-def _watched(config: StudyConfig, workshop: Workshop, executor: Executor, watch: Watch) -> None:
-    reader = StatusReader(config, _workers(executor))
+def _bar(task: Task) -> Watch:
+    """Return what shows on a bar how many fits are done."""
+    shown = 0
+
+    def watch(status: StudyStatus) -> None:
+        nonlocal shown
+        task.advance(status.n_done - shown)
+        shown = status.n_done
+
+    return watch
+
+
+def _n_done(config: StudyConfig) -> int:
+    return sum(step.job is not None and step.job.done for step in fit_steps(config))
+
+
+def _fit_all(config: StudyConfig, workshop: Workshop, executor: Executor, watch: Watch) -> None:
+    """Do what is not done, once each: what fails is tried again by the next call."""
+    reader = StatusReader(config, workers_of(executor))
+    tried: set[Path] = set()
     with ExitStack() as stack:
         pool: Pool | None = None
         for phase in (_first, _second, _third):
-            jobs = [job for job in phase(config) if not job.done]
-            if not jobs:
-                continue
-            if pool is None:
-                if isinstance(executor, Here):
-                    pool = HerePool({FIT: workshop.fit, DESIGNS: workshop.designs})
-                else:
-                    logs = config.run / WORKERS
-                    pool = stack.enter_context(open_pool(executor, logs, threads=config.threads or 1))
-            pool.run(jobs, lambda: watch(reader.read()))
+            jobs = [job for job in phase(config) if job.folder not in tried and not job.done]
+            tried |= {job.folder for job in jobs}
+            if jobs:
+                pool = pool or stack.enter_context(_pool(config, workshop, executor))
+                pool.run(jobs, lambda: watch(reader.read()))
         watch(reader.read())
     shutil.rmtree(config.run / WORKERS, ignore_errors=True)  # a driver that was killed left its own
 
 
-def workers_of(config: StudyConfig) -> int:
-    """Return how many fits `rung compare` does at once."""
-    return _workers(config.executor or default_executor(config))
-
-
-def _workers(executor: Executor) -> int:
+def _pool(config: StudyConfig, workshop: Workshop, executor: Executor) -> AbstractContextManager[Pool]:
     if isinstance(executor, Here):
-        return 1
-    return executor.workers if isinstance(executor, Processes) else executor.jobs * executor.workers_per_node
+        return nullcontext(HerePool({FIT: workshop.fit, DESIGNS: workshop.designs}))
+    return open_pool(executor, config.run / WORKERS, threads=config.threads or 1)
 
 
 def _first(config: StudyConfig) -> list[Job]:
@@ -249,7 +205,7 @@ def _shares_designs(config: StudyConfig) -> bool:
 
 
 def _concluded(
-    config: StudyConfig, workshop: Workshop, before: int, notices: Sequence[str], *, parquet: bool
+    config: StudyConfig, workshop: Workshop, before: int, notices: Sequence[str], folder: RunFolder
 ) -> FinishedStudy:
     steps = [step for step in fit_steps(config) if step.job is not None and step.job.done]
     low = "" if config.base is None else config.base.fidelity
@@ -260,12 +216,20 @@ def _concluded(
     study = FinishedStudy(config.run, rows, len(steps) - before, failures, said)
     if not rows:
         return study
-    write_csv(config.run / "study.csv", rows)
-    if parquet:
-        write_parquet(config.run / "study.parquet", rows)
+    _write_table(folder, rows)
     write_json(config.run / "study.json", _about(config, study, results, workshop, notices))
     write_study_report(config.run)
     return study
+
+
+def _write_table(folder: RunFolder, rows: Sequence[Mapping[str, Any]]) -> None:
+    parquet = folder.path / "study.parquet"
+    write_csv(folder.path / "study.csv", rows)
+    try:
+        write_parquet(parquet, rows)
+    except MissingExtraError:
+        parquet.unlink(missing_ok=True)  # an older one would be another table
+        folder.note("no study.parquet: pyarrow is not installed")
 
 
 def _validated(config: StudyConfig, results: Sequence[Any]) -> int:

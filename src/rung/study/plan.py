@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from rung.config import MethodSettings
 from rung.fit.methods.offset import OffsetSettings
 from rung.jobs import Job
 from rung.run.methods import PREPARE
+from rung.settings import Settings
 from rung.storage import read_json
 from rung.study.config import StudyConfig
 
@@ -17,6 +19,39 @@ BASE = "base"
 
 FIT, DESIGNS = "rung.study.workshop:fit", "rung.study.workshop:designs"
 """The functions that the jobs of a study call."""
+
+
+class FitArguments(Settings):
+    """What decides one fit, beside the study's data."""
+
+    row: str
+    """The name of its rows."""
+    settings: MethodSettings
+    """Of the method."""
+    n_labels: int
+    """How many target energies it sees."""
+    seed: int
+    """Of the draw, and of everything random in the fit."""
+    fold: int = 0
+    """Which part of the training structures is held out."""
+    trial: bool = False
+    """Whether it is scored on validation structures alone."""
+
+
+class TrialArguments(FitArguments):
+    """What decides one trial."""
+
+    valid_fraction: float
+    """Share of its labels held out to score it, where there are no validation labels."""
+
+
+class DesignsArguments(Settings):
+    """What decides which designs are computed."""
+
+    methods: tuple[MethodSettings, ...]
+    """Settings of the methods that read designs."""
+    folds: tuple[int, ...]
+    """The folds that are evaluated on."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +114,7 @@ def trial_steps(config: StudyConfig) -> tuple[Step, ...]:
     if tune is None:
         return ()
     return tuple(
-        Step(fit, _job(config, fit, settings, valid_fraction=tune.valid_fraction))
+        Step(fit, _trial_job(config, fit, settings, tune.valid_fraction))
         for row in tune.trials
         for number, settings in enumerate(config.trials(row))
         for seed in tune.seeds
@@ -105,9 +140,8 @@ def reads_designs(config: StudyConfig, row: str) -> bool:
 
 def designs_job(config: StudyConfig) -> Job:
     """Return the job that computes the designs that fits share."""
-    rows = [row for row in config.methods() if reads_designs(config, row)]
-    settings = [config.methods()[row].model_dump(mode="json") for row in rows]
-    return Job(DESIGNS, {"methods": settings, "folds": list(config.folds())}, config.run / "designs")
+    settings = tuple(config.methods()[row] for row in config.methods() if reads_designs(config, row))
+    return Job(DESIGNS, DesignsArguments(methods=settings, folds=config.folds()), config.run / "designs")
 
 
 @dataclass(frozen=True)
@@ -177,7 +211,7 @@ def choose(config: StudyConfig, row: str, fold: int = 0) -> Choice:
     for number, settings in enumerate(tried):
         scores, failed = {}, False
         for seed in tune.seeds:
-            job = _job(config, Fit(row, tune.labels, seed, fold, number), settings, valid_fraction=tune.valid_fraction)
+            job = _trial_job(config, Fit(row, tune.labels, seed, fold, number), settings, tune.valid_fraction)
             state = job.state
             if state == "done":
                 score = read_json(job.result)["score"]
@@ -191,15 +225,21 @@ def choose(config: StudyConfig, row: str, fold: int = 0) -> Choice:
     return Choice(tuple(found), ranked[0], tried[ranked[0]])
 
 
-def _job(config: StudyConfig, fit: Fit, settings: Any, **more: Any) -> Job:
-    arguments = {
-        "row": fit.method,
-        "settings": settings.model_dump(mode="json"),
-        "n_labels": fit.n_labels,
-        "seed": fit.seed,
-        "fold": fit.fold,
-        "trial": fit.trial is not None,
-        **more,
-    }
-    kind = "fits" if fit.trial is None else "trials"
-    return Job(FIT, arguments, config.run / kind / fit.name)
+def _job(config: StudyConfig, fit: Fit, settings: MethodSettings) -> Job:
+    arguments = FitArguments(
+        row=fit.method, settings=settings, n_labels=fit.n_labels, seed=fit.seed, fold=fit.fold, trial=False
+    )
+    return Job(FIT, arguments, config.run / "fits" / fit.name)
+
+
+def _trial_job(config: StudyConfig, fit: Fit, settings: MethodSettings, valid_fraction: float) -> Job:
+    arguments = TrialArguments(
+        row=fit.method,
+        settings=settings,
+        n_labels=fit.n_labels,
+        seed=fit.seed,
+        fold=fit.fold,
+        trial=True,
+        valid_fraction=valid_fraction,
+    )
+    return Job(FIT, arguments, config.run / "trials" / fit.name)

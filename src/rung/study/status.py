@@ -77,9 +77,19 @@ class StudyStatus:
     workers: int = 1
 
     @property
+    def n_fits(self) -> int:
+        """How many fits there are."""
+        return sum(one.done + one.running + one.failed + one.missing for one in self.methods)
+
+    @property
+    def n_done(self) -> int:
+        """How many of them are done."""
+        return sum(one.done for one in self.methods)
+
+    @property
     def complete(self) -> bool:
         """Whether every fit is done."""
-        return all(not (one.running or one.failed or one.missing) for one in self.methods)
+        return self.n_done == self.n_fits
 
     @property
     def left(self) -> float:

@@ -89,7 +89,7 @@ def require_arrow() -> Any:
         return importlib.import_module("pyarrow")
     except ImportError as error:
         raise MissingExtraError(
-            "rung compare writes Parquet with pyarrow; install it with: pip install 'rung[compare]', or use rung study."
+            "Parquet needs pyarrow; install it with: pip install 'rung[compare]', or say executor: {name: here}."
         ) from error
 
 

@@ -1,0 +1,69 @@
+"""How a folder is opened for the work of a config: its data checked first, then locked, recognised and stamped."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rung.config import Config
+from rung.doctor import Diagnosis
+from rung.run.checking import findings_json
+from rung.run.folder import RunFolder, next_free
+from rung.run.inputs import require_device, set_threads
+from rung.run.provenance import ingredients, provenance, require_files
+from rung.storage import write_json
+
+
+def in_free_folder(config: Config) -> Config:
+    """Return ``config`` with the next free folder beside ``config.run`` where that exists."""
+    return config.model_copy(update={"run": next_free(config.run)})
+
+
+@contextmanager
+def opened(
+    config: Config,
+    check: Callable[[], Diagnosis],
+    *,
+    grows: frozenset[str] = frozenset(),
+    notes: Mapping[str, Any] | None = None,
+) -> Iterator[RunFolder]:
+    """Hold the lock of the folder of ``config``, once its data are known to be good.
+
+    Parameters
+    ----------
+    config
+        What is to be done, its paths absolute.
+    check
+        What the doctor says of its data; it raises where they hold an error.
+    grows
+        Keys of ``config`` that may change from one call to the next.
+    notes
+        Further entries of ``provenance.json``.
+
+    Raises
+    ------
+    ConfigError
+        When torch cannot compute on the device.
+    DataError
+        When a file is missing.
+    FindingsError
+        When the check finds an error; nothing is written then.
+    StorageError
+        When the folder belongs to another config, or another process works in it.
+    """
+    set_threads(config)
+    require_files(config)
+    require_device(config.device)
+    made_of = {key: value for key, value in ingredients(config).items() if key not in grows}
+    folder = RunFolder(config.run)
+    # a folder is only made once its data are known to be good, so that a refusal leaves nothing behind
+    diagnosis = None if folder.path.exists() else check()
+    with folder.lock():
+        folder.require_same(made_of)
+        folder.sweep()
+        if diagnosis is None and not folder.findings.exists():
+            diagnosis = check()
+        folder.stamp(config, {**provenance(config, made_of), **(notes or {})})
+        if diagnosis is not None:
+            write_json(folder.findings, findings_json(diagnosis))
+            folder.note("check: no errors")
+        yield folder
