@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from rung.data.batch import collate
+from rung.data.batch import by_count
 from rung.data.frames import places_labelled_by, select
 from rung.data.labels import Array
 from rung.data.structure import Structure, composition_matrix
 from rung.fidelity import require_fidelity
 from rung.model.potential import ReadoutPotential
+from rung.model.predictions import Predicts, predict_structures
 from rung.model.trainable import TrainablePotential
 from rung.units import MILLI
 
@@ -96,17 +96,14 @@ def step_zero(
     chosen = _spread(structures, STEP_ZERO_STRUCTURES)
     energy = force = largest = 0.0
     for fidelity, origin in starts.items():
-        said = _say(model, chosen, fidelity)
-        batch = collate(chosen, [origin] * len(chosen), base.cutoff, dtype=base.dtype, device=base.device)
-        known = base.predict(batch)
-        assert known.forces is not None  # noqa: S101 - they are predicted by default
+        energies, model_forces = _predictions(model, chosen, fidelity)
+        base_energies, base_forces = _predictions(base, chosen, origin)
         moved = _moved(model, base, fidelity, origin, chosen)
-        sizes = batch.n_atoms.cpu().numpy()
-        apart = np.abs(said[0] - known.energy.cpu().numpy() - moved) / sizes
-        reference = known.forces.detach().cpu().double().numpy()
+        sizes = np.array([len(structure) for structure in chosen])
+        apart = np.abs(energies - base_energies - moved) / sizes
         energy = max(energy, float(apart.max()))
-        force = max(force, float(np.abs(said[1] - reference).max()))
-        largest = max(largest, float(np.abs(reference).max()))
+        force = max(force, float(np.abs(model_forces - base_forces).max()))
+        largest = max(largest, float(np.abs(base_forces).max()))
     tolerance = max(tolerance_of(kind, largest) for kind in (model.dtype, base.dtype))
     return StepZero(energy * MILLI, force * MILLI, tolerance)
 
@@ -224,31 +221,22 @@ def _wanted(
 ) -> tuple[Array, Array]:
     """Return labels less what the model says: eV/atom, shape ``(S,)``, and eV/Å, flat, NaN where not asked for."""
     labels = [structure.labelled(fidelity) for structure in structures]
-    energy, force = _say(model, structures, fidelity, forces=forces)
+    energy, force = _predictions(model, structures, fidelity, forces=forces)
     sizes = np.array([len(structure) for structure in structures], dtype=float)
     known = np.concatenate([np.zeros((0, 3)), *(label.forces for label in labels)])
     return (np.array([label.energy for label in labels], dtype=float) - energy) / sizes, (known - force).ravel()
 
 
-def _say(
-    model: TrainablePotential, structures: Sequence[Structure], fidelity: str, *, forces: bool = True
+def _predictions(
+    potential: Predicts, structures: Sequence[Structure], fidelity: str, *, forces: bool = True
 ) -> tuple[Array, Array]:
-    """Return the model's energies, eV, shape ``(S,)``, and forces, eV/Å, shape ``(N, 3)``, NaN where not asked for."""
-    training, device = model.training, next(model.parameters()).device
-    model.eval()
-    energies: list[Tensor] = [torch.zeros(0, dtype=torch.float64)]
-    blocks: list[Tensor] = [torch.zeros(0, 3, dtype=torch.float64)]
-    for start in range(0, len(structures), _ROWS):
-        rows = structures[start : start + _ROWS]
-        batch = collate(
-            rows, [fidelity] * len(rows), model.cutoff, known=model.fidelities, dtype=model.dtype, device=device
-        )
-        said = model(batch, forces=forces, stress=False)
-        energies.append(said.energy.detach().double().cpu())
-        absent = torch.full((len(batch.numbers), 3), torch.nan, dtype=torch.float64)
-        blocks.append(said.forces.detach().double().cpu() if forces else absent)
-    model.train(training)
-    return torch.cat(energies).numpy(), torch.cat(blocks).numpy()
+    """Return energies, eV, shape ``(S,)``, and forces, eV/Å, shape ``(N, 3)``, NaN where not asked for."""
+    predictions = list(predict_structures(potential, by_count(structures, _ROWS), fidelity, forces=forces))
+    blocks = [
+        np.full((len(structure), 3), np.nan) if one.forces is None else one.forces
+        for structure, one in zip(structures, predictions, strict=True)
+    ]
+    return np.array([one.energy for one in predictions]), np.concatenate([np.zeros((0, 3)), *blocks])
 
 
 def _moved(
