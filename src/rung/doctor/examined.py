@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
-from typing import TypeVar
 
 import numpy as np
 
 from rung.data.batch import by_count
 from rung.data.labels import Array
+from rung.data.splits import spread
 from rung.data.structure import Structure, elements_in
 from rung.fidelity import require_fidelity
 from rung.model.predictions import predict_structures
@@ -24,8 +24,6 @@ ENERGIES = 300
 
 ROWS = 8
 """Structures a batch."""
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -143,13 +141,6 @@ def consult(
             energies[structure.geometry_hash] = prediction.energy
             task.advance()
     return tuple(predicted), energies
-
-
-def spread(members: Sequence[Item], count: int) -> list[Item]:
-    """Return at most ``count`` members, evenly spaced, always the same ones."""
-    if len(members) <= count:
-        return list(members)
-    return [members[int(place)] for place in np.linspace(0, len(members) - 1, count).round()]
 
 
 def _needs_energy(structure: Structure, target: str | None, base_fidelity: str) -> bool:
