@@ -10,7 +10,7 @@ from ase.build import bulk, molecule
 from ase.neighborlist import primitive_neighbor_list
 from numpy.testing import assert_allclose
 
-from rung.data.batch import collate, neighbours
+from rung.data.batch import by_atoms, by_count, collate, neighbours
 from rung.data.labels import empty_labels
 from rung.data.structure import Structure
 from rung.errors import ConfigError
@@ -85,3 +85,13 @@ def test_strain_moves_edges_as_it_moves_space():
     symmetric = 0.5 * (strain + strain.transpose(1, 2))
     expected = batch.edge_vectors() @ (torch.eye(3, dtype=torch.float64) + symmetric[0])
     assert_allclose(batch.strained(strain).edge_vectors(), expected, atol=1e-12)
+
+
+def test_parts_hold_every_member_once_in_order_and_no_more_than_they_may() -> None:
+    assert [list(part) for part in by_count(range(7), 3)] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(by_count([], 3)) == []
+    structures = [labelled(molecule(name), -1.0) for name in ("H2O", "CH4", "H2O", "C6H6", "H2O", "H2O")]
+    parts = list(by_atoms(structures, 8))
+    assert [[len(one) for one in part] for part in parts] == [[3, 5], [3], [12], [3, 3]]
+    assert [one for part in parts for one in part] == structures
+    assert list(by_atoms([], 8)) == []

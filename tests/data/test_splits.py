@@ -12,12 +12,14 @@ from rung.data.splits import (
     check_disjoint,
     draw_labels,
     energies_only,
+    evenly_spaced,
     formula,
     grouped_folds,
     grouped_split,
     holding,
     key_of,
     overlaps,
+    spread,
     with_energies,
     without_labels,
 )
@@ -195,3 +197,21 @@ def test_frames_are_found_by_all_keys_together():
     assert holding(frames, {"x": (1,)}) == (1, 3, 5, 7)
     assert holding(frames, {"x": (0, 1), "t": (1,)}) == (4, 5, 6, 7)
     assert holding(frames, {"x": (1,), "t": (0,)}) == (1, 3)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 3000), st.integers(1, 400))
+def test_evenly_spaced_members_are_distinct_with_gaps_that_differ_by_one(total: int, count: int) -> None:
+    indices = evenly_spaced(total, count)
+    assert len(indices) == min(total, count)
+    assert spread(range(total), count) == indices.tolist()
+    if total <= count:
+        assert indices.tolist() == list(range(total))
+    elif count > 1:
+        gaps = np.diff(indices)
+        assert (indices[0], indices[-1]) == (0, total - 1)
+        assert gaps.min() >= 1 and np.ptp(gaps) <= 1
+
+
+def test_no_member_is_chosen_where_none_is_asked_for() -> None:
+    assert spread([1, 2], 0) == [] and spread([], 0) == []

@@ -1,8 +1,8 @@
 """The one batch of rows that potentials see: geometries as tensors with their neighbours and labels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from torch import Tensor
 
 from rung.data.structure import Structure
 from rung.fidelity import require_fidelity
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -176,3 +178,22 @@ def collate(
         stress=real(np.stack([label.stress for label in labels])),
         forces_stderr=real(np.concatenate([label.forces_stderr for label in labels])),
     )
+
+
+def by_count(members: Sequence[Item], count: int) -> Iterator[Sequence[Item]]:
+    """Cut a sequence into parts of ``count`` members, the last of what is left."""
+    return (members[start : start + count] for start in range(0, len(members), count))
+
+
+def by_atoms(structures: Sequence[Structure], atoms: int) -> Iterator[list[Structure]]:
+    """Cut structures into parts of at most ``atoms`` atoms each; a larger structure is a part of its own."""
+    part: list[Structure] = []
+    total = 0
+    for structure in structures:
+        if part and total + len(structure) > atoms:
+            yield part
+            part, total = [], 0
+        part.append(structure)
+        total += len(structure)
+    if part:
+        yield part

@@ -14,8 +14,9 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.data.readers.hdf5 import HDF5_SUFFIXES, Conformers, hdf5_groups
-from rung.data.readers.structures import conformer, is_plain, listed_paths, numbered_frames, parsed_frame
+from rung.data.readers import reader_of
+from rung.data.readers.reader import Finder
+from rung.data.readers.structures import listed_paths, numbered_frames, structure_of
 from rung.data.structure import Structure
 from rung.errors import DataError
 from rung.storage import content_hash, file_hash
@@ -25,29 +26,21 @@ Places = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _File:
-    """One file: where its frames begin (bytes, or numbers in HDF5), and what says that it has not changed."""
+    """One file: the places of its frames, what reads one of them again, and what says that it has not changed."""
 
     path: Path
     places: Places
+    finder: Finder
     stamp: tuple[int, int]
-    groups: tuple[Conformers, ...]
-
-    @cached_property
-    def ends(self) -> Places:
-        """How many conformers end with each group."""
-        return np.cumsum([group.count for group in self.groups], dtype=np.int64)
 
     def read(self, number: int, keys: Mapping[str, str]) -> Structure:
+        self.check_unchanged()
+        end = int(self.places[number + 1]) if number + 1 < len(self.places) else None
+        return structure_of(self.finder(int(self.places[number]), end), self.path, number, keys)
+
+    def check_unchanged(self) -> None:
         if _stamp(self.path) != self.stamp:
             raise DataError(f"{self.path} has changed since its frames were counted; run again.")
-        if self.groups:
-            index = int(np.searchsorted(self.ends, number, side="right"))
-            group = self.groups[index]
-            return conformer(self.path, group, number - int(self.ends[index]) + group.count, number, keys)
-        size = int(self.places[number + 1] - self.places[number]) if number + 1 < len(self.places) else -1
-        with self.path.open("rb") as file:
-            file.seek(int(self.places[number]))
-            return parsed_frame(file.read(size), self.path, number, keys)
 
 
 class StreamedStructures(Sequence[Structure]):
@@ -149,8 +142,7 @@ class _Frames:
 
     def every(self) -> Iterator[Structure]:
         for file in self.files:
-            if _stamp(file.path) != file.stamp:
-                raise DataError(f"{file.path} has changed since its frames were counted; run again.")
+            file.check_unchanged()
             for _, structure in numbered_frames(file.path, self.keys):
                 yield self._changed(structure)
 
@@ -166,15 +158,15 @@ def stream_structures(
     """Read every frame of one file or of several once, keep none, and return them as a sequence.
 
     Parameters and errors are those of :func:`~rung.data.readers.structures.read_structures`; files must be extended
-    XYZ that is not compressed, or HDF5, for in others a frame cannot be found again.
+    XYZ that is not compressed, or HDF5. In files of other formats a frame cannot be found again by its place.
     """
     files: list[_File] = []
     names: list[str] = []
     geometries: list[NDArray[np.uint64]] = []
     labelled: dict[str, list[int]] = {}
     for path in listed_paths(paths):
-        of_hdf5 = path.suffix in HDF5_SUFFIXES
-        if path.is_file() and not (of_hdf5 or is_plain(path)):
+        reader = reader_of(path)
+        if reader.finder is None:
             raise DataError(f"{path} cannot be streamed; convert it to plain .extxyz, or leave data.stream out.")
         places: list[int] = []
         hashes: list[int] = []
@@ -185,8 +177,7 @@ def stream_structures(
             names.append(structure.structure_id)
             hashes.append(int(structure.geometry_hash[:16], 16))
             places.append(place)
-        groups = hdf5_groups(path) if of_hdf5 else ()
-        files.append(_File(path, np.array(places, dtype=np.int64), _stamp(path), groups))
+        files.append(_File(path, np.array(places, dtype=np.int64), reader.finder(path), _stamp(path)))
         geometries.append(np.array(hashes, dtype=np.uint64))
     flags = _flags(labelled, len(names))
     frames = _Frames(tuple(files), dict(keys or {}), names, np.concatenate(geometries), flags)

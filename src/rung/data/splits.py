@@ -1,8 +1,9 @@
-"""Which structures teach, which test, and which keep a label: draws and folds that a seed makes again."""
+"""Which structures teach, which test, which are looked at and which keep a label: the same ones each time."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from rung.data.labels import empty_labels
 from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError, one_of
 
+Item = TypeVar("Item")
 Key = Callable[[Structure], Hashable]
 
 
@@ -56,6 +58,23 @@ def holding(structures: Sequence[Structure], wanted: Mapping[str, Sequence[Hasha
     return tuple(
         k for k, structure in enumerate(structures) if all(key(structure) in values for key, values in keys.values())
     )
+
+
+def evenly_spaced(total: int, count: int) -> NDArray[np.int64]:
+    """Return at most ``count`` of the indices below ``total``: ascending, evenly spaced, always the same ones.
+
+    The first and the last index are among them where there are two or more.
+    """
+    if total <= count:
+        return np.arange(total, dtype=np.int64)
+    return np.linspace(0, total - 1, count).round().astype(np.int64)
+
+
+def spread(members: Sequence[Item], count: int) -> list[Item]:
+    """Return at most ``count`` of ``members``, chosen by :func:`evenly_spaced`."""
+    if len(members) <= count:
+        return list(members)
+    return [members[int(index)] for index in evenly_spaced(len(members), count)]
 
 
 @dataclass(frozen=True)

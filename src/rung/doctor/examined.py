@@ -1,18 +1,18 @@
 """What the checks look at: the splits, and what the base says of a few of their structures."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
-from typing import TypeVar
 
 import numpy as np
-from torch import Tensor
 
-from rung.data.batch import collate
+from rung.data.batch import by_count
 from rung.data.labels import Array
+from rung.data.splits import spread
 from rung.data.structure import Structure, elements_in
 from rung.fidelity import require_fidelity
+from rung.model.predictions import predict_structures
 from rung.model.protocols import Potential
 from rung.progress import Progress
 
@@ -24,8 +24,6 @@ ENERGIES = 300
 
 ROWS = 8
 """Structures a batch."""
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -134,23 +132,15 @@ def consult(
     alone = spread(alone, ENERGIES)
     with progress.task("asking the base", len(sample) + len(alone)) as task:
         predicted: list[Predicted] = []
-        for rows in _chunks(sample):
+        for rows in by_count(sample, ROWS):
             predicted += _predict(base, base_fidelity, rows)
             task.advance(len(rows))
         energies = {one.structure.geometry_hash: one.energy for one in predicted}
-        for members in _chunks(alone):
-            batch = collate(members, [base_fidelity] * len(members), base.cutoff, dtype=base.dtype, device=base.device)
-            found = base.predict(batch, forces=False).energy.tolist()
-            energies.update({structure.geometry_hash: energy for structure, energy in zip(members, found, strict=True)})
-            task.advance(len(members))
+        predictions = predict_structures(base, by_count(alone, ROWS), base_fidelity, forces=False)
+        for structure, prediction in zip(alone, predictions, strict=True):
+            energies[structure.geometry_hash] = prediction.energy
+            task.advance()
     return tuple(predicted), energies
-
-
-def spread(members: Sequence[Item], count: int) -> list[Item]:
-    """Return at most ``count`` members, evenly spaced, always the same ones."""
-    if len(members) <= count:
-        return list(members)
-    return [members[int(place)] for place in np.linspace(0, len(members) - 1, count).round()]
 
 
 def _needs_energy(structure: Structure, target: str | None, base_fidelity: str) -> bool:
@@ -162,23 +152,15 @@ def _needs_energy(structure: Structure, target: str | None, base_fidelity: str) 
 
 def _predict(base: Potential, fidelity: str, rows: Sequence[tuple[str, Structure]]) -> list[Predicted]:
     structures = [structure for _, structure in rows]
-    wanted = any(label.has_stress for structure in structures for label in structure.labels.values())
-    batch = collate(structures, [fidelity] * len(rows), base.cutoff, dtype=base.dtype, device=base.device)
-    said = base.predict(batch, forces=True, stress=wanted)
-    energy = said.energy.cpu().numpy().astype(float)
-    forces = _array(said.forces, (len(batch.numbers), 3))
-    stress = _array(said.stress, (len(rows), 6))
-    start, found = 0, []
-    for k, (split, structure) in enumerate(rows):
-        stop = start + len(structure)
-        found.append(Predicted(split, structure, float(energy[k]), forces[start:stop], stress[k]))
-        start = stop
-    return found
+    labelled = any(label.has_stress for structure in structures for label in structure.labels.values())
+    predictions = predict_structures(base, [structures], fidelity, stress=labelled)
+    return [
+        Predicted(
+            split, structure, one.energy, _or_absent(one.forces, (len(structure), 3)), _or_absent(one.stress, (6,))
+        )
+        for (split, structure), one in zip(rows, predictions, strict=True)
+    ]
 
 
-def _array(tensor: Tensor | None, shape: tuple[int, ...]) -> Array:
-    return np.full(shape, np.nan) if tensor is None else tensor.detach().cpu().numpy().astype(float)
-
-
-def _chunks(members: Sequence[Item]) -> Iterable[Sequence[Item]]:
-    return (members[start : start + ROWS] for start in range(0, len(members), ROWS))
+def _or_absent(values: Array | None, shape: tuple[int, ...]) -> Array:
+    return np.full(shape, np.nan) if values is None else values

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from rung.data.batch import neighbours
 from rung.data.labels import Array
 from rung.data.readers.structures import reading_of
-from rung.data.splits import overlaps
+from rung.data.splits import evenly_spaced, overlaps
 from rung.data.structure import Structure, elements_in
 from rung.doctor.examined import Examined
 from rung.doctor.findings import Finding, few, frames, ids
@@ -232,8 +232,7 @@ def _distances(structure: Structure) -> Array:
         scaled[:, pbc] -= np.round(scaled[:, pbc])
         vectors = scaled @ complete
     distance = np.sort(np.linalg.norm(vectors, axis=1))
-    ranks = np.linspace(0, len(distance) - 1, min(len(distance), RANKS)).round().astype(int)
-    return np.concatenate([distance[ranks], np.linalg.norm(cell, axis=1)])
+    return np.concatenate([distance[evenly_spaced(len(distance), RANKS)], np.linalg.norm(cell, axis=1)])
 
 
 def _contradiction(members: list[Structure], fidelity: str) -> float:

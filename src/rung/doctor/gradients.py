@@ -13,8 +13,9 @@ from ase.data import covalent_radii
 from rung.data.batch import neighbours
 from rung.data.labels import Array, Labels
 from rung.data.readers.structures import reading_of
+from rung.data.splits import spread
 from rung.data.structure import Structure
-from rung.doctor.examined import Examined, spread
+from rung.doctor.examined import Examined
 from rung.doctor.findings import Finding, few, frames, ids
 from rung.doctor.slopes import ENERGY_UNITS, FORCE_UNITS, Slope, explanations, slope_through_zero
 

@@ -81,6 +81,11 @@ class TrainablePotential(torch.nn.Module, ABC):
         """The type of the weights."""
         return next(self.parameters()).dtype
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
     def set_references(self, references: Mapping[str, ReferenceEnergies]) -> None:
         """Replace the reference energies of all fidelities.
 
@@ -124,6 +129,21 @@ class TrainablePotential(torch.nn.Module, ABC):
             atom_energies=atom_energies,
             forces=-gradients[0] if forces else None,
             stress=voigt_stress(gradients[-1], batch) if stress else None,
+        )
+
+    def predict(self, batch: Batch, *, forces: bool = True, stress: bool = False) -> Prediction:
+        """Return what :meth:`forward` does outside training mode, without a graph; the mode stays as it is."""
+        training = self.training
+        self.eval()
+        try:
+            prediction = self(batch, forces=forces, stress=stress)
+        finally:
+            self.train(training)
+        return Prediction(
+            energy=prediction.energy.detach(),
+            atom_energies=prediction.atom_energies.detach(),
+            forces=None if prediction.forces is None else prediction.forces.detach(),
+            stress=None if prediction.stress is None else prediction.stress.detach(),
         )
 
     def _reference(self, batch: Batch) -> Tensor:

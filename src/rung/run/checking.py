@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from rung.config import RunConfig
 from rung.data.frames import StreamedStructures
+from rung.data.splits import evenly_spaced
 from rung.data.structure import Structure
 from rung.doctor import Diagnosis, diagnose
 from rung.errors import FindingsError
@@ -48,7 +47,7 @@ def sound_diagnosis(
 def _looked_at(structures: Sequence[Structure]) -> Sequence[Structure]:
     if not isinstance(structures, StreamedStructures) or len(structures) <= SAMPLE:
         return structures
-    return structures.select(np.linspace(0, len(structures) - 1, SAMPLE).round().astype(np.int64))
+    return structures.select(evenly_spaced(len(structures), SAMPLE))
 
 
 def findings_json(diagnosis: Diagnosis) -> dict[str, Any]:

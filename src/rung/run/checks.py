@@ -8,7 +8,7 @@ import numpy as np
 
 from rung.backends.training import trainable
 from rung.config import RunConfig
-from rung.data.frames import names_of
+from rung.data.splits import spread
 from rung.data.structure import Structure
 from rung.features.cache import DesignCache
 from rung.fit.fidelities.agreement import StepZero, step_zero, tolerance_of
@@ -133,13 +133,6 @@ def start_of(
     if name == "tangent":
         return step_zero(trainable(base, {config.target: own}), base, {config.target: own}, structures)
     return None
-
-
-def spread(structures: Sequence[Structure], count: int) -> list[Structure]:
-    """Return at most ``count`` structures, evenly spaced, always the same ones."""
-    if len(names_of(structures)) <= count:
-        return list(structures)
-    return [structures[int(place)] for place in np.linspace(0, len(structures) - 1, count).round()]
 
 
 def _designs_beside(

@@ -1,17 +1,18 @@
 """What a potential says of labelled structures, beside the labels and the base."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from rung.data.batch import collate
+from rung.data.batch import by_atoms
 from rung.data.labels import Array
 from rung.data.structure import Structure
 from rung.evaluate.coverage import LEVELS, coverage_table
 from rung.evaluate.errors import SplitErrors, split_errors
 from rung.model.potential import ReadoutPotential
+from rung.model.predictions import predict_structures
 from rung.progress import SILENT, Progress
 
 ATOMS_PER_BATCH = 300
@@ -63,29 +64,17 @@ def predict(
         When it does not know an element.
     """
     potential.surface(fidelity)  # an unknown name is refused before the neighbours are listed
-    energies, stresses = [np.empty(0)], [np.empty((0, 6))]
-    blocks: list[Array | None] = []
+    batches = by_atoms(structures, ATOMS_PER_BATCH)
+    predictions = []
     with progress.task(f"Predictions ({fidelity})", len(structures)) as task:
-        for chunk in _chunks(structures):
-            batch = collate(
-                chunk, [fidelity] * len(chunk), potential.cutoff, dtype=potential.dtype, device=potential.device
-            )
-            found = potential.predict(batch, forces=forces, stress=stress)
-            energies.append(found.energy.detach().cpu().numpy())
-            if found.forces is None:
-                blocks += [None] * len(chunk)
-            else:
-                sizes = [len(structure) for structure in chunk]
-                blocks += [block.double().cpu().numpy() for block in found.forces.detach().split(sizes)]
-            if found.stress is not None:
-                stresses.append(found.stress.detach().double().cpu().numpy())
-            task.advance(len(chunk))
-    energy = np.concatenate(energies)
+        for prediction in predict_structures(potential, batches, fidelity, forces=forces, stress=stress):
+            predictions.append(prediction)
+            task.advance()
     return SplitPrediction(
-        energy=energy,
-        energy_stderr=np.full(len(energy), np.nan),
-        forces=tuple(blocks),
-        stress=np.concatenate(stresses) if stress else None,
+        energy=np.array([one.energy for one in predictions]),
+        energy_stderr=np.full(len(predictions), np.nan),
+        forces=tuple(one.forces for one in predictions),
+        stress=np.array([one.stress for one in predictions]).reshape(-1, 6) if stress else None,
     )
 
 
@@ -147,19 +136,6 @@ def _blocks(forces: Sequence[Array | None], structures: Sequence[Structure], com
         block if block is not None and known else np.full((len(structure), 3), np.nan)
         for block, structure, known in zip(forces, structures, computed, strict=True)
     ]
-
-
-def _chunks(structures: Sequence[Structure]) -> Iterator[list[Structure]]:
-    chunk: list[Structure] = []
-    atoms = 0
-    for structure in structures:
-        if chunk and atoms + len(structure) > ATOMS_PER_BATCH:
-            yield chunk
-            chunk, atoms = [], 0
-        chunk.append(structure)
-        atoms += len(structure)
-    if chunk:
-        yield chunk
 
 
 def as_json(

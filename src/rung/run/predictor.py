@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from rung.data.splits import spread
 from rung.data.structure import Structure
 from rung.features.cache import DesignCache
 from rung.features.design import Design
@@ -86,10 +87,7 @@ class Predictor:
         """Return the positions of the structures whose forces are predicted, evenly spaced."""
         labelled = [k for k, structure in enumerate(structures) if structure.labelled(target).has_forces]
         able = labelled or list(range(len(structures)))
-        if len(able) <= self.force_structures:
-            return tuple(able)
-        places = np.linspace(0, len(able) - 1, self.force_structures).round().astype(int)
-        return tuple(able[place] for place in dict.fromkeys(places.tolist()))
+        return tuple(spread(able, self.force_structures))
 
     def static_barrier(
         self, potential: ReadoutPotential, posterior: Posterior | None, images: Sequence[Structure], fidelity: str

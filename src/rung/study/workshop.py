@@ -19,6 +19,7 @@ from rung.data.splits import (
     holding,
     key_of,
     labelled_with,
+    spread,
     with_energies,
     without_labels,
 )
@@ -30,7 +31,7 @@ from rung.fit.lift import Context, FitResult
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.run.checking import sound_diagnosis
-from rung.run.checks import START_STRUCTURES, spread, start_of
+from rung.run.checks import START_STRUCTURES, start_of
 from rung.run.evaluation import SplitPrediction, errors_of, shares_of
 from rung.run.inputs import context_of, design_cache, open_base, read_splits, set_threads
 from rung.run.methods import method_of, prepare

@@ -14,27 +14,8 @@ from hypothesis import strategies as st
 from rung.data.labels import Labels, empty_labels
 from rung.data.readers.structures import READING, Reading, read_structures, reading_of, write_structures
 from rung.data.structure import Structure
-from rung.errors import DataError, RungError, StorageError
-
-WATER = """3
-Properties=species:S:1:pos:R:3:pbe_forces:R:3 pbe_energy=-14.25 dmc_energy=-467.5 dmc_energy_stderr=0.02 \
-structure_id=007 kind=rattled pbc="F F F"
-O  0.0  0.0  0.119  0.1  0.2  0.3
-H  0.0  0.763 -0.477 -0.1  0.0 -0.1
-H  0.0 -0.763 -0.477  0.0 -0.2 -0.2
-"""
-CRYSTAL = """2
-Lattice="0.0 2.7 2.7 2.7 0.0 2.7 2.7 2.7 0.0" Properties=species:S:1:pos:R:3 pbe_energy=-10.8 \
-pbe_stress="0.01 0.02 0.03 0.004 0.005 0.006" pbc="T T T"
-Si 0.0 0.0 0.0
-Si 1.35 1.35 1.35
-"""
-
-
-def put(folder, text, name="frames.extxyz"):
-    path = folder / name
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
+from rung.errors import DataError, StorageError
+from tests.data.readers.extxyz_files import CRYSTAL, WATER, put
 
 
 def test_reads_what_the_file_says(tmp_path):
@@ -58,14 +39,6 @@ def test_several_files_and_compressed_ones_are_read_in_order(tmp_path):
     one = put(tmp_path, WATER, "one.xyz")
     two = put(tmp_path, gzip.compress(CRYSTAL.encode()), "two.extxyz.gz")
     assert [s.formula for s in read_structures([two, str(one)])] == ["Si2", "H2O"]
-
-
-def test_agrees_with_ase_where_ase_loses_nothing(tmp_path):
-    path = put(tmp_path, CRYSTAL + WATER)
-    for structure, atoms in zip(read_structures(path), ase.io.read(path, ":"), strict=True):
-        np.testing.assert_array_equal(structure.atoms.positions, atoms.positions)
-        np.testing.assert_array_equal(structure.atoms.cell.array, atoms.cell.array)
-        assert structure.labels["pbe"].energy == atoms.info["pbe_energy"]
 
 
 @pytest.mark.parametrize(
@@ -167,11 +140,6 @@ def test_partly_absent_forces_are_kept(tmp_path):
     assert not structure.labels["pbe"].has_forces
 
 
-def test_a_file_that_ends_within_a_line_is_marked(tmp_path):
-    assert reading_of(read_structures(put(tmp_path, WATER[:-1]))[0]).unfinished
-    assert not reading_of(read_structures(put(tmp_path, WATER))[0]).unfinished
-
-
 finite = st.floats(-1e3, 1e3, allow_nan=False).map(lambda value: value + 0.0)
 words = st.text(string.printable, min_size=1, max_size=12)
 values = st.one_of(
@@ -232,48 +200,3 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(StorageError, match="nothing was left"):
         write_structures(tmp_path / "taken" / "frames.extxyz", [structure])
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
-
-
-FILE = (WATER + CRYSTAL + WATER.replace("007", "008").replace("0.119", "0.121")).encode()
-
-
-def _cut(draw):
-    return FILE[: draw(st.integers(0, len(FILE)))]
-
-
-def _flipped(draw):
-    content = bytearray(FILE)
-    for place in draw(st.lists(st.integers(0, len(FILE) - 1), min_size=1, max_size=4)):
-        content[place] = draw(st.integers(0, 255))
-    return bytes(content)
-
-
-def _without_a_line(draw):
-    lines = FILE.split(b"\n")
-    del lines[draw(st.integers(0, len(lines) - 2))]
-    return b"\n".join(lines)
-
-
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.data(), st.sampled_from([_cut, _flipped, _without_a_line]))
-def test_damage_gives_structures_or_one_sentence(tmp_path, data, damage):
-    path = tmp_path / "damaged.extxyz"
-    path.write_bytes(damage(data.draw))
-    try:
-        found = read_structures(path)
-    except RungError as error:
-        assert "\n" not in str(error) and "damaged.extxyz" in str(error)
-        return
-    assert found
-    for structure in found:
-        assert len(structure) and np.isfinite(structure.atoms.positions).all()
-        for labels in structure.labels.values():
-            assert labels.forces.shape == (len(structure), 3)
-
-
-@pytest.mark.parametrize("line", range(len(FILE.split(b"\n")) - 1))
-def test_a_missing_line_never_passes_in_silence(tmp_path, line):
-    lines = FILE.split(b"\n")
-    del lines[line]
-    with pytest.raises(DataError):
-        read_structures(put(tmp_path, b"\n".join(lines)))

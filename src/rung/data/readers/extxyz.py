@@ -4,21 +4,30 @@ The format is described in ASE's manual of ``ase.io.extxyz`` and at https://gith
 """
 
 import gzip
+import io
 import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from ase import Atoms
+from ase.io.extxyz import key_val_str_to_dict
 
+from rung.data.labels import STRUCTURE_ID
+from rung.data.readers.ase import frames_through_ase
+from rung.data.readers.reader import Finder, Frame, Reader
 from rung.errors import DataError
 
 _PROPERTIES = re.compile(r'(?:^|\s)Properties="?([^\s"]+)')
+_ATOM = re.compile(r"\s*[A-Z][a-z]?(?:\s+[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?){3}(?:\s|$)")
+_ID = re.compile(rf'(?:^|\s){STRUCTURE_ID}=(?:"([^"\\]*)"|([^\s"]+))')
+_GZIP = b"\x1f\x8b"
 _RESERVED = {"Lattice", "Properties", "pbc", "uid"}
 _CHUNK = 1 << 20
 _LONGEST_COUNT = 9
@@ -43,10 +52,17 @@ class Chunk:
     content: bytes
 
 
-def frame_chunks(path: Path) -> Iterator[Chunk]:
-    """Yield a file, also a gzipped one, in pieces of about a megabyte that end where a frame does.
+def frame_chunks(path: Path, *, compressed: bool = False) -> Iterator[Chunk]:
+    """Yield a file in pieces of about a megabyte that end where a frame does.
 
     A line that should be a number of atoms and is none stays in its piece, for :func:`check_layout` to refuse.
+
+    Parameters
+    ----------
+    path
+        The file.
+    compressed
+        Whether it is compressed by gzip.
 
     Raises
     ------
@@ -57,7 +73,7 @@ def frame_chunks(path: Path) -> Iterator[Chunk]:
     held: list[bytes] = []
     size, line, lines, seen = 0, 0, 0, False
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with gzip.open(path) if compressed else path.open("rb") as file:
             for place, block in _blocks(file):
                 if size > _CHUNK and places:
                     yield Chunk(tuple(places), line, b"".join(held))
@@ -219,3 +235,72 @@ def _escaped(text: str) -> str:
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def _detects(head: bytes) -> bool:
+    """Whether a count of atoms comes first, then a comment that declares columns or the row of an atom."""
+    lines = head.decode("utf-8", "replace").split("\n", 3)
+    count = lines[0].strip()
+    if not (count.isascii() and count.isdigit() and len(lines) > 1):
+        return False
+    return bool(_PROPERTIES.search(lines[1]) or (len(lines) > 2 and _ATOM.match(lines[2])))
+
+
+def _detects_compressed(head: bytes) -> bool:
+    if not head.startswith(_GZIP):
+        return False
+    try:
+        return _detects(zlib.decompressobj(wbits=31).decompress(head))
+    except zlib.error:
+        return False
+
+
+def _frames(path: Path, *, compressed: bool) -> Iterator[Frame]:
+    for chunk in frame_chunks(path, compressed=compressed):
+        yield from _parsed(path, chunk)
+
+
+def _parsed(path: Path, chunk: Chunk) -> Iterator[Frame]:
+    try:
+        text = chunk.content.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        byte = (chunk.places or (0,))[0] + error.start
+        raise DataError(f"{path} is not text (byte {byte}); is it damaged, or another format?") from error
+    check_layout(text, path, chunk.line)
+    if not chunk.places:
+        return  # white space at the end
+    frames = frames_through_ase(path, io.StringIO(text), format="extxyz", properties_parser=_comment)
+    cut = not text.endswith("\n")
+    if len(frames) != len(chunk.places):
+        raise DataError(
+            f"{path}: ASE reads {len(frames)} frames after line {chunk.line} where {len(chunk.places)} are."
+        )
+    for place, atoms in zip(chunk.places, frames, strict=True):
+        yield Frame(place, atoms, cut and place == chunk.places[-1])
+
+
+def _comment(line: str) -> dict[str, Any]:
+    """Parse a comment line as ASE does, but keep ``structure_id`` as it is spelt (007 is not 7)."""
+    info: dict[str, Any] = key_val_str_to_dict(line)
+    spelling = _ID.search(line)
+    if spelling is not None and STRUCTURE_ID in info:
+        info[STRUCTURE_ID] = spelling.group(1) if spelling.group(1) is not None else spelling.group(2)
+    return info
+
+
+def _finder(path: Path) -> Finder:
+    return partial(_frame_at, path)
+
+
+def _frame_at(path: Path, place: int, end: int | None) -> Frame:
+    with path.open("rb") as file:
+        file.seek(place)
+        content = file.read(-1 if end is None else end - place)
+    return next(_parsed(path, Chunk((place,), 0, content)))
+
+
+READER = Reader("extended XYZ", (".xyz", ".extxyz"), _detects, partial(_frames, compressed=False), _finder)
+
+COMPRESSED = Reader(
+    "extended XYZ compressed by gzip", (".xyz.gz", ".extxyz.gz"), _detects_compressed, partial(_frames, compressed=True)
+)

@@ -9,22 +9,24 @@ Source of the layout: Smith et al., *Scientific Data* 7, 134 (2020), and https:/
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
+from numpy.typing import NDArray
 
 from rung.data.labels import ENERGY, FORCES, STRUCTURE_ID, Array
+from rung.data.readers.reader import Finder, Frame, Reader
 from rung.errors import DataError, MissingExtraError
 from rung.units import HARTREE
-
-HDF5_SUFFIXES = frozenset({".h5", ".hdf5"})
-"""Names of files that are read in this layout."""
 
 NUMBERS, COORDINATES = "atomic_numbers", "coordinates"
 _ENERGY, _FORCES = ".energy", ".forces"
 _AT_ONCE = 256
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+"""The first bytes of a file (HDF5 File Format Specification 3.0, section II.A)."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +55,20 @@ def hdf5_groups(path: Path) -> tuple[Conformers, ...]:
     DataError
         When the file is not HDF5, or a group has no conformers in this layout.
     """
-    found: list[Conformers] = []
+    groups: list[Conformers] = []
     with _opened(path) as file:
 
         def visit(name: str, item: Any) -> None:
             if hasattr(item, "keys") and COORDINATES in item:
-                found.append(Conformers(name, _count(item, f"{path}, group {name}")))
+                groups.append(Conformers(name, _count(item, f"{path}, group {name}")))
 
         file.visititems(visit)
-    if not found:
+    if not groups:
         raise DataError(f"{path} has no group with {NUMBERS} and {COORDINATES}: it is not laid out as ANI-1x is.")
-    return tuple(sorted(found, key=lambda group: group.name))
+    return tuple(sorted(groups, key=lambda group: group.name))
 
 
-def hdf5_frames(path: Path) -> Iterator[Atoms]:
+def hdf5_frames(path: Path) -> Iterator[Frame]:
     """Yield the conformers of a file, group by group, a few hundred in memory at a time.
 
     Labels are converted to eV and eV/Å and stand under ``<key>_energy`` and ``<key>_forces``, as in any other file; the
@@ -79,22 +81,26 @@ def hdf5_frames(path: Path) -> Iterator[Atoms]:
     DataError
         When the file is not in this layout, or a dataset has another shape than its group says.
     """
+    place = -1
     for group in hdf5_groups(path):
         for start in range(0, group.count, _AT_ONCE):
-            yield from hdf5_range(path, group, start, min(start + _AT_ONCE, group.count))
+            for atoms in _conformers(path, group, start, min(start + _AT_ONCE, group.count)):
+                place += 1
+                yield Frame(place, atoms)
 
 
-def hdf5_range(path: Path, group: Conformers, start: int, stop: int) -> list[Atoms]:
+def _conformers(path: Path, group: Conformers, start: int, stop: int) -> list[Atoms]:
     """Return the conformers ``start`` to ``stop`` of one group; labels and errors as in :func:`hdf5_frames`."""
     with _opened(path) as file:
-        held = file[group.name]
-        numbers = np.asarray(held[NUMBERS][()], dtype=int)
+        datasets = file[group.name]
+        numbers = np.asarray(datasets[NUMBERS][()], dtype=int)
         labels = [
-            (key, np.asarray(held[key][start:stop], dtype=float) * HARTREE)
-            for key in sorted(held)
-            if key.endswith((_ENERGY, _FORCES)) and _fits(held[key], group, len(numbers), f"{path}, {group.name}/{key}")
+            (key, np.asarray(datasets[key][start:stop], dtype=float) * HARTREE)
+            for key in sorted(datasets)
+            if key.endswith((_ENERGY, _FORCES))
+            and _fits(datasets[key], group, len(numbers), f"{path}, {group.name}/{key}")
         ]
-        positions = np.asarray(held[COORDINATES][start:stop], dtype=float)
+        positions = np.asarray(datasets[COORDINATES][start:stop], dtype=float)
     prefix = group.name.replace("/", "-")
     frames = []
     for k in range(stop - start):
@@ -146,3 +152,21 @@ def _opened(path: Path) -> Iterator[Any]:
         raise DataError(f"{path} cannot be read as HDF5: {' '.join(str(error).split())}.") from error
     with file:
         yield file
+
+
+def _finder(path: Path) -> Finder:
+    groups = hdf5_groups(path)
+    return partial(_conformer, path, groups, np.cumsum([group.count for group in groups], dtype=np.int64))
+
+
+def _conformer(path: Path, groups: tuple[Conformers, ...], ends: NDArray[np.int64], place: int, _: int | None) -> Frame:
+    """Return the frame number ``place`` of a file; ``ends`` says how many conformers end with each group."""
+    index = int(np.searchsorted(ends, place, side="right"))
+    group = groups[index]
+    start = place - int(ends[index]) + group.count
+    return Frame(place, _conformers(path, group, start, start + 1)[0])
+
+
+READER = Reader(
+    "HDF5 in the layout of ANI-1x", (".h5", ".hdf5"), lambda head: head.startswith(_SIGNATURE), hdf5_frames, _finder
+)

@@ -1,17 +1,14 @@
 """Frames in files to structures in memory, and back; a file is read whole and right, or refused in one sentence."""
 
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ase.io
 import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms, FixCartesian
-from ase.io.extxyz import key_val_str_to_dict
 
 from rung.data.labels import (
     ARRAY_SUFFIXES,
@@ -24,8 +21,9 @@ from rung.data.labels import (
     split_key,
     write_labels,
 )
-from rung.data.readers.extxyz import Chunk, check_layout, frame_chunks, frame_text
-from rung.data.readers.hdf5 import HDF5_SUFFIXES, Conformers, hdf5_frames, hdf5_range
+from rung.data.readers import reader_of
+from rung.data.readers.extxyz import frame_text
+from rung.data.readers.reader import Frame
 from rung.data.structure import Structure
 from rung.errors import DataError, one_of
 from rung.storage import atomic_path
@@ -37,8 +35,6 @@ FARTHEST = 1.0e6
 """Å: no atom is this far from the origin; a coordinate beyond it is damage."""
 
 _LOOKS_LIKE_A_LABEL = re.compile(r"energ|forc|stress|virial|gradient", re.IGNORECASE)
-_ID = re.compile(rf'(?:^|\s){STRUCTURE_ID}=(?:"([^"\\]*)"|([^\s"]+))')
-_PLAIN = {".xyz", ".extxyz"}
 
 
 @dataclass(frozen=True)
@@ -68,8 +64,8 @@ class Reading:
 
 def reading_of(structure: Structure) -> Reading:
     """Return what the file said beyond geometry and labels; nothing for a structure that came from no file."""
-    found = structure.info.get(READING)
-    return found if isinstance(found, Reading) else Reading()
+    reading = structure.info.get(READING)
+    return reading if isinstance(reading, Reading) else Reading()
 
 
 def read_structures(
@@ -86,8 +82,9 @@ def read_structures(
     Parameters
     ----------
     paths
-        One path or several: extended XYZ (``.extxyz``, ``.xyz``, also ``.gz``), HDF5 in the layout of ANI-1x (``.h5``,
-        ``.hdf5``; see :mod:`rung.data.readers.hdf5`), or any other format that ASE reads.
+        One path or several: extended XYZ, also compressed by gzip, HDF5 in the layout of ANI-1x (see
+        :mod:`rung.data.readers.hdf5`), or any other format that ASE reads. :func:`rung.data.readers.reader_of` says
+        how a format is recognised.
     fidelities
         Fidelities that at least one frame must label; None asks for none. Labels of others are kept.
     keys
@@ -107,11 +104,11 @@ def read_structures(
     listed = listed_paths(paths)
     structures = tuple(iterate_structures(listed, keys=keys))
     _check_ids(structures)
-    known = {name for structure in structures for name in structure.labels}
+    labelled = {name for structure in structures for name in structure.labels}
     for name in fidelities or ():
-        if name not in known:
+        if name not in labelled:
             where = ", ".join(str(path) for path in listed)
-            raise DataError(f"{where}: {one_of(name, known, 'fidelity')}")
+            raise DataError(f"{where}: {one_of(name, labelled, 'fidelity')}")
     return structures
 
 
@@ -129,23 +126,47 @@ def iterate_structures(
 
 
 def numbered_frames(path: Path, keys: Mapping[str, str]) -> Iterator[tuple[int, Structure]]:
-    """Yield each structure of a file with the place where its frame begins: a byte, or else its number."""
+    """Yield each structure of a file with the place of its frame, as its reader counts places."""
     number = -1
-    for number, (place, atoms, unfinished) in enumerate(_frames(path)):
-        yield place, _structure(atoms, path, number, keys, unfinished=unfinished)
+    for number, frame in enumerate(reader_of(path).frames(path)):
+        yield frame.place, structure_of(frame, path, number, keys)
     if number < 0:
         raise DataError(f"{path} holds no frames.")
 
 
-def parsed_frame(content: bytes, path: Path, number: int, keys: Mapping[str, str]) -> Structure:
-    """Return the structure of one frame of extended XYZ that was cut out of a file, which has been read before."""
-    _, atoms, unfinished = next(iter(_parsed(path, Chunk((0,), 0, content))))
-    return _structure(atoms, path, number, keys, unfinished=unfinished)
+def structure_of(frame: Frame, path: Path, number: int, keys: Mapping[str, str]) -> Structure:
+    """Return the structure of a frame, with its labels under the names that fidelities have here.
 
+    Parameters
+    ----------
+    frame
+        Of the file ``path``, the frame ``number``, from 0.
+    path, number
+        What messages and the :class:`Reading` call it.
+    keys
+        What the file calls a fidelity, by its name here, where that differs.
 
-def conformer(path: Path, group: Conformers, place: int, number: int, keys: Mapping[str, str]) -> Structure:
-    """Return the structure at one place of one group of an HDF5 file, the file's frame ``number``."""
-    return _structure(hdf5_range(path, group, place, place + 1)[0], path, number, keys, unfinished=False)
+    Raises
+    ------
+    DataError
+        When the geometry or a label cannot be used; the message names the frame.
+    """
+    atoms, where = frame.atoms, f"{path}, frame {number}"
+    _check_geometry(atoms, where)
+    results = atoms.calc.results if atoms.calc is not None else {}
+    arrays = {key: value for key, value in atoms.arrays.items() if key not in ("numbers", "positions")}
+    info = dict(atoms.info)
+    bare = sorted({key for key in BARE_KEYS if key in info or key in arrays or key in results})
+    labels = _renamed(_labels(info, arrays, len(atoms), where), keys, where)
+    used = {key for key in (*info, *arrays) if split_key(key) is not None} | {*BARE_KEYS, STRUCTURE_ID}
+    unread = sorted(key for key in {*info, *arrays} - used if _LOOKS_LIKE_A_LABEL.search(str(key)))
+    reading = Reading(f"{path.name}#{number}", tuple(bare), tuple(unread), _fixed_atoms(atoms), frame.unfinished)
+    geometry = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    plain = {str(key): value for key, value in info.items() if key not in used}
+    structure = Structure(geometry, _id_text(info.get(STRUCTURE_ID)), labels, {**plain, READING: reading})
+    if structure.structure_id:
+        return structure
+    return Structure(geometry, f"geometry-{structure.geometry_hash[:16]}", labels, structure.info)
 
 
 def listed_paths(paths: Path | str | Sequence[Path | str]) -> list[Path]:
@@ -169,99 +190,17 @@ def write_structures(path: Path | str, structures: Sequence[Structure]) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def is_plain(path: Path) -> bool:
-    """Return whether a file is extended XYZ that is not compressed, by its name."""
-    return path.suffix in _PLAIN
-
-
-def _frames(path: Path) -> Iterator[tuple[int, Atoms, bool]]:
-    """Yield where each frame begins, the frame, and whether the file may end within its last number."""
-    if not path.exists():
-        raise DataError(f"There is no file {path}.")
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; name a file of frames.")
-    plain = path.with_suffix("") if path.suffix == ".gz" else path
-    if is_plain(plain):
-        for chunk in frame_chunks(path):
-            yield from _parsed(path, chunk)
-    else:
-        found = hdf5_frames(path) if plain.suffix in HDF5_SUFFIXES else _ase_frames(path)
-        yield from ((number, atoms, False) for number, atoms in enumerate(found))
-
-
-def _parsed(path: Path, chunk: Chunk) -> Iterator[tuple[int, Atoms, bool]]:
-    try:
-        text = chunk.content.decode("utf-8").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        place = (chunk.places or (0,))[0] + error.start
-        raise DataError(f"{path} is not text (byte {place}); is it damaged, or another format?") from error
-    check_layout(text, path, chunk.line)
-    if not chunk.places:
-        return  # white space at the end
-    frames = _through_ase(path, io.StringIO(text), format="extxyz", properties_parser=_comment)
-    cut = not text.endswith("\n")
-    if len(frames) != len(chunk.places):
-        raise DataError(
-            f"{path}: ASE reads {len(frames)} frames after line {chunk.line} where {len(chunk.places)} are."
-        )
-    for place, atoms in zip(chunk.places, frames, strict=True):
-        yield place, atoms, cut and place == chunk.places[-1]
-
-
-def _ase_frames(path: Path) -> list[Atoms]:
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty.")
-    return _through_ase(path, path)
-
-
-def _through_ase(path: Path, source: Any, **options: Any) -> list[Atoms]:
-    try:
-        found = ase.io.read(source, index=":", **options)
-    except Exception as error:  # ASE's readers raise whatever the damage makes of them: ValueError, KeyError, ...
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path} cannot be read by ASE ({reason}); is it damaged, or another format?") from error
-    return list(found) if isinstance(found, list) else [found]
-
-
-def _comment(line: str) -> dict[str, Any]:
-    """Parse a comment line as ASE does, but keep ``structure_id`` as it is spelt (007 is not 7)."""
-    info: dict[str, Any] = key_val_str_to_dict(line)
-    spelt = _ID.search(line)
-    if spelt is not None and STRUCTURE_ID in info:
-        info[STRUCTURE_ID] = spelt.group(1) if spelt.group(1) is not None else spelt.group(2)
-    return info
-
-
-def _structure(atoms: Atoms, path: Path, number: int, keys: Mapping[str, str], *, unfinished: bool) -> Structure:
-    where = f"{path}, frame {number}"
-    _check_geometry(atoms, where)
-    results = atoms.calc.results if atoms.calc is not None else {}
-    arrays = {key: value for key, value in atoms.arrays.items() if key not in ("numbers", "positions")}
-    info = dict(atoms.info)
-    bare = sorted({key for key in BARE_KEYS if key in info or key in arrays or key in results})
-    labels = _renamed(_labels(info, arrays, len(atoms), where), keys, where)
-    used = {key for key in (*info, *arrays) if split_key(key) is not None} | {*BARE_KEYS, STRUCTURE_ID}
-    unread = sorted(key for key in {*info, *arrays} - used if _LOOKS_LIKE_A_LABEL.search(str(key)))
-    reading = Reading(f"{path.name}#{number}", tuple(bare), tuple(unread), _fixed_atoms(atoms), unfinished)
-    geometry = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-    plain = {str(key): value for key, value in info.items() if key not in used}
-    structure = Structure(geometry, _named(info.get(STRUCTURE_ID)), labels, {**plain, READING: reading})
-    if structure.structure_id:
-        return structure
-    return Structure(geometry, f"geometry-{structure.geometry_hash[:16]}", labels, structure.info)
-
-
 def _renamed(labels: dict[str, Labels], keys: Mapping[str, str], where: str) -> dict[str, Labels]:
     """Return labels under the names that fidelities have here instead of the keys that they have in the file."""
     names = {key: name for name, key in keys.items()}
-    found = {names.get(key, key): known for key, known in labels.items()}
-    if len(found) < len(labels):
+    renamed = {names.get(key, key): value for key, value in labels.items()}
+    if len(renamed) < len(labels):
         clash = sorted(name for name, key in keys.items() if name != key and name in labels and key in labels)
         raise DataError(f"{where} has labels of {clash[0]!r} under that name and under {keys[clash[0]]!r}.")
-    return found
+    return renamed
 
 
-def _named(value: Any) -> str:
+def _id_text(value: Any) -> str:
     """Return a ``structure_id`` as text; empty where there is none."""
     if value is None or value is True:
         return ""
@@ -309,9 +248,9 @@ def _is_label(key: str, suffixes: tuple[str, ...]) -> bool:
 
 
 def _fixed_atoms(atoms: Atoms) -> tuple[int, ...]:
-    held = (FixAtoms, FixCartesian)
-    found = {int(k) for one in atoms.constraints if isinstance(one, held) for k in np.ravel(one.index)}
-    return tuple(sorted(found))
+    kinds = (FixAtoms, FixCartesian)
+    fixed = {int(k) for one in atoms.constraints if isinstance(one, kinds) for k in np.ravel(one.index)}
+    return tuple(sorted(fixed))
 
 
 def _check_ids(structures: Sequence[Structure]) -> None:

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from rung.data.batch import collate
+from rung.data.batch import by_count
 from rung.data.frames import places_labelled_by, select
 from rung.data.labels import Array
+from rung.data.splits import spread
 from rung.data.structure import Structure, composition_matrix
 from rung.fidelity import require_fidelity
 from rung.model.potential import ReadoutPotential
+from rung.model.predictions import Predicts, predict_structures
 from rung.model.trainable import TrainablePotential
 from rung.units import MILLI
 
@@ -93,20 +94,17 @@ def step_zero(
     structures
         A few of them, evenly spaced, are looked at, each at every fidelity.
     """
-    chosen = _spread(structures, STEP_ZERO_STRUCTURES)
+    chosen = spread(structures, STEP_ZERO_STRUCTURES)
     energy = force = largest = 0.0
     for fidelity, origin in starts.items():
-        said = _say(model, chosen, fidelity)
-        batch = collate(chosen, [origin] * len(chosen), base.cutoff, dtype=base.dtype, device=base.device)
-        known = base.predict(batch)
-        assert known.forces is not None  # noqa: S101 - they are predicted by default
+        energies, model_forces = _predictions(model, chosen, fidelity)
+        base_energies, base_forces = _predictions(base, chosen, origin)
         moved = _moved(model, base, fidelity, origin, chosen)
-        sizes = batch.n_atoms.cpu().numpy()
-        apart = np.abs(said[0] - known.energy.cpu().numpy() - moved) / sizes
-        reference = known.forces.detach().cpu().double().numpy()
+        sizes = np.array([len(structure) for structure in chosen])
+        apart = np.abs(energies - base_energies - moved) / sizes
         energy = max(energy, float(apart.max()))
-        force = max(force, float(np.abs(said[1] - reference).max()))
-        largest = max(largest, float(np.abs(reference).max()))
+        force = max(force, float(np.abs(model_forces - base_forces).max()))
+        largest = max(largest, float(np.abs(base_forces).max()))
     tolerance = max(tolerance_of(kind, largest) for kind in (model.dtype, base.dtype))
     return StepZero(energy * MILLI, force * MILLI, tolerance)
 
@@ -185,7 +183,7 @@ def agreement(model: TrainablePotential, structures: Sequence[Structure], fideli
     for name in (fidelity, target):
         require_fidelity(name, model.fidelities)
     paired = np.intersect1d(places_labelled_by(structures, fidelity), places_labelled_by(structures, target))
-    chosen = _spread(select(structures, paired), PAIRS)
+    chosen = spread(select(structures, paired), PAIRS)
     labels = [structure.labelled(name) for structure in chosen for name in (fidelity, target)]
     of_forces = bool(chosen) and all(any(label.has_forces for label in labels[part::2]) for part in (0, 1))
     wanted = {name: _wanted(model, chosen, name, forces=of_forces) for name in (fidelity, target)}
@@ -224,31 +222,22 @@ def _wanted(
 ) -> tuple[Array, Array]:
     """Return labels less what the model says: eV/atom, shape ``(S,)``, and eV/Å, flat, NaN where not asked for."""
     labels = [structure.labelled(fidelity) for structure in structures]
-    energy, force = _say(model, structures, fidelity, forces=forces)
+    energy, force = _predictions(model, structures, fidelity, forces=forces)
     sizes = np.array([len(structure) for structure in structures], dtype=float)
     known = np.concatenate([np.zeros((0, 3)), *(label.forces for label in labels)])
     return (np.array([label.energy for label in labels], dtype=float) - energy) / sizes, (known - force).ravel()
 
 
-def _say(
-    model: TrainablePotential, structures: Sequence[Structure], fidelity: str, *, forces: bool = True
+def _predictions(
+    potential: Predicts, structures: Sequence[Structure], fidelity: str, *, forces: bool = True
 ) -> tuple[Array, Array]:
-    """Return the model's energies, eV, shape ``(S,)``, and forces, eV/Å, shape ``(N, 3)``, NaN where not asked for."""
-    training, device = model.training, next(model.parameters()).device
-    model.eval()
-    energies: list[Tensor] = [torch.zeros(0, dtype=torch.float64)]
-    blocks: list[Tensor] = [torch.zeros(0, 3, dtype=torch.float64)]
-    for start in range(0, len(structures), _ROWS):
-        rows = structures[start : start + _ROWS]
-        batch = collate(
-            rows, [fidelity] * len(rows), model.cutoff, known=model.fidelities, dtype=model.dtype, device=device
-        )
-        said = model(batch, forces=forces, stress=False)
-        energies.append(said.energy.detach().double().cpu())
-        absent = torch.full((len(batch.numbers), 3), torch.nan, dtype=torch.float64)
-        blocks.append(said.forces.detach().double().cpu() if forces else absent)
-    model.train(training)
-    return torch.cat(energies).numpy(), torch.cat(blocks).numpy()
+    """Return energies, eV, shape ``(S,)``, and forces, eV/Å, shape ``(N, 3)``, NaN where not asked for."""
+    predictions = list(predict_structures(potential, by_count(structures, _ROWS), fidelity, forces=forces))
+    blocks = [
+        np.full((len(structure), 3), np.nan) if one.forces is None else one.forces
+        for structure, one in zip(structures, predictions, strict=True)
+    ]
+    return np.array([one.energy for one in predictions]), np.concatenate([np.zeros((0, 3)), *blocks])
 
 
 def _moved(
@@ -260,9 +249,3 @@ def _moved(
     change = np.array([now[element] - before[element] if element in now else 0.0 for element in elements])
     found: Array = composition_matrix(structures, elements) @ change
     return found
-
-
-def _spread(structures: Sequence[Structure], count: int) -> list[Structure]:
-    if len(structures) <= count:
-        return list(structures)
-    return [structures[int(place)] for place in np.linspace(0, len(structures) - 1, count).round()]

@@ -6,14 +6,15 @@ from typing import Literal
 
 import numpy as np
 
+from rung.data.batch import by_count
 from rung.data.labels import Array, Labels
-from rung.data.stream import in_order, pack
 from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
 from rung.fit.fidelities.heldout import labelled_by
 from rung.fit.fidelities.replay import predicted_labels
 from rung.fit.lift import Context
 from rung.model.potential import ReadoutPotential
+from rung.model.predictions import predict_structures
 
 Learns = Literal["base", "labels"]
 
@@ -79,14 +80,8 @@ def require_two(target: str, source: str) -> None:
 
 
 def _stresses(structures: Sequence[Structure], base: ReadoutPotential, fidelity: str) -> list[Array]:
-    rows = pack(structures, [fidelity] * len(structures), base.cutoff)
-    found: list[Array] = []
-    for chosen in in_order(len(rows), 1):
-        batch = rows.batch(chosen, dtype=base.dtype, device=base.device)
-        said = base.predict(batch, forces=False, stress=True).stress
-        assert said is not None  # noqa: S101 - it was asked for
-        found.append(said[0].double().cpu().numpy())
-    return found
+    predictions = predict_structures(base, by_count(structures, 1), fidelity, forces=False, stress=True)
+    return [one.stress for one in predictions if one.stress is not None]
 
 
 def _quadrature(first: Array, second: Array) -> Array:

@@ -13,6 +13,7 @@ from rung.data.stream import PackedRows, Rows, in_order, spans
 from rung.data.structure import Structure, composition_matrix, elements_in
 from rung.errors import ConfigError, DataError
 from rung.fit.fidelities.composition import CompositionFit, fit_composition
+from rung.model.predictions import predict_rows
 from rung.model.reference import ReferenceEnergies
 from rung.model.trainable import TrainablePotential
 
@@ -151,13 +152,8 @@ def change_of_reference(
 
 def predicted_energies(model: TrainablePotential, rows: PackedRows, batch_size: int) -> Array:
     """Return the model's energy of each row, eV, shape ``(S,)``."""
-    model.eval()
-    device = next(model.parameters()).device
-    found = [
-        model(rows.batch(chosen, dtype=model.dtype, device=device), forces=False, stress=False).energy.cpu().numpy()
-        for chosen in in_order(len(rows), batch_size)
-    ]
-    return np.concatenate(found)
+    batches = (rows.batch(chosen, dtype=model.dtype, device=model.device) for chosen in in_order(len(rows), batch_size))
+    return np.array([one.energy for one in predict_rows(model, batches, forces=False)])
 
 
 def refuse_strangers(structures: Sequence[Structure], elements: Sequence[int]) -> None:

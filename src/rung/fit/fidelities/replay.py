@@ -5,17 +5,17 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 
+from rung.data.batch import by_count
 from rung.data.labels import Labels, empty_labels
-from rung.data.stream import in_order, pack
 from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
 from rung.fit.fidelities.heldout import has_label
 from rung.fit.fidelities.rows import FidelityLabels
 from rung.fit.lift import Context
 from rung.model.potential import ReadoutPotential
+from rung.model.predictions import predict_structures
 from rung.progress import SILENT, Progress
 from rung.settings import Settings
 
@@ -69,18 +69,14 @@ def predicted_labels(
     structures: Sequence[Structure], base: ReadoutPotential, fidelity: str, progress: Progress = SILENT
 ) -> list[Labels]:
     """Return the base's energy and forces of each structure as labels: no errors, no stress."""
-    rows = pack(structures, [fidelity] * len(structures), base.cutoff)
-    found: list[Labels] = []
+    labels: list[Labels] = []
     with progress.task("the base's own labels", total=len(structures)) as task:
-        for chosen in in_order(len(rows), _BATCH):
-            said = base.predict(rows.batch(chosen, dtype=base.dtype, device=base.device))
-            assert said.forces is not None  # noqa: S101 - they are predicted by default
-            sizes = rows.n_atoms[chosen].tolist()
-            forces = torch.split(said.forces.detach().double().cpu(), sizes)
-            for energy, force in zip(said.energy.tolist(), forces, strict=True):
-                found.append(replace(empty_labels(len(force)), energy=energy, forces=np.asarray(force)))
-            task.advance(len(chosen))
-    return found
+        for prediction in predict_structures(base, by_count(structures, _BATCH), fidelity):
+            assert prediction.forces is not None  # noqa: S101 - they are predicted by default
+            empty = empty_labels(len(prediction.forces))
+            labels.append(replace(empty, energy=prediction.energy, forces=prediction.forces))
+            task.advance()
+    return labels
 
 
 def with_own_labels(

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from rung.data.labels import Array
+from rung.data.splits import spread
 from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
 from rung.fit.linear.anchor import AnchorForces, Scale, Transform, processed
@@ -129,10 +130,7 @@ class Band(Settings):
             for k, structure in enumerate(structures)
             if self.anchor == "base" or structure.labelled(self.anchor).has_forces
         ]
-        if len(usable) <= self.max_frames:
-            return usable
-        picks = np.linspace(0, len(usable) - 1, self.max_frames).round().astype(int)
-        return [usable[k] for k in np.unique(picks)]
+        return spread(usable, self.max_frames)
 
     def add(self, assembly: Assembly, problem: Problem) -> Assembly:
         """Return the assembly with the band as a prior of the weights."""

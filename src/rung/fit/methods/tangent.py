@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 
 from rung.backends.training import trainable
-from rung.data.batch import Batch, collate
+from rung.data.batch import Batch, by_count, collate
 from rung.data.labels import Array
 from rung.data.structure import Structure, composition_matrix
 from rung.errors import ConfigError, FitError
@@ -28,6 +28,7 @@ from rung.fit.linear.gaussian import MODEL_ERROR, EnergyData, LinearModel, Prior
 from rung.fit.linear.problem import energy_labels
 from rung.fit.linear.terms import TAU_OVER_FORCE, Assembly
 from rung.model.potential import ReadoutPotential
+from rung.model.predictions import predict_structures
 from rung.model.trainable import TrainablePotential
 from rung.settings import Settings
 
@@ -166,13 +167,11 @@ def _numbers(solution: Solution) -> dict[str, float]:
 
 def energies_of(model: TrainablePotential, structures: Sequence[Structure], target: str) -> Array:
     """Return total energies, eV, shape ``(S,)``."""
-    model.eval()
-    return np.array([float(model(_row(model, item, target), forces=False).energy[0]) for item in structures])
+    return np.array([one.energy for one in predict_structures(model, by_count(structures, 1), target, forces=False)])
 
 
 def _row(model: TrainablePotential, structure: Structure, target: str) -> Batch:
-    device = next(model.parameters()).device
-    return collate([structure], [target], model.cutoff, dtype=model.dtype, device=device)
+    return collate([structure], [target], model.cutoff, dtype=model.dtype, device=model.device)
 
 
 def derivative_rows(

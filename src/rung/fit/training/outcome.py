@@ -67,12 +67,10 @@ def fidelity_errors(
     model: TrainablePotential, rows: PackedRows, training: TrainingSettings
 ) -> dict[str, dict[str, float]]:
     """Return the errors of a model on ``rows`` by fidelity, in the words of the log: ``pbe_force_rmse``, meV/Å."""
-    model.eval()
-    device = next(model.parameters()).device
-    sums = ErrorSums(torch.zeros(len(rows.fidelities), 4, dtype=torch.float64, device=device))
+    sums = ErrorSums(torch.zeros(len(rows.fidelities), 4, dtype=torch.float64, device=model.device))
     for chosen in in_order(len(rows), training.valid_batch_size):
-        batch = rows.batch(chosen, dtype=model.dtype, device=device)
-        sums = sums + error_sums(model(batch, forces=rows.has_forces), batch)
+        batch = rows.batch(chosen, dtype=model.dtype, device=model.device)
+        sums = sums + error_sums(model.predict(batch, forces=rows.has_forces), batch)
     return {
         name: {f"{name}_{key}": value for key, value in sums.rmse(index).items()}
         for index, name in enumerate(rows.fidelities)

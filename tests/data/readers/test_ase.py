@@ -1,0 +1,28 @@
+"""Formats that ASE alone reads: every frame comes with its number, and what fails says so in one sentence."""
+
+from pathlib import Path
+
+import ase.io
+import pytest
+from ase.build import molecule
+
+from rung.data.readers.ase import READER, frames_through_ase
+from rung.errors import DataError
+
+
+def test_frames_are_numbered_in_the_order_of_the_file(tmp_path: Path) -> None:
+    molecules = [molecule(name) for name in ("H2O", "CH4", "NH3")]
+    ase.io.write(tmp_path / "frames.traj", molecules)
+    frames = list(READER.frames(tmp_path / "frames.traj"))
+    assert [frame.place for frame in frames] == [0, 1, 2]
+    assert [frame.atoms for frame in frames] == molecules
+    assert READER.finder is None
+
+
+def test_an_empty_file_and_one_that_ase_cannot_read_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.cif").write_text("")
+    with pytest.raises(DataError, match=r"empty\.cif is empty"):
+        list(READER.frames(tmp_path / "empty.cif"))
+    (tmp_path / "frames.json").write_text("not a spreadsheet")
+    with pytest.raises(DataError, match=r"frames\.json cannot be read by ASE \(.*\); is it damaged, or another format"):
+        frames_through_ase(tmp_path / "frames.json", tmp_path / "frames.json")
