@@ -7,7 +7,16 @@ from pydantic import Field
 from rung.settings import Settings
 
 
-class MaceArchitecture(Settings):
+class Architecture(Settings):
+    """What all architectures tell; each backend has its own, with the shape of its models."""
+
+    kind: str
+    """Which backend builds it."""
+    cutoff: float = Field(gt=0)
+    """Å; the range of one edge."""
+
+
+class MaceArchitecture(Architecture):
     """The shape of a MACE model (Batatia et al., NeurIPS 2022, arXiv:2206.07697).
 
     The first layer has no residual connection, so the readouts of an isolated atom give zero and its energy is its

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from e3nn import o3
-from mace import modules
 
+from rung.backends.mace.engine import modules, o3
 from rung.backends.mace.rebuild import default_dtype
 from rung.model.architecture import MaceArchitecture
 
