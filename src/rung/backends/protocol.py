@@ -46,6 +46,10 @@ class Backend(ABC):
     """Of the files that :meth:`export` writes, with the dot."""
     packages: ClassVar[tuple[str, ...]]
     """Distributions whose version can change a result; a run keeps the versions of those that are installed."""
+    architecture: ClassVar[type[Architecture] | None] = None
+    """The settings of a new model, whose ``kind`` is the backend's name; None where it builds none."""
+    small_architecture: ClassVar[type[Architecture] | None] = None
+    """The same with defaults for a small model, which learns little and costs little; None takes ``architecture``."""
     blocks: ClassVar[Mapping[str, str]] = MappingProxyType({"all": "everything"})
     """The parts of a model that a user may let move, by name, each with a phrase that says what it is; which parameters
     belong to each, the model in training says (:meth:`rung.model.trainable.TrainablePotential.blocks`)."""

@@ -9,9 +9,10 @@ import torch
 from rung.backends.archive import opening
 from rung.backends.mace.backbone import MaceBackbone
 from rung.backends.mace.blocks import BLOCKS
+from rung.backends.mace.settings import MaceArchitecture, SmallMaceArchitecture
 from rung.backends.protocol import Backend, Heads
 from rung.errors import ModelError
-from rung.model.architecture import Architecture, MaceArchitecture
+from rung.model.architecture import Architecture
 from rung.model.conditioning import Conditioning
 from rung.model.potential import ReadoutPotential
 from rung.model.protocols import Backbone
@@ -26,6 +27,8 @@ class MaceBackend(Backend):
     reads = "pickled MACE and ScaleShiftMACE models"
     suffix = ".model"
     packages = ("mace-torch", "e3nn")
+    architecture = MaceArchitecture
+    small_architecture = SmallMaceArchitecture
     blocks = BLOCKS
 
     def detects(self, path: Path) -> bool:

@@ -8,7 +8,7 @@ import torch
 
 from rung.backends.mace.engine import modules, o3
 from rung.backends.mace.rebuild import default_dtype
-from rung.model.architecture import MaceArchitecture
+from rung.backends.mace.settings import MaceArchitecture
 
 _TRANSFORMS = {"none": "None", "agnesi": "Agnesi", "soft": "Soft"}
 
