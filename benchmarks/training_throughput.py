@@ -20,6 +20,7 @@ from ase.io import read
 
 import rung
 from rung.backends.mace.importing import import_mace
+from rung.backends.mace.settings import MaceArchitecture
 from rung.backends.training import build_trainable
 from rung.data.labels import read_labels
 from rung.data.stream import PackedRows, pack
@@ -28,7 +29,6 @@ from rung.fit.fidelities.normalisation import normalisation
 from rung.fit.training.schedule import Constant
 from rung.fit.training.stages import TrainingSettings
 from rung.fit.training.trainer import train
-from rung.model.architecture import MaceArchitecture
 from rung.model.trainable import TrainablePotential
 
 import_mace()

@@ -52,6 +52,10 @@ class PairBackbone:
         return bool(self.conditioning)
 
     @property
+    def pass_ratio(self) -> float:
+        return 1.4
+
+    @property
     def fingerprint(self) -> str:
         return content_hash(
             "pair-backbone",

@@ -35,13 +35,13 @@ class RungCalculator(Calculator):
     Parameters
     ----------
     model
-        A path (``model.rung``, or a MACE ``.model`` file), a :class:`~rung.checkpoint.Checkpoint` or a potential.
+        A path (``model.rung``, or a file that a backend reads), a :class:`~rung.checkpoint.Checkpoint` or a potential.
     fidelity
-        Which fidelity to evaluate; of a ``.model`` file, the name of what it was trained on.
+        Which fidelity to evaluate; of a backend's file, the name of what it was trained on.
     trusted
-        Whether a ``.model`` file may run code while it loads.
+        Whether a backend's file may run code while it loads.
     head
-        Which head of a ``.model`` file that has several.
+        Which head (or modality) of a backend's file that has several.
     device
         Where to compute, as torch spells it; for paths only.
     dtype

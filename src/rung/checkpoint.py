@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 from rung.backends import dump, load_base, restore
-from rung.backends.archive import check_archive
+from rung.backends.archive import check_archive, is_checkpoint
 from rung.backends.plain import array_from_plain, array_to_plain
+from rung.backends.registry import detect
 from rung.errors import ModelError
 from rung.fidelity import require_fidelity
 from rung.model.posterior import Posterior
@@ -89,11 +90,13 @@ def load(path: Path | str, *, dtype: str | None = None, device: str = "cpu") -> 
         When the file is missing, damaged, not a checkpoint of rung, or of a newer version.
     """
     path = Path(path)
-    check_archive(path)
-    content = _read(path)
-    if content is None:
-        raise ModelError(f"{path} is not a checkpoint of rung.")
-    return _checkpoint(path, content, dtype, device)
+    if not is_checkpoint(path):
+        backend = detect(path)  # or one sentence that says what the file is
+        raise ModelError(
+            f"{path} is not a checkpoint of rung but a model of the backend {backend.name!r}: open it with "
+            "rung.checkpoint.open_model."
+        )
+    return _checkpoint(path, _read(path), dtype, device)
 
 
 def open_model(
@@ -126,27 +129,24 @@ def open_model(
         When a checkpoint does not hold the fidelity.
     """
     path = Path(path)
-    check_archive(path)
-    content = _read(path)
-    if content is None:
+    if not is_checkpoint(path):
         potential = load_base(path, fidelity=fidelity, head=head, trusted=trusted, dtype=dtype, device=device)
         return Checkpoint(potential)
-    checkpoint = _checkpoint(path, content, dtype, device)
+    checkpoint = _checkpoint(path, _read(path), dtype, device)
     require_fidelity(fidelity, checkpoint.potential.fidelities)
     return checkpoint
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """Return the content of a checkpoint, or None where the file is not one."""
+def _read(path: Path) -> dict[str, Any]:
+    """Return the content of a file that begins as a checkpoint does."""
+    check_archive(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:  # it names classes, as every pickled model does
-        return None
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ModelError(f"{path} is not a checkpoint of rung: it asks for code to be run.") from error
     except (RuntimeError, EOFError, ValueError) as error:
         raise ModelError(f"{path} is damaged ({error}): copy it again.") from error
-    if isinstance(content, dict) and content.get("format") == FORMAT:
-        return content
-    raise ModelError(f"{path} is neither a checkpoint of rung nor a model: it holds a {type(content).__name__}.")
+    return content
 
 
 def _checkpoint(path: Path, content: Mapping[str, Any], dtype: str | None, device: str) -> Checkpoint:

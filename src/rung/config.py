@@ -64,11 +64,12 @@ class BaseSettings(Settings):
     """The potential that was trained before, on a cheaper fidelity."""
 
     file: Path
-    """The model file: a MACE `.model`, or a `.rung` checkpoint."""
+    """The model file: one that a backend reads (a MACE `.model`), or a `.rung` checkpoint."""
     fidelity: str
     """The fidelity that the base was trained on."""
     head: str | dict[str, str] | None = None
-    """The head to take, where the file has several; or, by fidelity, the head of each that the base should offer."""
+    """The head (or modality) to take, where the file has several; or, by fidelity, that of each that the base should
+    offer."""
     trusted: bool = False
     """Whether a file that could run code while it loads (a pickle) comes from a source you trust."""
 

@@ -1,11 +1,13 @@
 """Settings: frozen, typed data with a sentence per field; unknown keys raise with the nearest known name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from rung.errors import ConfigError, one_of
 
@@ -32,7 +34,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise ConfigError(f"{where}: {_sentence(cls, error)}") from error
+            raise ConfigError(f"{where}: {_sentence(cls, error, values)}") from error
 
     @classmethod
     def with_file(cls, path: Path | None, **given: Any) -> Self:
@@ -56,13 +58,66 @@ class Settings(BaseModel):
         return cls.read({**content, **given}, str(path))
 
 
-def _sentence(settings: type[BaseModel], error: ValidationError) -> str:
+@dataclass(frozen=True)
+class ChosenBy:
+    """Annotates a field whose value names its own class; which classes there are is asked when a value is read.
+
+    A tagged union of pydantic serves where the classes are known when the module is imported.
+
+    Parameters
+    ----------
+    key
+        The key of the value that names its class.
+    classes
+        Gives the classes by name.
+    default
+        The name of a value without the key; None requires the key.
+    """
+
+    key: str
+    classes: Callable[[], Mapping[str, type[Settings]]]
+    default: str | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Let pydantic read values by :meth:`read`, and write each as what it is."""
+        return core_schema.no_info_plain_validator_function(
+            self.read, serialization=core_schema.simple_ser_schema("any")
+        )
+
+    def read(self, value: Any) -> Settings:
+        """Return the settings that a mapping holds; settings of one of the classes are returned as they are."""
+        classes = self.classes()
+        if isinstance(value, Settings) and isinstance(value, tuple(classes.values())):
+            return value
+        if not isinstance(value, Mapping):
+            raise PydanticKnownError("dict_type")
+        name = self._name(value)
+        if name is None:
+            raise PydanticKnownError("union_tag_not_found", {"discriminator": repr(self.key)})
+        if name not in classes:
+            tags = ", ".join(repr(known) for known in classes)
+            context = {"discriminator": repr(self.key), "tag": name, "expected_tags": tags}
+            raise PydanticKnownError("union_tag_invalid", context)
+        return classes[name].model_validate(value)
+
+    def candidates(self, value: Any) -> list[type[BaseModel]]:
+        """Return the class of a value, or all of them where it does not tell."""
+        classes = self.classes()
+        name = self._name(value) if isinstance(value, Mapping) else None
+        return [classes[name]] if name is not None and name in classes else list(classes.values())
+
+    def _name(self, value: Mapping[str, Any]) -> str | None:
+        name = value.get(self.key, self.default)
+        return None if name is None else str(name)
+
+
+def _sentence(settings: type[BaseModel], error: ValidationError, values: Any) -> str:
     # an unknown key explains a missing one ("traget" and no "target"), so it is said first
     first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     location = [str(part) for part in first["loc"]]
     place = ".".join(location)
     if first["type"] == "extra_forbidden":
-        names = set(_field_names(settings, location[:-1]))
+        names = set(_field_names(settings, location[:-1], values))
         return f"at {place!r}: {one_of(location[-1], names, 'key')}"
     if first["type"] == "missing":
         return f"the key {place!r} is missing."
@@ -77,20 +132,33 @@ def _sentence(settings: type[BaseModel], error: ValidationError) -> str:
     return f"at {place!r}: {first['msg'].removeprefix('Value error, ').rstrip('.')} (given: {short})."
 
 
-def _field_names(settings: type[BaseModel], path: list[str]) -> Iterator[str]:
-    """Yield the names of fields that are known at ``path``, looking through unions and tagged unions."""
+def _field_names(settings: type[BaseModel], path: list[str], values: Any) -> Iterator[str]:
+    """Yield the names of fields that are known at ``path`` in ``values``, looking through unions and tagged unions."""
     models = [settings]
     for part in path:
-        tagged = [model for model in models if part in _tags(model)]
-        following = [inner for model in models for inner in _models_in(_annotation(model, part))]
-        models = tagged or following or models  # the position in a list or the key of a mapping is neither
+        if tagged := [model for model in models if part in _tags(model)]:
+            models = tagged  # a tag stands in the path, not in the values
+            continue
+        values = _inside(values, part)
+        following = [inner for model in models for inner in _models_at(model, part, values)]
+        models = following or models  # the position in a list or the key of a mapping is no field
     for model in models:
         yield from model.model_fields
 
 
-def _annotation(model: type[BaseModel], name: str) -> Any:
+def _inside(values: Any, part: str) -> Any:
+    if isinstance(values, (list, tuple)) and part.isdigit() and int(part) < len(values):
+        return values[int(part)]
+    return values.get(part) if isinstance(values, Mapping) else None
+
+
+def _models_at(model: type[BaseModel], name: str, value: Any) -> list[type[BaseModel]]:
+    """Return the classes that the value of a field may be of."""
     field = model.model_fields.get(name)
-    return field.annotation if field is not None else None
+    if field is None:
+        return []
+    chosen = next((item for item in field.metadata if isinstance(item, ChosenBy)), None)
+    return _models_in(field.annotation) if chosen is None else chosen.candidates(value)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -7,11 +7,11 @@ from ase import Atoms
 from ase.build import molecule
 
 from rung.backends.mace import wrap
+from rung.backends.mace.settings import MaceArchitecture
 from rung.backends.training import build_trainable, trainable
 from rung.data.batch import collate
 from rung.data.structure import Structure
 from rung.errors import ConfigError, ModelError
-from rung.model.architecture import MaceArchitecture
 from rung.model.potential import ReadoutPotential, Surface
 from rung.model.protocols import Prediction
 from rung.model.reference import ReferenceEnergies

@@ -9,7 +9,9 @@ import torch
 
 from rung import RungCalculator
 from rung.backends import export, load_base
-from rung.backends.mace import native_model, wrap
+from rung.backends.mace import wrap
+from rung.backends.mace.export import native_model
+from rung.backends.mace.settings import MaceArchitecture
 from rung.backends.training import build_trainable, trainable
 from rung.checkpoint import load, save
 from rung.data.batch import collate
@@ -17,7 +19,6 @@ from rung.data.structure import Structure
 from rung.errors import ConfigError, ModelError
 from rung.features.cache import DesignCache
 from rung.features.passes import build_designs
-from rung.model.architecture import MaceArchitecture
 from rung.model.conditioning import Conditioning
 from rung.model.potential import ReadoutPotential, Surface
 from rung.model.protocols import Prediction

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from rung.backends.mace import native_model, wrap
+from rung.backends.mace import wrap
+from rung.backends.mace.export import native_model
 from rung.backends.training import trainable, with_lora
 from rung.data.batch import collate
 from rung.data.structure import Structure

@@ -14,7 +14,8 @@ import torch
 
 from rung import RungCalculator
 from rung.backends import export, load_base
-from rung.backends.mace import native_model, wrap
+from rung.backends.mace import wrap
+from rung.backends.mace.export import native_model
 from rung.backends.training import trainable
 from rung.data.batch import collate
 from rung.errors import ConfigError, ModelError, StorageError

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from rung.backends import load_base
 from rung.backends.mace import describe, inert
+from rung.backends.mace.backend import BACKEND
 from rung.data.batch import collate
 from rung.errors import ConfigError, MissingExtraError, ModelError, RungError, UntrustedError
 from tests.contract.registry import _testbed_frames
@@ -226,7 +227,10 @@ def test_not_a_mace_file(content: Any, match: str, trusted: bool, tmp_path: Path
         path.write_bytes(content)
     else:
         torch.save(content, path)
+    assert not BACKEND.detects(path)
     with pytest.raises(ModelError, match=match):
+        BACKEND.load(path, fidelity="low", trusted=trusted)
+    with pytest.raises(ModelError, match="neither a checkpoint of rung nor a model that a backend reads"):
         load_base(path, fidelity="low", trusted=trusted)
 
 
@@ -303,7 +307,7 @@ def test_default_dtype_and_random_state_are_left_alone(small_file: Path) -> None
 _PROBE = """
 import io, os, pickle, sys, torch
 before = dict(os.environ)
-import rung.backends.mace
+import rung.backends.mace.engine
 assert dict(os.environ) == before, "the environment changed"
 assert torch.get_default_dtype() == torch.float32
 class Bad:
@@ -334,8 +338,13 @@ def test_importing_mace_leaves_the_process_as_it_was(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
-def test_importing_rung_needs_no_mace() -> None:
-    probe = "import sys, rung.backends, rung.checkpoint, rung.calculator; sys.exit('mace' in sys.modules)"
+def test_importing_rung_and_knowing_a_file_need_no_mace(testbed_base_path: Path) -> None:
+    probe = (
+        "import sys, pathlib, rung.checkpoint, rung.calculator\n"
+        "from rung.backends.registry import detect\n"
+        f"name = detect(pathlib.Path({str(testbed_base_path)!r})).name\n"
+        "sys.exit(name != 'mace' or 'mace' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
 
 

@@ -23,7 +23,7 @@ KILLS = 20
 TOLERANCE = 1e-6
 DRIVER = """
 import sys
-import rung.run.stages, rung.cli, rung.backends.mace, rung.report.page, plotly.graph_objects
+import rung.run.stages, rung.cli, rung.backends.mace.files, rung.report.page, plotly.graph_objects
 print("ready", flush=True)
 sys.exit(rung.cli.main(["fit", sys.argv[1]]))
 """

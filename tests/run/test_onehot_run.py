@@ -20,7 +20,7 @@ def test_the_target_is_exported_and_the_other_fidelity_on_request(world: SmallWo
     assert main(["export", str(done.folder.model), str(tmp_path / "low.model"), "--fidelity", "low"]) == 0
     atoms = frames("new", 1, 7)[0].atoms
     energies = {}
-    for name, path in (("high", done.folder.native("high")), ("low", tmp_path / "low.model")):
+    for name, path in (("high", done.folder.native("high", ".model")), ("low", tmp_path / "low.model")):
         atoms.calc = RungCalculator(load_base(path, fidelity=name), fidelity=name)
         energies[name] = atoms.get_potential_energy()
         atoms.calc = RungCalculator(done.folder.model, fidelity=name)

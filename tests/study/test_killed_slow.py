@@ -25,7 +25,8 @@ DRIVER_KILLS, WORKER_KILLS = 10, 10
 TOLERANCE = 1e-6
 DRIVER = """
 import sys
-import rung.study, rung.cli.compare, rung.cli.tables, rung.backends.mace, rung.report.page, plotly.graph_objects, parsl
+import rung.study
+import rung.cli.compare, rung.cli.tables, rung.backends.mace.files, rung.report.page, plotly.graph_objects, parsl
 print("ready", flush=True)
 sys.exit(rung.cli.main(["compare", sys.argv[1]]))
 """

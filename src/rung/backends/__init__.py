@@ -1,20 +1,19 @@
-"""Backends: each turns one library's models into potentials of rung, and is imported when a file needs it."""
+"""Backends: each turns one library's models into potentials of rung, and imports its engine when a model needs it."""
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 
 from rung.backends.plain import surface_from_plain, surface_to_plain
+from rung.backends.protocol import Backend, Heads
+from rung.backends.registry import detect, named, owner
 from rung.errors import ConfigError, ModelError, one_of
 from rung.model.delta import SummedBackbone, alone
 from rung.model.potential import ReadoutPotential
 from rung.model.protocols import Backbone
 
-BACKENDS = ("mace",)
 SUM = "sum"
 """What stands for a backend where a backbone is two, each of a backend of its own."""
 
@@ -25,21 +24,22 @@ def load_base(
     path: Path | str,
     *,
     fidelity: str,
-    head: str | Mapping[str, str] | None = None,
+    head: Heads = None,
     trusted: bool = False,
     dtype: str | None = None,
     device: str = "cpu",
 ) -> ReadoutPotential:
-    """Return the potential of another library's model file.
+    """Return the potential of another library's model file; the backend that knows its content reads it.
 
     Parameters
     ----------
     path
-        A ``.model`` file of MACE.
+        A file that a backend writes or reads.
     fidelity
         The fidelity that the model was trained on.
     head
-        Which head of a model that has several; or, by fidelity, the head of each that the potential should offer.
+        Which head (or modality) of a model that has several; or, by fidelity, that of each that the potential should
+        offer.
     trusted
         Whether the file may run code while it loads, as an ordinary pickle does. Without it the model is rebuilt from
         the file's data alone.
@@ -57,17 +57,16 @@ def load_base(
     MissingExtraError
         When the package of the backend is not installed.
     """
-    potential: ReadoutPotential = _backend("mace").load(
-        Path(path), fidelity=fidelity, head=head, trusted=trusted, dtype=torch_dtype(dtype), device=device
-    )
-    return potential
+    path = Path(path)
+    backend = detect(path)
+    return backend.load(path, fidelity=fidelity, head=head, trusted=trusted, dtype=torch_dtype(dtype), device=device)
 
 
 def export(potential: ReadoutPotential, fidelity: str, path: Path | str) -> None:
     """Write one fidelity as a native file of its library, whole or not at all.
 
-    The file holds classes of that library, e3nn and torch only. Where weights and reference energies are what the base
-    had, its tensors keep every bit.
+    The file holds what that library's own tools read. Where weights and reference energies are what the base had, its
+    tensors keep every bit.
 
     Raises
     ------
@@ -79,7 +78,12 @@ def export(potential: ReadoutPotential, fidelity: str, path: Path | str) -> None
         When the file cannot be written.
     """
     potential = alone(potential, fidelity)
-    _backend(_name_of(potential.backbone)).export(potential, fidelity, Path(path))
+    _owner(potential.backbone).export(potential, fidelity, Path(path))
+
+
+def native_suffix(potential: ReadoutPotential, fidelity: str) -> str:
+    """Return the suffix of the file that :func:`export` would write, with the dot; errors as there."""
+    return _owner(alone(potential, fidelity).backbone).suffix
 
 
 def dump(potential: ReadoutPotential) -> dict[str, Any]:
@@ -109,29 +113,21 @@ def torch_dtype(name: str | None) -> torch.dtype | None:
     return DTYPES[name]
 
 
-def _backend(name: str) -> ModuleType:
-    if name not in BACKENDS:
-        raise ModelError(one_of(name, BACKENDS, "backend"))
-    return import_module(f"rung.backends.{name}")
+def _owner(backbone: Backbone) -> Backend:
+    backend = owner(backbone)
+    if backend is None:
+        raise ModelError(f"The backbone {type(backbone).__name__} belongs to no backend, so no file can hold it.")
+    return backend
 
 
 def _dump_backbone(backbone: Backbone) -> dict[str, Any]:
     if isinstance(backbone, SummedBackbone):
         return {"backend": SUM, "backbone": [_dump_backbone(part) for part in (backbone.first, backbone.second)]}
-    name = _name_of(backbone)
-    return {"backend": name, "backbone": _backend(name).dump(backbone)}
+    backend = _owner(backbone)
+    return {"backend": backend.name, "backbone": backend.dump(backbone)}
 
 
 def _restore_backbone(data: Mapping[str, Any], dtype: torch.dtype | None, device: str) -> Backbone:
     if data["backend"] == SUM:
         return SummedBackbone(*(_restore_backbone(part, dtype, device) for part in data["backbone"]))
-    found: Backbone = _backend(data["backend"]).restore(data["backbone"], dtype=dtype, device=device)
-    return found
-
-
-def _name_of(backbone: Backbone) -> str:
-    home = type(backbone).__module__
-    for name in BACKENDS:
-        if home.startswith(f"rung.backends.{name}."):
-            return name
-    raise ModelError(f"The backbone {type(backbone).__name__} belongs to no backend, so no file can hold it.")
+    return named(data["backend"]).restore(data["backbone"], dtype=dtype, device=device)

@@ -1,10 +1,75 @@
 """What can be said of a model file before anything in it is loaded."""
 
+import pickletools
 import zipfile
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 from rung.errors import ModelError, UntrustedError
+
+CHECKPOINT = ("format", "rung")
+"""How the mapping in a checkpoint of rung begins, in every version."""
+
+_HEAD = 1 << 16
+"""Bytes of a pickle that are looked at."""
+
+_EMPTY = {"EMPTY_DICT": "dict", "EMPTY_LIST": "list", "EMPTY_TUPLE": "tuple"}
+_UNREADABLE = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How the pickle in a file that ``torch.save`` wrote begins, read without running it.
+
+    Parameters
+    ----------
+    kind
+        What it holds: ``dict``, ``list``, or the full name of the class of the object.
+    strings
+        The strings of the first 64 kB in order; those of a mapping begin with its first key.
+    """
+
+    kind: str
+    strings: tuple[str, ...]
+
+
+def opening(path: Path) -> Opening | None:
+    """Return how a file begins; None where it is not readable as an archive of torch."""
+    head = _head_of_pickle(Path(path))
+    if head is None:
+        return None
+    kind = ""
+    strings: list[str] = []
+    try:
+        for code, argument, _ in pickletools.genops(head):
+            if code.name == "GLOBAL" and not kind:
+                kind = str(argument).replace(" ", ".")
+            elif code.name == "STACK_GLOBAL" and not kind:
+                kind = ".".join(strings[-2:])
+            elif code.name in _EMPTY and not kind:
+                kind = _EMPTY[code.name]
+            elif isinstance(argument, str) and "UNICODE" in code.name:
+                strings.append(argument)
+    except ValueError:  # the head of a longer pickle ends in the middle of an operation
+        pass
+    return Opening(kind, tuple(strings))
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file begins as a checkpoint of rung does."""
+    begins = opening(path)
+    return begins is not None and begins.kind == "dict" and begins.strings[:2] == CHECKPOINT
+
+
+def content_of(path: Path) -> str:
+    """Return a phrase that says what a file holds, as far as its first bytes tell."""
+    begins = opening(path)
+    if begins is not None:
+        return f"it holds a {begins.kind or 'pickle'}"
+    if zipfile.is_zipfile(path):
+        return "it is a zip archive without a model of torch"
+    return "it is no file of torch at all"
 
 
 def untrusted(path: Path, reason: str) -> str:
@@ -15,8 +80,36 @@ def untrusted(path: Path, reason: str) -> str:
     )
 
 
+def require_file(path: Path) -> None:
+    """Raise a :class:`~rung.errors.ModelError` unless ``path`` is a file."""
+    if not Path(path).is_file():
+        raise ModelError(f"There is no model file {path}.")
+
+
+def refuse_damaged(path: Path) -> None:
+    """Raise one sentence where a file is broken, or a kind of model file that no backend could read.
+
+    Raises
+    ------
+    ModelError
+        When it is truncated, damaged, or TorchScript.
+    UntrustedError
+        When it has the format of torch before 1.6, which cannot be read inertly.
+    """
+    with path.open("rb") as file:
+        head = file.read(64)
+    if not zipfile.is_zipfile(path):
+        if head[:4] == b"PK\x03\x04":
+            raise ModelError(f"{path} is truncated: copy or download it again.")
+        if head[:1] == b"\x80":
+            raise UntrustedError(untrusted(path, "it is a bare pickle, not the archive that torch writes since 1.6"))
+        return
+    if "constants.pkl" in _members(path):
+        raise ModelError(f"{path} is compiled TorchScript (for LAMMPS, perhaps); give the model that it was made from.")
+
+
 def check_archive(path: Path) -> None:
-    """Raise one sentence where ``path`` is not a file in which torch keeps a Python model.
+    """Raise one sentence where ``path`` is not a file in which torch keeps a Python object.
 
     Raises
     ------
@@ -26,32 +119,37 @@ def check_archive(path: Path) -> None:
         When it has the format of torch before 1.6, which cannot be read inertly.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ModelError(f"There is no model file {path}.")
-    with path.open("rb") as file:
-        head = file.read(64)
-    if not zipfile.is_zipfile(path):
-        if head[:4] == b"PK\x03\x04":
-            raise ModelError(f"{path} is truncated: copy or download it again.")
-        if head[:1] == b"\x80":
-            raise UntrustedError(untrusted(path, "it is a bare pickle, not the archive that torch writes since 1.6"))
-        raise ModelError(f"{path} is not a MACE model: it is no file of torch at all.")
-    names = _members(path)
-    if "constants.pkl" in names:
-        raise ModelError(
-            f"{path} is compiled TorchScript (for LAMMPS, perhaps); give the .model file it was made from."
-        )
-    if "data.pkl" not in names:
-        raise ModelError(f"{path} is not a MACE model: it is a zip archive without a model of torch.")
+    require_file(path)
+    refuse_damaged(path)
+    if opening(path) is None:
+        raise ModelError(f"{path} is no model file: {content_of(path)}.")
+
+
+def _head_of_pickle(path: Path) -> bytes | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = (name for name in archive.namelist() if _inside(name) == "data.pkl")
+            member = next(members, None)
+            if member is None:
+                return None
+            with archive.open(member) as file:
+                return file.read(_HEAD)
+    except _UNREADABLE:
+        return None
+
+
+def _inside(member: str) -> str:
+    """Return the name of a member without the folder that torch puts around all."""
+    return member.split("/", maxsplit=1)[-1]
 
 
 def _members(path: Path) -> set[str]:
     """Return the names in an archive, without its own folder; every member's checksum must be right."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = {name.split("/", maxsplit=1)[-1] for name in archive.namelist()}
+            names = {_inside(name) for name in archive.namelist()}
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error) as error:
+    except _UNREADABLE as error:
         raise ModelError(f"{path} is truncated or damaged ({error}): copy or download it again.") from error
     if damaged is not None:
         raise ModelError(f"{path} is damaged at {damaged!r}: copy or download it again.")

@@ -1,13 +1,12 @@
-"""Models to train: new ones, and bases whose weights may move; the backend is imported when one is asked for."""
+"""Models to train: new ones, and bases whose weights may move; the engine is imported when one is asked for."""
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
-from typing import Any
 
 import torch
 
+from rung.backends.registry import named, owner
 from rung.errors import ConfigError, ModelError
-from rung.model.architecture import MaceArchitecture
+from rung.model.architecture import Architecture
 from rung.model.conditioning import Conditioning
 from rung.model.potential import ReadoutPotential
 from rung.model.reference import ReferenceEnergies
@@ -15,7 +14,7 @@ from rung.model.trainable import TrainablePotential
 
 
 def build_trainable(
-    architecture: MaceArchitecture,
+    architecture: Architecture,
     *,
     references: Mapping[str, ReferenceEnergies],
     elements: Sequence[int],
@@ -54,9 +53,7 @@ def build_trainable(
         When scales differ in a model with pair repulsion.
     """
     _require_some(references)
-    backend: Any = import_module(f"rung.backends.{architecture.kind}")
-    start: Any = import_module(f"{backend.__name__}.start")
-    found: TrainablePotential = start.build_trainable(
+    return named(architecture.kind).build(
         architecture,
         references=references,
         elements=sorted(elements),
@@ -66,7 +63,6 @@ def build_trainable(
         dtype=dtype,
         conditioning=conditioning,
     )
-    return found
 
 
 def trainable(
@@ -95,8 +91,10 @@ def trainable(
         When its backend cannot train, or the surfaces differ in what the fidelities are to share.
     """
     _require_some(start)
-    found: TrainablePotential = _part_of(potential.backbone, "start").trainable(potential, start, conditioning)
-    return found
+    backend = owner(potential.backbone)
+    if backend is None:
+        raise ModelError(f"A {type(potential.backbone).__name__} cannot be trained: it belongs to no backend.")
+    return backend.trainable(potential, start, conditioning)
 
 
 def with_lora(model: TrainablePotential, *, rank: int, alpha: float, seed: int = 0) -> TrainablePotential:
@@ -108,7 +106,7 @@ def with_lora(model: TrainablePotential, *, rank: int, alpha: float, seed: int =
     Parameters
     ----------
     model
-        Of a backend whose engine has adapters: MACE.
+        Of a backend whose engine has adapters.
     rank
         Of each adapter.
     alpha
@@ -119,20 +117,11 @@ def with_lora(model: TrainablePotential, *, rank: int, alpha: float, seed: int =
     Raises
     ------
     ModelError
-        When the model belongs to no backend.
+        When the model has no adapters.
     """
-    found: TrainablePotential = _part_of(model, "lora").with_lora(model, rank=rank, alpha=alpha, seed=seed)
-    return found
+    return model.adapted(rank=rank, alpha=alpha, seed=seed)
 
 
 def _require_some(fidelities: Mapping[str, object]) -> None:
     if not fidelities:
         raise ConfigError("A model to be trained needs the name of at least one fidelity.")
-
-
-def _part_of(made: object, name: str) -> Any:
-    """Return a module of the backend that made an object."""
-    home = type(made).__module__
-    if not home.startswith("rung.backends."):
-        raise ModelError(f"A potential of {home} cannot be trained: it belongs to no backend.")
-    return import_module(".".join([*home.split(".")[:3], name]))

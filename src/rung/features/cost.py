@@ -5,10 +5,6 @@ from typing import Literal
 
 Kind = Literal["jacobian", "summed"]
 
-PASS_RATIO = 1.4
-"""Cost of one pass of the Jacobian in units of one reverse pass, for a MACE of two layers whose first has a linear
-readout (``benchmarks/design_passes.py``: 482 ms for 78 passes, 202 ms for 48)."""
-
 ATOMS_A_BATCH = 100
 """On a CPU: the fixed cost of a pass is small beside its arithmetic, and its arrays small enough for the allocator to
 reuse; at 300 atoms a third of a pass went into fresh pages of memory."""
@@ -20,7 +16,7 @@ JACOBIAN_BYTES = 1 << 30
 """A Jacobian larger than this is not made unless it is asked for by name."""
 
 
-def cheaper_kind(n_colours: int, n_basis: int, jacobian_bytes: int = 0, *, pass_ratio: float = PASS_RATIO) -> Kind:
+def cheaper_kind(n_colours: int, n_basis: int, jacobian_bytes: int = 0, *, pass_ratio: float) -> Kind:
     """Return which way to a design with forces costs less.
 
     Parameters
@@ -33,7 +29,7 @@ def cheaper_kind(n_colours: int, n_basis: int, jacobian_bytes: int = 0, *, pass_
     jacobian_bytes
         Memory of the Jacobian.
     pass_ratio
-        Cost of one pass of the Jacobian in units of one reverse pass.
+        Cost of one pass of the Jacobian in units of one reverse pass; every backbone has its own.
     """
     if jacobian_bytes > JACOBIAN_BYTES:
         return "summed"

@@ -75,7 +75,7 @@ def build_designs(
             return kind
         itemsize = torch.finfo(backbone.dtype).bits // 8
         size = 3 * len(plan.pairs) * readout.n_features * itemsize
-        return cheaper_kind(plan.n_colours, len(readout.weights), size)
+        return cheaper_kind(plan.n_colours, len(readout.weights), size, pass_ratio=backbone.pass_ratio)
 
     maker = EntryMaker(backbone, readout, fidelity, cache, wanted, choose if forces else None, batch_size)
     found: dict[str, Design] = {}

@@ -10,8 +10,9 @@ Conditioning = Literal["shared", "readouts", "embedding", "all"]
 ``readouts``
     Readouts; the backbone is one.
 ``embedding``
-    A vector that is added to the embedding of every element.
+    A vector that is added to what the model first holds of an atom, its element.
 ``all``
-    That vector, and one added to the scalars that leave the linear layers before and after each convolution and enter
-    the hidden units of the readouts.
+    That vector, and one added to the scalars inside every layer and to what enters the hidden units of the readouts.
+
+Where exactly a vector is added is the backend's to say; one that knows no such place refuses.
 """

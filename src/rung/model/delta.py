@@ -79,6 +79,11 @@ class SummedBackbone:
         return False
 
     @property
+    def pass_ratio(self) -> float:
+        """That of the part whose Jacobian is dearer."""
+        return max(self.first.pass_ratio, self.second.pass_ratio)
+
+    @property
     def dtype(self) -> torch.dtype:
         """The type of the features."""
         return self.first.dtype

@@ -55,6 +55,13 @@ class Backbone(Protocol):
         """Whether the features depend on the row's fidelity."""
 
     @property
+    def pass_ratio(self) -> float:
+        """Cost of one pass of the Jacobian of the features in units of one reverse pass, as measured on such models.
+
+        It decides which way to a design with forces is taken, and nothing else.
+        """
+
+    @property
     def dtype(self) -> torch.dtype:
         """The type of the features; batches come in this type."""
 

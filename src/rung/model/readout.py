@@ -41,7 +41,7 @@ class HiddenLayer:
     activation
         A name in ``ACTIVATIONS``.
     gain
-        Constant factor after the activation (e3nn normalises its second moment).
+        Constant factor after the activation, as of libraries that normalise its second moment.
     """
 
     weight: Array

@@ -20,8 +20,11 @@ _N_NUMBERS = 120
 class TrainablePotential(torch.nn.Module, ABC):
     """Energies, forces and stress that keep their graph while the module is in training mode.
 
-    A backend gives :meth:`interaction` and :meth:`frozen`. Reference energies are held here, in float64 and outside
-    the weights: neither a change of type nor loading of weights touches them.
+    A backend gives :meth:`interaction` and :meth:`frozen`, and says of its own models what :meth:`blocks`,
+    :meth:`layer_of` and :meth:`adapted` ask. The parameters that require a gradient are those that may move.
+
+    Reference energies are held here, in float64 and outside the weights: neither a change of type nor loading of
+    weights touches them.
 
     Parameters
     ----------
@@ -58,6 +61,30 @@ class TrainablePotential(torch.nn.Module, ABC):
         """
         require_fidelity(fidelity, self.fidelities)
         return ()
+
+    def blocks(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the parts of the model that may be chosen to move, by name, and the names of their parameters.
+
+        A backend names its parts; ``all`` there always is.
+        """
+        return {"all": tuple(name for name, _ in self.named_parameters())}
+
+    def layer_of(self, parameter: str) -> str:
+        """Return the name of the layer that a parameter belongs to: its own name up to the first number in it."""
+        parts = parameter.split(".")
+        stop = next((k for k, part in enumerate(parts) if part.isdigit()), 0)
+        return ".".join(parts[: stop + 1])
+
+    def adapted(self, *, rank: int, alpha: float, seed: int) -> "TrainablePotential":
+        """Return a copy whose only moving weights are low-rank adapters; see :func:`rung.backends.training.with_lora`.
+
+        Raises
+        ------
+        ModelError
+            When models of this class have none.
+        """
+        del rank, alpha, seed
+        raise ModelError(f"A {type(self).__name__} belongs to no backend that has low-rank adapters (lora).")
 
     def fidelity_of_atoms(self, batch: Batch) -> Tensor:
         """Return the index of each atom's fidelity in ``fidelities``, shape ``(N,)``.

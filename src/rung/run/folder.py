@@ -83,9 +83,9 @@ class RunFolder:
         """Return the file of the predictions on one split."""
         return self.path / "predictions" / f"{split}.json"
 
-    def native(self, fidelity: str) -> Path:
-        """Return the file of one fidelity in the format of its backend."""
-        return self.path / f"{fidelity}.model"
+    def native(self, fidelity: str, suffix: str) -> Path:
+        """Return the file of one fidelity in the format of its backend, whose files end in ``suffix``."""
+        return self.path / f"{fidelity}{suffix}"
 
     def lock(self) -> FolderLock:
         """Return the lock that keeps a second process out."""

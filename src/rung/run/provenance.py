@@ -6,12 +6,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from rung import __version__
+from rung.backends.registry import backends
 from rung.config import RunConfig
 from rung.errors import DataError
 from rung.storage import content_hash, file_hash, jsonable
 
-PACKAGES = ("torch", "numpy", "scipy", "ase", "mace-torch", "e3nn", "matscipy", "pydantic")
-"""Packages whose version can change a result."""
+PACKAGES = ("torch", "numpy", "scipy", "ase", "matscipy", "pydantic")
+"""Packages whose version can change a result, whichever backend runs."""
 
 PLACES: dict[str, bool | dict[str, bool]] = {
     **dict.fromkeys(("run", "cache", "threads", "data", "bands", "executor"), True),
@@ -59,7 +60,8 @@ def provenance(config: RunConfig, found: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _versions() -> Iterator[tuple[str, str]]:
-    for package in PACKAGES:
+    of_backends = (package for backend in backends().values() for package in backend.packages)
+    for package in (*PACKAGES, *of_backends):
         try:
             yield package, version(package)
         except PackageNotFoundError:

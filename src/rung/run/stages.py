@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from rung.backends import export
+from rung.backends import export, native_suffix
 from rung.checkpoint import Checkpoint
 from rung.checkpoint import load as load_checkpoint
 from rung.checkpoint import save as save_checkpoint
@@ -249,10 +249,11 @@ def evaluate(work: Work) -> None:
 
 def export_native(work: Work) -> None:
     """Write the target as one file of the base's backend, or say in ``provenance.json`` why it cannot be one."""
-    target = work.config.target
+    target, potential = work.config.target, work.fitted.potential
     try:
-        export(work.fitted.potential, target, work.folder.native(target))
-        outcome: dict[str, Any] = {"file": work.folder.native(target).name}
+        path = work.folder.native(target, native_suffix(potential, target))
+        export(potential, target, path)
+        outcome: dict[str, Any] = {"file": path.name}
     except ModelError as error:
         outcome = {"file": None, "reason": str(error)}
     write_json(work.folder.provenance, {**read_json(work.folder.provenance), "export": outcome})

@@ -21,7 +21,14 @@ from rung.fit.lift import Context
 from rung.fit.linear.gaussian import MODEL_ERROR
 from rung.fit.linear.terms import Band, Energies, WeightPrior
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
-from rung.fit.methods.tangent import TangentSettings, _assembly, derivative_rows, energies_of, fit_tangent, group_of
+from rung.fit.methods.tangent import (
+    TangentSettings,
+    _assembly,
+    derivative_rows,
+    energies_of,
+    fit_tangent,
+    moving_tensors,
+)
 from rung.model.potential import ReadoutPotential
 from tests.geometries import rattled
 
@@ -167,9 +174,20 @@ def test_what_is_missing_is_said(tiny_potential, molecules):
         fit(frames(molecules), None)
 
 
-def test_layers_are_named_up_to_their_number():
-    assert group_of("module.interactions.1.linear_up.weight") == "interactions.1"
-    assert group_of("module.node_embedding.linear.weight") == "node_embedding"
+def test_layers_are_named_up_to_their_number(tiny_potential):
+    model = trainable(tiny_potential, {"high": "low"})
+    assert model.layer_of("module.interactions.1.linear_up.weight") == "interactions.1"
+    assert model.layer_of("module.node_embedding.linear.weight") == "node_embedding"
+
+
+def test_tensors_that_the_backend_holds_still_do_not_move(tiny_potential, molecules):
+    """A library may keep fixed numbers, such as divisors of messages, among the parameters of its models."""
+    model = trainable(tiny_potential, {"high": "low"})
+    held = "module.products.0.linear.weight"
+    model.get_parameter(held).requires_grad_(False)
+    assert held not in moving_tensors(model, ".*")
+    rows = derivative_rows(model, frames(molecules, 1), (), "high", TangentSettings(), CONTEXT)
+    assert rows.energy.shape[1] == sum(tensor.numel() for tensor in moving_tensors(model, ".*").values())
 
 
 @pytest.mark.slow

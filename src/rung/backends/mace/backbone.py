@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rung.backends.mace.describe import describe, heads_of, refuse_unknown
 from rung.backends.mace.extract import Layout, layout_of, readout_of, reference_of, scale_shift_of
+from rung.backends.protocol import Heads
 from rung.data.batch import Batch
 from rung.errors import ModelError, one_of
 from rung.fidelity import require_fidelity
@@ -18,12 +19,12 @@ from rung.model.potential import ReadoutPotential, Surface
 from rung.storage import content_hash
 
 _optimized_execution: Any = torch.jit.optimized_execution  # type: ignore[attr-defined] # torch gives it no type
+PASS_RATIO = 1.4
+"""Cost of one pass of the Jacobian in units of one reverse pass, for a MACE of two layers whose first has a linear
+readout (``benchmarks/design_passes.py``: 482 ms for 78 passes, 202 ms for 48)."""
+
 _READOUT_PARTS = ("readouts.", "atomic_energies_fn.", "scale_shift.")
 _READOUT_FACTS = ("class", "heads", "gate", "readout_class", "mlp_units", "energies_shape", "scale_shape")
-
-
-Heads = str | Mapping[str, str] | None
-"""A head, the head of each of several fidelities, or None for the only one there is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +80,11 @@ class MaceBackbone:
     def conditioned(self) -> bool:
         """Features do not depend on a row's fidelity."""
         return False
+
+    @property
+    def pass_ratio(self) -> float:
+        """As measured; see :data:`PASS_RATIO`."""
+        return PASS_RATIO
 
     @cached_property
     def dtype(self) -> torch.dtype:

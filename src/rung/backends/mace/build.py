@@ -5,11 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from e3nn import o3
-from mace import modules
 
+from rung.backends.mace.engine import modules, o3
 from rung.backends.mace.rebuild import default_dtype
-from rung.model.architecture import MaceArchitecture
+from rung.backends.mace.settings import MaceArchitecture
 
 _TRANSFORMS = {"none": "None", "agnesi": "Agnesi", "soft": "Soft"}
 

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from rung.backends.archive import check_archive, untrusted
-from rung.backends.mace.backbone import Heads, adopt
+from rung.backends.mace.backbone import adopt
 from rung.backends.mace.describe import children, class_name, describe, refuse_unknown
 from rung.backends.mace.importing import environment_restored
 from rung.backends.mace.inert import Inert, read_inert
 from rung.backends.mace.rebuild import build, load_scalars, load_tensors, scalars_of
+from rung.backends.protocol import Heads
 from rung.errors import ModelError, UntrustedError
 from rung.model.potential import ReadoutPotential
 

@@ -8,9 +8,9 @@ and in the end the product is added to the weight for good.
 from typing import Any
 
 import torch
-from mace.modules.lora import LoRAO3Linear, inject_LoRAs, merge_lora_weights
 from torch import Tensor
 
+from rung.backends.mace.engine import lora
 from rung.backends.mace.module import TrainableMace
 from rung.backends.mace.rebuild import building
 from rung.data.batch import Batch
@@ -23,7 +23,7 @@ class AdaptedMace(TrainableMace):
         super().__init__(model.parts())
         with building(self.dtype):
             torch.manual_seed(seed)
-            inject_LoRAs(self, rank=rank, alpha=alpha)
+            lora.inject_LoRAs(self, rank=rank, alpha=alpha)
         self.train(model.training)
 
     def interaction(self, batch: Batch) -> Tensor:
@@ -36,16 +36,11 @@ class AdaptedMace(TrainableMace):
     def settled(self, part: torch.nn.Module) -> torch.nn.Module:
         """Return a copy of a part of this model, its adapters merged into its weights."""
         copied = super().settled(part)
-        bases: list[Any] = [layer.base for layer in copied.modules() if isinstance(layer, LoRAO3Linear)]
+        bases: list[Any] = [layer.base for layer in copied.modules() if isinstance(layer, lora.LoRAO3Linear)]
         paths = [base.instructions for base in bases]
         for base in bases:  # mace-torch takes the path of a bias for one of weights
             base.instructions = [path for path in base.instructions if path.i_in >= 0]
-        merge_lora_weights(copied)
+        lora.merge_lora_weights(copied)
         for base, instructions in zip(bases, paths, strict=True):
             base.instructions = instructions
         return copied
-
-
-def with_lora(model: TrainableMace, *, rank: int, alpha: float, seed: int) -> AdaptedMace:
-    """Return ``model`` with adapters; see :func:`rung.backends.training.with_lora`."""
-    return AdaptedMace(model, rank=rank, alpha=alpha, seed=seed)

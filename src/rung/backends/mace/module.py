@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rung.backends.mace.backbone import MaceBackbone, adopt, copy_model
+from rung.backends.mace.blocks import blocks_of
 from rung.backends.mace.conditioned import ConditionedMaceBackbone, moved_to
 from rung.backends.mace.extract import readout_from, scale_shift_of
 from rung.backends.mace.sites import Hook, Vectors, adding, hooked
@@ -97,6 +98,20 @@ class TrainableMace(TrainablePotential):
         if len(self.readouts):
             own.append("module.readouts." if index == 0 else f"readouts.{index - 1}.")
         return tuple(name for name, _ in self.named_parameters() if name.startswith(tuple(own)))
+
+    def blocks(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the parts of a MACE model that may be chosen to move, from the output inwards."""
+        return blocks_of(tuple(name for name, _ in self.named_parameters()))
+
+    def layer_of(self, parameter: str) -> str:
+        """Return the layer of a parameter, as mace-torch calls it."""
+        return super().layer_of(parameter.removeprefix("module."))
+
+    def adapted(self, *, rank: int, alpha: float, seed: int) -> TrainablePotential:
+        """Return the model with mace-torch's own low-rank adapters at every linear layer."""
+        from rung.backends.mace.lora import AdaptedMace  # noqa: PLC0415 - which is a class derived from this one
+
+        return AdaptedMace(self, rank=rank, alpha=alpha, seed=seed)
 
     def vectors_of(self, index: int) -> dict[str, Tensor]:
         """Return what the fidelity of an index adds, by site."""

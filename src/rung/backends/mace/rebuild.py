@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from e3nn import o3
-from mace import modules
 from torch import Tensor
 
 from rung.backends.mace.describe import Description
+from rung.backends.mace.engine import modules, o3
 from rung.errors import ModelError, one_of
 
 GATES = {

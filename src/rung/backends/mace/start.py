@@ -14,9 +14,9 @@ from rung.backends.mace.export import native_model
 from rung.backends.mace.extract import scale_shift_of
 from rung.backends.mace.module import Parts, TrainableMace
 from rung.backends.mace.rebuild import relinear
+from rung.backends.mace.settings import MaceArchitecture
 from rung.backends.mace.sites import backbone_sites, readout_sites, width_of
 from rung.errors import ModelError
-from rung.model.architecture import MaceArchitecture
 from rung.model.conditioning import Conditioning
 from rung.model.potential import ReadoutPotential, Surface
 from rung.model.readout import Readout

@@ -21,7 +21,7 @@ from rung.fit.training.outcome import fidelity_errors, result_of
 from rung.fit.training.processes import require_device
 from rung.fit.training.stages import TrainingSettings
 from rung.fit.training.trainer import train as run_training
-from rung.model.architecture import MaceArchitecture
+from rung.model.architecture import Architecture
 from rung.model.conditioning import Conditioning
 from rung.model.potential import ReadoutPotential
 from rung.model.trainable import TrainablePotential
@@ -117,7 +117,7 @@ def lesson(
 
 
 def start_new(
-    architecture: MaceArchitecture,
+    architecture: Architecture,
     given: Lesson,
     conditioning: Conditioning,
     floor: float,

@@ -9,10 +9,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from rung.backends.architectures import SmallArchitecture, small_architecture, small_architectures
+from rung.backends.registry import DEFAULT
 from rung.backends.training import trainable
 from rung.data.batch import collate
 from rung.data.structure import Structure
@@ -30,46 +32,38 @@ from rung.fit.linear.terms import Energies, EnergyPairs, ReferencePrior, WeightP
 from rung.fit.linear.widen import Widening
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.fit.training.stages import TrainingSettings
-from rung.model.architecture import MaceArchitecture
 from rung.model.delta import summed
 from rung.model.potential import ReadoutPotential
-from rung.settings import Settings
+from rung.settings import ChosenBy, Settings
 from rung.units import MILLI
 
 _CALLS = 15
 """How many calls of each potential a cost is the median of."""
 
 
-class SmallArchitecture(MaceArchitecture):
-    """The shape of a model beside the base: small where nothing is said, for few labels teach it and every call pays.
-
-    With a hundred energies and no forces a larger one learnt them by heart and was best before it had learnt anything.
-    """
-
-    channels: int = Field(default=8, ge=1)
-    """Copies of each irreducible representation in the hidden features."""
-    max_l: int = Field(default=0, ge=0, le=3)
-    """Highest rotation order of the hidden features: 0 passes scalars between layers, 1 vectors too."""
-    max_harmonic: int = Field(default=1, ge=1, le=6)
-    """Highest order of the spherical harmonics of an edge."""
-    cutoff: float = Field(default=3.5, gt=0)
-    """Å; the range of one edge."""
-    layers: int = Field(default=1, ge=1, le=5)
-    """Number of interaction layers."""
-    correlation: int = Field(default=1, ge=1, le=4)
-    """Body order of a message less one."""
-    radial_units: tuple[int, ...] = Field(default=(16,), min_length=1)
-    """Hidden units of the network from radial functions to the weights of a message."""
-
-
-class MaceLearner(Settings):
+class ModelLearner(Settings):
     """A new, small model of the difference, trained on energies, and on forces and stress where the target has them."""
 
-    name: Literal["mace"] = "mace"
-    architecture: SmallArchitecture = SmallArchitecture()
+    name: str = DEFAULT
+    """The backend that builds it."""
+    architecture: SmallArchitecture = Field(default_factory=small_architecture)
     """Its shape: what it costs at every call comes on top of the base."""
     training: TrainingSettings = TrainingSettings()
     """How it is trained."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _architecture_of_its_backend(cls, values: Any) -> Any:
+        shape = values.get("architecture", {}) if isinstance(values, Mapping) else None
+        if not isinstance(shape, Mapping):
+            return values
+        return {**values, "architecture": {"kind": values.get("name", DEFAULT), **shape}}
+
+    @model_validator(mode="after")
+    def _one_backend(self) -> Self:
+        if self.architecture.kind != self.name:
+            raise ValueError(f"an architecture of the kind {self.architecture.kind!r} is none of {self.name!r}")
+        return self
 
 
 class FeaturesLearner(Settings):
@@ -89,7 +83,11 @@ class FeaturesLearner(Settings):
     """Over how many points the hyper-parameters are averaged."""
 
 
-Learner = Annotated[MaceLearner | FeaturesLearner, Field(discriminator="name")]
+def _learners() -> Mapping[str, type[Settings]]:
+    return {"features": FeaturesLearner, **dict.fromkeys(small_architectures(), ModelLearner)}
+
+
+Learner = Annotated[ModelLearner | FeaturesLearner, ChosenBy("name", _learners)]
 
 
 class DeltaSettings(Settings):
@@ -99,8 +97,8 @@ class DeltaSettings(Settings):
     learns: Learns = "base"
     """``base``: the target's labels less what the base says there; ``labels``: less the labels of the base's fidelity
     on the same structures, which keeps the base's own error out of what is learnt (and in the result)."""
-    learner: Learner = MaceLearner()
-    """What learns it: mace, a new small model, or features, those of the base."""
+    learner: Learner = Field(default_factory=ModelLearner)
+    """What learns it: features, those of the base, or a new small model by the name of its backend, such as mace."""
 
 
 def delta(
@@ -189,7 +187,7 @@ def _with_model(
     """Return the base plus a new model trained on the differences."""
     del fidelities
     learner = settings.learner
-    assert isinstance(learner, MaceLearner)  # noqa: S101 - the other learner has its own function
+    assert isinstance(learner, ModelLearner)  # noqa: S101 - the other learner has its own function
     context = replace(context, dtype=str(base.dtype).removeprefix("torch."))
     refuse_strangers([*labelled_by(train, target), *labelled_by(valid, target)], sorted(base.elements))
     learnt = differences(train, base, target, settings.learns, context)

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from pydantic import Field
+
+from rung.backends.architectures import AnyArchitecture, new_architecture
 from rung.data.structure import Structure
 from rung.fidelity import Fidelity, require_fidelity
 from rung.fit.fidelities.rows import RowSettings
@@ -15,7 +18,6 @@ from rung.fit.fidelities.several import fit_together, lesson, start_from, start_
 from rung.fit.lift import Context, FitResult
 from rung.fit.methods.offset import OffsetSettings, fit_offset
 from rung.fit.training.stages import SeveralTraining
-from rung.model.architecture import MaceArchitecture
 from rung.model.potential import ReadoutPotential
 
 
@@ -25,7 +27,7 @@ class JointSettings(RowSettings):
     name: Literal["joint"] = "joint"
     start: Literal["base", "new"] = "base"
     """From the base where the config names one, or a new model in any case."""
-    architecture: MaceArchitecture = MaceArchitecture()
+    architecture: AnyArchitecture = Field(default_factory=new_architecture)
     """The shape of a new model; a base brings its own."""
     training: SeveralTraining = SeveralTraining()
     """How it is trained."""

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from pydantic import Field
+
+from rung.backends.architectures import AnyArchitecture, new_architecture
 from rung.data.structure import Structure
 from rung.errors import ConfigError
 from rung.fidelity import Fidelity, require_fidelity
@@ -16,7 +19,6 @@ from rung.fit.fidelities.rows import FidelityLabels, RowSettings
 from rung.fit.fidelities.several import fit_together, lesson, start_from, start_new
 from rung.fit.lift import Context, FitResult
 from rung.fit.training.stages import SeveralTraining
-from rung.model.architecture import MaceArchitecture
 from rung.model.potential import ReadoutPotential
 
 
@@ -30,7 +32,7 @@ class OneHotSettings(RowSettings):
     name: Literal["onehot"] = "onehot"
     form: Literal["embedding", "all"] = "all"
     """Where a fidelity enters: ``embedding``, a vector added to every element's embedding; ``all``, that, and biases on
-    the scalars before and after each convolution and in the readout."""
+    the scalars inside every layer and in the readout."""
     scale: Literal["shared", "own"] = "shared"
     """Whether the fidelities of a new model have one scale of the interaction energy, the size of all forces, or each
     that of its own; from a base each has the scale of what it starts from."""
@@ -39,7 +41,7 @@ class OneHotSettings(RowSettings):
     they were."""
     start: Literal["base", "new"] = "base"
     """From the base where the config names one, or a new model in any case."""
-    architecture: MaceArchitecture = MaceArchitecture()
+    architecture: AnyArchitecture = Field(default_factory=new_architecture)
     """The shape of a new model; a base brings its own."""
     training: SeveralTraining = SeveralTraining()
     """How it is trained."""

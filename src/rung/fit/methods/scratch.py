@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from ase.data import atomic_numbers
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from rung.backends import torch_dtype
+from rung.backends.architectures import AnyArchitecture, new_architecture
 from rung.backends.training import build_trainable
 from rung.data.packing import pack_rows
 from rung.data.structure import Structure, elements_in
@@ -18,7 +19,6 @@ from rung.fit.lift import Context, FitResult
 from rung.fit.training.outcome import result_of
 from rung.fit.training.stages import TrainingSettings
 from rung.fit.training.trainer import train as run_training
-from rung.model.architecture import MaceArchitecture
 from rung.model.potential import ReadoutPotential
 from rung.settings import Settings
 
@@ -27,7 +27,7 @@ class ScratchSettings(Settings):
     """Train a new model on the target alone."""
 
     name: Literal["scratch"] = "scratch"
-    architecture: MaceArchitecture = MaceArchitecture()
+    architecture: AnyArchitecture = Field(default_factory=new_architecture)
     """The shape of the model."""
     training: TrainingSettings = TrainingSettings()
     """How it is trained."""

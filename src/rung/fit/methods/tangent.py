@@ -201,24 +201,21 @@ def derivative_rows(
             anchor.append(float(along.detach()))
             force.append(_gradient(along, list(moving.values())))
             task.advance()
-    names = [group_of(name) for name, tensor in moving.items() for _ in range(tensor.numel())]
+    names = [model.layer_of(name) for name, tensor in moving.items() for _ in range(tensor.numel())]
     size = len(names)
     return Rows(np.array(energy), np.array(force).reshape(len(force), size), np.array(anchor), np.array(names))
 
 
 def moving_tensors(model: TrainablePotential, pattern: str) -> dict[str, torch.nn.Parameter]:
-    """Return the weights whose names match ``pattern``, anywhere in the name."""
-    found = {name: tensor for name, tensor in model.named_parameters() if re.search(pattern, name) and tensor.numel()}
+    """Return the weights that may move and whose names match ``pattern``, anywhere in the name."""
+    found = {
+        name: tensor
+        for name, tensor in model.named_parameters()
+        if tensor.requires_grad and re.search(pattern, name) and tensor.numel()
+    }
     if not found:
         raise ConfigError(f"No tensor of the base matches layers: {pattern!r}.")
     return found
-
-
-def group_of(name: str) -> str:
-    """Return the layer that a tensor belongs to: its name up to the first number in it."""
-    parts = name.removeprefix("module.").split(".")
-    stop = next((k for k, part in enumerate(parts) if part.isdigit()), 0)
-    return ".".join(parts[: stop + 1])
 
 
 def _gradient(value: torch.Tensor, tensors: Sequence[torch.nn.Parameter]) -> Array:

@@ -63,7 +63,8 @@ class TransferSettings(Settings):
     fit_reference: bool = True
     """Whether the change of reference energies is fitted by least squares first, so that weights need not learn it."""
     blocks: Blocks = "all"
-    """Which tensors move: readouts, products, last_layer, layers, all, or a list of regular expressions."""
+    """Which tensors move: all, a part that the base's backend knows (of MACE: readouts, products, last_layer, layers),
+    or a list of regular expressions."""
     lora: LoraSettings | None = None
     """Adapters that move in place of the weights; null moves the weights themselves."""
     replay: Replay | None = None

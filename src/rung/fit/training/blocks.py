@@ -1,73 +1,66 @@
-"""Which tensors of a model move: a choice of blocks by depth, or by name."""
+"""Which tensors of a model move: a part that its backend names, or tensors chosen by name."""
 
 import re
-from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated
 
-import torch
+from pydantic import AfterValidator
 
-from rung.errors import ConfigError
+from rung.backends.registry import backends
+from rung.errors import ConfigError, one_of
+from rung.model.trainable import TrainablePotential
 
-Blocks = Literal["readouts", "products", "last_layer", "layers", "all"] | tuple[str, ...]
-"""Which tensors move, from the output inwards; each holds those before it but for ``last_layer``, which stands beside
-``products``.
 
-``readouts``
-    The maps from features to energies, one after each layer.
-``products``
-    Readouts, and what makes features of each layer's messages.
-``last_layer``
-    Readouts, and all of the last layer.
-``layers``
-    Everything but the embedding of elements.
-``all``
-    Everything.
+def _of_some_backend(blocks: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """Refuse early a name that no backend gives to a part of its models."""
+    there = {name for backend in backends().values() for name in backend.blocks}
+    if isinstance(blocks, str) and blocks not in there:
+        raise ValueError(one_of(blocks, there, "part of a model"))
+    return blocks
 
-Or regular expressions: a tensor moves where one of them is found in its name in the backend's model.
+
+Blocks = Annotated[str | tuple[str, ...], AfterValidator(_of_some_backend)]
+"""Which tensors move.
+
+The name of a part of the model: ``all``, or one that its backend knows; those of MACE are ``readouts``, ``products``,
+``last_layer`` and ``layers``. Or regular expressions: a tensor moves where one of them is found in its name in the
+backend's model.
 """
 
-_LAYER = re.compile(r"(?:^|\.)(?:interactions|products)\.(\d+)\.")
-_READOUT = re.compile(r"(?:^|\.)readouts\.")
-_PRODUCT = re.compile(r"(?:^|\.)products\.")
 
-
-def moving_names(names: Sequence[str], blocks: Blocks) -> tuple[str, ...]:
-    """Return those of ``names`` that move.
+def moving_names(model: TrainablePotential, blocks: Blocks) -> tuple[str, ...]:
+    """Return the names of the parameters that move, of those that require a gradient.
 
     Raises
     ------
     ConfigError
-        When none does, or a regular expression is none.
+        When none does, the model has no such part, or a regular expression is none.
     """
+    names = tuple(name for name, parameter in model.named_parameters() if parameter.requires_grad)
     if isinstance(blocks, tuple):
         patterns = [_compiled(pattern) for pattern in blocks]
-        found = tuple(name for name in names if any(pattern.search(name) for pattern in patterns))
+        chosen = tuple(name for name in names if any(pattern.search(name) for pattern in patterns))
     else:
-        found = tuple(name for name in names if _moves(name, names, blocks))
-    if not found:
+        members = set(_part(model, blocks))
+        chosen = tuple(name for name in names if name in members)
+    if not chosen:
         there = ", ".join(dict.fromkeys(".".join(name.split(".")[:3]) for name in names))
         raise ConfigError(f"blocks: no tensor is chosen by {blocks!r}; the model's begin with {there}.")
-    return found
+    return chosen
 
 
-def freeze_others(model: torch.nn.Module, blocks: Blocks) -> None:
+def freeze_others(model: TrainablePotential, blocks: Blocks) -> None:
     """Let only the chosen tensors of ``model`` require a gradient, of those that do."""
-    moves = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    kept = set(moving_names(tuple(moves), blocks))
-    for name, parameter in moves.items():
-        parameter.requires_grad_(name in kept)
+    moves = set(moving_names(model, blocks))
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            parameter.requires_grad_(name in moves)
 
 
-def _moves(name: str, names: Sequence[str], blocks: str) -> bool:
-    layer = _LAYER.search(name)
-    if blocks == "all" or _READOUT.search(name):
-        return True
-    if blocks == "products":
-        return _PRODUCT.search(name) is not None
-    if blocks == "last_layer":
-        last = max((int(found[1]) for found in map(_LAYER.search, names) if found), default=-1)
-        return layer is not None and int(layer[1]) == last
-    return blocks == "layers" and layer is not None
+def _part(model: TrainablePotential, name: str) -> tuple[str, ...]:
+    parts = model.blocks()
+    if name not in parts:
+        raise ConfigError(f"blocks: {one_of(name, parts, 'part of this model')}")
+    return parts[name]
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
