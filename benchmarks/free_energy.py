@@ -73,7 +73,7 @@ def row(name: str, found: Mapping[str, Any]) -> str:
 
 def table(found: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [
-        "| potential | ps in all | ΔF‡, ℓ0 = one path, eV | −kT ln(hk/kT), eV | rate, 1/s "
+        "| potential | total ps | ΔF‡, ℓ0 = one path, eV | −kT ln(hk/kT), eV | rate, 1/s "
         "| model error, first order, eV | model error, reweighted, eV |",
         "|---|---|---|---|---|---|---|",
         *(row(name, one) for name, one in found.items()),

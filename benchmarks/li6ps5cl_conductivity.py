@@ -74,9 +74,9 @@ def page(found: Mapping[str, Mapping[str, Any]], broken: Mapping[str, str], sett
     """Return the page of results, in plain words first."""
     length = settings.steps * settings.timestep / 1000
     said = [
-        "**The labels are made by pretrained potentials, not by ab initio calculations, and the runs are short: "
+        "**The labels come from pretrained potentials, not from ab initio calculations. The runs are short: "
         f"{settings.runs} runs of {length:g} ps at each temperature, one cell of 24 Li, the volume of one frame.** The "
-        "figures compare two potentials under equal conditions. They are no conductivities of Li6PS5Cl: those need "
+        "figures compare two potentials under equal conditions. They are not conductivities of Li6PS5Cl. Those need "
         "runs of nanoseconds, larger cells and the target's own volume, which energies at one cell do not give.",
         "",
         "| potential | T, K | runs | slope of ln MSD | diffusive | D tracer, cm²/s | D collective, cm²/s | Haven ratio "

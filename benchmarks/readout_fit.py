@@ -154,8 +154,9 @@ def memory_line(memory: dict[str, float], n_structures: int, n_computed: int) ->
     return [
         "",
         f"Peak memory of designs and fit of {n_structures} structures of 27 atoms: {memory['fit']:.2f} GB (asked for:"
-        f" under {ASKED_GIGABYTES}); {memory['before']:.2f} GB before the first batch of them,"
-        f" {memory['designs']:.2f} GB with all designs; {n_computed} were computed, the others read from the cache.",
+        f" under {ASKED_GIGABYTES}). It was {memory['before']:.2f} GB before the first batch of them and"
+        f" {memory['designs']:.2f} GB with all designs. {n_computed} designs were computed, the others read from the"
+        " cache.",
     ]
 
 
