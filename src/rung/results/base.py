@@ -102,7 +102,7 @@ def entries_of(kind: type[E], content: Any, where: str) -> tuple[E, ...]:
 
 
 def damage(where: str, error: ValidationError, *within: str) -> StorageError:
-    """Return one sentence on the first problem of the file ``where``: the key, which begins with ``within``, and why."""
+    """Return one sentence on the first problem of the file ``where``: the key, beginning with ``within``, and why."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in (*within, *first["loc"]))
     reason = first["msg"].removeprefix("Value error, ").rstrip(".")
