@@ -15,6 +15,28 @@ _TAG_FIELDS = ("name", "kind")
 _LONGEST_INPUT = 80
 
 
+@dataclass(frozen=True)
+class Option:
+    """How a field is spelt on a command line, where that is not ``--its-name``; annotated beside its type.
+
+    Parameters
+    ----------
+    names
+        Its names without hyphens in front: the one that is shown, then older ones that are still taken.
+    off
+        Names that turn it off, likewise; by default ``no-`` before its name.
+    positional
+        Whether it has no name there, and stands by its place.
+    form
+        What one entry looks like, for a field that is a mapping: ``fidelity=value``.
+    """
+
+    names: tuple[str, ...] = ()
+    off: tuple[str, ...] = ()
+    positional: bool = False
+    form: str = "name=value"
+
+
 class Settings(BaseModel):
     """The base of every group of settings: frozen, and closed to unknown keys."""
 
@@ -37,25 +59,33 @@ class Settings(BaseModel):
             raise ConfigError(f"{where}: {_sentence(cls, error, values)}") from error
 
     @classmethod
-    def with_file(cls, path: Path | None, **given: Any) -> Self:
-        """Validate what a YAML file says together with what is ``given`` beside it, such as options of a command.
+    def with_file(cls, path: Path | None, **options: Any) -> Self:
+        """Validate what a YAML file says together with ``options`` beside it, such as those of a command.
 
         Raises
         ------
         ConfigError
-            When a key is unknown or impossible, given twice, or the file cannot be read.
+            When a key is unknown or impossible, stands in both, or the file cannot be read.
         """
         if path is None:
-            return cls.read(given, "options")
+            return cls.read(options, "options")
         try:
             content = yaml.safe_load(Path(path).read_text()) or {}
         except (OSError, yaml.YAMLError) as error:
             raise ConfigError(f"{path} cannot be read as YAML ({' '.join(str(error).split())}).") from error
         if not isinstance(content, dict):
             raise ConfigError(f"{path} holds no settings; give one to a line, as name: value.")
-        for key in content.keys() & given.keys():
+        return cls.read(_united(content, options, path), str(path))
+
+
+def _united(content: Mapping[str, Any], options: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return both mappings in one, groups of settings united in turn."""
+    united = {**content, **options}
+    for key in content.keys() & options.keys():
+        if not (isinstance(content[key], Mapping) and isinstance(options[key], Mapping)):
             raise ConfigError(f"{path}: {key!r} is an option of the command; say it there alone.")
-        return cls.read({**content, **given}, str(path))
+        united[key] = _united(content[key], options[key], path)
+    return united
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,7 @@ def test_md_of_any_calculator(start: Path, capsys: pytest.CaptureFixture[str]) -
     assert found["stable"]
     assert abs(found["statistics"]["drift"]) < 1.0
     assert (out / "md.html").exists()
+    words[words.index(str(out))] = str(start.parent / "held")
     assert main([*words, "--steps", "500", "--ensemble", "nve"]) == 2
     assert "One atom alone" in capsys.readouterr().err
     assert main([*words, "--steps", "500", "--free-drift", "--leverage-limit", "2"]) == 2
@@ -160,7 +161,7 @@ def test_an_element_that_the_model_lacks_is_one_sentence(
     molecule: tuple[str, str], start: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(start, Atoms("U2", positions=[[0, 0, 0], [0, 0, 2.0]]), format="extxyz")
-    out = str(start.parent / "run")
+    out = str(start.parent / "md")
     words = ["md", molecule[0], str(start), "--fidelity", "high", "--temperature", "300", "--steps", "5", "--out", out]
     assert main(words) == 2
     assert "does not know the atomic numbers [92]" in capsys.readouterr().err

@@ -22,6 +22,7 @@ from rung.data.readers.structures import read_structures, write_structures
 from rung.evaluate.dynamics.md import MDSettings, run_md
 from rung.storage import read_json
 from rung.tasks.opened import read_start
+from rung.tasks.transport_runs import run_seed
 from rung.units import BOLTZMANN
 from tests.evaluate.transport.walks import FRAME_FS, brownian, walk
 from tests.run.small_world import SmallWorld
@@ -123,7 +124,7 @@ def free_lithium(folder: Path) -> Path:
 def of_model(start: Path, out: Path, *, steps: int) -> list[str]:
     words = ["transport", str(start), "--species", "Li", "--charge", "1", "--temperature", "600", "--out", str(out)]
     words += ["--model", FREE, "--fidelity", "free", "--trusted", "--steps", str(steps), "--frame-every", "10"]
-    return [*words, "--timestep", "5", "--friction", str(FRICTION)]
+    return [*words, "--timestep", "5", "--friction", str(FRICTION), "--seed", "1"]
 
 
 def test_runs_are_made_and_friction_alone_gives_its_diffusivity(tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ def test_draws_are_those_of_the_calculator(finished: SmallWorld, tmp_path: Path)
     for draw, calculator in enumerate(calculators):
         last = read(tmp_path / "out" / "runs" / f"300K-draw{draw}-0" / "trajectory.extxyz", index="-1")
         settings = MDSettings(
-            temperature=300, steps=40, timestep=0.2, friction=0.002, frame_every=1, seed=10_000 * draw
+            temperature=300, steps=40, timestep=0.2, friction=0.002, frame_every=1, seed=run_seed(0, 300, draw, 0)
         )
         run_md(start, calculator, settings, tmp_path / str(draw))
         np.testing.assert_allclose(

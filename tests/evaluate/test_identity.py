@@ -38,11 +38,11 @@ def test_every_setting_of_dynamics_decides_unless_it_may_grow(settings: type[Dyn
 
 def test_the_same_work_goes_on_and_other_work_is_refused(tmp_path: Path) -> None:
     marker = tmp_path / "run.json"
-    assert not is_claimed(marker, ["one"])
+    assert not is_claimed(marker, "one")
     claim(marker, "one", holds="the run", other="another start", energy=-1.0)
     claim(marker, "one", holds="the run", other="another start", energy=-1.0005)
-    assert is_claimed(marker, ["one"])
-    assert not is_claimed(marker, ["two"])
+    assert is_claimed(marker, "one")
+    assert not is_claimed(marker, "two")
     with pytest.raises(DataError, match="holds the run of another start; choose another folder or remove it"):
         claim(marker, "two", holds="the run", other="another start", energy=-1.0)
     with pytest.raises(DataError, match=r"of another potential \(the start structure has -1.000000 eV there"):

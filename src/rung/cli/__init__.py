@@ -4,6 +4,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -18,59 +19,50 @@ INTERRUPTED = 130
 TERMINATED = 143
 """The same where SIGTERM did."""
 
-COMMANDS = {
-    "doctor": "Check files of labelled structures before any work.",
-    "fit": "Fit, evaluate and export: everything that a config asks for.",
-    "evaluate": "Report the errors of a model on labelled structures.",
-    "study": "Compare methods, and draw learning curves, in this process.",
-    "compare": "Compare methods on the same data, here or on workers.",
-    "barrier": "Find the barrier between two structures, with its error bar.",
-    "vacancies": "Find hops of rows of vacancies in a monolayer, and what vacancies cost.",
-    "free-energy": "Find a free-energy barrier along a collective variable.",
-    "md": "Run dynamics, and say whether they are stable.",
-    "relax": "Relax a structure, and warn where its cell is a guess.",
-    "transport": "Find diffusivities and ionic conductivities from trajectories.",
-    "demo": "Do the whole job on bundled data.",
-    "export": "Write one fidelity of a model as a file of its backend.",
-    "report": "Write report.html of a run or a study again.",
-}
-CACHE_COMMANDS = {
-    "list": "Say what a cache of designs holds.",
-    "verify": "Read every entry of a cache and check it against its hash.",
-    "prune": "Delete old and damaged entries of a cache.",
-}
-OWN_MODULES = {
-    "barrier": "rung.cli.barrier",
-    "vacancies": "rung.cli.vacancies",
-    "compare": "rung.cli.compare",
-    "free-energy": "rung.cli.free_energy",
-    "md": "rung.cli.md",
-    "relax": "rung.cli.relax",
-    "study": "rung.cli.compare",
-    "transport": "rung.cli.transport",
-}
-"""Where commands are that do not stand with the others."""
+
+@dataclass(frozen=True)
+class Entry:
+    """A command of the list: what it does, and where it is defined, for it is imported when it is used."""
+
+    sentence: str
+    place: str
+
 
 EXAMPLES = {
-    "doctor": "rung doctor train.extxyz test.extxyz --base base.model --base-fidelity pbe --trusted",
-    "fit": "rung fit config.yaml",
-    "evaluate": "rung evaluate runs/mos2/model.rung test.extxyz --fidelity r2scan",
-    "study": "rung study study.yaml",
-    "compare": "rung compare study.yaml --workers 2, then: rung compare study.yaml --status",
     "barrier": "rung barrier runs/mos2/model.rung initial.xyz final.xyz --fidelity r2scan --rate 600 --out hop",
     "vacancies": "rung vacancies runs/mos2/model.rung --fidelity pbe r2scan --metal Mo --chalcogen S --counts 1 2 3",
     "free-energy": "rung free-energy model.rung start.xyz --fidelity dmc --cv cv.yaml --temperature 600 "
     "--windows 0 3.2 16 --out hop",
     "md": "rung md model.rung start.xyz --fidelity dmc --temperature 600 --steps 10000 --out md",
     "relax": "rung relax model.rung start.xyz --fidelity dmc --cell --out relaxed",
-    "demo": "rung demo --data mos2",
     "transport": "rung transport run1.extxyz run2.extxyz run3.extxyz --species Li --charge 1 --temperature 600 "
     "--frame-fs 50 --out transport-600",
-    "export": "rung export runs/mos2/model.rung r2scan.model --fidelity r2scan",
-    "report": "rung report runs/mos2",
-    "list": "rung cache list runs/rung-cache",
-    "verify": "rung cache verify runs/rung-cache",
-    "prune": "rung cache prune runs/rung-cache --older-than-days 30",
+}
+
+COMMANDS = {
+    "doctor": Entry("Check files of labelled structures before any work.", "rung.cli.commands:doctor"),
+    "fit": Entry("Fit, evaluate and export: everything that a config asks for.", "rung.cli.commands:fit"),
+    "evaluate": Entry("Report the errors of a model on labelled structures.", "rung.cli.commands:evaluate"),
+    "study": Entry("Compare methods, and draw learning curves, in this process.", "rung.cli.compare:study"),
+    "compare": Entry("Compare methods on the same data, here or on workers.", "rung.cli.compare:compare"),
+    "barrier": Entry("Find the barrier between two structures, with its error bar.", "rung.cli.barrier:barrier"),
+    "vacancies": Entry(
+        "Find hops of rows of vacancies in a monolayer, and what vacancies cost.", "rung.cli.vacancies:vacancies"
+    ),
+    "free-energy": Entry("Find a free-energy barrier along a collective variable.", "rung.cli.free_energy:free_energy"),
+    "md": Entry("Run dynamics, and say whether they are stable.", "rung.cli.md:md"),
+    "relax": Entry("Relax a structure, and warn where its cell is a guess.", "rung.cli.relax:relax"),
+    "transport": Entry(
+        "Find diffusivities and ionic conductivities from trajectories.", "rung.cli.transport:transport"
+    ),
+    "demo": Entry("Do the whole job on bundled data.", "rung.cli.commands:demo"),
+    "export": Entry("Write one fidelity of a model as a file of its backend.", "rung.cli.commands:export"),
+    "report": Entry("Write report.html of a run or a study again.", "rung.cli.commands:report"),
+}
+CACHE_COMMANDS = {
+    "list": Entry("Say what a cache of designs holds.", "rung.cli.cache:listed"),
+    "verify": Entry("Read every entry of a cache and check it against its hash.", "rung.cli.cache:verify"),
+    "prune": Entry("Delete old and damaged entries of a cache.", "rung.cli.cache:prune"),
 }
 
 
@@ -89,17 +81,12 @@ def build_app() -> App:
         result_action="return_value",
     )
     cache = App(name="cache", help="Look after a cache of designs: list, verify, prune.")
-    for name, sentence in COMMANDS.items():
-        _add(app, name, name.replace("-", "_"), sentence)
-    for name, sentence in CACHE_COMMANDS.items():
-        _add(cache, name, f"cache_{name}", sentence)
+    for parent, entries in ((app, COMMANDS), (cache, CACHE_COMMANDS)):
+        for name, entry in entries.items():
+            more = {"help_epilogue": f"Example: {EXAMPLES[name]}"} if name in EXAMPLES else {}
+            parent.command(entry.place, name=name, help=entry.sentence, **more)
     app.command(cache)
     return app
-
-
-def _add(app: App, name: str, function: str, sentence: str) -> None:
-    module = OWN_MODULES.get(name, "rung.cli.commands")
-    app.command(f"{module}:{function}", name=name, help=sentence, help_epilogue=f"Example: {EXAMPLES[name]}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

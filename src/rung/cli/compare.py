@@ -3,12 +3,15 @@
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from pydantic import Field
 from rich.live import Live
 from rich.table import Table
 
 from rung.cli.console import ERR, OUT, TerminalProgress
+from rung.cli.options import command
+from rung.settings import Option, Settings
 
 if TYPE_CHECKING:
     from rung.jobs import Executor
@@ -17,65 +20,57 @@ if TYPE_CHECKING:
 UNKNOWN = "–"
 
 
-def compare(
-    config: Path,
-    /,
-    *,
-    status: bool = False,
-    workers: int | None = None,
-    profile: Path | None = None,
-    new: bool = False,
-) -> int:
-    """Compare methods on the same data: methods, times numbers of labels, times seeds, times folds.
+class StudyFile(Settings):
+    """Which study to do."""
+
+    config: Annotated[Path, Option(positional=True)]
+    """The YAML file of the study: a run's config with labels, seeds and compare."""
+    new: bool = False
+    """Take the next free folder where the study's folder exists."""
+
+
+class Where(Settings):
+    """Where its fits are done."""
+
+    status: bool = False
+    """Only say how far the study is; nothing is touched."""
+    workers: int | None = Field(default=None, ge=1)
+    """Fit in so many processes of this machine, whatever the config says."""
+    profile: Path | None = None
+    """A YAML file that says where to fit, in place of the config's executor: {name: slurm, partition: debug}."""
+
+
+def _compare(study: StudyFile, where: Where) -> int:
+    """Do methods times numbers of labels times seeds times folds.
 
     Fits that are done are kept: after a stop, or with more methods, labels or seeds in the config, the same command
-    does what is missing. A fit that fails says why and leaves the others alone; exit code 1 says that one did.
-
-    Parameters
-    ----------
-    config
-        The YAML file of the study: a run's config with labels, seeds and compare.
-    status
-        Only say how far the study is; nothing is touched.
-    workers
-        Fit in so many processes of this machine, whatever the config says.
-    profile
-        A YAML file that says where to fit, in place of the config's executor: {name: slurm, partition: debug}.
-    new
-        Take the next free folder where the study's folder exists.
+    does what is missing. A fit that fails says why and leaves the others alone. Exit code 1: a fit failed.
     """
     from rung.study import StatusReader, executor_of, load_study_config, workers_of
 
-    loaded = load_study_config(config, _executor(workers, profile))
-    if status:
-        OUT.print(status_table(StatusReader(loaded, workers_of(executor_of(loaded))).read()))
+    config = load_study_config(study.config, _executor(where))
+    if where.status:
+        OUT.print(status_table(StatusReader(config, workers_of(executor_of(config))).read()))
         return 0
-    return _compared(loaded, executor_of(loaded), new)
+    return _compared(config, executor_of(config), study.new)
 
 
-def study(config: Path, /, *, new: bool = False) -> int:
+def _study(study: StudyFile) -> int:
     """Do what `rung compare` does, in this process, whatever the config says of an executor.
 
-    It needs neither Parsl nor pyarrow. Fits that are done are kept, and exit code 1 says that a fit failed.
-
-    Parameters
-    ----------
-    config
-        The YAML file of the study: a run's config with labels and seeds.
-    new
-        Take the next free folder where the study's folder exists.
+    It needs neither Parsl nor pyarrow. Fits that are done are kept. Exit code 1: a fit failed.
     """
     from rung.jobs import Here
     from rung.study import load_study_config
 
-    loaded = load_study_config(config)
-    if loaded.executor is not None and loaded.executor.name != "here":
+    config = load_study_config(study.config)
+    if config.executor is not None and config.executor.name != "here":
         ERR.print(
-            f"rung study fits here, although the config asks for the executor {loaded.executor.name!r}: "
+            f"rung study fits here, although the config asks for the executor {config.executor.name!r}: "
             "rung compare uses it.",
             markup=False,
         )
-    return _compared(loaded, Here(), new)
+    return _compared(config, Here(), study.new)
 
 
 def _compared(config: "StudyConfig", executor: "Executor", new: bool) -> int:
@@ -92,15 +87,15 @@ def _compared(config: "StudyConfig", executor: "Executor", new: bool) -> int:
     return int(bool(finished.failures))
 
 
-def _executor(workers: int | None, profile: Path | None) -> dict[str, Any]:
+def _executor(where: Where) -> dict[str, Any]:
     from rung.errors import ConfigError
     from rung.study.config import load_executor
 
-    if workers is not None and profile is not None:
+    if where.workers is not None and where.profile is not None:
         raise ConfigError("Give --workers or --profile, not both.")
-    if workers is not None:
-        return {"executor": {"name": "processes", "workers": workers}}
-    return {} if profile is None else {"executor": load_executor(profile)}
+    if where.workers is not None:
+        return {"executor": {"name": "processes", "workers": where.workers}}
+    return {} if where.profile is None else {"executor": load_executor(where.profile)}
 
 
 class _Watch:
@@ -159,3 +154,13 @@ def duration(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+compare = command(
+    "compare",
+    _compare,
+    StudyFile,
+    Where,
+    example="rung compare study.yaml --workers 2, then: rung compare study.yaml --status",
+)
+study = command("study", _study, StudyFile, example="rung study study.yaml")

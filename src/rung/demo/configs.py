@@ -1,10 +1,8 @@
 """What the demos run: configs as data, and who made the labels."""
 
-from typing import Any, Literal
+from typing import Any
 
 from rung.evaluate.paths.barrier import BarrierSettings
-
-Name = Literal["mos2", "pm6-dft"]
 
 FOLDERS: dict[str, str] = {"mos2": "demo", "pm6-dft": "demo-pm6-dft"}
 """Where each demo goes unless the user names another folder."""

@@ -12,8 +12,8 @@ from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import draw_labels, energies_only, formula, grouped_split
 from rung.data.structure import Structure
 from rung.demo import configs
-from rung.demo.configs import Name
 from rung.demo.hop import hop_barriers
+from rung.demo_data import Name
 from rung.errors import StorageError
 from rung.jobs import Here
 from rung.progress import SILENT, Progress
@@ -71,7 +71,7 @@ class FinishedDemo:
     seconds: float
 
 
-def run_demo(name: Name = "mos2", folder: Path | None = None, *, progress: Progress = SILENT) -> FinishedDemo:
+def run_demo(name: Name, folder: Path | None = None, *, progress: Progress = SILENT) -> FinishedDemo:
     """Do the whole job on bundled data; what an earlier call finished is not done again.
 
     Parameters

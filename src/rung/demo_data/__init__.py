@@ -2,10 +2,13 @@
 
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal, get_args
 
 from rung.errors import ConfigError, one_of
 
-NAMES = ("mos2", "pm6-dft")
+Name = Literal["mos2", "pm6-dft"]
+
+NAMES: tuple[str, ...] = get_args(Name)
 """The folders that there are."""
 
 

@@ -1,6 +1,5 @@
 """Whose work a folder holds: the same work goes on there, and any other is refused in one sentence."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +76,9 @@ def claim(marker: Path, key: str, *, holds: str, other: str, energy: float | Non
         require_energy(marker.parent, float(content["start_energy"]), energy, holds=holds, structure="start")
 
 
-def is_claimed(marker: Path, keys: Iterable[str]) -> bool:
-    """Return whether the marker is there and has one of ``keys``."""
-    return Path(marker).exists() and read_json(marker).get("key") in set(keys)
+def is_claimed(marker: Path, key: str) -> bool:
+    """Return whether the marker is there and has ``key``."""
+    return Path(marker).exists() and bool(read_json(marker).get("key") == key)
 
 
 def require_energy(folder: Path, before: float, now: float, *, holds: str, structure: str) -> None:

@@ -9,6 +9,7 @@ from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
 from pydantic import Field
 
+from rung.errors import ConfigError, DataError
 from rung.progress import SILENT, Progress
 from rung.settings import Settings
 
@@ -64,11 +65,19 @@ def relax(start: Atoms, calculator: Any, settings: RelaxationSettings, *, progre
         What to reach.
     progress
         Where steps are reported.
+
+    Raises
+    ------
+    DataError
+        When the cell is to relax and the structure has none.
+    ConfigError
+        When the cell is to relax and the calculator gives no stress.
     """
     atoms = start.copy()
     atoms.calc = calculator
     moving: Any = atoms
     if settings.cell or settings.plane:
+        _require_stress(atoms)
         mask = [True, True, False, False, False, True] if settings.plane else [True] * 6
         moving = FrechetCellFilter(atoms, mask=mask)
     converged = False
@@ -84,3 +93,21 @@ def relax(start: Atoms, calculator: Any, settings: RelaxationSettings, *, progre
     energy = float(atoms.get_potential_energy())
     relaxed = atoms.copy()
     return Relaxation(relaxed, energy, largest, steps, converged)
+
+
+def _require_stress(atoms: Atoms) -> None:
+    """Refuse a cell that cannot relax before any step; the stress of the start is needed by the first step anyway."""
+    if not atoms.pbc.any() or atoms.cell.rank < 3:
+        raise DataError(
+            f"{atoms.get_chemical_formula()} is not periodic, so it has no cell to relax; leave the cell as it "
+            "is, or give the structure a periodic cell of three vectors."
+        )
+    try:
+        atoms.get_stress()
+    except (
+        NotImplementedError,
+        AttributeError,
+    ) as error:  # as ASE says it, and a calculator that has the least of ASE's
+        raise ConfigError(
+            f"{type(atoms.calc).__name__} gives no stress, so it cannot relax a cell; relax the atoms alone."
+        ) from error

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rung.backends import export
-from rung.checkpoint import open_model
+from rung.checkpoint import Checkpoint, open_model
 from rung.data.readers.structures import read_structures
 from rung.data.splits import labelled_with
 from rung.data.structure import Structure
@@ -17,31 +17,19 @@ from rung.fit.methods.offset import OffsetSettings, fit_offset
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.run.evaluation import SplitPrediction, errors_of, has_stress, predict
+from rung.run.file_settings import CheckSettings, EvaluationSettings, ExportSettings
 from rung.run.inputs import require_device
 from rung.run.predictor import with_bars
+from rung.source import Opening
 
 
-def check_files(
-    files: Sequence[Path],
-    *,
-    target: str | None = None,
-    base: Path | None = None,
-    base_fidelity: str | None = None,
-    trusted: bool = False,
-    progress: Progress = SILENT,
-) -> Diagnosis:
+def check_files(settings: CheckSettings, *, progress: Progress = SILENT) -> Diagnosis:
     """Check files of labelled structures, each a split, and a base against its own labels.
 
     Parameters
     ----------
-    files
-        Files of structures; a fit would learn from the first.
-    target
-        The fidelity that a fit would lift to.
-    base, base_fidelity
-        The model file of the base, and the fidelity that it was trained on.
-    trusted
-        Whether a model file that could run code while it loads comes from a source that is trusted.
+    settings
+        Which files, the target and the base.
     progress
         Where long work reports.
 
@@ -52,26 +40,21 @@ def check_files(
     ModelError
         When the base cannot be used.
     """
-    _require_named(files)
+    _require_named(settings.files)
     potential: ReadoutPotential | None = None
-    if base is not None:
-        name = _base_fidelity(base_fidelity)
-        potential = open_model(base, fidelity=name, trusted=trusted).potential
-    return diagnose_files(files, target=target, base=potential, base_fidelity=base_fidelity, progress=progress)
+    if settings.base is not None:
+        name = _base_fidelity(settings.base_fidelity)
+        potential = open_model(settings.base, fidelity=name, trusted=settings.trusted).potential
+    return diagnose_files(
+        settings.files,
+        target=settings.target,
+        base=potential,
+        base_fidelity=settings.base_fidelity,
+        progress=progress,
+    )
 
 
-def evaluate_files(
-    model: Path,
-    files: Sequence[Path],
-    fidelity: str,
-    *,
-    base: Path | None = None,
-    base_fidelity: str | None = None,
-    trusted: bool = False,
-    device: str = "cpu",
-    dtype: str | None = None,
-    progress: Progress = SILENT,
-) -> dict[str, Any]:
+def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT) -> dict[str, Any]:
     """Return errors of a model on labelled structures in the shape of ``metrics.json``, each file a split.
 
     The base's forces are taken as they are, its energies after one offset per element, fitted to these very
@@ -79,18 +62,8 @@ def evaluate_files(
 
     Parameters
     ----------
-    model
-        A ``model.rung``, or a model file of a backend.
-    files
-        Files of structures with labels of ``fidelity``.
-    fidelity
-        What to predict and to compare with.
-    base, base_fidelity
-        The base to stand beside, and its fidelity.
-    trusted
-        Whether files that could run code while they load come from a source that is trusted.
-    device, dtype
-        Where and in what type the models run.
+    settings
+        The model, the files, and the base to stand beside.
     progress
         Where long work reports.
 
@@ -101,17 +74,17 @@ def evaluate_files(
     ModelError
         When a model file cannot be used.
     """
+    files, fidelity = settings.files, settings.fidelity
     _require_named(files)
-    require_device(device)
-    own = _base_fidelity(base_fidelity) if base is not None else ""
+    require_device(settings.device)
+    own = "" if settings.base is None else _base_fidelity(settings.base_fidelity)
     names = _split_names(files)
     splits = {name: read_structures(path, fidelities=[fidelity]) for name, path in zip(names, files, strict=True)}
-    opened = open_model(model, fidelity=fidelity, trusted=trusted, device=device, dtype=dtype)
+    opened = _opened(settings, settings.model, fidelity)
     opened.potential.surface(fidelity)
     before: ReadoutPotential | None = None
-    if base is not None:
-        loaded = open_model(base, fidelity=own, trusted=trusted, device=device, dtype=dtype)
-        before = _with_offset(loaded.potential, splits, fidelity, own)
+    if settings.base is not None:
+        before = _with_offset(_opened(settings, settings.base, own).potential, splits, fidelity, own)
     found: dict[str, Any] = {}
     beside: dict[str, Any] = {}
     for name, structures in splits.items():
@@ -129,7 +102,7 @@ def evaluate_files(
     return {"splits": found, "base": beside if before is not None else None}
 
 
-def export_file(model: Path, out: Path, *, fidelity: str, trusted: bool = False) -> None:
+def export_file(settings: ExportSettings) -> None:
     """Write one fidelity of a model as one file of its backend.
 
     Raises
@@ -137,8 +110,12 @@ def export_file(model: Path, out: Path, *, fidelity: str, trusted: bool = False)
     ModelError
         When the model cannot be one native file; the sentence says why.
     """
-    opened = open_model(model, fidelity=fidelity, trusted=trusted)
-    export(opened.potential, fidelity, out)
+    opened = open_model(settings.model, fidelity=settings.fidelity, trusted=settings.trusted)
+    export(opened.potential, settings.fidelity, settings.out)
+
+
+def _opened(settings: Opening, model: Path, fidelity: str) -> Checkpoint:
+    return open_model(model, fidelity=fidelity, trusted=settings.trusted, device=settings.device, dtype=settings.dtype)
 
 
 def _require_named(files: Sequence[Path]) -> None:

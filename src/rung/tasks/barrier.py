@@ -20,15 +20,19 @@ from rung.evaluate.paths.rates import along_band, harmonic_rate, saddle_sentence
 from rung.evaluate.paths.refinement import BarrierDraws, RefinementSettings, converged_barrier, relaxed_draws
 from rung.evaluate.paths.vibrations import Vibrations, VibrationSettings, vibrations
 from rung.progress import SILENT, Progress
-from rung.report.tasks.barrier import write_barrier_report
+from rung.report.tasks.barrier import PAGE, write_barrier_report
 from rung.settings import Settings
-from rung.storage import FolderLock, atomic_path, content_hash, write_json
+from rung.storage import atomic_path, content_hash, write_json
 from rung.tasks.error_bars import PosteriorBars
 from rung.tasks.fixed_paths import static_panel, target_panel
+from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import Opened, read_start
 
 RESULT = "barrier.json"
 BAND = "band.extxyz"
+FOLDER = TaskFolder(
+    "a barrier", (RESULT, PAGE, f"{{fidelity}}/{BAND}"), begun=(RESULT, "*/band.json", "*/*-images/band.json")
+)
 
 
 class BarrierTask(Settings):
@@ -170,11 +174,14 @@ def find_barriers(
     """
     if (files.initial is None) != (files.final is None) or not (files.initial or files.path or files.energies):
         raise ConfigError("Give the initial and the final structure, or a band with --path or --energies.")
-    out = Path(out)
+    ends, identity = None, {}
+    if files.initial is not None and files.final is not None:
+        ends = _read_ends(files.initial, files.final, task.band)
+        deciding = task.band.model_dump_json(exclude={"images", "max_steps", "endpoint_steps"})
+        identity = {"start": geometry_key(*ends), "setting": content_hash(deciding)}
     panels: list[dict[str, Any]] = []
-    with FolderLock(out):
-        if files.initial is not None and files.final is not None:
-            ends = _read_ends(files.initial, files.final, task.band)
+    with FOLDER.open(out, potentials, identity):
+        if ends is not None:
             found = [
                 _find(name, *ends, potential, task, out / name, progress) for name, potential in potentials.items()
             ]

@@ -13,15 +13,18 @@ from rung.errors import DataError, one_of
 from rung.evaluate.free_energy.analysis import AnalysisSettings, FreeEnergy, analyse
 from rung.evaluate.free_energy.collective import PathSettings, collective_variable, read_band, read_collective
 from rung.evaluate.free_energy.reweighting import Region, Reweighted, ReweightingSettings, reweight
-from rung.evaluate.free_energy.umbrella import UmbrellaSettings, Window, sample_windows
+from rung.evaluate.free_energy.umbrella import MARKER, UmbrellaSettings, Window, sample_windows
+from rung.evaluate.identity import geometry_key
 from rung.progress import SILENT, Progress
-from rung.report.tasks.free_energy import write_free_energy_report
-from rung.storage import FolderLock, file_hash, sweep, write_json
+from rung.report.tasks.free_energy import PAGE, write_free_energy_report
+from rung.storage import content_hash, file_hash, write_json
 from rung.tasks.error_bars import PosteriorBars
+from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import Opened, read_start
 
 RESULT = "free_energy.json"
 FRAMES = "frames.extxyz"
+FOLDER = TaskFolder("a free energy", (RESULT, PAGE, FRAMES, MARKER), begun=(MARKER,))
 
 
 def find_free_energy(
@@ -73,8 +76,13 @@ def find_free_energy(
     chosen = read_collective(variable)
     coordinate = collective_variable(chosen, atoms)
     images = band or (chosen.band if isinstance(chosen, PathSettings) else None)
-    with FolderLock(out):
-        sweep(out)
+    coordinate_key = chosen.model_dump_json() + potential.fidelity + ("" if images is None else file_hash(images))
+    identity = {
+        "start": geometry_key(atoms),
+        "setting": content_hash(sampling.deciding()),
+        "collective variable": content_hash(coordinate_key),
+    }
+    with FOLDER.open(out, {potential.fidelity: potential}, identity):
         windows = sample_windows(
             atoms,
             potential.calculator,
@@ -82,7 +90,7 @@ def find_free_energy(
             sampling,
             out,
             band=None if images is None else read_band(images, atoms),
-            identity=chosen.model_dump_json() + potential.fidelity + ("" if images is None else file_hash(images)),
+            identity=coordinate_key,
             progress=progress,
         )
         found = analyse(windows, sampling.temperature, analysis)

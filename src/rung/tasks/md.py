@@ -10,16 +10,21 @@ from ase import Atoms
 from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
 from rung.errors import ConfigError
-from rung.evaluate.dynamics.md import FOR_LABELLING, TRAJECTORY, MDSettings, run_md
+from rung.evaluate.dynamics.md import FOR_LABELLING, MARKER, SAMPLES, STATE, TRAJECTORY, MDSettings, run_md
 from rung.evaluate.dynamics.radial import radial_distribution
 from rung.evaluate.dynamics.statistics import statistics
 from rung.evaluate.error_bars import ErrorBars
+from rung.evaluate.identity import geometry_key
 from rung.progress import SILENT, Progress
-from rung.report.tasks.md import write_md_report
-from rung.storage import FolderLock, sweep, write_json
+from rung.report.tasks.md import PAGE, write_md_report
+from rung.storage import content_hash, write_json
+from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import Opened, read_start
 
 RESULT = "md.json"
+FOLDER = TaskFolder(
+    "a run of dynamics", (RESULT, PAGE, TRAJECTORY, SAMPLES, STATE, FOR_LABELLING, MARKER), begun=(MARKER,)
+)
 
 MOST_FRAMES = 200
 """Frames of which g(r) is averaged; more make no difference that one sees."""
@@ -71,8 +76,8 @@ def find_md(
             )
         structures = [Structure(atoms, "", {})] if leverage_reference is None else read_structures(leverage_reference)
         reference = _largest(potential.error_bars, [structure.atoms for structure in structures])
-    with FolderLock(out):
-        sweep(out)
+    identity = {"start": geometry_key(atoms), "setting": content_hash(settings.deciding())}
+    with FOLDER.open(out, {potential.fidelity: potential}, identity):
         run = run_md(
             atoms,
             potential.calculator,

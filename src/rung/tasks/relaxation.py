@@ -3,13 +3,21 @@
 from pathlib import Path
 from typing import Any
 
+from ase import Atoms
+
 from rung.data.cells import cell_warning
 from rung.data.readers.structures import write_structures
 from rung.data.structure import Structure
+from rung.evaluate.identity import geometry_key
 from rung.evaluate.relaxation import RelaxationSettings, relax
 from rung.progress import SILENT, Progress
-from rung.storage import write_json
+from rung.storage import content_hash, write_json
+from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import Opened, read_start
+
+RESULT = "relax.json"
+STRUCTURE = "relaxed.extxyz"
+FOLDER = TaskFolder("a relaxation", (RESULT, STRUCTURE), begun=(RESULT,))
 
 
 def relax_file(
@@ -32,8 +40,26 @@ def relax_file(
         What to reach, and whether the cell relaxes.
     progress
         Where steps are reported.
+
+    Raises
+    ------
+    DataError
+        When the folder holds other work, or the cell is to relax and the structure has none.
+    ConfigError
+        When the cell is to relax and the calculator gives no stress.
     """
     atoms = read_start(start)
+    identity = {
+        "start": geometry_key(atoms),
+        "setting": content_hash(settings.model_dump_json(exclude={"steps"})),
+    }
+    with FOLDER.open(out, {potential.fidelity: potential}, identity):
+        return _relaxed(potential, atoms, out, settings, progress)
+
+
+def _relaxed(
+    potential: Opened, atoms: Atoms, out: Path, settings: RelaxationSettings, progress: Progress
+) -> dict[str, Any]:
     found = relax(atoms, potential.calculator, settings, progress=progress)
     moves = settings.cell or settings.plane
     warned = cell_warning(potential.metadata, potential.fidelity) if moves else ""
@@ -49,6 +75,6 @@ def relax_file(
         "cell": found.atoms.cell.array,
         "warnings": [warned] if warned else [],
     }
-    write_structures(out / "relaxed.extxyz", [Structure(found.atoms, "", {})])
-    write_json(out / "relax.json", content)
+    write_structures(out / STRUCTURE, [Structure(found.atoms, "", {})])
+    write_json(out / RESULT, content)
     return content

@@ -11,15 +11,19 @@ from ase import Atoms
 from ase.io import read
 
 from rung.errors import ConfigError, DataError
+from rung.evaluate.dynamics.md import MARKER
 from rung.evaluate.transport.analysis import Transport, as_rows, transport
 from rung.evaluate.transport.arrhenius import activations
 from rung.evaluate.transport.regime import MeasuredRun, Run, TransportSettings
 from rung.progress import SILENT, Progress
-from rung.report.tasks.transport import write_transport_report
-from rung.storage import FolderLock, write_json, write_text
+from rung.report.tasks.transport import PAGE, write_transport_report
+from rung.storage import write_json, write_text
+from rung.tasks.folder import TaskFolder
 
 RESULT = "transport.json"
 TABLE = "msd.csv"
+RUNS = "runs"
+FOLDER = TaskFolder("transport", (RESULT, TABLE, PAGE), begun=(RESULT, f"{RUNS}/*/{MARKER}"), inside=(RUNS,))
 UNITS = {
     "temperature": "K",
     "diffusivity": "cm²/s",
@@ -72,7 +76,7 @@ def find_transport(
         When the numbers of files, temperatures and draws do not agree.
     """
     runs = read_runs(files, temperatures, draws)
-    with FolderLock(out):
+    with FOLDER.open(out):
         return analyse_runs(runs, out, settings, extrapolate=extrapolate, progress=progress)
 
 
@@ -106,6 +110,10 @@ def read_runs(files: Sequence[Path], temperatures: Sequence[float], draws: Seque
     """Return one run a file, with its temperature in K and its draw."""
     if not files:
         raise ConfigError("Give at least one file of a trajectory.")
+    places = [Path(file).resolve() for file in files]
+    for file, place in zip(files, places, strict=True):
+        if places.count(place) > 1:
+            raise ConfigError(f"{file} is given twice; one trajectory counts once.")
     for name, given in (("temperatures", temperatures), ("draws", draws)):
         if len(given) not in ((0, len(files)) if name == "draws" else (1, len(files))):
             raise ConfigError(

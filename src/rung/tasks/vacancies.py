@@ -11,6 +11,7 @@ from pydantic import Field
 
 from rung.errors import ConfigError, DataError, one_of
 from rung.evaluate.error_bars import UNKNOWN
+from rung.evaluate.paths.band_folder import BandFolder
 from rung.evaluate.paths.barrier import Barrier, BarrierSettings, relaxed_barrier
 from rung.evaluate.paths.vacancies import (
     EnergyOfDefect,
@@ -26,12 +27,14 @@ from rung.evaluate.paths.vacancies import (
     without,
 )
 from rung.progress import SILENT, Progress
-from rung.report.tasks.vacancies import write_vacancy_report
+from rung.report.tasks.vacancies import PAGE, write_vacancy_report
 from rung.settings import Settings
-from rung.storage import FolderLock, atomic_path, content_hash, read_json, write_json
+from rung.storage import atomic_path, content_hash, read_json, write_json
+from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import Opened
 
 RESULT = "vacancies.json"
+FOLDER = TaskFolder("vacancies", (RESULT, PAGE), begun=(RESULT, "*/*/*-vacancies", "*/defects"))
 
 Way = Literal["concerted", "sequential"]
 
@@ -41,7 +44,7 @@ class VacancyTask(Settings):
 
     monolayer: Monolayer = Monolayer()
     """The layer."""
-    counts: tuple[int, ...] = (1, 2, 3)
+    counts: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
     """Numbers of vacancies in a row whose hops are found."""
     ways: tuple[Way, ...] = ("concerted",)
     """All atoms of the row at once, or one after the other."""
@@ -89,8 +92,11 @@ def study_vacancies(
     for name in task.chemical_potentials:
         if name not in potentials:
             raise ConfigError(one_of(name, potentials, "fidelity of a chemical potential"))
-    out = Path(out)
-    with FolderLock(out):
+    identity = {
+        "monolayer": content_hash(task.monolayer.model_dump_json()),
+        "setting": content_hash(task.band.model_dump_json(exclude={"max_steps", "endpoint_steps"})),
+    }
+    with FOLDER.open(out, potentials, identity):
         hops = [
             _converged(potential, count, way, task, out, progress)
             for potential in potentials.values()
@@ -149,7 +155,7 @@ def _in_cell(
     key = content_hash(task.monolayer.model_dump_json(), task.band.model_dump_json(exclude={"max_steps"}))
     if result.exists():
         before = read_json(result)
-        if before["key"] == key and not before["reason"]:
+        if before["key"] == key and not before["reason"] and _is_of(before, folder, potential):
             return {name: value if value is not None else float("nan") for name, value in before.items()}
     hops = (
         sequential_hops(layer, chalcogen, size, count)
@@ -163,9 +169,29 @@ def _in_cell(
             steps.advance()
             if not bands[-1].converged:
                 break
-    found = {"key": key, "size": list(size), "atoms": len(hops[0].initial), **_summary(bands, count, potential)}
+    found = {
+        "key": key,
+        "potential": potential.fingerprint,
+        "size": list(size),
+        "atoms": len(hops[0].initial),
+        **_summary(bands, count, potential),
+    }
     write_json(result, found)
     return found
+
+
+def _is_of(hop: Mapping[str, Any], folder: Path, potential: Opened) -> bool:
+    """Return whether a finished hop is of ``potential``; of rung 0.1, which did not write it, the energy says so."""
+    if hop.get("potential") is not None:
+        return bool(hop["potential"] == potential.fingerprint)
+    kept = BandFolder(folder / "hop-0")
+    stored = kept.read("initial")
+    if stored is None:
+        return False
+    now = stored[0].copy()
+    now.calc = potential.calculator
+    kept.check_energy(stored[0], now, "initial")
+    return True
 
 
 def _band(

@@ -55,6 +55,9 @@ class DynamicsSettings(Settings):
         geometries
             Parts of :func:`~rung.evaluate.identity.exact_geometry`.
         """
+        return content_hash(self.deciding(), identity, held_atoms(start), *geometries)
+
+    def deciding(self) -> str:
+        """Return the settings that decide a trajectory as JSON."""
         content = self.model_dump(mode="json")
-        chosen = to_json({name: content[name] for name in self.decides}).decode()
-        return content_hash(chosen, identity, held_atoms(start), *geometries)
+        return to_json({name: content[name] for name in self.decides}).decode()

@@ -1,0 +1,52 @@
+"""What is told to the work on files outside any run; a module of its own, for it needs no torch."""
+
+from pathlib import Path
+from typing import Annotated
+
+from rung.settings import Option, Settings
+from rung.source import Opening
+
+DataFiles = Annotated[tuple[Path, ...], Option(positional=True)]
+
+
+class CheckSettings(Settings):
+    """Which files to check."""
+
+    files: DataFiles = ()
+    """Files of labelled structures, each a split of its own; a fit would learn from the first."""
+    target: str | None = None
+    """The fidelity to lift to."""
+    base: Path | None = None
+    """The model file of the base, to compare with the labels of its own fidelity."""
+    base_fidelity: str | None = None
+    """The fidelity that the base was trained on; needed with a base."""
+    trusted: bool = False
+    """The model file may be loaded though it could run code: you know where it comes from."""
+
+
+class EvaluationSettings(Opening):
+    """Which model to evaluate on which files."""
+
+    model: Annotated[Path, Option(positional=True)]
+    """A model.rung, or a model file of a backend."""
+    files: DataFiles = ()
+    """Files of labelled structures, each a split of its own."""
+    fidelity: str
+    """The fidelity to predict and to compare with."""
+    base: Path | None = None
+    """The model file of the base: its forces as they are, its energies after one offset per element."""
+    base_fidelity: str | None = None
+    """The fidelity of the base; needed with a base."""
+
+
+class ExportSettings(Settings):
+    """What to export, and where to."""
+
+    model: Annotated[Path, Option(positional=True)]
+    """A model.rung."""
+    out: Annotated[Path, Option(positional=True)]
+    """The file to write."""
+    fidelity: str
+    """The fidelity to write."""
+    trusted: bool = False
+    """The model file may be loaded though it could run code: you know where it comes from."""

@@ -1,0 +1,73 @@
+"""The runs behind a transport: each has random numbers of its own, and none counts twice."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.constraints import FixAtoms
+from ase.io import read, write
+
+from rung.errors import ConfigError
+from rung.evaluate.dynamics.md import MDSettings, run_md
+from rung.tasks.opened import Opened, read_start
+from rung.tasks.transport import read_runs
+from rung.tasks.transport_runs import RunsSettings, make_runs, run_seed
+from tests.evaluate.transport.walks import Nothing
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Path:
+    atoms = Atoms("LiS", positions=[[10, 10, 10], [0, 0, 0]], cell=[40, 40, 40], pbc=True)
+    atoms.set_constraint(FixAtoms([1]))
+    write(tmp_path / "start.xyz", atoms, format="extxyz")
+    return tmp_path / "start.xyz"
+
+
+def settings(**changes: object) -> RunsSettings:
+    return RunsSettings.read({"temperatures": [600], "runs": 2, "steps": 40, "frame_every": 10, **changes}, "runs")
+
+
+def test_a_temperature_given_twice_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"temperature 300 is given twice; ask for more runs of it with runs"):
+        settings(temperatures=[300, 600, 300])
+    with pytest.raises(ConfigError, match="temperature 300 is given twice"):
+        settings(temperatures=[300, 300.0000001])  # their folders would have one name
+
+
+def test_a_trajectory_given_twice_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.extxyz", Atoms("Li", positions=[[0, 0, 0]]))
+    twice = [tmp_path / "a.extxyz", tmp_path / "b" / ".." / "a.extxyz"]
+    (tmp_path / "b").mkdir()
+    with pytest.raises(ConfigError, match=r"a\.extxyz is given twice; one trajectory counts once"):
+        read_runs(twice, [600.0])
+
+
+def test_every_run_has_random_numbers_of_its_own(start: Path, tmp_path: Path) -> None:
+    chosen = settings(temperatures=[600, 750], seed=3)
+    runs = make_runs(Opened.of(Nothing(), fidelity="free"), read_start(start), tmp_path / "out", chosen)
+    # without forces a path is its momenta and its noise, whose size alone depends on the temperature
+    paths = [np.array([frame.positions[0] - run.frames[0].positions[0] for frame in run.frames]) for run in runs]
+    shapes = [(path / np.linalg.norm(path)).ravel() for path in paths]
+    assert len(shapes) == 4
+    for one in range(4):
+        for other in range(one):
+            assert abs(shapes[one] @ shapes[other]) < 0.999
+    seeds = {run_seed(3, kelvin, draw, number) for kelvin in (600, 750) for draw in (None, 0, 1) for number in (0, 1)}
+    assert len(seeds) == 12
+    # the same ones when more are asked for
+    assert run_seed(3, 600.0, None, 1) == run_seed(3, 600, None, 1)
+
+
+def test_runs_that_rung_0_1_began_go_on_with_their_seed(start: Path, tmp_path: Path) -> None:
+    """It gave the run ``number`` of draw ``d`` the seed ``seed + 10000 d + number`` at every temperature."""
+    out = tmp_path / "out"
+    old = MDSettings(temperature=600, steps=20, friction=0.002, frame_every=10, seed=4)
+    run_md(read_start(start), Nothing(), old, out / "runs" / "600K-1", identity="free None")
+    make_runs(Opened.of(Nothing(), fidelity="free"), read_start(start), out, settings(seed=3))
+    whole = old.model_copy(update={"steps": 40})
+    run_md(read_start(start), Nothing(), whole, tmp_path / "whole", identity="free None")
+    last = [
+        read(folder / "trajectory.extxyz", "-1").positions for folder in (out / "runs" / "600K-1", tmp_path / "whole")
+    ]
+    np.testing.assert_array_equal(*last)

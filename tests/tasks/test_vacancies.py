@@ -1,0 +1,58 @@
+"""``rung vacancies``: one folder belongs to one potential, and its settings have one set of defaults."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from rung.cli.vacancies import vacancies
+from rung.errors import DataError
+from rung.storage import read_json, write_json
+from rung.tasks.opened import Opened
+from rung.tasks.vacancies import VacancyTask, study_vacancies
+from tests.evaluate.paths.wells import Carton
+
+QUICK = VacancyTask.read(
+    {"counts": [1], "most": 2, "band": {"images": 3, "fmax": 0.05}, "defect_margin": 2}, "quick vacancies"
+)
+
+
+class LowCarton(Carton):
+    """Another potential: hops cost a quarter, and every atom adds −3 eV."""
+
+    height = Carton.height / 4
+
+    def calculate(self, *arguments: object, **options: object) -> None:
+        super().calculate(*arguments, **options)
+        self.results["energy"] -= len(self.atoms)
+
+
+def potentials(calculator: Carton) -> dict[str, Opened]:
+    return {"high": Opened.of(calculator, fidelity="high")}
+
+
+def test_another_potential_is_refused(tmp_path: Path) -> None:
+    study_vacancies(potentials(Carton()), tmp_path, QUICK)
+    before = (tmp_path / "vacancies.json").read_text()
+    with pytest.raises(DataError, match="holds vacancies of another potential at high"):
+        study_vacancies(potentials(LowCarton()), tmp_path, QUICK)
+    study_vacancies(potentials(Carton()), tmp_path, QUICK)
+    assert (tmp_path / "vacancies.json").read_text() == before
+
+
+def test_a_folder_of_rung_0_1_goes_on_with_its_own_potential_alone(tmp_path: Path) -> None:
+    study_vacancies(potentials(Carton()), tmp_path, QUICK)
+    (tmp_path / "provenance.json").unlink()
+    (hop,) = tmp_path.rglob("hop.json")
+    write_json(hop, {name: value for name, value in read_json(hop).items() if name != "potential"})
+    written = hop.stat().st_mtime_ns
+    with pytest.raises(DataError, match="another potential"):
+        study_vacancies(potentials(LowCarton()), tmp_path, QUICK)
+    (tmp_path / "provenance.json").unlink()
+    study_vacancies(potentials(Carton()), tmp_path, QUICK)
+    assert hop.stat().st_mtime_ns == written
+
+
+def test_the_command_and_the_settings_have_one_default() -> None:
+    assert VacancyTask().counts == (1, 2, 3, 4, 5, 6)
+    assert inspect.signature(vacancies).parameters["counts"].default == VacancyTask().counts
