@@ -169,7 +169,7 @@ def score(
         energies = np.array([p.energy for p in found])
         truth = np.array([item.labelled(TARGET.name).energy for item in testbed.splits[name]])
         top = int(energies.argmax())
-        variance = difference_variance(scored[name][top], scored[name][0], posterior)
+        variance = difference_variance(scored[name][top], scored[name][0], problem.elements, posterior)
         row[f"{name} barrier"] = energies[top] - energies[0]
         row[f"{name} error"] = energies[top] - energies[0] - (truth.max() - truth[0])
         row[f"{name} bar weights"] = np.sqrt(variance.weights)

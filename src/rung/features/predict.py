@@ -7,7 +7,8 @@ import numpy as np
 
 from rung.data.labels import Array
 from rung.features.design import Design
-from rung.model.errorbars import DifferenceVariance, linear_covariance, unidentified, variance_of_difference
+from rung.features.errorbars import energy_gradient, force_variance, joint_energies
+from rung.model.errorbars import DifferenceVariance, unidentified
 from rung.model.posterior import Posterior
 from rung.model.potential import Surface
 from rung.model.readout import Readout
@@ -15,7 +16,7 @@ from rung.model.readout import Readout
 
 @dataclass(frozen=True)
 class DesignPrediction:
-    """What a surface says of one structure of ``n`` atoms.
+    """What a surface predicts for one structure of ``n`` atoms.
 
     Parameters
     ----------
@@ -68,29 +69,21 @@ def predict_designs(
     elements
         Atomic numbers in the order of ``Design.composition``: the backbone's, ascending.
     posterior
-        Over the readout's weights, then ``E0[Z]`` in ascending Z.
+        Over the readout's weights, then ``E0[Z]``.
+
+    Raises
+    ------
+    ModelError
+        When a structure has an element whose E0 the posterior does not have.
     """
     return [_predicted(design, surface, elements, posterior) for design in designs]
 
 
-def energy_gradient(design: Design) -> Array:
-    """Return ∂E/∂(weights, E0) of one structure, shape ``(P + E,)``."""
-    return np.concatenate([design.energy, design.composition])
-
-
-def energy_covariance(designs: Sequence[Design], posterior: Posterior) -> Array:
-    """Return the covariance of the structures' energies from the posterior, eV², shape ``(S, S)``.
-
-    Rows of structures whose composition no label identifies are infinite; differences that cancel it must be
-    formed from :func:`difference_variance`.
-    """
-    return linear_covariance(np.array([energy_gradient(design) for design in designs]), posterior)
-
-
-def difference_variance(first: Design, second: Design, posterior: Posterior) -> DifferenceVariance:
+def difference_variance(
+    first: Design, second: Design, elements: Sequence[int], posterior: Posterior
+) -> DifferenceVariance:
     """Return the variance of ``E(first) - E(second)``; infinite where their compositions differ unidentified."""
-    gradient = energy_gradient(first) - energy_gradient(second)
-    return variance_of_difference(gradient, first.n_atoms + second.n_atoms, posterior)
+    return joint_energies([first, second], elements, posterior).combination_variance([1.0, -1.0])
 
 
 def _predicted(
@@ -102,18 +95,16 @@ def _predicted(
     if posterior is None:
         missing = np.full_like(forces, np.nan)
         return DesignPrediction(float(energy), np.nan, np.nan, forces, missing, missing)
-    gradient = energy_gradient(design)
+    gradient = energy_gradient(design, elements, posterior)
     variance = np.inf if unidentified(gradient, posterior) else float(gradient @ posterior.covariance @ gradient)
-    n_weights = len(readout.weights)
-    weights = posterior.covariance[:n_weights, :n_weights]
-    force_variance = np.sum((design.forces @ weights) * design.forces, axis=1).reshape(-1, 3)
+    of_forces = force_variance(design, posterior)
     return DesignPrediction(
         float(energy),
         variance,
         variance + design.n_atoms * posterior.model_error**2,
         forces,
-        force_variance,
-        force_variance + posterior.force_error**2,
+        of_forces,
+        of_forces + posterior.force_error**2,
     )
 
 

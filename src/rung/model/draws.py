@@ -1,15 +1,11 @@
 """Potentials drawn from a posterior: for what is not linear in the weights, such as a relaxed barrier."""
 
-import re
-
 import numpy as np
 
 from rung.data.labels import Array
 from rung.errors import ModelError
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential, Surface
-
-_E0 = re.compile(r"E0\[(\d+)\]")
 
 
 def drawn_change(posterior: Posterior, seed: int, index: int) -> Array:
@@ -49,6 +45,6 @@ def drawn_potential(
     if posterior.parameters[:size] != surface.readout.parameters:
         raise ModelError(f"The posterior is not that of the readout of {fidelity!r}, so no draw of it can be made.")
     change = drawn_change(posterior, seed, index)
-    elements = tuple(int(found[1]) for name in posterior.parameters[size:] if (found := _E0.fullmatch(name)))
-    moved = Surface(surface.readout.moved(change[:size]), surface.reference.moved(elements, change[size:]))
+    reference = surface.reference.moved(posterior.elements, change[size:])
+    moved = Surface(surface.readout.moved(change[:size]), reference)
     return potential.with_surface(fidelity, moved)

@@ -1,8 +1,12 @@
 """What a fit knows of its parameters afterwards: a mean, a covariance and the model's own error."""
 
+import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from rung.data.labels import Array
+
+_E0 = re.compile(r"E0\[(\d+)\]")
 
 
 @dataclass(frozen=True)
@@ -37,3 +41,9 @@ class Posterior:
     model_error: float
     force_error: float
     model_covariance: Array | None = None
+
+    @cached_property
+    def elements(self) -> tuple[int, ...]:
+        """Atomic numbers of the reference energies, in the order of ``parameters``."""
+        names = (_E0.fullmatch(name) for name in self.parameters)
+        return tuple(int(name[1]) for name in names if name is not None)

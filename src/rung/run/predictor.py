@@ -106,7 +106,7 @@ class Predictor:
         if posterior is None or not self._frozen(potential):
             return {"barrier": barrier, "barrier_stderr": np.nan, "barrier_stderr_total": np.nan}
         first, highest = self.designs(potential, [images[0], images[saddle]], fidelity, forces=False)
-        variance = difference_variance(highest, first, posterior)
+        variance = difference_variance(highest, first, sorted(potential.elements), posterior)
         return {
             "barrier": barrier,
             "barrier_stderr": float(np.sqrt(variance.weights)),

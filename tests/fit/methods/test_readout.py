@@ -10,8 +10,9 @@ from rung.data.batch import collate
 from rung.data.labels import empty_labels
 from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
+from rung.features.errorbars import joint_energies
 from rung.features.passes import build_designs, features_of
-from rung.features.predict import difference_variance, energy_covariance, predict_designs
+from rung.features.predict import difference_variance, predict_designs
 from rung.fidelity import Fidelity
 from rung.fit.linear.anchor import Scale
 from rung.fit.linear.gaussian import EnergyData
@@ -66,9 +67,9 @@ def test_predictions_from_designs_equal_the_potential():
     expected = result.potential.predict(batch)
     assert_allclose([item.energy for item in found], expected.energy.numpy(), rtol=1e-12)
     assert_allclose(np.concatenate([item.forces for item in found]), expected.forces.numpy(), atol=1e-10)
-    covariance = energy_covariance(designs, result.posterior)
+    covariance = joint_energies(designs, sorted(base.elements), result.posterior).covariance()
     assert_allclose(np.diag(covariance), [item.energy_variance for item in found], rtol=1e-6)
-    pair = difference_variance(designs[0], designs[2], result.posterior)
+    pair = difference_variance(designs[0], designs[2], sorted(base.elements), result.posterior)
     assert pair.weights == pytest.approx(covariance[0, 0] + covariance[2, 2] - 2 * covariance[0, 2], rel=1e-4, abs=1e-9)
     assert pair.weights < pair.correlated
     assert pair.independent == pytest.approx(pair.weights + 8 * result.posterior.model_error**2)
@@ -224,7 +225,7 @@ def test_one_composition_leaves_other_compositions_without_a_bar():
     found = predict_designs(designs, result.potential.surface("high"), sorted(base.elements), result.posterior)
     assert np.isfinite(found[0].energy_variance)
     assert np.isinf(found[1].energy_variance)
-    assert np.isinf(difference_variance(designs[0], designs[1], result.posterior).correlated)
+    assert np.isinf(difference_variance(designs[0], designs[1], sorted(base.elements), result.posterior).correlated)
     assert any("do not identify" in sentence for sentence in result.warnings)
 
 
