@@ -131,7 +131,7 @@ class ReadoutPotential:
         rows = torch.zeros(batch.n_rows, dtype=torch.float64, device=features.device)
         energy = rows.index_add(0, batch.atom_row, interaction) + fixed
         wanted = [batch.positions] * (forces or stress) + [strain] * stress
-        gradients = self._gradients(energy.sum(), wanted)
+        gradients = gradients_of(energy.sum(), wanted)
         share = (fixed / batch.n_atoms)[batch.atom_row]  # what no readout changes has no owner among the atoms
         return Prediction(
             energy=(energy + rows.index_add(0, batch.atom_row, reference)).detach(),
@@ -140,16 +140,18 @@ class ReadoutPotential:
             stress=voigt_stress(gradients[-1], batch) if stress else None,
         )
 
-    def _gradients(self, total: Tensor, wanted: list[Tensor]) -> tuple[Tensor, ...]:
-        if not wanted:
-            return ()
-        if not total.requires_grad:  # single atoms: nothing depends on where they are
-            return tuple(torch.zeros_like(tensor) for tensor in wanted)
-        found = torch.autograd.grad(total, wanted, allow_unused=True)
-        return tuple(
-            torch.zeros_like(tensor) if gradient is None else gradient
-            for tensor, gradient in zip(wanted, found, strict=True)
-        )
+
+def gradients_of(total: Tensor, leaves: list[Tensor], *, create_graph: bool = False) -> tuple[Tensor, ...]:
+    """Return the derivatives of ``total`` with respect to each of ``leaves``; zeros where it does not depend on one."""
+    if not leaves:
+        return ()
+    if not total.requires_grad:  # single atoms: nothing depends on where they are
+        return tuple(torch.zeros_like(leaf) for leaf in leaves)
+    gradients = torch.autograd.grad(total, leaves, create_graph=create_graph, allow_unused=True)
+    return tuple(
+        torch.zeros_like(leaf) if gradient is None else gradient
+        for leaf, gradient in zip(leaves, gradients, strict=True)
+    )
 
 
 def voigt_stress(virial: Tensor, batch: Batch) -> Tensor:

@@ -164,25 +164,37 @@ class MaceBackbone:
 
     def run(self, batch: Batch) -> dict[str, Tensor]:
         """Return what MACE's ``forward`` says of the batch."""
-        output: dict[str, Tensor] = self.module(self.graph(batch), compute_force=False)
+        graph = graph_of(batch, self._one_hot(batch), self.head_index)
+        output: dict[str, Tensor] = self.module(graph, compute_force=False)
         return output
 
-    def graph(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the batch in the form that MACE's ``forward`` takes."""
-        sender = batch.edges[0]
-        ends = torch.cumsum(batch.n_atoms, dim=0)
-        return {
-            # mace calls requires_grad_ on what it is given: a view keeps the caller's tensor as it was
-            "positions": batch.positions.view_as(batch.positions),
-            "node_attrs": self._one_hot(batch),
-            "edge_index": batch.edges,
-            "shifts": torch.einsum("mi,mij->mj", batch.edge_cells, batch.cell[batch.atom_row[sender]]),
-            "unit_shifts": batch.edge_cells,
-            "cell": batch.cell.reshape(-1, 3),
-            "batch": batch.atom_row,
-            "ptr": torch.cat([ends.new_zeros(1), ends]),
-            "head": torch.full_like(ends, self.head_index),
-        }
+
+def graph_of(batch: Batch, elements: Tensor, head: int) -> dict[str, Tensor]:
+    """Return a batch in the form that MACE's ``forward`` takes.
+
+    Parameters
+    ----------
+    batch
+        The rows.
+    elements
+        The one-hot vector of each atom's element in the model's order, shape ``(N, Z)``.
+    head
+        The position of the head, the same for all rows.
+    """
+    sender = batch.edges[0]
+    ends = torch.cumsum(batch.n_atoms, dim=0)
+    return {
+        # mace calls requires_grad_ on what it is given: a view keeps the caller's tensor as it was
+        "positions": batch.positions.view_as(batch.positions),
+        "node_attrs": elements,
+        "edge_index": batch.edges,
+        "shifts": torch.einsum("mi,mij->mj", batch.edge_cells, batch.cell[batch.atom_row[sender]]),
+        "unit_shifts": batch.edge_cells,
+        "cell": batch.cell.reshape(-1, 3),
+        "batch": batch.atom_row,
+        "ptr": torch.cat([ends.new_zeros(1), ends]),
+        "head": torch.full_like(ends, head),
+    }
 
 
 def wrap(model: torch.nn.Module, fidelity: str, head: Heads = None) -> ReadoutPotential:

@@ -1,13 +1,12 @@
 """A new MACE model of mace-torch's own classes, from rung's settings."""
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from rung.backends.mace.engine import modules, o3
-from rung.backends.mace.rebuild import default_dtype
+from rung.backends.mace.rebuild import GATES, building
 from rung.backends.mace.settings import MaceArchitecture
 
 _TRANSFORMS = {"none": "None", "agnesi": "Agnesi", "soft": "Soft"}
@@ -46,8 +45,7 @@ def new_model(
     its reference energy plus ``shift``.
     """
     hidden = "+".join(f"{architecture.channels}x{order}{'eo'[order % 2]}" for order in range(architecture.max_l + 1))
-    with torch.random.fork_rng(devices=[]), default_dtype(dtype), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch says of each block that TorchScript is deprecated: theirs to change
+    with building(dtype):
         torch.manual_seed(seed)
         return modules.ScaleShiftMACE(
             atomic_inter_scale=scale,
@@ -66,7 +64,7 @@ def new_model(
             avg_num_neighbors=avg_num_neighbors,
             atomic_numbers=[int(number) for number in elements],
             correlation=architecture.correlation,
-            gate=modules.gate_dict[architecture.activation],
+            gate=GATES[architecture.activation],
             pair_repulsion=architecture.pair_repulsion,
             distance_transform=_TRANSFORMS[architecture.distance_transform],
             radial_MLP=list(architecture.radial_units),

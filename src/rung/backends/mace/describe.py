@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from rung.errors import ModelError, one_of
+from rung.model.readout import ACTIVATIONS
 
 MODEL_CLASSES = ("MACE", "ScaleShiftMACE")
 READOUT_CLASSES = ("LinearReadoutBlock", "NonLinearReadoutBlock", "NonLinearBiasReadoutBlock")
@@ -18,15 +19,12 @@ TRANSFORM_CLASSES = {"AgnesiTransform": "Agnesi", "SoftTransform": "Soft"}
 _UNKNOWN_TERMS = ("joint_embedding", "embedding_readout", "les", "dipole", "coulomb_energy")
 
 _FUNCTION_NAMES = {
-    torch.nn.functional.silu: "silu",
-    torch.tanh: "tanh",
-    torch.abs: "abs",
-    torch.sigmoid: "sigmoid",
+    **{function: name for name, function in ACTIVATIONS.items() if name != "identity"},
     torch.nn.functional.sigmoid: "sigmoid",
-    torch.nn.functional.softplus: "softplus",
-    torch.nn.functional.relu: "relu",
     torch.relu: "relu",
 }
+"""Rung's names of the functions that torch has for them, some of which it has twice."""
+
 
 Description = dict[str, Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rung.backends.mace.backbone import MaceBackbone, adopt, copy_model
+from rung.backends.mace.backbone import MaceBackbone, adopt, copy_model, graph_of
 from rung.backends.mace.blocks import blocks_of
 from rung.backends.mace.conditioned import ConditionedMaceBackbone, moved_to
 from rung.backends.mace.extract import readout_from, scale_shift_of
@@ -122,8 +122,10 @@ class TrainableMace(TrainablePotential):
 
     def interaction(self, batch: Batch) -> Tensor:
         """Return each atom's energy without its reference energy, eV, shape ``(N,)``."""
+        elements = torch.nn.functional.one_hot(self._element[batch.numbers], len(self.elements))
+        graph = graph_of(batch, elements.to(batch.positions.dtype), head=0)
         with hooked(self._hooks(batch)):
-            energies: Tensor = self.module(self._graph(batch), compute_force=False)["node_energy"]
+            energies: Tensor = self.module(graph, compute_force=False)["node_energy"]
         return energies
 
     def _hooks(self, batch: Batch) -> list[tuple[Any, Hook]]:
@@ -190,22 +192,6 @@ class TrainableMace(TrainablePotential):
         added = self.vectors_of(index)
         blocks = tuple(_biased(block, added.get(f"{block.name}.linear_1")) for block in readout.blocks)
         return replace(readout, blocks=blocks)
-
-    def _graph(self, batch: Batch) -> dict[str, Tensor]:
-        element = self._element[batch.numbers]
-        ends = torch.cumsum(batch.n_atoms, dim=0)
-        return {
-            # mace calls requires_grad_ on what it is given: a view keeps the caller's tensor as it was
-            "positions": batch.positions.view_as(batch.positions),
-            "node_attrs": torch.nn.functional.one_hot(element, len(self.elements)).to(batch.positions.dtype),
-            "edge_index": batch.edges,
-            "shifts": torch.einsum("mi,mij->mj", batch.edge_cells, batch.cell[batch.atom_row[batch.edges[0]]]),
-            "unit_shifts": batch.edge_cells,
-            "cell": batch.cell.reshape(-1, 3),
-            "batch": batch.atom_row,
-            "ptr": torch.cat([ends.new_zeros(1), ends]),
-            "head": torch.zeros_like(ends),
-        }
 
 
 def _biased(block: ReadoutBlock, vector: Tensor | None) -> ReadoutBlock:

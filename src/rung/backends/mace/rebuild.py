@@ -12,16 +12,11 @@ from torch import Tensor
 from rung.backends.mace.describe import Description
 from rung.backends.mace.engine import modules, o3
 from rung.errors import ModelError, one_of
+from rung.model.readout import ACTIVATIONS
 
-GATES = {
-    "silu": torch.nn.functional.silu,
-    "tanh": torch.tanh,
-    "abs": torch.abs,
-    "sigmoid": torch.sigmoid,
-    "softplus": torch.nn.functional.softplus,
-    "relu": torch.nn.functional.relu,
-    "identity": None,
-}
+GATES = {**ACTIVATIONS, "identity": None}
+"""Activations as mace takes them."""
+
 _DERIVED = ("_zeroed", "output_mask", ".covalent_radii")
 _SCALARS = ("cst", "_is_id", "avg_num_neighbors", "h_in", "h_out", "var_in", "var_out", "coeff", "use_sc", "num_heads")
 
