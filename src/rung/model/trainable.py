@@ -10,7 +10,7 @@ from torch import Tensor
 from rung.data.batch import Batch
 from rung.errors import ModelError
 from rung.fidelity import require_fidelity
-from rung.model.potential import ReadoutPotential, voigt_stress
+from rung.model.potential import ReadoutPotential, gradients_of, voigt_stress
 from rung.model.protocols import Prediction
 from rung.model.reference import ReferenceEnergies
 
@@ -150,7 +150,7 @@ class TrainablePotential(torch.nn.Module, ABC):
             atom_energies = interaction + self._reference(batch)
             rows = torch.zeros(batch.n_rows, dtype=torch.float64, device=interaction.device)
             leaves = [batch.positions] * wanted + [strain] * stress
-            gradients = self._gradients(interaction.sum(), leaves)
+            gradients = gradients_of(interaction.sum(), leaves, create_graph=self.training)
         return Prediction(
             energy=rows.index_add(0, batch.atom_row, atom_energies),
             atom_energies=atom_energies,
@@ -177,14 +177,3 @@ class TrainablePotential(torch.nn.Module, ABC):
         if self._table.device != batch.numbers.device:
             self._table = self._table.to(batch.numbers.device)
         return self._table[self.fidelity_of_atoms(batch), batch.numbers]
-
-    def _gradients(self, total: Tensor, leaves: list[Tensor]) -> list[Tensor]:
-        if not leaves:
-            return []
-        if not total.requires_grad:
-            return [torch.zeros_like(leaf) for leaf in leaves]
-        found = torch.autograd.grad(total, leaves, create_graph=self.training, allow_unused=True)
-        return [
-            torch.zeros_like(leaf) if gradient is None else gradient
-            for leaf, gradient in zip(leaves, found, strict=True)
-        ]
