@@ -63,7 +63,7 @@ def load_task(folder: Path, n_structures: int) -> Task:
 
 
 def base_forces(base: ReadoutPotential, structure: Structure) -> Array:
-    batch = collate([structure], [LOW], base.cutoff, dtype=base.dtype, known=base.fidelities)
+    batch = collate([structure], [LOW], base.cutoff, dtype=base.dtype, names=base.fidelities)
     forces = base.predict(batch).forces
     if forces is None:
         raise SystemExit("The base gave no forces.")

@@ -45,7 +45,7 @@ def test_results_are_the_potentials(lifted: Checkpoint, fidelity: str) -> None:
     for structure in molecule_structures() + cell_structures():
         atoms = structure.atoms.copy()
         atoms.calc = calculator
-        batch = collate([structure], [fidelity], lifted.potential.cutoff, known=lifted.potential.fidelities)
+        batch = collate([structure], [fidelity], lifted.potential.cutoff, names=lifted.potential.fidelities)
         wanted = lifted.potential.predict(batch, stress=True)
         assert atoms.get_potential_energy() == pytest.approx(float(wanted.energy[0]), abs=1e-12)
         assert atoms.get_potential_energy(force_consistent=True) == atoms.get_potential_energy()
@@ -137,7 +137,7 @@ def _derivative(checkpoint: Checkpoint, atoms: Atoms, *, forces: bool) -> np.nda
     def values(step: np.ndarray) -> np.ndarray:
         moved = Surface(surface.readout.moved(step[:n_weights]), surface.reference.moved(elements, step[n_weights:]))
         potential = checkpoint.potential.with_surface("high", moved)
-        batch = collate([Structure(atoms, "", {})], ["high"], potential.cutoff, known=potential.fidelities)
+        batch = collate([Structure(atoms, "", {})], ["high"], potential.cutoff, names=potential.fidelities)
         found = potential.predict(batch)
         return found.forces.numpy().reshape(-1) if forces else found.energy.numpy()
 

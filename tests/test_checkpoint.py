@@ -76,7 +76,7 @@ def test_everything_survives(tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(found.posterior, name), value)
     structures = molecule_structures() + cell_structures()
     rows = ["low", "high"] * 3 + ["high"]
-    batch = collate(structures, rows, potential.cutoff, known=potential.fidelities)
+    batch = collate(structures, rows, potential.cutoff, names=potential.fidelities)
     first, second = potential.predict(batch, stress=True), found.potential.predict(batch, stress=True)
     assert torch.equal(first.energy, second.energy)
     assert torch.equal(first.forces, second.forces)
@@ -111,7 +111,7 @@ def test_every_version_still_loads(version: int) -> None:
     assert found.potential.backbone.conditioned == (version > 1)
     structures = [item for item in molecule_structures() if item.structure_id in ("H2O", "O")]
     for fidelity, values in wanted["predictions"].items():
-        batch = collate(structures, [fidelity] * 2, found.potential.cutoff, known=found.potential.fidelities)
+        batch = collate(structures, [fidelity] * 2, found.potential.cutoff, names=found.potential.fidelities)
         prediction = found.potential.predict(batch)
         np.testing.assert_allclose(prediction.energy, values["energy"], rtol=0, atol=1e-9)
         np.testing.assert_allclose(prediction.forces, values["forces"], rtol=0, atol=1e-9)

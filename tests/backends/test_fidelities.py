@@ -38,7 +38,7 @@ every_conditioning = pytest.mark.parametrize("conditioning", [slow("shared"), "r
 
 
 def said(model: TrainablePotential | ReadoutPotential, rows: list[str], structures: list[Structure]) -> Prediction:
-    batch = collate(structures, rows, model.cutoff, dtype=model.dtype, known=model.fidelities)
+    batch = collate(structures, rows, model.cutoff, dtype=model.dtype, names=model.fidelities)
     if isinstance(model, TrainablePotential):
         return model.eval()(batch, stress=True)
     return model.predict(batch, stress=True)
@@ -156,7 +156,7 @@ def test_rows_of_one_fidelity_move_nothing_that_belongs_to_another(
     conditioning: Conditioning, molecules: list[Structure]
 ) -> None:
     model = trained(conditioning).train()
-    batch = collate(molecules, ["high"] * len(molecules), model.cutoff, known=model.fidelities)
+    batch = collate(molecules, ["high"] * len(molecules), model.cutoff, names=model.fidelities)
     found = model(batch)
     (found.energy.sum() + found.forces.square().sum()).backward()
     for name, parameter in model.named_parameters():
@@ -291,7 +291,7 @@ def test_one_model_at_several_of_its_heads(tmp_path: Path, molecules: list[Struc
     torch.save(model, path)
     base = load_base(path, fidelity="low", head={"low": "c", "high": "a"})
     for fidelity, head in (("low", "c"), ("high", "a")):
-        batch = collate(molecules, [fidelity] * 4, 4.0, known=base.fidelities)
+        batch = collate(molecules, [fidelity] * 4, 4.0, names=base.fidelities)
         wanted, found = direct(model, batch, head), base.predict(batch)
         np.testing.assert_allclose(found.energy, wanted.energy, rtol=0, atol=1e-10)
         np.testing.assert_allclose(found.forces, wanted.forces, rtol=0, atol=1e-10)

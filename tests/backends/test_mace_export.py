@@ -99,7 +99,7 @@ def test_lifted_surface_in_native_form(name: str) -> None:
     for fidelity in potential.fidelities:
         native = native_model(potential, fidelity)
         assert len(native.heads) == 1
-        batch = collate(structures, [fidelity] * len(structures), potential.cutoff, known=potential.fidelities)
+        batch = collate(structures, [fidelity] * len(structures), potential.cutoff, names=potential.fidelities)
         wanted, found = direct(native, batch), potential.predict(batch)
         np.testing.assert_allclose(wanted.energy, found.energy, rtol=0, atol=1e-10)
         np.testing.assert_allclose(wanted.forces, found.forces, rtol=0, atol=1e-10)

@@ -17,7 +17,7 @@ def predict(
 ) -> Prediction:
     """Evaluate rows of one fidelity."""
     batch = collate(
-        structures, [fidelity] * len(structures), potential.cutoff, dtype=potential.dtype, known=potential.fidelities
+        structures, [fidelity] * len(structures), potential.cutoff, dtype=potential.dtype, names=potential.fidelities
     )
     return potential.predict(batch, stress=stress)
 

@@ -69,7 +69,7 @@ def test_rows_carry_the_labels_of_their_own_fidelity():
 
 def test_an_unknown_fidelity_is_refused():
     with pytest.raises(ConfigError, match="there is: high"):
-        collate([labelled(molecule("H2O"), -1.0)], ["hihg"], 3.0, known=["high"])
+        collate([labelled(molecule("H2O"), -1.0)], ["hihg"], 3.0, names=["high"])
 
 
 def test_large_energies_keep_their_digits_in_float32():

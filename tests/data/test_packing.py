@@ -50,8 +50,8 @@ def same(one: PackedRows, two: PackedRows) -> None:
 
 
 def test_rows_in_files_are_the_rows_in_memory(structures: list[Structure], tmp_path: Path) -> None:
-    expected = pack(structures, NAMES, 4.0, known=("low", "high"))
-    written = write_rows(zip(structures, NAMES, strict=True), 4.0, tmp_path / "rows", known=("low", "high"))
+    expected = pack(structures, NAMES, 4.0, names=("low", "high"))
+    written = write_rows(zip(structures, NAMES, strict=True), 4.0, tmp_path / "rows", names=("low", "high"))
     same(written, expected)
     same(open_rows(tmp_path / "rows"), expected)
     for chosen in in_order(4, 3):
@@ -63,7 +63,7 @@ def test_rows_in_files_are_the_rows_in_memory(structures: list[Structure], tmp_p
 
 def test_another_process_gets_the_folder_and_not_the_arrays(structures: list[Structure], tmp_path: Path) -> None:
     many = [(structures[k % 4], "low") for k in range(200)]
-    written = write_rows(many, 4.0, tmp_path / "rows", known=("low",))
+    written = write_rows(many, 4.0, tmp_path / "rows", names=("low",))
     handed = pickle.dumps(written)
     assert len(handed) < 1000
     same(pickle.loads(handed), written)
@@ -73,37 +73,37 @@ def test_another_process_gets_the_folder_and_not_the_arrays(structures: list[Str
 
 def test_no_rows_and_no_edges_can_be_opened(tmp_path: Path) -> None:
     lonely = Structure(Atoms("H"), "h", {})
-    same(write_rows([(lonely, "low")], 4.0, tmp_path / "one", known=("low",)), pack([lonely], ["low"], 4.0))
-    assert len(write_rows([], 4.0, tmp_path / "none", known=("low",))) == 0
+    same(write_rows([(lonely, "low")], 4.0, tmp_path / "one", names=("low",)), pack([lonely], ["low"], 4.0))
+    assert len(write_rows([], 4.0, tmp_path / "none", names=("low",))) == 0
 
 
 def test_what_fails_leaves_nothing(structures: list[Structure], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'low'"):
-        write_rows([(structures[0], "lwo")], 4.0, tmp_path / "rows", known=("low",))
+        write_rows([(structures[0], "lwo")], 4.0, tmp_path / "rows", names=("low",))
     assert not list(tmp_path.iterdir())
     (tmp_path / "taken").write_text("")
     with pytest.raises(StorageError, match="Cannot write"):
-        write_rows([], 4.0, tmp_path / "taken" / "rows", known=("low",))
+        write_rows([], 4.0, tmp_path / "taken" / "rows", names=("low",))
 
 
 def test_streamed_structures_are_packed_into_files_once(structures: list[Structure], tmp_path: Path) -> None:
     write_structures(tmp_path / "frames.extxyz", structures)
     streamed = stream_structures(tmp_path / "frames.extxyz")
-    expected = pack(read_structures(tmp_path / "frames.extxyz"), NAMES, 4.0, known=("low", "high"))
-    first = pack_rows(streamed, NAMES, 4.0, known=("low", "high"), folder=tmp_path / "kept")
+    expected = pack(read_structures(tmp_path / "frames.extxyz"), NAMES, 4.0, names=("low", "high"))
+    first = pack_rows(streamed, NAMES, 4.0, names=("low", "high"), folder=tmp_path / "kept")
     same(first, expected)
     (tmp_path / "frames.extxyz").unlink()  # so that packing again would fail
-    again = pack_rows(streamed, NAMES, 4.0, known=("low", "high"), folder=tmp_path / "kept")
+    again = pack_rows(streamed, NAMES, 4.0, names=("low", "high"), folder=tmp_path / "kept")
     same(again, expected)
     assert first.folder is not None and first.folder == again.folder
-    assert pack_rows(structures, NAMES, 4.0, known=("low", "high"), folder=tmp_path / "kept").folder is None
+    assert pack_rows(structures, NAMES, 4.0, names=("low", "high"), folder=tmp_path / "kept").folder is None
 
 
 def test_other_labels_have_another_fingerprint(structures: list[Structure], tmp_path: Path) -> None:
-    found = [pack(structures, names, 4.0, known=("low", "high")).fingerprint for names in (NAMES, OTHERS)]
+    found = [pack(structures, names, 4.0, names=("low", "high")).fingerprint for names in (NAMES, OTHERS)]
     for number, names in enumerate((NAMES, OTHERS, NAMES)):
         rows = zip(structures, names, strict=True)
-        found.append(write_rows(rows, 4.0, tmp_path / str(number), known=("low", "high")).fingerprint)
+        found.append(write_rows(rows, 4.0, tmp_path / str(number), names=("low", "high")).fingerprint)
     assert found[0] != found[1] and found[2] != found[3] and found[2] == found[4]
 
 
@@ -131,7 +131,7 @@ if folder == "memory":
     held = list(frames())
     rows = pack([structure for structure, _ in held], ["low"] * count, 5.0)
 else:
-    rows = write_rows(frames(), 5.0, Path(folder), known=("low",))
+    rows = write_rows(frames(), 5.0, Path(folder), names=("low",))
 atoms = sum(len(rows.batch(chosen).numbers) for chosen in shuffled(len(rows), 32, 0, 0))
 assert atoms == count * n_atoms
 print(next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon")) / 1024)

@@ -13,13 +13,13 @@ from rung.data.splits import (
     draw_labels,
     energies_only,
     evenly_spaced,
+    evenly_spread,
     formula,
     grouped_folds,
     grouped_split,
     holding,
     key_of,
     overlaps,
-    spread,
     with_energies,
     without_labels,
 )
@@ -204,7 +204,7 @@ def test_frames_are_found_by_all_keys_together():
 def test_evenly_spaced_members_are_distinct_with_gaps_that_differ_by_one(total: int, count: int) -> None:
     indices = evenly_spaced(total, count)
     assert len(indices) == min(total, count)
-    assert spread(range(total), count) == indices.tolist()
+    assert evenly_spread(range(total), count) == indices.tolist()
     if total <= count:
         assert indices.tolist() == list(range(total))
     elif count > 1:
@@ -214,4 +214,4 @@ def test_evenly_spaced_members_are_distinct_with_gaps_that_differ_by_one(total: 
 
 
 def test_no_member_is_chosen_where_none_is_asked_for() -> None:
-    assert spread([1, 2], 0) == [] and spread([], 0) == []
+    assert evenly_spread([1, 2], 0) == [] and evenly_spread([], 0) == []

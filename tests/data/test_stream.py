@@ -44,8 +44,8 @@ def same(one: Batch, two: Batch) -> None:
 @pytest.mark.parametrize("chosen", [[0, 1, 2, 3], [2, 0], [3], [1, 1, 3]])
 def test_batch_equals_collate(structures: list[Structure], chosen: list[int]) -> None:
     names = ["low", "high", "low", "high"]
-    packed = pack(structures, names, cutoff=4.0, known=("high", "low"))
-    expected = collate([structures[k] for k in chosen], [names[k] for k in chosen], 4.0, known=("high", "low"))
+    packed = pack(structures, names, cutoff=4.0, names=("high", "low"))
+    expected = collate([structures[k] for k in chosen], [names[k] for k in chosen], 4.0, names=("high", "low"))
     same(packed.batch(np.array(chosen)), expected)
 
 
@@ -58,7 +58,7 @@ def test_float32_batch_keeps_energies_in_float64(structures: list[Structure]) ->
 
 def test_unknown_fidelity_is_refused(structures: list[Structure]) -> None:
     with pytest.raises(ConfigError, match="'low'"):
-        pack(structures, ["lwo"] * 4, cutoff=4.0, known=("low",))
+        pack(structures, ["lwo"] * 4, cutoff=4.0, names=("low",))
 
 
 def test_an_epoch_holds_every_row_once_and_the_next_another_order() -> None:

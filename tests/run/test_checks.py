@@ -8,7 +8,7 @@ import pytest
 from rung import checkpoint
 from rung.config import load_config
 from rung.data.readers.structures import read_structures
-from rung.data.splits import spread
+from rung.data.splits import evenly_spread
 from rung.model.potential import ReadoutPotential, Surface
 from rung.run import checks
 from rung.run.checks import OTHER_STRUCTURES, other_fidelities, risen, start_of
@@ -44,7 +44,7 @@ def test_designs_that_are_not_the_bases_are_measured(world: SmallWorld, monkeypa
         found = honest(self, *arguments, **options)  # type: ignore[arg-type]
         return replace(
             found,
-            energy=found.energy + 0.003 * np.array([len(one) for one in spread(structures, 4)]),
+            energy=found.energy + 0.003 * np.array([len(one) for one in evenly_spread(structures, 4)]),
             forces=tuple(None if block is None else block + 0.002 for block in found.forces),
         )
 

@@ -103,7 +103,7 @@ class Batch:
 def neighbours(atoms: Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
     """Return edges ``(2, M)`` and their lattice translations ``(M, 3)`` within ``cutoff`` Å, in a fixed order.
 
-    Directions that are not periodic never contribute images, whatever the cell says of them.
+    Directions that are not periodic never contribute images, whatever their cell vectors are.
     """
     positions = np.asarray(atoms.positions, dtype=float)
     cell = np.array(atoms.cell.complete().array, dtype=float)
@@ -125,7 +125,7 @@ def collate(
     fidelities: Sequence[str],
     cutoff: float,
     *,
-    known: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
     dtype: torch.dtype = torch.float64,
     device: torch.device | str = "cpu",
 ) -> Batch:
@@ -137,7 +137,7 @@ def collate(
         The rows; one name per structure.
     cutoff
         Å, within which atoms are neighbours.
-    known
+    names
         The names that ``Batch.fidelity`` indexes; by default those that occur, sorted.
     dtype, device
         Of the real tensors; where the tensors live.
@@ -145,9 +145,9 @@ def collate(
     Raises
     ------
     ConfigError
-        When a row names a fidelity that is not ``known``.
+        When a row names a fidelity that is not among ``names``.
     """
-    names = tuple(known) if known is not None else tuple(sorted(set(fidelities)))
+    names = tuple(names) if names is not None else tuple(sorted(set(fidelities)))
     labels = [structure.labelled(name) for structure, name in zip(structures, fidelities, strict=True)]
     sizes = np.array([len(structure) for structure in structures], dtype=np.int64)
     offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)

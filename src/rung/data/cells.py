@@ -1,4 +1,4 @@
-"""What the target's labels say of cells: whether a potential may be trusted where its cell changes."""
+"""Which cells the target's labels cover: whether a potential may be trusted where its cell changes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,8 +25,8 @@ def cells_of(structures: Sequence[Structure], target: str) -> dict[str, Any]:
     cells: list[np.ndarray] = []
     for structure in labelled:
         cell = np.asarray(structure.atoms.cell.array, dtype=float)
-        known = any(np.allclose(cell, other, atol=_SAME) for other in cells)
-        if structure.atoms.pbc.any() and not known:
+        is_new = not any(np.allclose(cell, other, atol=_SAME) for other in cells)
+        if structure.atoms.pbc.any() and is_new:
             cells.append(cell)
     return {
         "stress": any(one.labelled(target).has_stress for one in labelled),
@@ -36,7 +36,7 @@ def cells_of(structures: Sequence[Structure], target: str) -> dict[str, Any]:
 
 
 def cell_warning(metadata: Mapping[str, Any], fidelity: str) -> str:
-    """Return why a cell that changes at ``fidelity`` is a guess; empty where labels say something about it.
+    """Return why a cell that changes at ``fidelity`` is a guess; empty where labels cover it.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ Places = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _File:
-    """One file: the places of its frames, what reads one of them again, and what says that it has not changed."""
+    """One file: the places of its frames, what reads one of them again, and the stamp that shows a change."""
 
     path: Path
     places: Places
@@ -92,23 +92,23 @@ class StreamedStructures(Sequence[Structure]):
 
     def places_labelled_by(self, fidelity: str) -> Places:
         """Return the indices of the structures to which ``fidelity`` gives any label."""
-        known = self._frames.labelled.get(fidelity)
-        return np.zeros(0, np.int64) if known is None else np.flatnonzero(known[self._indices])
+        flags = self._frames.labelled.get(fidelity)
+        return np.zeros(0, np.int64) if flags is None else np.flatnonzero(flags[self._indices])
 
-    def changed(self, change: Callable[[Structure], Structure], said: str) -> "StreamedStructures":
+    def changed(self, change: Callable[[Structure], Structure], description: str) -> "StreamedStructures":
         """Return the structures as ``change`` makes them each time that they are read; each is read once now.
 
         Parameters
         ----------
         change
             Changes labels, and neither name nor geometry.
-        said
-            What it does, in full: equal words stand for equal changes, in fingerprints too.
+        description
+            What it does, in full: equal descriptions stand for equal changes, in fingerprints too.
         """
-        frames = replace(self._frames, changes=(*self._frames.changes, (said, change)), labelled={})
-        found = StreamedStructures(frames, self._indices)
+        frames = replace(self._frames, changes=(*self._frames.changes, (description, change)), labelled={})
+        changed = StreamedStructures(frames, self._indices)
         labelled: dict[str, list[int]] = {}
-        for index, structure in zip(self._indices.tolist(), found, strict=True):
+        for index, structure in zip(self._indices.tolist(), changed, strict=True):
             for name, labels in structure.labels.items():
                 if labels.says_anything:
                     labelled.setdefault(name, []).append(index)
@@ -134,7 +134,8 @@ class _Frames:
     @cached_property
     def fingerprint(self) -> str:
         files = tuple(file_hash(file.path) for file in self.files)
-        return content_hash(files, tuple(sorted(self.keys.items())), tuple(said for said, _ in self.changes))
+        changes = tuple(description for description, _ in self.changes)
+        return content_hash(files, tuple(sorted(self.keys.items())), changes)
 
     def read(self, index: int) -> Structure:
         place = int(np.searchsorted(self.firsts, index, side="right")) - 1
@@ -196,8 +197,8 @@ def places_labelled_by(structures: Sequence[Structure], fidelity: str) -> Places
     """Return the indices of the structures to which ``fidelity`` gives any label, without reading streamed ones."""
     if isinstance(structures, StreamedStructures):
         return structures.places_labelled_by(fidelity)
-    found = [k for k, structure in enumerate(structures) if structure.labelled(fidelity).says_anything]
-    return np.array(found, dtype=np.int64)
+    indices = [k for k, structure in enumerate(structures) if structure.labelled(fidelity).says_anything]
+    return np.array(indices, dtype=np.int64)
 
 
 def names_of(structures: Sequence[Structure]) -> Sequence[str]:
@@ -207,12 +208,12 @@ def names_of(structures: Sequence[Structure]) -> Sequence[str]:
     return [structure.structure_id for structure in structures]
 
 
-def _flags(places: Mapping[str, Sequence[int]], count: int) -> dict[str, NDArray[np.bool_]]:
-    return {name: np.bincount(found, minlength=count) > 0 for name, found in places.items()}
+def _flags(labelled: Mapping[str, Sequence[int]], count: int) -> dict[str, NDArray[np.bool_]]:
+    return {name: np.bincount(indices, minlength=count) > 0 for name, indices in labelled.items()}
 
 
 def check_apart(splits: Mapping[str, Sequence[Structure]]) -> None:
-    """Raise where a name or a geometry stands in two splits, by what is known without reading streamed structures.
+    """Raise where a name or a geometry stands in two splits; streamed structures are not read for it.
 
     Raises
     ------
@@ -243,5 +244,5 @@ def _check_names(frames: _Frames) -> None:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns

@@ -20,12 +20,12 @@ INFO_SUFFIXES = (ENERGY_STDERR, ENERGY, STRESS)
 ARRAY_SUFFIXES = (FORCES_STDERR, FORCES)
 
 BARE_KEYS = ("energy", "free_energy", "forces", "stress", "virial", "virials")
-"""Keys without a fidelity: ASE renames or drops them, and nobody can tell what level of theory they belong to."""
+"""Keys without a fidelity: ASE renames or drops them, and their level of theory is unknown."""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What one fidelity says of one geometry of ``n`` atoms; NaN where it says nothing.
+    """The labels that one fidelity gives to one geometry of ``n`` atoms; NaN where a label is absent.
 
     Parameters
     ----------
@@ -49,17 +49,17 @@ class Labels:
 
     @property
     def has_energy(self) -> bool:
-        """Whether an energy is given."""
+        """Whether there is an energy."""
         return bool(np.isfinite(self.energy))
 
     @property
     def has_forces(self) -> bool:
-        """Whether forces are given for every atom."""
+        """Whether there are forces of every atom."""
         return bool(self.forces.size and np.isfinite(self.forces).all())
 
     @property
     def has_stress(self) -> bool:
-        """Whether a stress is given."""
+        """Whether there is a stress."""
         return bool(np.isfinite(self.stress).all())
 
     @property
@@ -69,7 +69,7 @@ class Labels:
 
 
 def empty_labels(n_atoms: int) -> Labels:
-    """Return labels that say nothing of a geometry of ``n_atoms``."""
+    """Return labels of a geometry of ``n_atoms``, all of them absent."""
     missing = np.full((n_atoms, 3), np.nan)
     return Labels(np.nan, np.nan, missing, missing.copy(), np.full(6, np.nan))
 
@@ -84,8 +84,8 @@ def split_key(key: str) -> tuple[str, str] | None:
 
 def fidelities_in(keys: Iterable[str]) -> tuple[str, ...]:
     """Return the names of the fidelities that ``keys`` of a frame label, sorted."""
-    found = (split_key(key) for key in keys)
-    return tuple(sorted({pair[0] for pair in found if pair is not None}))
+    pairs = (split_key(key) for key in keys)
+    return tuple(sorted({pair[0] for pair in pairs if pair is not None}))
 
 
 def read_labels(info: Mapping[str, Any], arrays: Mapping[str, Any], fidelity: str, n_atoms: int) -> Labels:

@@ -48,11 +48,11 @@ def pack_rows(
     fidelities: Sequence[str],
     cutoff: float,
     *,
-    known: Sequence[str],
+    names: Sequence[str],
     folder: Path | None = None,
     progress: Progress = SILENT,
 ) -> PackedRows:
-    """Pack rows in memory, or, where the structures are streamed from files and a folder is given, into files there.
+    """Pack rows in memory, or, where the structures are streamed from files and there is a folder, into files there.
 
     Parameters
     ----------
@@ -60,21 +60,21 @@ def pack_rows(
         The rows; one name per structure.
     cutoff
         Å, within which atoms are neighbours.
-    known
+    names
         The names that ``Batch.fidelity`` indexes.
     folder
         Gets a folder of rows, named after what it was packed from; rows that are there already are taken.
     progress
-        Told of each neighbour list.
+        Advances by one for each neighbour list.
     """
     if folder is None or not isinstance(structures, StreamedStructures):
-        return pack(structures, fidelities, cutoff, known=known, progress=progress)
-    source = content_hash(VERSION, structures.fingerprint, tuple(fidelities), float(cutoff), tuple(known))
+        return pack(structures, fidelities, cutoff, names=names, progress=progress)
+    source = content_hash(VERSION, structures.fingerprint, tuple(fidelities), float(cutoff), tuple(names))
     place = folder / f"rows-{source}"
     if (place / ROWS_FILE).exists():
         return open_rows(place)
     pairs = zip(structures, fidelities, strict=True)
-    return write_rows(pairs, cutoff, place, known=known, progress=progress, total=len(structures))
+    return write_rows(pairs, cutoff, place, names=names, progress=progress, total=len(structures))
 
 
 def write_rows(
@@ -82,19 +82,19 @@ def write_rows(
     cutoff: float,
     folder: Path,
     *,
-    known: Sequence[str],
+    names: Sequence[str],
     progress: Progress = SILENT,
     total: int = 0,
 ) -> PackedRows:
     """Pack rows, each a structure and the fidelity that labels it, into files of ``folder``; whole or not at all.
 
-    One structure is in memory at a time. The files hold the bare numbers of one array each, and ``rows.json`` says
+    One structure is in memory at a time. The files hold the bare numbers of one array each, and ``rows.json`` lists
     their types and shapes. ``total`` is how many rows there are, for the progress alone.
 
     Raises
     ------
     ConfigError
-        When a row names a fidelity that is not ``known``.
+        When a row names a fidelity that is not among ``names``.
     StorageError
         When the files cannot be written.
     """
@@ -105,10 +105,11 @@ def write_rows(
     except OSError as error:
         raise StorageError(f"Cannot write {folder}: {error.strerror or error}.") from error
     try:
-        shapes = _write(rows, cutoff, temporary, tuple(known), progress, total)
-        named = tuple((name, file_hash(temporary / f"{name}.raw")) for name in ("atom_start", "fidelity", *HASHED))
-        told = {"version": VERSION, "fidelities": list(known), "cutoff": float(cutoff), "arrays": shapes}
-        write_json(temporary / ROWS_FILE, {**told, "fingerprint": content_hash(tuple(known), float(cutoff), named)})
+        shapes = _write(rows, cutoff, temporary, tuple(names), progress, total)
+        hashes = tuple((name, file_hash(temporary / f"{name}.raw")) for name in ("atom_start", "fidelity", *HASHED))
+        layout = {"version": VERSION, "fidelities": list(names), "cutoff": float(cutoff), "arrays": shapes}
+        fingerprint = content_hash(tuple(names), float(cutoff), hashes)
+        write_json(temporary / ROWS_FILE, {**layout, "fingerprint": fingerprint})
         if folder.exists():
             shutil.rmtree(folder)  # of an older layout, or what another process packed meanwhile
         temporary.replace(folder)
@@ -123,7 +124,7 @@ def _write(
     rows: Iterable[tuple[Structure, str]],
     cutoff: float,
     folder: Path,
-    known: tuple[str, ...],
+    names: tuple[str, ...],
     progress: Progress,
     total: int,
 ) -> dict[str, tuple[str, list[int]]]:
@@ -143,7 +144,7 @@ def _write(
         put("atom_start", 0)
         put("edge_start", 0)
         for structure, fidelity in rows:
-            index = known.index(require_fidelity(fidelity, known))
+            index = names.index(require_fidelity(fidelity, names))
             for name, values in _row(structure, structure.labelled(fidelity), cutoff):
                 put(name, values)
             put("fidelity", index)

@@ -31,17 +31,17 @@ def key_of(name: str) -> Key:
 
     The key raises a :class:`~rung.errors.DataError` for a structure that lacks the entry.
     """
-    known: dict[str, Key] = {"structure_id": structure_id, "composition": formula}
+    keys: dict[str, Key] = {"structure_id": structure_id, "composition": formula}
 
     def entry(structure: Structure) -> Hashable:
         if name not in structure.info:
-            there = {*known, *structure.info}
+            there = {*keys, *structure.info}
             raise DataError(f"{structure.structure_id!r} cannot be grouped: {one_of(name, there, 'key')}")
         value = structure.info[name]
-        found: Hashable = value.item() if isinstance(value, np.generic) else value
-        return found if isinstance(found, (str, int, float, bool)) else str(found)
+        plain: Hashable = value.item() if isinstance(value, np.generic) else value
+        return plain if isinstance(plain, (str, int, float, bool)) else str(plain)
 
-    return known.get(name, entry)
+    return keys.get(name, entry)
 
 
 def holding(structures: Sequence[Structure], wanted: Mapping[str, Sequence[Hashable]]) -> tuple[int, ...]:
@@ -70,7 +70,7 @@ def evenly_spaced(total: int, count: int) -> NDArray[np.int64]:
     return np.linspace(0, total - 1, count).round().astype(np.int64)
 
 
-def spread(members: Sequence[Item], count: int) -> list[Item]:
+def evenly_spread(members: Sequence[Item], count: int) -> list[Item]:
     """Return at most ``count`` of ``members``, chosen by :func:`evenly_spaced`."""
     if len(members) <= count:
         return list(members)
@@ -98,7 +98,7 @@ class Overlap:
 
 def overlaps(splits: Mapping[str, Sequence[Structure]]) -> tuple[Overlap, ...]:
     """Return every structure of one split whose geometry or ``structure_id`` stands in another, each once."""
-    found: list[Overlap] = []
+    shared: list[Overlap] = []
     for one, other in combinations(splits, 2):
         by_geometry = {structure.geometry_hash: structure for structure in splits[one]}
         by_name = {structure.structure_id: structure for structure in splits[one]}
@@ -110,8 +110,8 @@ def overlaps(splits: Mapping[str, Sequence[Structure]]) -> tuple[Overlap, ...]:
             if twin is not None:
                 seen.add(structure.geometry_hash)
                 same = twin.geometry_hash == structure.geometry_hash
-                found.append(Overlap((one, other), (twin.structure_id, structure.structure_id), same))
-    return tuple(found)
+                shared.append(Overlap((one, other), (twin.structure_id, structure.structure_id), same))
+    return tuple(shared)
 
 
 def check_disjoint(splits: Mapping[str, Sequence[Structure]]) -> None:
@@ -122,13 +122,13 @@ def check_disjoint(splits: Mapping[str, Sequence[Structure]]) -> None:
     DataError
         Names the first such structure, the two splits and how many there are.
     """
-    found = overlaps(splits)
-    if found:
-        first = found[0]
+    shared = overlaps(splits)
+    if shared:
+        first = shared[0]
         what = "the same geometry" if first.same_geometry else "the same structure_id"
         raise DataError(
-            f"{len(found)} structures stand in two splits; the first: {first.structures[0]!r} of {first.splits[0]} and "
-            f"{first.structures[1]!r} of {first.splits[1]} have {what}. Remove them from one of the two."
+            f"{len(shared)} structures stand in two splits; the first: {first.structures[0]!r} of {first.splits[0]} "
+            f"and {first.structures[1]!r} of {first.splits[1]} have {what}. Remove them from one of the two."
         )
 
 
@@ -166,7 +166,7 @@ def draw_labels(
     Returns
     -------
     tuple of Structure
-        As many as were given, in the same order.
+        As many as ``structures``, in the same order.
 
     Raises
     ------
@@ -212,9 +212,9 @@ def energies_only(structures: Sequence[Structure], fidelity: str) -> tuple[Struc
     for structure in structures:
         labels = dict(structure.labels)
         if fidelity in labels:
-            known = labels[fidelity]
+            full = labels[fidelity]
             labels[fidelity] = replace(
-                empty_labels(len(structure)), energy=known.energy, energy_stderr=known.energy_stderr
+                empty_labels(len(structure)), energy=full.energy, energy_stderr=full.energy_stderr
             )
         reduced.append(replace(structure, labels=labels))
     return tuple(reduced)
@@ -288,7 +288,7 @@ def grouped_folds(
 def grouped_split(
     structures: Sequence[Structure], fractions: Mapping[str, float], seed: int, key: Key = structure_id
 ) -> dict[str, tuple[Structure, ...]]:
-    """Split structures by whole groups into parts of about the given fractions.
+    """Split structures by whole groups into parts of about the fractions asked for.
 
     Parameters
     ----------

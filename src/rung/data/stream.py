@@ -2,7 +2,7 @@
 
 Edges take 14 bytes each (whole numbers as small as they come), so memory is flat in the number of epochs and small in
 the number of structures; a batch costs a few copies. Rows that :mod:`rung.data.packing` wrote to files stay there, and
-a batch reads its own: then memory is flat in the number of structures too.
+a batch reads only the rows it holds: then memory is flat in the number of structures too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,10 +23,10 @@ from rung.progress import SILENT, Progress
 from rung.storage import content_hash, read_json
 
 ROWS_FILE = "rows.json"
-"""What says that a folder holds packed rows, and what each array looks like; written last."""
+"""The file that makes a folder one of packed rows and lists type and shape of each array; it is written last."""
 
 HASHED = ("energy", "energy_stderr", "cell", "pbc", "stress", "numbers", "positions", "forces", "forces_stderr")
-"""Arrays that tell one set of rows from another; edges follow from them."""
+"""Arrays that identify a set of rows; edges follow from them."""
 
 Rows = NDArray[np.int64]
 
@@ -148,7 +148,7 @@ def pack(
     fidelities: Sequence[str],
     cutoff: float,
     *,
-    known: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
     progress: Progress = SILENT,
 ) -> PackedRows:
     """Pack rows: row ``k`` is ``structures[k]`` with the labels of ``fidelities[k]``.
@@ -159,17 +159,17 @@ def pack(
         The rows; one name per structure.
     cutoff
         Å, within which atoms are neighbours.
-    known
+    names
         The names that ``Batch.fidelity`` indexes; by default those that occur, sorted.
     progress
-        Told of each neighbour list.
+        Advances by one for each neighbour list.
 
     Raises
     ------
     ConfigError
-        When a row names a fidelity that is not ``known``.
+        When a row names a fidelity that is not among ``names``.
     """
-    names = tuple(known) if known is not None else tuple(sorted(set(fidelities)))
+    names = tuple(names) if names is not None else tuple(sorted(set(fidelities)))
     labels = [structure.labelled(name) for structure, name in zip(structures, fidelities, strict=True)]
     edges, cells = [], []
     with progress.task("neighbours", total=len(structures)) as task:
@@ -206,15 +206,15 @@ def open_rows(folder: Path) -> PackedRows:
     StorageError
         When there are none.
     """
-    told = read_json(folder / ROWS_FILE)
+    layout = read_json(folder / ROWS_FILE)
     arrays: dict[str, Any] = {}
-    for name, (kind, shape) in told["arrays"].items():
+    for name, (kind, shape) in layout["arrays"].items():
         if 0 in shape:  # nothing can be mapped
             arrays[name] = np.zeros(shape, dtype=kind)
         else:
             mapped = np.memmap(folder / f"{name}.raw", dtype=kind, mode="r", shape=tuple(shape))
             arrays[name] = np.asarray(mapped)
-    return PackedRows(tuple(told["fidelities"]), float(told["cutoff"]), folder=Path(folder), **arrays)
+    return PackedRows(tuple(layout["fidelities"]), float(layout["cutoff"]), folder=Path(folder), **arrays)
 
 
 def shuffled(n_rows: int, batch_size: int, seed: int, epoch: int) -> list[Rows]:

@@ -23,7 +23,7 @@ class Structure:
     structure_id
         The name of the geometry: it never stands in two splits, whichever fidelity labels it.
     labels
-        The labels of each fidelity that says anything of this geometry.
+        The labels of each fidelity that labels this geometry.
     info
         What else the frame carried, such as ``kind``; rung only groups by it.
     """
@@ -39,8 +39,8 @@ class Structure:
 
     def labelled(self, fidelity: str) -> Labels:
         """Return the labels of ``fidelity``, all absent where there are none."""
-        found = self.labels.get(fidelity)
-        return found if found is not None else empty_labels(len(self.atoms))
+        labels = self.labels.get(fidelity)
+        return labels if labels is not None else empty_labels(len(self.atoms))
 
     @cached_property
     def geometry_hash(self) -> str:

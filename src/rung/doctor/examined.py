@@ -9,7 +9,7 @@ import numpy as np
 
 from rung.data.batch import by_count
 from rung.data.labels import Array
-from rung.data.splits import spread
+from rung.data.splits import evenly_spread
 from rung.data.structure import Structure, elements_in
 from rung.fidelity import require_fidelity
 from rung.model.predictions import predict_structures
@@ -121,7 +121,7 @@ def consult(
         for split, members in splits.items()
     }
     per_split = max(1, SAMPLE // max(1, len(known)))
-    sample = [(split, structure) for split, members in known.items() for structure in spread(members, per_split)]
+    sample = [(split, structure) for split, members in known.items() for structure in evenly_spread(members, per_split)]
     seen = {structure.geometry_hash for _, structure in sample}
     alone = [
         structure
@@ -129,7 +129,7 @@ def consult(
         for structure in members
         if _needs_energy(structure, target, base_fidelity) and structure.geometry_hash not in seen
     ]
-    alone = spread(alone, ENERGIES)
+    alone = evenly_spread(alone, ENERGIES)
     with progress.task("asking the base", len(sample) + len(alone)) as task:
         predicted: list[Predicted] = []
         for rows in by_count(sample, ROWS):

@@ -13,7 +13,7 @@ from ase.data import covalent_radii
 from rung.data.batch import neighbours
 from rung.data.labels import Array, Labels
 from rung.data.readers.structures import reading_of
-from rung.data.splits import spread
+from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
 from rung.doctor.findings import Finding, few, frames, ids
@@ -187,7 +187,7 @@ def bonds(members: Sequence[Structure], fidelity: str) -> Slope:
     """Return the slope of the pull along each bond on its stretch, within a pair of elements; positive for forces."""
     able = [s for s in members if len(s) > 1 and _pulled(s.labels[fidelity])]
     kinds, stretches, pulls = [], [], []
-    for structure in spread(able, BOND_FRAMES):
+    for structure in evenly_spread(able, BOND_FRAMES):
         kind, stretch, pull = _bonds_of(structure, structure.labels[fidelity].forces)
         kinds.append(kind)
         stretches.append(stretch)

@@ -36,7 +36,7 @@ class Relaxation:
     atoms
         The structure as it ended.
     energy
-        EV.
+        eV.
     max_force
         Largest force left on an atom, eV/Å.
     steps

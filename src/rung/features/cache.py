@@ -1,4 +1,4 @@
-"""A content-addressed cache of what a frozen backbone says of structures.
+"""A content-addressed cache of what a frozen backbone computes for structures.
 
 An entry is one ``.npz`` file under ``<first two digits>/<key>.npz``, readable by ``numpy.load``, followed by the
 SHA-256 of all that stands before it. It is written under a temporary name and then renamed, so any number of
@@ -78,7 +78,7 @@ class CacheEntry:
     path
         Its file.
     key
-        What it was made from; None where the file cannot say.
+        What it was made from; None where the file is too damaged to tell.
     size
         Bytes.
     modified
@@ -208,7 +208,7 @@ def _unpack(path: Path, content: bytes, key: EntryKey | None = None) -> tuple[En
 
 
 def _read_key(path: Path) -> EntryKey | None:
-    """Return the key that a file says it has, reading little of it; None where the file is too damaged to say."""
+    """Return the key that stands in a file, reading little of it; None where the file is too damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return EntryKey(**json.loads(str(archive["key"])))

@@ -64,8 +64,8 @@ class EntryMaker:
         distinct = {structure.geometry_hash: structure for structure in structures}
         self._check_elements(distinct.values())
         with progress.task("Features of the frozen backbone", len(distinct)) as task:
-            for found in self._entries(distinct.values()):
-                yield found
+            for entry in self._entries(distinct.values()):
+                yield entry
                 task.advance()
 
     def key(self, structure: Structure, kind: EntryKind) -> EntryKey:

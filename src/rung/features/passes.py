@@ -78,10 +78,10 @@ def build_designs(
         return cheaper_kind(plan.n_colours, len(readout.weights), size, pass_ratio=backbone.pass_ratio)
 
     maker = EntryMaker(backbone, readout, fidelity, cache, wanted, choose if forces else None, batch_size)
-    found: dict[str, Design] = {}
+    designs: dict[str, Design] = {}
     for structure, arrays in maker.collect(structures, progress):
-        found[structure.geometry_hash] = design_of(structure, backbone, readout, arrays, forces=forces)
-    return [found[structure.geometry_hash] for structure in structures]
+        designs[structure.geometry_hash] = design_of(structure, backbone, readout, arrays, forces=forces)
+    return [designs[structure.geometry_hash] for structure in structures]
 
 
 def features_of(
@@ -98,10 +98,10 @@ def features_of(
     Parameters, errors and cache as for :func:`build_designs`; a Jacobian in the cache serves too.
     """
     maker = EntryMaker(backbone, None, fidelity, cache, ("features", "jacobian"), None, batch_size)
-    found: dict[str, Array] = {}
+    features: dict[str, Array] = {}
     for structure, arrays in maker.collect(structures, progress):
-        found[structure.geometry_hash] = np.asarray(arrays["features"], dtype=np.float64)
-    return [found[structure.geometry_hash] for structure in structures]
+        features[structure.geometry_hash] = np.asarray(arrays["features"], dtype=np.float64)
+    return [features[structure.geometry_hash] for structure in structures]
 
 
 def design_of(structure: Structure, backbone: Backbone, readout: Readout, arrays: Arrays, *, forces: bool) -> Design:

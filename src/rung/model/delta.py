@@ -70,7 +70,7 @@ class SummedBackbone:
 
     @cached_property
     def n_first(self) -> int:
-        """How many columns of features the first has, which one atom tells."""
+        """How many columns of features the first has, as one atom shows."""
         return int(self.first.features(_probe(self.first, 1)).shape[1])
 
     @property
@@ -98,12 +98,12 @@ class SummedBackbone:
         return torch.cat([part.features(within(batch, part.cutoff)) for part in (self.first, self.second)], dim=1)
 
     def feature_layers(self, batch: Batch) -> tuple[Tensor, ...]:
-        """Return the layers of the first, then those of the second; one layer of a part that tells none apart."""
-        found: list[Tensor] = []
+        """Return the layers of the first, then those of the second; one layer of a part that has no layers."""
+        layers: list[Tensor] = []
         for part in (self.first, self.second):
             seen = within(batch, part.cutoff)
-            found += part.feature_layers(seen) if isinstance(part, LayeredFeatures) else [part.features(seen)]
-        return tuple(found)
+            layers += part.feature_layers(seen) if isinstance(part, LayeredFeatures) else [part.features(seen)]
+        return tuple(layers)
 
     def fixed_energy(self, batch: Batch) -> Tensor:
         """Return what no readout changes, eV, shape ``(S,)``: that of the first, for the second has none."""

@@ -12,13 +12,13 @@ from rung.model.posterior import Posterior
 ModelErrorKind = Literal["none", "independent", "correlated"]
 """How the model's own error counts: not at all, as N s² of each structure, or as a random function of the features."""
 
-UNCORRELATED = "The fit did not say how the model's own error is correlated; ask for 'independent'."
+UNCORRELATED = "The fit does not know how the model's own error is correlated; ask for 'independent'."
 
 _TOLERANCE = 1e-8
 
 
 def unidentified(gradient: Array, posterior: Posterior) -> bool:
-    """Return whether the labels say nothing of the change along ``gradient``, shape ``(K,)``."""
+    """Return whether no label identifies the change along ``gradient``, shape ``(K,)``."""
     along = np.linalg.norm(posterior.unidentified @ gradient) if len(posterior.unidentified) else 0.0
     return bool(along > _TOLERANCE * np.linalg.norm(gradient))
 
@@ -27,7 +27,7 @@ def linear_covariance(gradients: Array, posterior: Posterior) -> Array:
     """Return the covariance ``g Σ gᵀ`` of quantities with ``gradients`` of shape ``(Q, K)``, shape ``(Q, Q)``.
 
     Rows and columns of quantities that no label identifies are infinite; a difference of two of them that is
-    identified must be given as one gradient.
+    identified must be passed as one gradient.
     """
     covariance = np.array(gradients @ posterior.covariance @ gradients.T)
     unknown = np.array([unidentified(gradient, posterior) for gradient in gradients], dtype=bool)

@@ -23,7 +23,7 @@ class Posterior:
         Shape ``(K, K)``; along combinations of E0 that no label identifies the variance is infinite, which is held
         in ``unidentified``, not here.
     unidentified
-        Orthonormal rows in parameter space, shape ``(U, K)``, along which the labels say nothing.
+        Orthonormal rows in parameter space, shape ``(U, K)``, that no label identifies.
     model_error
         The model's own error s, eV/√atom: what the fitted form cannot express.
     force_error

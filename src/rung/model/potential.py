@@ -80,7 +80,7 @@ class ReadoutPotential:
         return content_hash("readout-potential-1", self.backbone.fingerprint, tuple(parts))
 
     def surface(self, fidelity: str) -> Surface:
-        """Return the readout and reference energies of ``fidelity``; an unknown name raises and lists the known."""
+        """Return the readout and reference energies of ``fidelity``; an unknown name raises."""
         return self.surfaces[require_fidelity(fidelity, self.surfaces)]
 
     def with_surface(self, fidelity: str, surface: Surface) -> "ReadoutPotential":
@@ -88,7 +88,7 @@ class ReadoutPotential:
         return replace(self, surfaces={**self.surfaces, fidelity: surface})
 
     def at(self, fidelity: str) -> "ReadoutPotential":
-        """Return a potential that says the same at ``fidelity`` and whose features do not depend on the fidelity.
+        """Return a potential that predicts the same at ``fidelity`` and whose features do not depend on the fidelity.
 
         Where features depend on it, other fidelities are not offered any more; else this is the potential itself.
 
@@ -130,8 +130,8 @@ class ReadoutPotential:
         fixed = self.backbone.fixed_energy(moved).double()
         rows = torch.zeros(batch.n_rows, dtype=torch.float64, device=features.device)
         energy = rows.index_add(0, batch.atom_row, interaction) + fixed
-        wanted = [batch.positions] * (forces or stress) + [strain] * stress
-        gradients = gradients_of(energy.sum(), wanted)
+        leaves = [batch.positions] * (forces or stress) + [strain] * stress
+        gradients = gradients_of(energy.sum(), leaves)
         share = (fixed / batch.n_atoms)[batch.atom_row]  # what no readout changes has no owner among the atoms
         return Prediction(
             energy=(energy + rows.index_add(0, batch.atom_row, reference)).detach(),
@@ -141,17 +141,17 @@ class ReadoutPotential:
         )
 
 
-def gradients_of(total: Tensor, leaves: list[Tensor], *, create_graph: bool = False) -> tuple[Tensor, ...]:
-    """Return the derivatives of ``total`` with respect to each of ``leaves``; zeros where it does not depend on one."""
+def gradients_of(total: Tensor, leaves: list[Tensor], *, create_graph: bool = False) -> list[Tensor]:
+    """Return ∂total/∂leaf of each leaf, zero where nothing depends on it; none where there is no leaf."""
     if not leaves:
-        return ()
+        return []
     if not total.requires_grad:  # single atoms: nothing depends on where they are
-        return tuple(torch.zeros_like(leaf) for leaf in leaves)
+        return [torch.zeros_like(leaf) for leaf in leaves]
     gradients = torch.autograd.grad(total, leaves, create_graph=create_graph, allow_unused=True)
-    return tuple(
+    return [
         torch.zeros_like(leaf) if gradient is None else gradient
         for leaf, gradient in zip(leaves, gradients, strict=True)
-    )
+    ]
 
 
 def voigt_stress(virial: Tensor, batch: Batch) -> Tensor:

@@ -11,7 +11,7 @@ from rung.data.batch import Batch
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a potential says of a batch of ``S`` rows and ``N`` atoms.
+    """What a potential predicts for a batch of ``S`` rows and ``N`` atoms.
 
     Parameters
     ----------

@@ -136,7 +136,7 @@ class Readout:
 
     @cached_property
     def constant(self) -> float:
-        """EV per atom that no weight changes: scaled biases and the shift."""
+        """The energy per atom that no weight changes, eV: scaled biases and the shift."""
         return self.scale * sum(block.bias for block in self.blocks) + self.shift
 
     @cached_property

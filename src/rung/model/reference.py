@@ -39,11 +39,11 @@ class ReferenceEnergies:
         for number, energy in self.energies.items():
             table[number] = energy
         inside = numbers.clamp(max=len(table) - 1)
-        found = torch.where(numbers < len(table), table[inside], torch.nan)
-        if bool(torch.isnan(found).any()):
-            missing = sorted({int(number) for number in numbers[torch.isnan(found)]})
+        energies = torch.where(numbers < len(table), table[inside], torch.nan)
+        if bool(torch.isnan(energies).any()):
+            missing = sorted({int(number) for number in numbers[torch.isnan(energies)]})
             raise ModelError(f"There is no reference energy for the atomic numbers {missing}.")
-        return found
+        return energies
 
     def moved(self, elements: tuple[int, ...], change: Array) -> "ReferenceEnergies":
         """Return energies with ``change`` (eV, one per element of ``elements``) added; zeros leave every bit."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from rung.backends.training import trainable
 from rung.config import RunConfig
-from rung.data.splits import spread
+from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.features.cache import DesignCache
 from rung.fit.fidelities.agreement import StepZero, step_zero, tolerance_of
@@ -75,7 +75,7 @@ def other_fidelities(
     before: dict[str, Mapping[str, Any]] = {}
     warnings: tuple[str, ...] = ()
     for name in fitted.fidelities:
-        chosen = spread([one for one in structures if has_label(one, name)], OTHER_STRUCTURES)
+        chosen = evenly_spread([one for one in structures if has_label(one, name)], OTHER_STRUCTURES)
         if name == target or not chosen:
             continue
         if base is not None and name in base.fidelities:
@@ -128,7 +128,7 @@ def start_of(
         tolerance = tolerance_of(base.dtype, 1.0)
         return StepZero(diagnostics["step_zero_energy"], diagnostics["step_zero_force"], tolerance)
     if name in PREPARE:
-        chosen = spread(structures, START_STRUCTURES)
+        chosen = evenly_spread(structures, START_STRUCTURES)
         return _designs_beside(base, chosen, own, forces=name != "offset", cache=cache, progress=progress)
     if name == "tangent":
         return step_zero(trainable(base, {config.target: own}), base, {config.target: own}, structures)

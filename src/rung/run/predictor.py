@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from rung.data.splits import spread
+from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.features.cache import DesignCache
 from rung.features.design import Design
@@ -87,7 +87,7 @@ class Predictor:
         """Return the positions of the structures whose forces are predicted, evenly spaced."""
         labelled = [k for k, structure in enumerate(structures) if structure.labelled(target).has_forces]
         able = labelled or list(range(len(structures)))
-        return tuple(spread(able, self.force_structures))
+        return tuple(evenly_spread(able, self.force_structures))
 
     def static_barrier(
         self, potential: ReadoutPotential, posterior: Posterior | None, images: Sequence[Structure], fidelity: str

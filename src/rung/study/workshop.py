@@ -14,12 +14,12 @@ from rung.data.batch import collate
 from rung.data.readers.structures import read_structures
 from rung.data.splits import (
     draw_labels,
+    evenly_spread,
     grouped_folds,
     grouped_split,
     holding,
     key_of,
     labelled_with,
-    spread,
     with_energies,
     without_labels,
 )
@@ -238,7 +238,7 @@ class Workshop:
         if known not in self._starts and self.base is not None:
             config = self.config.model_copy(update={"method": settings})
             self._starts[known] = start_of(
-                config, self.base, spread(train, START_STRUCTURES), {}, cache=design_cache(self.config)
+                config, self.base, evenly_spread(train, START_STRUCTURES), {}, cache=design_cache(self.config)
             )
         return self._starts.get(known)
 

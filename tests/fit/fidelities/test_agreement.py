@@ -74,7 +74,7 @@ class World:
         self.model.eval()
         found = []
         for k, structure in enumerate(self.structures):
-            said = self.model(collate([structure], ["low"], self.model.cutoff, known=("low", "high")))
+            said = self.model(collate([structure], ["low"], self.model.cutoff, names=("low", "high")))
             labels = {}
             for name, factor in wanted.items():
                 force = said.forces.numpy() + factor * self.forces[k] if forces else np.full((3, 3), np.nan)
@@ -107,7 +107,7 @@ def test_correlation_is_that_of_numpy_within_compositions() -> None:
     wanted = {name: generator.normal(size=14) for name in ("low", "high")}
     structures = []
     for k, structure in enumerate(world.structures):
-        said = world.model(collate([structure], ["low"], world.model.cutoff, known=("low", "high"))).energy.item()
+        said = world.model(collate([structure], ["low"], world.model.cutoff, names=("low", "high"))).energy.item()
         labels = {
             name: replace(empty_labels(len(structure)), energy=said + len(structure) * values[k])
             for name, values in wanted.items()

@@ -67,7 +67,7 @@ def test_a_fidelity_without_energies_is_warned_of() -> None:
         for item in toy_structures(4, seed=1, fidelity="high")
     ]
     low = toy_structures(8)
-    packed = pack([*high, *low], ["high"] * 4 + ["low"] * 8, 3.5, known=("high", "low"))
+    packed = pack([*high, *low], ["high"] * 4 + ["low"] * 8, 3.5, names=("high", "low"))
     found = normalisation([*high, *low], packed, ELEMENTS, 0.005)
     assert found.references["high"] == found.references["low"]
     assert "no zero of their own" in found.warnings[0]

@@ -31,7 +31,7 @@ def model_of() -> ToyJoint:
 def rows_of(high: int, low: int, seed: int = 0) -> PackedRows:
     few = toy_structures(high, seed + 1, forces=False, fidelity="high", depth=1.3)
     many = toy_structures(low, seed)
-    return pack([*few, *many], ["high"] * high + ["low"] * low, CUTOFF, known=NAMES)
+    return pack([*few, *many], ["high"] * high + ["low"] * low, CUTOFF, names=NAMES)
 
 
 def run(model: ToyJoint, settings: TrainingSettings, **options: object) -> Trained:

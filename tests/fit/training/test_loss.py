@@ -207,7 +207,7 @@ def mixed_batch() -> Batch:
         (structure(2, 4, energy=False), "best"),
     ]
     named = [Structure(item.atoms, item.structure_id, {name: item.labels["low"]}) for item, name in rows]
-    return collate(named, [name for _, name in rows], cutoff=3.0, known=NAMES)
+    return collate(named, [name for _, name in rows], cutoff=3.0, names=NAMES)
 
 
 def only(batch: Batch, name: str) -> Batch:
@@ -243,7 +243,7 @@ def test_repeating_the_rows_of_one_fidelity_changes_no_weight() -> None:
     named = [Structure(item.atoms, item.structure_id, {name: item.labels["low"]}) for item, name in items]
     thrice = [*named, named[0], named[0]]
     batches = [
-        collate(group, [next(iter(item.labels)) for item in group], cutoff=3.0, known=NAMES)
+        collate(group, [next(iter(item.labels)) for item in group], cutoff=3.0, names=NAMES)
         for group in (named, thrice)
     ]
     assert one.fidelities == NAMES

@@ -70,27 +70,25 @@ def frame_chunks(path: Path, *, compressed: bool = False) -> Iterator[Chunk]:
         When the file cannot be read or holds nothing but white space.
     """
     places: list[int] = []
-    held: list[bytes] = []
-    size, line, lines, seen = 0, 0, 0, False
+    lines: list[bytes] = []
+    size, line, seen = 0, 0, False
     try:
         with gzip.open(path) if compressed else path.open("rb") as file:
             for place, block in _blocks(file):
                 if size > _CHUNK and places:
-                    yield Chunk(tuple(places), line, b"".join(held))
-                    places, held, size, line = [], [], 0, line + lines
-                    lines = 0
+                    yield Chunk(tuple(places), line, b"".join(lines))
+                    places, lines, size, line = [], [], 0, line + len(lines)
                 seen = seen or any(text.strip() for text in block)
                 if place is not None:
                     places.append(place)
-                held += block
-                lines += len(block)
+                lines += block
                 size += sum(len(text) for text in block)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}.") from error
     if not seen:
         raise DataError(f"{path} is empty.")
-    if held:
-        yield Chunk(tuple(places), line, b"".join(held))
+    if lines:
+        yield Chunk(tuple(places), line, b"".join(lines))
 
 
 def _blocks(file: IO[bytes] | gzip.GzipFile) -> Iterator[tuple[int | None, list[bytes]]]:
@@ -141,8 +139,8 @@ def _check_frame(lines: Sequence[str], place: int, stop: int, path: Path, before
     """Check the frame that starts at line ``place`` and return the line after it."""
     header = lines[place].strip()
     if not (header.isascii() and header.isdigit()):
-        found = f"{header[:30]!r}" if header else "a blank line"
-        raise DataError(f"{path}, line {before + place + 1}: a number of atoms should stand here, not {found}.")
+        instead = f"{header[:30]!r}" if header else "a blank line"
+        raise DataError(f"{path}, line {before + place + 1}: a number of atoms should stand here, not {instead}.")
     end = place + 2 + int(header)
     if int(header) == 0:
         raise DataError(f"{path}, line {before + place + 1}: the frame has no atoms.")
@@ -200,8 +198,8 @@ def _numbers(values: Any) -> str:
 
 
 def _written(info: Mapping[str, Any]) -> dict[str, str]:
-    found = {str(key): _value(value) for key, value in info.items() if str(key) and str(key) not in _RESERVED}
-    return {key: text for key, text in found.items() if text is not None}
+    texts = {str(key): _value(value) for key, value in info.items() if str(key) and str(key) not in _RESERVED}
+    return {key: text for key, text in texts.items() if text is not None}
 
 
 def _value(value: Any) -> str | None:

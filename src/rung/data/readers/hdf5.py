@@ -2,7 +2,7 @@
 
 A group holds ``atomic_numbers``, shape ``(n,)``, ``coordinates``, shape ``(C, n, 3)`` in Å, and for each level of
 theory ``<key>.energy``, shape ``(C,)`` in Hartree, and perhaps ``<key>.forces``, shape ``(C, n, 3)`` in Hartree/Å:
-``wb97x_dz``, ``wb97x_tz``, ``ccsd(t)_cbs`` and others. NaN says that a label is absent, and molecules are not periodic.
+``wb97x_dz``, ``wb97x_tz``, ``ccsd(t)_cbs`` and others. NaN marks an absent label, and molecules are not periodic.
 Source of the layout: Smith et al., *Scientific Data* 7, 134 (2020), and https://github.com/aiqm/ANI1x_datasets.
 """
 
@@ -79,7 +79,7 @@ def hdf5_frames(path: Path) -> Iterator[Frame]:
     MissingExtraError
         When h5py is not installed.
     DataError
-        When the file is not in this layout, or a dataset has another shape than its group says.
+        When the file is not in this layout, or a dataset does not have the shape that its group asks for.
     """
     place = -1
     for group in hdf5_groups(path):
@@ -160,7 +160,7 @@ def _finder(path: Path) -> Finder:
 
 
 def _conformer(path: Path, groups: tuple[Conformers, ...], ends: NDArray[np.int64], place: int, _: int | None) -> Frame:
-    """Return the frame number ``place`` of a file; ``ends`` says how many conformers end with each group."""
+    """Return the frame number ``place`` of a file; ``ends`` counts the conformers up to the end of each group."""
     index = int(np.searchsorted(ends, place, side="right"))
     group = groups[index]
     start = place - int(ends[index]) + group.count

@@ -39,7 +39,7 @@ _LOOKS_LIKE_A_LABEL = re.compile(r"energ|forc|stress|virial|gradient", re.IGNORE
 
 @dataclass(frozen=True)
 class Reading:
-    """What a file said of a frame beyond geometry and labels: what the doctor looks at.
+    """What a file holds of a frame beyond geometry and labels: what the doctor looks at.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Reading:
 
 
 def reading_of(structure: Structure) -> Reading:
-    """Return what the file said beyond geometry and labels; nothing for a structure that came from no file."""
+    """Return what the file holds beyond geometry and labels; nothing for a structure that came from no file."""
     reading = structure.info.get(READING)
     return reading if isinstance(reading, Reading) else Reading()
 
@@ -83,8 +83,8 @@ def read_structures(
     ----------
     paths
         One path or several: extended XYZ, also compressed by gzip, HDF5 in the layout of ANI-1x (see
-        :mod:`rung.data.readers.hdf5`), or any other format that ASE reads. :func:`rung.data.readers.reader_of` says
-        how a format is recognised.
+        :mod:`rung.data.readers.hdf5`), or any other format that ASE reads. :func:`rung.data.readers.reader_of`
+        chooses the reader.
     fidelities
         Fidelities that at least one frame must label; None asks for none. Labels of others are kept.
     keys

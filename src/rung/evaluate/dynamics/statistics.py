@@ -22,7 +22,7 @@ class RunStatistics:
     temperature_variance_ratio
         Variance of the kinetic temperature over the canonical 2T²/f of f degrees of freedom: 1 in NVT, less in NVE.
     potential, potential_stderr
-        EV for each atom.
+        eV for each atom.
     drift, drift_stderr
         Slope of the total energy, meV/atom/ps. In NVE an error of the integration; in NVT the bath's work.
     fluctuation

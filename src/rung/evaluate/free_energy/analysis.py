@@ -56,7 +56,7 @@ class Profile:
     coordinate
         Middle of each bin, unit of the variable, shape ``(bins,)``.
     free_energy
-        EV, zero at its lowest; NaN where no sample fell.
+        eV, zero at its lowest; NaN where no sample fell.
     stderr
         One-sigma statistical error of F less that of the reactant's whole basin, eV; of F less its mean over the
         range where there is no barrier.

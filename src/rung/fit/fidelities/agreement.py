@@ -15,7 +15,7 @@ import torch
 from rung.data.batch import by_count
 from rung.data.frames import places_labelled_by, select
 from rung.data.labels import Array
-from rung.data.splits import spread
+from rung.data.splits import evenly_spread
 from rung.data.structure import Structure, composition_matrix
 from rung.fidelity import require_fidelity
 from rung.model.potential import ReadoutPotential
@@ -94,7 +94,7 @@ def step_zero(
     structures
         A few of them, evenly spaced, are looked at, each at every fidelity.
     """
-    chosen = spread(structures, STEP_ZERO_STRUCTURES)
+    chosen = evenly_spread(structures, STEP_ZERO_STRUCTURES)
     energy = force = largest = 0.0
     for fidelity, origin in starts.items():
         energies, model_forces = _predictions(model, chosen, fidelity)
@@ -183,7 +183,7 @@ def agreement(model: TrainablePotential, structures: Sequence[Structure], fideli
     for name in (fidelity, target):
         require_fidelity(name, model.fidelities)
     paired = np.intersect1d(places_labelled_by(structures, fidelity), places_labelled_by(structures, target))
-    chosen = spread(select(structures, paired), PAIRS)
+    chosen = evenly_spread(select(structures, paired), PAIRS)
     labels = [structure.labelled(name) for structure in chosen for name in (fidelity, target)]
     of_forces = bool(chosen) and all(any(label.has_forces for label in labels[part::2]) for part in (0, 1))
     wanted = {name: _wanted(model, chosen, name, forces=of_forces) for name in (fidelity, target)}

@@ -76,7 +76,7 @@ class FidelityRows:
 
     def packed(self, cutoff: float, progress: Progress = SILENT, folder: Path | None = None) -> PackedRows:
         """Return the rows with their neighbours within ``cutoff``, Å; those of streamed structures go to ``folder``."""
-        return pack_rows(self.structures, self.fidelities, cutoff, known=self.names, folder=folder, progress=progress)
+        return pack_rows(self.structures, self.fidelities, cutoff, names=self.names, folder=folder, progress=progress)
 
 
 def rows_of(structures: Sequence[Structure], names: Sequence[str]) -> FidelityRows:

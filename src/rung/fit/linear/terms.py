@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from rung.data.labels import Array
-from rung.data.splits import spread
+from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
 from rung.fit.linear.anchor import AnchorForces, Scale, Transform, processed
@@ -130,7 +130,7 @@ class Band(Settings):
             for k, structure in enumerate(structures)
             if self.anchor == "base" or structure.labelled(self.anchor).has_forces
         ]
-        return spread(usable, self.max_frames)
+        return evenly_spread(usable, self.max_frames)
 
     def add(self, assembly: Assembly, problem: Problem) -> Assembly:
         """Return the assembly with the band as a prior of the weights."""

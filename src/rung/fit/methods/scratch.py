@@ -74,8 +74,8 @@ def scratch(
     refuse_strangers(held, elements)
     cutoff = settings.architecture.cutoff
     folder = context.folder
-    rows = pack_rows(kept, [target] * len(kept), cutoff, known=(target,), folder=folder, progress=context.progress)
-    held_rows = pack_rows(held, [target] * len(held), cutoff, known=(target,), folder=folder) if held else None
+    rows = pack_rows(kept, [target] * len(kept), cutoff, names=(target,), folder=folder, progress=context.progress)
+    held_rows = pack_rows(held, [target] * len(held), cutoff, names=(target,), folder=folder) if held else None
     given = None if settings.reference_energies is None else {target: settings.reference_energies}
     start = normalisation(kept, rows, elements, training.loss.energy_floor, given)
     dtype = torch_dtype(context.dtype)
