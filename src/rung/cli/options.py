@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from rung.errors import ConfigError
 from rung.settings import Option, Settings
+from rung.source import Opening
 
 ABSENT = inspect.Parameter.empty
 
@@ -172,11 +173,12 @@ def _function(
     name: str, act: Callable[..., int], kinds: Sequence[type[Settings]], filed: type[Settings] | None
 ) -> Callable[..., int]:
     options = {kind: tuple(leaves_of(kind)) for kind in kinds}
+    _require_apart(name, options)
     parameters = [leaf.parameter() for leaves in options.values() for leaf in leaves]
     if filed is not None:
         parameters.append(_SETTINGS)
-    parameters.sort(key=lambda one: (one.kind, one.default is not ABSENT))
-    _require_apart(name, options)
+    # what must be given comes first, and what every command has, last
+    parameters.sort(key=lambda one: (one.kind, one.default is not ABSENT, one.name in Opening.model_fields))
 
     def run(*places: Any, **words: Any) -> int:
         words |= _by_name(parameters, places)
