@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, get_args
+from types import NoneType, UnionType
+from typing import Any, Self, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from rung.errors import ConfigError, one_of
@@ -62,6 +64,8 @@ class Settings(BaseModel):
     def with_file(cls, path: Path | None, **options: Any) -> Self:
         """Validate what a YAML file says together with ``options`` beside it, such as those of a command.
 
+        A key of a group within may stand at the top of the file, where one group alone has it.
+
         Raises
         ------
         ConfigError
@@ -75,7 +79,41 @@ class Settings(BaseModel):
             raise ConfigError(f"{path} cannot be read as YAML ({' '.join(str(error).split())}).") from error
         if not isinstance(content, dict):
             raise ConfigError(f"{path} holds no settings; give one to a line, as name: value.")
-        return cls.read(_united(content, options, path), str(path))
+        return cls.read(_united(_placed(cls, content), options, path), str(path))
+
+
+def group_of(field: FieldInfo) -> type[Settings] | None:
+    """Return the class of settings that a field holds, or may hold; None where it holds something else."""
+    united = get_origin(field.annotation) in (Union, UnionType)
+    members = [one for one in (get_args(field.annotation) if united else (field.annotation,)) if one is not NoneType]
+    if len(members) == 1 and isinstance(members[0], type) and issubclass(members[0], Settings):
+        return members[0]
+    return None
+
+
+def _placed(settings: type[Settings], content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``content`` with the keys of groups within moved to their group."""
+    placed = {key: value for key, value in content.items() if key in settings.model_fields}
+    for key in content.keys() - placed.keys():
+        paths = list(_paths_to(key, settings))
+        *groups, name = paths[0] if len(paths) == 1 else (key,)
+        inner = placed
+        for group in groups:
+            inner[group] = dict(inner.get(group) or {})
+            inner = inner[group]
+        if name in inner:
+            raise ConfigError(f"{key!r} stands twice, at the top and in its group; say it once.")
+        inner[name] = content[key]
+    return placed
+
+
+def _paths_to(key: str, settings: type[Settings]) -> Iterator[tuple[str, ...]]:
+    for name, field in settings.model_fields.items():
+        group = group_of(field)
+        if name == key:
+            yield (name,)
+        elif group is not None:
+            yield from ((name, *path) for path in _paths_to(key, group))
 
 
 def _united(content: Mapping[str, Any], options: Mapping[str, Any], path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where a potential comes from, and how it is opened: what every command says of a model in the same words."""
+"""How model files are opened: what every command says of it, in the same words."""
 
 from typing import Literal
 
@@ -9,8 +9,8 @@ class Opening(Settings):
     """How model files are opened."""
 
     trusted: bool = False
-    """Model files may be loaded though they could run code: you know where they come from."""
+    """A model file or module may run code while it loads: you know where it comes from."""
     device: str = "cpu"
-    """Where models run, as torch spells it: cpu, cuda, cuda:1."""
+    """Where models run, as torch spells it: cpu, cuda, cuda:1; an imported calculator decides for itself."""
     dtype: Literal["float32", "float64"] | None = None
     """The type in which models run; by default their own."""

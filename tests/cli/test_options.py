@@ -8,9 +8,9 @@ from cyclopts import App, Parameter
 from pydantic import BaseModel, Field
 
 from rung.cli import CACHE_COMMANDS, COMMANDS, EXAMPLES, build_app
-from rung.cli.options import Printing, command, group_of, leaves_of
+from rung.cli.options import Printing, command, leaves_of
 from rung.errors import ConfigError
-from rung.settings import Option, Settings
+from rung.settings import Option, Settings, group_of
 
 
 class Band(Settings):
@@ -124,6 +124,8 @@ def test_a_file_says_what_options_do_not_and_never_the_same_thing(tmp_path: Path
     assert work.band == Band(images=5, max_steps=9)
     with pytest.raises(ConfigError, match="'images' is an option of the command; say it there alone"):
         run(*words, "--images", "3")
+    file.write_text("images: 4\n")
+    assert run(*words, "--steps", "9")[0].band == Band(images=4, max_steps=9)
     file.write_text("band: {imges: 5}\n")
     with pytest.raises(ConfigError, match="Did you mean 'images'"):
         run(*words)
@@ -166,7 +168,7 @@ def test_every_option_has_a_sentence() -> None:
 def _groups(kind: type[Settings]) -> list[tuple[type[Settings], str, Any]]:
     found = []
     for name, field in kind.model_fields.items():
-        group = group_of(field.annotation)
+        group = group_of(field)
         if group is not None:
             found += [(kind, name, field.get_default(call_default_factory=True)), *_groups(group)]
     return found

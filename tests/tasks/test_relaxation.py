@@ -16,7 +16,7 @@ from rung.errors import ConfigError, DataError, StorageError
 from rung.evaluate.relaxation import RelaxationSettings, relax
 from rung.storage import FolderLock, read_json
 from rung.tasks.opened import Opened
-from rung.tasks.relaxation import relax_file
+from rung.tasks.relaxation import RelaxationTask, relax_file
 
 
 @pytest.mark.parametrize("plane", [False, True])
@@ -86,9 +86,9 @@ def test_a_folder_belongs_to_one_start_and_to_one_process(tmp_path: Path) -> Non
     start.rattle(0.1, seed=1)
     write(tmp_path / "other.xyz", start, format="extxyz")
     potential, out = Opened.of(EMT(), fidelity="emt"), tmp_path / "out"
-    relax_file(potential, tmp_path / "start.xyz", out, RelaxationSettings(steps=1))
-    relax_file(potential, tmp_path / "start.xyz", out, RelaxationSettings(steps=100))
+    relax_file(potential, RelaxationTask(start=tmp_path / "start.xyz", relaxation=RelaxationSettings(steps=1)), out)
+    relax_file(potential, RelaxationTask(start=tmp_path / "start.xyz", relaxation=RelaxationSettings(steps=100)), out)
     with pytest.raises(DataError, match="holds a relaxation of another start"):
-        relax_file(potential, tmp_path / "other.xyz", out, RelaxationSettings())
+        relax_file(potential, RelaxationTask(start=tmp_path / "other.xyz", relaxation=RelaxationSettings()), out)
     with FolderLock(out), pytest.raises(StorageError, match="Another process"):
-        relax_file(potential, tmp_path / "start.xyz", out, RelaxationSettings())
+        relax_file(potential, RelaxationTask(start=tmp_path / "start.xyz", relaxation=RelaxationSettings()), out)

@@ -12,6 +12,7 @@ from rung import __version__
 from rung.cli.console import ERR
 from rung.cli.termination import Terminated, terminable
 from rung.errors import RungError
+from rung.tasks import TASKS
 
 INTERRUPTED = 130
 """What a shell expects of a command that Ctrl-C ended."""
@@ -34,7 +35,6 @@ EXAMPLES = {
     "free-energy": "rung free-energy model.rung start.xyz --fidelity dmc --cv cv.yaml --temperature 600 "
     "--windows 0 3.2 16 --out hop",
     "md": "rung md model.rung start.xyz --fidelity dmc --temperature 600 --steps 10000 --out md",
-    "relax": "rung relax model.rung start.xyz --fidelity dmc --cell --out relaxed",
     "transport": "rung transport run1.extxyz run2.extxyz run3.extxyz --species Li --charge 1 --temperature 600 "
     "--frame-fs 50 --out transport-600",
 }
@@ -51,7 +51,7 @@ COMMANDS = {
     ),
     "free-energy": Entry("Find a free-energy barrier along a collective variable.", "rung.cli.free_energy:free_energy"),
     "md": Entry("Run dynamics, and say whether they are stable.", "rung.cli.md:md"),
-    "relax": Entry("Relax a structure, and warn where its cell is a guess.", "rung.cli.relax:relax"),
+    **{name: Entry(task.sentence, f"rung.cli.tasks:{name}") for name, task in TASKS.items()},
     "transport": Entry(
         "Find diffusivities and ionic conductivities from trajectories.", "rung.cli.transport:transport"
     ),

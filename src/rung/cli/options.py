@@ -15,7 +15,8 @@ from cyclopts import App, Parameter
 from pydantic.fields import FieldInfo
 
 from rung.errors import ConfigError
-from rung.settings import Option, Settings
+from rung.settings import Option, Settings, group_of
+from rung.source import Opening
 
 ABSENT = inspect.Parameter.empty
 
@@ -112,7 +113,7 @@ class Leaf:
 def leaves_of(settings: type[Settings], path: tuple[str, ...] = ()) -> Iterator[Leaf]:
     """Yield every field that can be an option, those of groups within among them; what it inherits comes last."""
     for name, field in sorted(settings.model_fields.items(), key=lambda item: _generation(settings, item[0])):
-        group = group_of(field.annotation)
+        group = group_of(field)
         if group is not None:
             yield from leaves_of(group, (*path, name))
         elif _can_be_said(_plain(field.annotation)):
@@ -122,14 +123,6 @@ def leaves_of(settings: type[Settings], path: tuple[str, ...] = ()) -> Iterator[
 def _generation(settings: type[Settings], name: str) -> int:
     """Return how many classes up the field ``name`` is declared."""
     return next(place for place, kind in enumerate(settings.__mro__) if name in inspect.get_annotations(kind))
-
-
-def group_of(annotation: Any) -> type[Settings] | None:
-    """Return the class of settings that a field holds, or may hold; None where it holds something else."""
-    members = [one for one in _members(annotation) if one is not NoneType]
-    if len(members) == 1 and isinstance(members[0], type) and issubclass(members[0], Settings):
-        return members[0]
-    return None
 
 
 class Printing(Settings):
@@ -172,11 +165,12 @@ def _function(
     name: str, act: Callable[..., int], kinds: Sequence[type[Settings]], filed: type[Settings] | None
 ) -> Callable[..., int]:
     options = {kind: tuple(leaves_of(kind)) for kind in kinds}
+    _require_apart(name, options)
     parameters = [leaf.parameter() for leaves in options.values() for leaf in leaves]
     if filed is not None:
         parameters.append(_SETTINGS)
-    parameters.sort(key=lambda one: (one.kind, one.default is not ABSENT))
-    _require_apart(name, options)
+    # what must be given comes first, and what every command has, last
+    parameters.sort(key=lambda one: (one.kind, one.default is not ABSENT, one.name in Opening.model_fields))
 
     def run(*places: Any, **words: Any) -> int:
         words |= _by_name(parameters, places)

@@ -6,16 +6,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 from ase import Atoms
 from ase.constraints import FixAtoms
 from ase.data import chemical_symbols
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from rung.data.readers.structures import read_structures, reading_of
 from rung.errors import ConfigError, DataError, UntrustedError
-from rung.settings import Settings
+from rung.settings import Option
+from rung.source import Opening
 from rung.storage import content_hash
 from rung.tasks.error_bars import PosteriorBars, error_bars_of
 
@@ -25,17 +26,14 @@ if TYPE_CHECKING:
 _IMPORTED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
-class Source(Settings):
+P = TypeVar("P")
+
+
+class Source(Opening):
     """Which potential a task evaluates, and how it is opened."""
 
-    model: str
+    model: Annotated[str, Option(positional=True)]
     """A model.rung, a model file of a backend, or package.module:function that returns an ASE calculator."""
-    trusted: bool = False
-    """The model file or the module may run code while it loads: you know where it comes from."""
-    device: str = "cpu"
-    """Where the model runs, as torch spells it: cpu, cuda; an imported calculator decides for itself."""
-    dtype: Literal["float32", "float64"] | None = None
-    """The type in which the model runs; by default its own."""
 
     @field_validator("model", mode="before")
     @classmethod
@@ -46,6 +44,14 @@ class Source(Settings):
     def imported(self) -> bool:
         """Whether ``model`` names a function of a Python module and no file."""
         return bool(_IMPORTED.fullmatch(self.model)) and not Path(self.model).exists()
+
+
+class Choice(Opening, Generic[P]):
+    """Settings that say which potential a task evaluates."""
+
+    def open(self) -> P:
+        """Return the potential."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,28 @@ def open_fidelities(source: Source, fidelities: Sequence[str]) -> dict[str, Open
                 "give a model.rung that holds them all."
             )
     return potentials
+
+
+class OneFidelity(Source, Choice[Opened]):
+    """A potential at one fidelity."""
+
+    fidelity: str
+    """The fidelity to evaluate."""
+
+    def open(self) -> Opened:
+        """Return the potential."""
+        return open_calculator(self, self.fidelity)
+
+
+class SeveralFidelities(Source, Choice[Mapping[str, Opened]]):
+    """A potential at fidelities that stand side by side."""
+
+    fidelity: tuple[str, ...] = Field(min_length=1)
+    """The fidelity, or several to put side by side."""
+
+    def open(self) -> Mapping[str, Opened]:
+        """Return the potential at each fidelity, by name."""
+        return open_fidelities(self, self.fidelity)
 
 
 def read_start(path: Path) -> Atoms:

@@ -1,7 +1,8 @@
 """A relaxation from files, which says which cell was used and whether labels say anything about it."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from ase import Atoms
 
@@ -11,33 +12,38 @@ from rung.data.structure import Structure
 from rung.evaluate.identity import geometry_key
 from rung.evaluate.relaxation import RelaxationSettings, relax
 from rung.progress import SILENT, Progress
+from rung.results.summary import Summary
+from rung.settings import Option, Settings
 from rung.storage import content_hash, write_json
 from rung.tasks.folder import TaskFolder
-from rung.tasks.opened import Opened, read_start
+from rung.tasks.opened import OneFidelity, Opened, read_start
+from rung.tasks.task import Task
 
 RESULT = "relax.json"
 STRUCTURE = "relaxed.extxyz"
 FOLDER = TaskFolder("a relaxation", (RESULT, STRUCTURE), begun=(RESULT,))
 
 
-def relax_file(
-    potential: Opened,
-    start: Path,
-    out: Path,
-    settings: RelaxationSettings,
-    *,
-    progress: Progress = SILENT,
-) -> dict[str, Any]:
-    """Relax the first structure of ``start`` into ``out/relaxed.extxyz``; return what ``out/relax.json`` then says.
+class RelaxationTask(Settings):
+    """What ``rung relax`` does."""
+
+    start: Annotated[Path, Option(positional=True)]
+    """The structure; the first of the file."""
+    relaxation: RelaxationSettings = RelaxationSettings()
+    """What to reach, and whether the cell relaxes."""
+
+
+def relax_file(potential: Opened, task: RelaxationTask, out: Path, *, progress: Progress = SILENT) -> dict[str, Any]:
+    """Relax a structure into ``out/relaxed.extxyz``; return what ``out/relax.json`` then says.
 
     Parameters
     ----------
     potential
         On which it relaxes.
-    start, out
-        The structure, and the folder of the result.
-    settings
-        What to reach, and whether the cell relaxes.
+    task
+        Which structure, and how.
+    out
+        The folder of the result.
     progress
         Where steps are reported.
 
@@ -48,7 +54,7 @@ def relax_file(
     ConfigError
         When the cell is to relax and the calculator gives no stress.
     """
-    atoms = read_start(start)
+    atoms, settings = read_start(task.start), task.relaxation
     identity = {
         "start": geometry_key(atoms),
         "setting": content_hash(settings.model_dump_json(exclude={"steps"})),
@@ -78,3 +84,23 @@ def _relaxed(
     write_structures(out / STRUCTURE, [Structure(found.atoms, "", {})])
     write_json(out / RESULT, content)
     return content
+
+
+def _summary(found: Mapping[str, Any]) -> Summary:
+    fmax, steps = found["settings"]["fmax"], found["steps"]
+    head = f"energy {found['energy']:.6f} eV, largest force {found['max_force']:.4f} eV/Å, cell (Å):"
+    vectors = ("  ".join(f"{component:12.6f}" for component in vector) for vector in found["cell"])
+    missed = () if found["converged"] else (f"Not relaxed to {fmax} eV/Å in {steps} steps; give more steps.",)
+    return Summary(sentences=(head, *vectors), warnings=tuple(found["warnings"]), failures=missed)
+
+
+TASK = Task(
+    name="relax",
+    note="Exit code 1: the forces asked for were not reached.",
+    example="rung relax model.rung start.xyz --fidelity dmc --cell --out relaxed",
+    potential=OneFidelity,
+    settings=RelaxationTask,
+    work=relax_file,
+    summary=_summary,
+    json=dict,
+)

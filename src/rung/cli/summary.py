@@ -1,0 +1,36 @@
+"""A summary on the terminal: tables and sentences on stdout, what to be aware of on stderr."""
+
+from pathlib import Path
+
+from rich import table as rich_table
+
+from rung.cli.console import ERR, OUT
+from rung.results.summary import Summary, Table
+
+
+def print_summary(summary: Summary) -> None:
+    """Print the tables and sentences."""
+    for table in summary.tables:
+        print_table(table)
+    for sentence in summary.sentences:
+        OUT.print(sentence, markup=False)
+
+
+def print_troubles(summary: Summary, folder: Path) -> None:
+    """Print the warnings, and what is missing of the results in ``folder``."""
+    for sentence in summary.warnings:
+        ERR.print(f"warning: {sentence}", style="yellow", markup=False)
+    for sentence in summary.failures:
+        ERR.print(f"rung: {sentence}", markup=False)
+    if summary.failures:
+        ERR.print(f"What there is, is kept in {folder}.", markup=False)
+
+
+def print_table(table: Table) -> None:
+    """Print one table."""
+    drawn = rich_table.Table(title=table.title)
+    for place, heading in enumerate(table.headings):
+        drawn.add_column(heading, justify="left" if place < table.n_names else "right")
+    for row in table.rows:
+        drawn.add_row(*row)
+    OUT.print(drawn)
