@@ -29,7 +29,11 @@ REPULSION_LENGTH = 0.35  # Å
 
 @dataclass(frozen=True)
 class PairBackbone:
-    """Radial invariants of ``species`` within ``cutoff`` Å; ``conditioning`` maps fidelities to factors of ``t``."""
+    """Radial invariants of ``species`` within ``cutoff`` Å; ``conditioning`` maps fidelities to factors of ``t``.
+
+    ``own`` holds tables in place of those that the seed gives, as arrays or as tensors that keep their graph;
+    ``repulsion`` in eV is the height of what no readout changes.
+    """
 
     species: tuple[int, ...] = (6, 8)
     cutoff: float = 3.0
@@ -38,6 +42,8 @@ class PairBackbone:
     dtype: torch.dtype = torch.float64
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     conditioning: Mapping[str, float] = field(default_factory=dict)
+    own: Mapping[str, np.ndarray | Tensor] = field(default_factory=dict)
+    repulsion: float = REPULSION
 
     @property
     def receptive_field(self) -> float:
@@ -64,6 +70,8 @@ class PairBackbone:
             self.n_radial,
             self.seed,
             tuple(sorted((name, float(factor)) for name, factor in self.conditioning.items())),
+            tuple(sorted(self.own.items())),
+            float(self.repulsion),
         )
 
     @property
@@ -75,7 +83,7 @@ class PairBackbone:
         return self.n_sums + 2 * self.n_radial
 
     @cached_property
-    def tables(self) -> dict[str, np.ndarray]:
+    def tables(self) -> dict[str, np.ndarray | Tensor]:
         rng = np.random.default_rng(self.seed)
         n_species, k, m = len(self.species), self.n_sums, self.n_radial
         return {
@@ -85,6 +93,7 @@ class PairBackbone:
             "left": rng.normal(size=(k, m)) / np.sqrt(k),
             "right": rng.normal(size=(k, m)) / np.sqrt(k),
             "message": rng.normal(size=(n_species, k, m)) / np.sqrt(k),
+            **self.own,
         }
 
     def _table(self, name: str) -> Tensor:
@@ -111,10 +120,18 @@ class PairBackbone:
         return torch.cat([sums * self._table("embedding")[species], products], dim=1), second
 
     def fixed_energy(self, batch: Batch) -> Tensor:
+        energy = self._repulsion(batch)
+        return energy.new_zeros(batch.n_rows).index_add(0, batch.atom_row[batch.edges[0]], energy)
+
+    def fixed_energy_of_atoms(self, batch: Batch) -> Tensor:
+        """Return the same by atom, shape ``(N,)``."""
+        energy = self._repulsion(batch)
+        return energy.new_zeros(len(batch.numbers)).index_add(0, batch.edges[0], energy)
+
+    def _repulsion(self, batch: Batch) -> Tensor:
         distance = batch.edge_vectors().norm(dim=1)
         cutoff = 0.5 * (1.0 + torch.cos(torch.pi * distance / self.cutoff))
-        energy = 0.5 * REPULSION * torch.exp(-distance / REPULSION_LENGTH) * cutoff
-        return energy.new_zeros(batch.n_rows).index_add(0, batch.atom_row[batch.edges[0]], energy)
+        return 0.5 * self.repulsion * torch.exp(-distance / REPULSION_LENGTH) * cutoff
 
 
 @dataclass(frozen=True)
@@ -175,7 +192,7 @@ def analytic(atoms: Atoms, backbone: PairBackbone, fidelity: str = "") -> Analyt
         d_sums[i, columns, i] -= slope[:, None] * unit
         cut = 0.5 * (1.0 + np.cos(np.pi * distance / backbone.cutoff))
         cut_slope = -0.5 * np.pi / backbone.cutoff * np.sin(np.pi * distance / backbone.cutoff)
-        wall = 0.5 * REPULSION * np.exp(-distance / REPULSION_LENGTH)
+        wall = 0.5 * backbone.repulsion * np.exp(-distance / REPULSION_LENGTH)
         fixed += wall * cut
         push = wall * (cut_slope - cut / REPULSION_LENGTH) * unit
         d_fixed[j] += push

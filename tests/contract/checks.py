@@ -15,11 +15,17 @@ from rung.model.protocols import Potential, Prediction
 def predict(
     potential: Potential, structures: Sequence[Structure], fidelity: str = "low", *, stress: bool = False
 ) -> Prediction:
-    """Evaluate rows of one fidelity."""
+    """Evaluate rows of one fidelity where the potential lives; what it predicts is brought to the CPU."""
     batch = collate(
-        structures, [fidelity] * len(structures), potential.cutoff, dtype=potential.dtype, names=potential.fidelities
+        structures,
+        [fidelity] * len(structures),
+        potential.cutoff,
+        dtype=potential.dtype,
+        device=potential.device,
+        names=potential.fidelities,
     )
-    return potential.predict(batch, stress=stress)
+    found = potential.predict(batch, stress=stress)
+    return Prediction(**{name: None if value is None else value.cpu() for name, value in vars(found).items()})
 
 
 def changed(structure: Structure, atoms: Atoms) -> Structure:
@@ -84,6 +90,21 @@ def check_translation(potential: Potential, structures: Sequence[Structure], tol
         net = before.forces[start : start + len(structure)].sum(dim=0)
         assert float(net.abs().max()) <= 10 * tolerance * max(_root_mean_square(before.forces), 1.0)
         start += len(structure)
+
+
+def check_images(potential: Potential, structures: Sequence[Structure], tolerance: float) -> None:
+    """Each atom may stand in any image of the cell, whichever the others stand in."""
+    rng = np.random.default_rng(11)
+    for structure in structures:
+        shifts = rng.integers(-1, 2, size=(len(structure), 3)) * structure.atoms.pbc
+        atoms = structure.atoms.copy()
+        atoms.positions += shifts @ atoms.cell.array
+        before, after = predict(potential, [structure]), predict(potential, [changed(structure, atoms)])
+        close_energies(after.energy, before.energy, 10 * tolerance)
+        close_energies(after.atom_energies, before.atom_energies, 10 * tolerance)
+        scale = max(_root_mean_square(before.forces), 1.0)
+        # positions of more than a cell round more coarsely than those of the other checks
+        assert float((after.forces - before.forces).abs().max()) <= 2 * tolerance * scale
 
 
 def check_permutation(potential: Potential, structures: Sequence[Structure], tolerance: float) -> None:
@@ -188,6 +209,7 @@ CHECKS = {
         check_rotation,
         check_reflection,
         check_translation,
+        check_images,
         check_permutation,
         check_batch_independence,
         check_forces,

@@ -9,7 +9,7 @@ import ase.io
 import torch
 
 import rung
-from rung.backends import load_base
+from rung.backends import dump, load_base, restore
 from rung.backends.mace import wrap
 from rung.data.structure import Structure
 from rung.model.conditioning import Conditioning
@@ -34,6 +34,14 @@ class Entry:
     structures: Callable[[], Sequence[Structure]]
     tolerance: float = 1e-10
     pure: bool = False
+
+    def on(self, device: str) -> ReadoutPotential:
+        """Return the potential on a device, as torch spells it."""
+        return self.build() if device == "cpu" else self.copied(device)
+
+    def copied(self, device: str) -> ReadoutPotential:
+        """Return a copy made of the potential's plain data."""
+        return restore(dump(self.build()), device=device)
 
 
 def _with_second(potential: ReadoutPotential) -> ReadoutPotential:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from rung.model.potential import Surface
 from tests.contract.checks import CHECKS, predict, same_predictions
@@ -10,10 +11,23 @@ from tests.contract.registry import ENTRIES, Entry
 every_entry = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 
 
+DEVICES = ("cpu", *(["cuda"] if torch.cuda.is_available() else []))
+
+
 @every_entry
 @pytest.mark.parametrize("name", CHECKS)
-def test_contract(entry: Entry, name: str) -> None:
-    CHECKS[name](entry.build(), entry.structures(), entry.tolerance)
+@pytest.mark.parametrize("device", DEVICES)
+def test_contract(entry: Entry, name: str, device: str) -> None:
+    CHECKS[name](entry.on(device), entry.structures(), entry.tolerance)
+
+
+@pytest.mark.parametrize("name", ["fidelities-all", "sum", "pair-conditioned"])
+def test_an_entry_moves_to_a_device_by_its_plain_data(name: str) -> None:
+    """What a test on an accelerator rests on: the copy is another object that predicts the same bits."""
+    (entry,) = (entry for entry in ENTRIES if entry.name == name)
+    moved, structures = entry.copied("cpu"), entry.structures()
+    assert moved is not entry.build()
+    assert same_predictions(predict(moved, structures), predict(entry.build(), structures))
 
 
 @every_entry

@@ -89,6 +89,7 @@ CASES = [
     ("rotation", _not_turned),
     ("reflection", _handed),
     ("translation", _placed),
+    ("images", _placed),
     ("permutation", _ordered),
     ("batch_independence", _crowded),
     ("forces", _flipped),
