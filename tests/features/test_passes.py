@@ -1,7 +1,5 @@
 """Designs against derivatives by hand and against autograd through the whole potential."""
 
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
 import torch
@@ -9,10 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from rung.data.batch import collate
 from rung.data.structure import Structure
-from rung.errors import DataError, ModelError
-from rung.features.cache import DesignCache
-from rung.features.passes import build_designs, features_of
-from rung.model.readout import Readout, ReadoutBlock
+from rung.features.passes import build_designs
 from tests.pair_backbone import PairBackbone, analytic, pair_potential, pair_readout, pair_structures
 
 KINDS = ("jacobian", "summed", "auto")
@@ -107,156 +102,6 @@ def test_without_forces_the_energies_are_the_same():
         assert not right.has_forces
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("batch_size", [1, 2, 100])
-def test_batches_order_and_duplicates_do_not_matter(kind, batch_size):
-    backbone = PairBackbone()
-    readout = pair_readout(backbone)
-    structures = pair_structures(backbone)
-    shuffled = [structures[k] for k in (3, 0, 5, 3, 1, 0)]
-    alone = {
-        structure.structure_id: build_designs([structure], backbone, readout, forces=True, fidelity="low", kind=kind)[0]
-        for structure in structures
-    }
-    made = build_designs(shuffled, backbone, readout, forces=True, fidelity="low", kind=kind, batch_size=batch_size)
-    for structure, design in zip(shuffled, made, strict=True):
-        assert_allclose(design.forces, alone[structure.structure_id].forces, atol=1e-12)
-        assert_allclose(design.energy, alone[structure.structure_id].energy, rtol=1e-13)
-
-
-class Counting(PairBackbone):
-    """A backbone that counts the rows for which it is asked."""
-
-    rows = 0
-
-    def feature_layers(self, batch):
-        type(self).rows += batch.n_rows
-        return super().feature_layers(batch)
-
-
-def test_one_geometry_is_computed_once_whatever_it_is_called(tmp_path):
-    backbone = Counting()
-    Counting.rows = 0
-    structure = pair_structures(backbone)[0]
-    twice = [structure, Structure(structure.atoms, "another-name", {})]
-    build_designs(twice, backbone, pair_readout(backbone), forces=True, fidelity="low", cache=DesignCache(tmp_path))
-    assert Counting.rows == 1
-    build_designs(twice, backbone, pair_readout(backbone), forces=True, fidelity="low", cache=DesignCache(tmp_path))
-    assert Counting.rows == 1
-
-
-def test_a_jacobian_in_the_cache_serves_every_readout_and_the_features(tmp_path):
-    backbone, cache = Counting(), DesignCache(tmp_path)
-    structures = pair_structures(backbone)
-    first, second = pair_readout(backbone), pair_readout(backbone, seed=7, n_hidden=3)
-    fresh = build_designs(structures, backbone, second, forces=True, fidelity="low", kind="summed")
-    build_designs(structures, backbone, first, forces=True, fidelity="low", cache=cache, kind="jacobian")
-    Counting.rows = 0
-    for readout in (first, second):
-        build_designs(structures, backbone, readout, forces=False, fidelity="low", cache=cache)
-    found = build_designs(structures, backbone, second, forces=True, fidelity="low", cache=cache)
-    features = features_of(structures, backbone, fidelity="low", cache=cache)
-    assert Counting.rows == 0
-    for left, right in zip(found, fresh, strict=True):
-        assert_allclose(left.forces, right.forces, atol=1e-11)
-    for structure, values in zip(structures, features, strict=True):
-        assert_allclose(values, analytic(structure.atoms, backbone).features, atol=1e-12)
-
-
-def test_a_summed_entry_serves_its_own_basis_alone(tmp_path):
-    backbone, cache = Counting(), DesignCache(tmp_path)
-    structures = pair_structures(backbone)
-    readout = pair_readout(backbone)
-    build_designs(structures, backbone, readout, forces=True, fidelity="low", cache=cache, kind="summed")
-    Counting.rows = 0
-    moved = readout.moved(np.ones_like(readout.weights))  # other weights, the same basis
-    build_designs(structures, backbone, moved, forces=True, fidelity="low", cache=cache)
-    assert Counting.rows == 0
-    other = pair_readout(backbone, seed=9)
-    found = build_designs(structures, backbone, other, forces=True, fidelity="low", cache=cache, kind="summed")
-    assert Counting.rows == len(structures)
-    fresh = build_designs(structures, backbone, other, forces=True, fidelity="low")
-    for left, right in zip(found, fresh, strict=True):
-        assert_allclose(left.forces, right.forces, atol=1e-11)
-
-
-def test_what_the_cache_gives_back_is_bit_for_bit_what_was_made(tmp_path):
-    for kind in ("jacobian", "summed"):
-        backbone, cache = PairBackbone(dtype=torch.float32), DesignCache(tmp_path / kind)
-        arguments = (pair_structures(backbone), backbone, pair_readout(backbone))
-        made, read = (build_designs(*arguments, forces=True, fidelity="low", cache=cache, kind=kind) for _ in range(2))
-        for left, right in zip(made, read, strict=True):
-            for name in ("energy", "forces", "composition", "fixed_energy", "fixed_forces"):
-                assert np.asarray(getattr(left, name)).tobytes() == np.asarray(getattr(right, name)).tobytes()
-
-
-@pytest.mark.parametrize("change", [{"seed": 1}, {"dtype": torch.float32}, {"cutoff": 3.1}])
-def test_another_backbone_finds_nothing(tmp_path, change):
-    cache = DesignCache(tmp_path)
-    structures = pair_structures(PairBackbone())[:1]
-    features_of(structures, PairBackbone(), fidelity="low", cache=cache)
-    backbone = Counting(**change)
-    Counting.rows = 0
-    features_of(structures, backbone, fidelity="low", cache=cache)
-    assert Counting.rows == 1
-
-
-def test_the_fidelity_counts_only_where_the_backbone_is_conditioned_on_it(tmp_path):
-    cache = DesignCache(tmp_path)
-    structures = pair_structures(PairBackbone())
-    plain, conditioned = Counting(), Counting(conditioning={"low": 1.0, "high": 1.4})
-    for backbone, computed in ((plain, 1), (conditioned, 2)):
-        Counting.rows = 0
-        for fidelity in ("low", "high", "low"):
-            found = features_of(structures, backbone, fidelity=fidelity, cache=cache)
-            truth = [analytic(structure.atoms, backbone, fidelity).features for structure in structures]
-            assert_allclose(np.concatenate(found), np.concatenate(truth), atol=1e-12)
-        assert Counting.rows == computed * len(structures)
-
-
-def test_progress_counts_geometries():
-    class Watching:
-        total, done = 0, 0
-
-        @contextmanager
-        def task(self, description, total):
-            assert description
-            self.total = total
-            yield self
-
-        def advance(self, steps=1):
-            self.done += steps
-
-    backbone, watching = PairBackbone(), Watching()
-    structures = pair_structures(backbone)
-    build_designs(structures * 2, backbone, pair_readout(backbone), forces=True, fidelity="low", progress=watching)
-    assert (watching.done, watching.total) == (len(structures), len(structures))
-
-
 def test_nothing_in_gives_nothing_out():
     backbone = PairBackbone()
     assert build_designs([], backbone, pair_readout(backbone), forces=True, fidelity="low") == []
-
-
-def test_an_element_that_the_base_lacks_is_named():
-    structures = pair_structures(PairBackbone(species=(6, 9)))
-    with pytest.raises(ModelError, match=r"\[9\].*'pair-0'"):
-        features_of(structures, PairBackbone(), fidelity="low")
-
-
-@pytest.mark.parametrize("forces", [True, False])
-def test_a_readout_of_more_features_than_there_are_is_refused(forces):
-    backbone = PairBackbone()
-    readout = Readout((ReadoutBlock("far", (backbone.n_features,), (), np.ones(1)),))
-    with pytest.raises(ModelError, match="feature 16"):
-        build_designs(pair_structures(backbone), backbone, readout, forces=forces, fidelity="low")
-
-
-def test_features_that_are_not_finite_are_not_kept(tmp_path):
-    class Broken(PairBackbone):
-        def feature_layers(self, batch):
-            return tuple(layer / 0.0 for layer in super().feature_layers(batch))
-
-    with pytest.raises(DataError, match="'pair-5' are not finite"):
-        features_of(pair_structures(PairBackbone())[-1:], Broken(), fidelity="low", cache=DesignCache(tmp_path))
-    assert list(DesignCache(tmp_path).entries()) == []

@@ -28,7 +28,8 @@ ROWS_FILE = "rows.json"
 HASHED = ("energy", "energy_stderr", "cell", "pbc", "stress", "numbers", "positions", "forces", "forces_stderr")
 """Arrays that identify a set of rows; edges follow from them."""
 
-Rows = NDArray[np.int64]
+Indices = NDArray[np.int64]
+"""Whole numbers: indices of rows, counts of them, or where their spans begin."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class PackedRows:
 
     fidelities: tuple[str, ...]
     cutoff: float
-    atom_start: Rows
-    edge_start: Rows
+    atom_start: Indices
+    edge_start: Indices
     fidelity: NDArray[np.int64]
     energy: NDArray[np.float64]
     energy_stderr: NDArray[np.float64]
@@ -85,7 +86,7 @@ class PackedRows:
         return len(self.energy)
 
     @property
-    def n_atoms(self) -> Rows:
+    def n_atoms(self) -> Indices:
         """Number of atoms of each row, shape ``(S,)``."""
         return np.diff(self.atom_start)
 
@@ -107,7 +108,7 @@ class PackedRows:
         start = (self.fidelities, float(self.cutoff), self.atom_start, self.fidelity)
         return content_hash(*start, *(getattr(self, name) for name in HASHED))
 
-    def batch(self, rows: Rows, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Batch:
+    def batch(self, rows: Indices, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Batch:
         """Return the batch of ``rows``, equal to what ``collate`` makes of the same structures.
 
         Energies and their errors stay in float64 whatever ``dtype`` is: a total energy of 10⁵ eV is worth
@@ -217,19 +218,19 @@ def open_rows(folder: Path) -> PackedRows:
     return PackedRows(tuple(layout["fidelities"]), float(layout["cutoff"]), folder=Path(folder), **arrays)
 
 
-def shuffled(n_rows: int, batch_size: int, seed: int, epoch: int) -> list[Rows]:
+def shuffled(n_rows: int, batch_size: int, seed: int, epoch: int) -> list[Indices]:
     """Return the rows of each batch of one epoch: a function of seed and epoch, so a run can resume anywhere."""
     order = np.random.default_rng([seed, epoch]).permutation(n_rows).astype(np.int64)
     return [order[start : start + batch_size] for start in range(0, n_rows, batch_size)]
 
 
-def in_order(n_rows: int, batch_size: int) -> list[Rows]:
+def in_order(n_rows: int, batch_size: int) -> list[Indices]:
     """Return the rows of each batch, unshuffled."""
     order = np.arange(n_rows, dtype=np.int64)
     return [order[start : start + batch_size] for start in range(0, n_rows, batch_size)]
 
 
-def share(rows: Rows, rank: int, world: int) -> tuple[Rows, bool]:
+def share(rows: Indices, rank: int, world: int) -> tuple[Indices, bool]:
     """Return the rows of a batch that one of ``world`` processes takes, and whether their labels count.
 
     A process that would go empty-handed takes the first row without its labels (see :func:`unlabelled`), because
@@ -248,7 +249,7 @@ def unlabelled(batch: Batch) -> Batch:
     return replace(batch, energy=absent(batch.energy), forces=absent(batch.forces), stress=absent(batch.stress))
 
 
-def _starts(sizes: Sequence[int]) -> Rows:
+def _starts(sizes: Sequence[int]) -> Indices:
     return np.concatenate([[0], np.cumsum(np.array(sizes, dtype=np.int64))]).astype(np.int64)
 
 
@@ -260,7 +261,7 @@ def _joined(values: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     return np.concatenate([np.zeros((0, 3)), *values])
 
 
-def spans(starts: Rows, rows: Rows) -> Rows:
+def spans(starts: Indices, rows: Indices) -> Indices:
     """Return the indices from ``starts[r]`` to ``starts[r + 1]`` of each row r, joined."""
     sizes = starts[rows + 1] - starts[rows]
     total = int(sizes.sum())

@@ -16,23 +16,25 @@ def base_forces(examined: Examined) -> Iterator[Finding]:
     """Find a base that errs on its own fidelity's forces, or that is no better than no forces at all."""
     fidelity = examined.base_fidelity
     for split in examined.splits:
-        seen = [
+        predictions = [
             one
-            for one in examined.predicted
+            for one in examined.predictions
             if fidelity is not None and one.split == split and one.structure.labelled(fidelity).has_forces
         ]
-        if fidelity is None or not seen:
+        if fidelity is None or not predictions:
             continue
-        labels = np.concatenate([one.structure.labels[fidelity].forces for one in seen])
-        error = _rms(np.concatenate([one.forces for one in seen]) - labels)
+        labels = np.concatenate([one.structure.labels[fidelity].forces for one in predictions])
+        error = _rms(np.concatenate([one.forces for one in predictions]) - labels)
         size = _rms(labels)
         which = f"the {fidelity!r} forces"
-        says = f"{split}: the base errs by {error * MILLI:.0f} meV/Å (r.m.s. of {len(seen)} frames) on {which}"
+        problem = (
+            f"{split}: the base errs by {error * MILLI:.0f} meV/Å (r.m.s. of {len(predictions)} frames) on {which}"
+        )
         if size > 4.0 * POOR and error >= 0.9 * size:  # a relaxed frame has no forces to be right about
-            sentence = f"{says}, which are {size * MILLI:.0f} meV/Å themselves; is it the right base and fidelity?"
+            sentence = f"{problem}, which are {size * MILLI:.0f} meV/Å themselves; is it the right base and fidelity?"
             yield Finding("error", "base-wrong", sentence, (split,), (fidelity,))
         elif error > POOR:
-            sentence = f"{says}, its own fidelity; a fit that anchors to it inherits that error."
+            sentence = f"{problem}, its own fidelity; a fit that anchors to it inherits that error."
             yield Finding("warning", "base-poor", sentence, (split,), (fidelity,))
 
 

@@ -27,7 +27,7 @@ PLAIN_CHECKS: tuple[Check, ...] = (
     keys.not_finite,
     keys.zero_labels,
 )
-"""Of what stands in the files; each looks for one thing."""
+"""Checks of what stands in the files; each looks for one thing."""
 
 CHECKS: tuple[Check, ...] = (
     geometry.atoms_too_close,
@@ -50,7 +50,7 @@ CHECKS: tuple[Check, ...] = (
     base_checks.base_forces,
     geometry.one_composition,
 )
-"""Of what can be reckoned with: labels that are no numbers count as absent here."""
+"""Checks of numbers: labels that are not finite count as absent here."""
 
 
 def diagnose(
@@ -70,7 +70,7 @@ def diagnose(
     target
         The fidelity that a fit would lift to, if there is to be one.
     base
-        The potential to lift: what it says of a sample of at most 30 structures is held against their labels.
+        The potential to lift: its predictions for at most 30 structures are compared with their labels.
     base_fidelity
         The fidelity that the base was trained on; needed with a base that offers several.
     progress
@@ -86,18 +86,18 @@ def diagnose(
     ConfigError
         When ``base_fidelity`` is needed and absent, or unknown to the base.
     """
-    held = {split: tuple(members) for split, members in splits.items()}
-    tame = {split: tuple(keys.tamed(structure) for structure in members) for split, members in held.items()}
+    complete = {split: tuple(members) for split, members in splits.items()}
+    tame = {split: tuple(keys.tamed(structure) for structure in members) for split, members in complete.items()}
     if base is None:
         examined = Examined(tame, target)
     else:
-        asked = _fidelity_of(base, base_fidelity)
-        predicted, energies = consult(tame, target, base, asked, progress)
-        examined = Examined(tame, target, base, asked, predicted, energies)
-    findings = [finding for check in PLAIN_CHECKS for finding in check(Examined(held, target))]
+        fidelity = _fidelity_of(base, base_fidelity)
+        predictions, energies = consult(tame, target, base, fidelity, progress)
+        examined = Examined(tame, target, base, fidelity, predictions, energies)
+    findings = [finding for check in PLAIN_CHECKS for finding in check(Examined(complete, target))]
     findings += [finding for check in CHECKS for finding in check(examined)]
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    return Diagnosis(census(held), tuple(findings))
+    return Diagnosis(census(complete), tuple(findings))
 
 
 def diagnose_files(

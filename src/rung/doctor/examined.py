@@ -1,4 +1,4 @@
-"""What the checks look at: the splits, and what the base says of a few of their structures."""
+"""What the checks look at: the splits, and what the base predicts for a few of their structures."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,8 +27,8 @@ ROWS = 8
 
 
 @dataclass(frozen=True)
-class Predicted:
-    """What the base says of one structure.
+class BasePrediction:
+    """What the base predicts for one structure.
 
     Parameters
     ----------
@@ -62,11 +62,11 @@ class Examined:
     target
         The fidelity that a fit would lift to; None where none was named.
     base
-        The potential to lift; None where none was given.
+        The potential to lift; None where there is none.
     base_fidelity
         The fidelity that the base was trained on; None where it was not named.
-    predicted
-        What the base says of a sample of structures, spread evenly over each split.
+    predictions
+        What the base predicts for a sample of structures, spread evenly over each split.
     base_energies
         eV by ``geometry_hash``: the sample, and the structures whose energies have no other to stand against.
     """
@@ -75,7 +75,7 @@ class Examined:
     target: str | None = None
     base: Potential | None = None
     base_fidelity: str | None = None
-    predicted: tuple[Predicted, ...] = ()
+    predictions: tuple[BasePrediction, ...] = ()
     base_energies: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
@@ -113,34 +113,36 @@ def consult(
     base: Potential,
     base_fidelity: str,
     progress: Progress,
-) -> tuple[tuple[Predicted, ...], dict[str, float]]:
-    """Ask the base for forces of a sample and for the energies that nothing else can stand against."""
+) -> tuple[tuple[BasePrediction, ...], dict[str, float]]:
+    """Predict forces of a sample with the base, and the energies that no other label can be compared with."""
     require_fidelity(base_fidelity, base.fidelities)
-    known = {
+    candidates = {
         split: [structure for structure in members if base.elements.issuperset(elements_in([structure]))]
         for split, members in splits.items()
     }
-    per_split = max(1, SAMPLE // max(1, len(known)))
-    sample = [(split, structure) for split, members in known.items() for structure in evenly_spread(members, per_split)]
+    per_split = max(1, SAMPLE // max(1, len(candidates)))
+    sample = [
+        (split, structure) for split, members in candidates.items() for structure in evenly_spread(members, per_split)
+    ]
     seen = {structure.geometry_hash for _, structure in sample}
     alone = [
         structure
-        for members in known.values()
+        for members in candidates.values()
         for structure in members
         if _needs_energy(structure, target, base_fidelity) and structure.geometry_hash not in seen
     ]
     alone = evenly_spread(alone, ENERGIES)
-    with progress.task("asking the base", len(sample) + len(alone)) as task:
-        predicted: list[Predicted] = []
+    with progress.task("predictions of the base", len(sample) + len(alone)) as task:
+        predictions: list[BasePrediction] = []
         for rows in by_count(sample, ROWS):
-            predicted += _predict(base, base_fidelity, rows)
+            predictions += _predict(base, base_fidelity, rows)
             task.advance(len(rows))
-        energies = {one.structure.geometry_hash: one.energy for one in predicted}
-        predictions = predict_structures(base, by_count(alone, ROWS), base_fidelity, forces=False)
-        for structure, prediction in zip(alone, predictions, strict=True):
+        energies = {one.structure.geometry_hash: one.energy for one in predictions}
+        others = predict_structures(base, by_count(alone, ROWS), base_fidelity, forces=False)
+        for structure, prediction in zip(alone, others, strict=True):
             energies[structure.geometry_hash] = prediction.energy
             task.advance()
-    return tuple(predicted), energies
+    return tuple(predictions), energies
 
 
 def _needs_energy(structure: Structure, target: str | None, base_fidelity: str) -> bool:
@@ -150,12 +152,12 @@ def _needs_energy(structure: Structure, target: str | None, base_fidelity: str) 
     return any(structure.labelled(name).has_energy for name in named)
 
 
-def _predict(base: Potential, fidelity: str, rows: Sequence[tuple[str, Structure]]) -> list[Predicted]:
+def _predict(base: Potential, fidelity: str, rows: Sequence[tuple[str, Structure]]) -> list[BasePrediction]:
     structures = [structure for _, structure in rows]
     labelled = any(label.has_stress for structure in structures for label in structure.labels.values())
     predictions = predict_structures(base, [structures], fidelity, stress=labelled)
     return [
-        Predicted(
+        BasePrediction(
             split, structure, one.energy, _or_absent(one.forces, (len(structure), 3)), _or_absent(one.stress, (6,))
         )
         for (split, structure), one in zip(rows, predictions, strict=True)

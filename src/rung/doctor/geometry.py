@@ -27,10 +27,10 @@ ALIKE = 1.0e-3
 
 
 RANKS = 64
-"""Distances of a frame that are compared: more would not tell two frames apart."""
+"""Distances of a frame that are compared: more would not distinguish two frames."""
 
 LARGE = 400
-"""Atoms: larger frames are held against each other by their exact geometry alone."""
+"""Atoms: larger frames are compared by their exact geometry alone."""
 
 
 def atoms_too_close(examined: Examined) -> Iterator[Finding]:
@@ -38,18 +38,18 @@ def atoms_too_close(examined: Examined) -> Iterator[Finding]:
     for split, members in examined.splits.items():
         closest = {structure.structure_id: _closest(structure) for structure in members}
         for low, high, severity in ((0.0, IMPOSSIBLE, "error"), (IMPOSSIBLE, CLOSE, "warning")):
-            found = {name: place for name, place in closest.items() if low <= place[0] < high}
-            if found:
-                name, (_, distance, one, other) = min(found.items(), key=lambda item: item[1][0])
-                says = f"in {name} {one} and {other} are {distance:.2f} Å apart"
+            near = {name: place for name, place in closest.items() if low <= place[0] < high}
+            if near:
+                name, (_, distance, one, other) = min(near.items(), key=lambda item: item[1][0])
+                nearest = f"in {name} {one} and {other} are {distance:.2f} Å apart"
                 yield Finding(
                     "error" if severity == "error" else "warning",
                     "atoms-too-close",
-                    f"{split}: {frames(len(found))} have atoms closer than {high} of the sum of their covalent radii; "
-                    f"{says}.",
+                    f"{split}: {frames(len(near))} have atoms closer than {high} of the sum of their covalent radii; "
+                    f"{nearest}.",
                     (split,),
                     (),
-                    tuple(found),
+                    tuple(near),
                 )
 
 
@@ -76,12 +76,12 @@ def unknown_elements(examined: Examined) -> Iterator[Finding]:
     """Find elements that the base lacks."""
     if examined.base is None:
         return
-    known = examined.base.elements
+    elements = examined.base.elements
     for split, members in examined.splits.items():
-        concerned = [structure for structure in members if not known.issuperset(elements_in([structure]))]
+        concerned = [structure for structure in members if not elements.issuperset(elements_in([structure]))]
         if concerned:
-            missing = [chemical_symbols[number] for number in elements_in(concerned) if number not in known]
-            there = ", ".join(chemical_symbols[number] for number in sorted(known)[:20])
+            missing = [chemical_symbols[number] for number in elements_in(concerned) if number not in elements]
+            there = ", ".join(chemical_symbols[number] for number in sorted(elements)[:20])
             yield Finding(
                 "error",
                 "unknown-elements",
@@ -94,9 +94,9 @@ def unknown_elements(examined: Examined) -> Iterator[Finding]:
 
 def geometry_in_two_splits(examined: Examined) -> Iterator[Finding]:
     """Find structures that stand in two splits under one name or with one geometry."""
-    found = overlaps(examined.splits)
-    for pair in dict.fromkeys(overlap.splits for overlap in found):
-        here = [overlap for overlap in found if overlap.splits == pair]
+    shared = overlaps(examined.splits)
+    for pair in dict.fromkeys(overlap.splits for overlap in shared):
+        here = [overlap for overlap in shared if overlap.splits == pair]
         names = tuple(dict.fromkeys(name for overlap in here for name in overlap.structures))
         what = "geometry" if any(overlap.same_geometry for overlap in here) else "structure_id"
         yield Finding(
@@ -118,12 +118,12 @@ def nearly_in_two_splits(examined: Examined) -> Iterator[Finding]:
     for place, one in enumerate(names):
         for other in names[place + 1 :]:
             twins: list[tuple[str, str]] = []
-            for formula, (known, tree, size) in shapes[one].items():
+            for formula, (members, tree, size) in shapes[one].items():
                 if formula in shapes[other]:
-                    asked, points, _ = shapes[other][formula]
+                    others, points, _ = shapes[other][formula]
                     distance, nearest = tree.query(points.data, distance_upper_bound=ALIKE * np.sqrt(size))
                     twins += [
-                        (known[k].structure_id, asked[row].structure_id)
+                        (members[k].structure_id, others[row].structure_id)
                         for row, k in enumerate(nearest)
                         if np.isfinite(distance[row])
                     ]
@@ -216,8 +216,8 @@ def _shapes(members: tuple[Structure, ...]) -> Mapping[str, tuple[list[Structure
         if 1 < len(structure) <= LARGE:
             groups.setdefault(f"{structure.formula} {structure.atoms.pbc}", []).append(structure)
     return {
-        formula: (found, cKDTree(np.stack([_distances(structure) for structure in found])), len(found[0]))
-        for formula, found in groups.items()
+        formula: (group, cKDTree(np.stack([_distances(structure) for structure in group])), len(group[0]))
+        for formula, group in groups.items()
     }
 
 

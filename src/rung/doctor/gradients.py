@@ -75,15 +75,15 @@ def gradients_as_forces(examined: Examined) -> Iterator[Finding]:
         for one, other in examined.pairs():
             both = [s for s in members if s.labelled(one).has_forces and s.labelled(other).has_forces]
             slope = slope_through_zero(_stacked(both, one), _stacked(both, other)) if both else Slope(np.nan, 0.0, 0)
-            known = {(split, one), (split, other)}
-            if slope.is_sure and slope.value < 0 and not known & accused:
+            pair = {(split, one), (split, other)}
+            if slope.is_sure and slope.value < 0 and not pair & accused:
                 yield Finding(
                     "error",
                     "gradients-as-forces",
                     f"{split}: the {one!r} and {other!r} forces point in opposite directions; one of them holds "
                     "gradients.",
                     (split,),
-                    (one, other) if not known & cleared else tuple(sorted(f for _, f in known - cleared)),
+                    (one, other) if not pair & cleared else tuple(sorted(f for _, f in pair - cleared)),
                 )
 
 
@@ -130,17 +130,17 @@ def zeroed_forces(examined: Examined) -> Iterator[Finding]:
     """Find atoms with forces of exactly zero among others that are pulled: a constraint's work."""
     for split, fidelity, members in examined.labelled():
         zeroed = {structure.structure_id: structure for structure in members if len(_zeros(structure, fidelity))}
-        held = [s for s in zeroed.values() if set(_zeros(s, fidelity)) & set(reading_of(s).fixed_atoms)]
+        constrained = [s for s in zeroed.values() if set(_zeros(s, fidelity)) & set(reading_of(s).fixed_atoms)]
         free = [s for s in zeroed.values() if not set(_zeros(s, fidelity)) & set(reading_of(s).fixed_atoms)]
-        if held:
+        if constrained:
             yield Finding(
                 "error",
                 "constrained-forces",
-                f"{split}: in {frames(len(held))} the {fidelity!r} forces of fixed atoms are exactly zero: "
-                f"{few(ids(held))}; write them with apply_constraint=False, or leave the forces out.",
+                f"{split}: in {frames(len(constrained))} the {fidelity!r} forces of fixed atoms are exactly zero: "
+                f"{few(ids(constrained))}; write them with apply_constraint=False, or leave the forces out.",
                 (split,),
                 (fidelity,),
-                ids(held),
+                ids(constrained),
             )
         if free:
             yield Finding(
@@ -162,7 +162,7 @@ def steps(members: Sequence[Structure], fidelity: str) -> Slope:
         if label.has_energy and label.has_forces and len(structure) > 1:
             cell = np.round(structure.atoms.cell.array, 4) + 0.0
             groups.setdefault((structure.atoms.numbers.tobytes(), cell.tobytes()), []).append(structure)
-    expected, found = [], []
+    expected, changes = [], []
     for group in groups.values():
         positions = np.stack([structure.atoms.positions for structure in group])
         for k, structure in enumerate(group):
@@ -177,8 +177,8 @@ def steps(members: Sequence[Structure], fidelity: str) -> Slope:
             noise = float(np.sqrt(np.nansum([here.energy_stderr**2, there.energy_stderr**2])))
             if abs(work) > 3.0 * noise:
                 expected.append(work)
-                found.append(there.energy - here.energy)
-    slope = slope_through_zero(expected, found)
+                changes.append(there.energy - here.energy)
+    slope = slope_through_zero(expected, changes)
     # Relaxed frames differ in energy and have no forces to speak of: their slopes are large and scatter.
     return slope if slope.is_tight else replace(slope, agreement=0.0)
 
@@ -227,11 +227,15 @@ def _bonds_of(structure: Structure, forces: Array) -> tuple[Array, Array, Array]
 
 
 def _witnesses(examined: Examined, split: str, fidelity: str, members: Sequence[Structure]) -> tuple[Witness, ...]:
-    seen = [one for one in examined.predicted if one.split == split and one.structure.labelled(fidelity).has_forces]
+    predictions = [
+        one for one in examined.predictions if one.split == split and one.structure.labelled(fidelity).has_forces
+    ]
     base = Slope(np.nan, 0.0, 0)
-    if seen:
-        said = np.concatenate([one.forces for one in seen])
-        base = slope_through_zero(said, np.concatenate([one.structure.labels[fidelity].forces for one in seen]))
+    if predictions:
+        forces = np.concatenate([one.forces for one in predictions])
+        base = slope_through_zero(
+            forces, np.concatenate([one.structure.labels[fidelity].forces for one in predictions])
+        )
     return (
         Witness("finite steps between near frames", steps(members, fidelity)),
         Witness("stretched bonds that push", bonds(members, fidelity)),

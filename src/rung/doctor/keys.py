@@ -25,11 +25,11 @@ def bare_keys(examined: Examined) -> Iterator[Finding]:
             if concerned:
                 keys = sorted({key for structure in concerned for key in reading_of(structure).bare_keys})
                 remedy = f"rename them to <fidelity>{ENERGY}, <fidelity>{FORCES} and so on"
-                says = f"{split}: {frames(len(concerned))} carry {', '.join(keys)} without a fidelity; {remedy}"
+                problem = f"{split}: {frames(len(concerned))} carry {', '.join(keys)} without a fidelity; {remedy}"
                 yield Finding(
                     "error" if lost else "warning",
                     "bare-keys",
-                    f"{says}." if lost else f"{says}, or they are not read.",
+                    f"{problem}." if lost else f"{problem}, or they are not read.",
                     (split,),
                     (),
                     ids(concerned),
@@ -71,7 +71,7 @@ def unfinished_file(examined: Examined) -> Iterator[Finding]:
 def no_labels(examined: Examined) -> Iterator[Finding]:
     """Find splits in which no structure carries a label."""
     for split, members in examined.splits.items():
-        if members and not any(_says_anything(label) for structure in members for label in structure.labels.values()):
+        if members and not any(label.says_anything for structure in members for label in structure.labels.values()):
             yield Finding("error", "no-labels", f"{split}: no frame carries a label of any fidelity.", (split,))
 
 
@@ -80,10 +80,10 @@ def empty_fidelity(examined: Examined) -> Iterator[Finding]:
     full = {
         fidelity
         for _, fidelity, members in examined.labelled()
-        if any(_says_anything(structure.labels[fidelity]) for structure in members)
+        if any(structure.labels[fidelity].says_anything for structure in members)
     }
     for split, fidelity, members in examined.labelled():
-        if not any(_says_anything(structure.labels[fidelity]) for structure in members):
+        if not any(structure.labels[fidelity].says_anything for structure in members):
             yield Finding(
                 "warning" if fidelity in full else "error",
                 "empty-fidelity",
@@ -101,8 +101,8 @@ def no_target(examined: Examined) -> Iterator[Finding]:
         if target is None or any(structure.labelled(target).has_energy for structure in members):
             continue
         if place == 0:
-            known = {name for structure in members for name, label in structure.labels.items() if label.has_energy}
-            hint = "" if target in examined.fidelities else f" {one_of(target, known, 'fidelity')}"
+            labelled = {name for structure in members for name, label in structure.labels.items() if label.has_energy}
+            hint = "" if target in examined.fidelities else f" {one_of(target, labelled, 'fidelity')}"
             sentence = f"{split}: no frame has an energy of the target {target!r}, so nothing can be learnt.{hint}"
             yield Finding("error", "no-target-energies", sentence, (split,), (target,))
         elif not any(structure.labelled(target).has_forces for structure in members):
@@ -134,7 +134,7 @@ def not_finite(examined: Examined) -> Iterator[Finding]:
 
 
 def tamed(structure: Structure) -> Structure:
-    """Return the structure with wild labels made absent, so that the other checks can reckon with what is left."""
+    """Return the structure with wild labels made absent, so that the other checks can use the rest."""
     if not any(_is_wild(label) for label in structure.labels.values()):
         return structure
     labels = {
@@ -170,10 +170,6 @@ def zero_labels(examined: Examined) -> Iterator[Finding]:
                 f"{few(ids(forces))}; an absent label has no key, or NaN."
             )
             yield Finding("warning", "zero-forces", sentence, (split,), (fidelity,), ids(forces))
-
-
-def _says_anything(labels: Labels) -> bool:
-    return bool(labels.has_energy or labels.has_stress or np.isfinite(labels.forces).any())
 
 
 def _is_wild(labels: Labels) -> bool:

@@ -39,16 +39,16 @@ def outliers(examined: Examined) -> Iterator[Finding]:
         alone = far_from_fit(structures, fidelity, None)  # those that nothing stands beside, among all
         distance[~near] = alone[~near]
         for split in examined.splits:
-            found = [s for (where, s), far in zip(labelled, distance, strict=True) if where == split and far > 1.0]
-            if found:
+            far_off = [s for (where, s), far in zip(labelled, distance, strict=True) if where == split and far > 1.0]
+            if far_off:
                 yield Finding(
                     "warning",
                     "outliers",
-                    f"{split}: {len(found)} {fidelity!r} energies lie far from a robust fit of reference energies"
-                    f"{against}: {few(ids(found))}.",
+                    f"{split}: {len(far_off)} {fidelity!r} energies lie far from a robust fit of reference energies"
+                    f"{against}: {few(ids(far_off))}.",
                     (split,),
                     (fidelity,),
-                    ids(found),
+                    ids(far_off),
                 )
 
 
@@ -89,8 +89,8 @@ def _robust_residual(matrix: Array, values: Array) -> Array:
     residual = values
     for _ in range(30):
         root = np.sqrt(weight)[:, None]
-        found = np.linalg.lstsq(matrix * root, values * root[:, 0], rcond=1e-10)[0]
-        residual = values - matrix @ found
+        coefficients = np.linalg.lstsq(matrix * root, values * root[:, 0], rcond=1e-10)[0]
+        residual = values - matrix @ coefficients
         weight = 1.0 / np.maximum(np.abs(residual), 1e-6 + 0.1 * float(np.median(np.abs(residual))))
     return residual - weighted_median(residual, np.ones(len(residual)))
 
@@ -102,8 +102,8 @@ def _beside(examined: Examined, fidelity: str, structures: Sequence[Structure]) 
     """
     before = examined.ordered[: examined.ordered.index(fidelity)]
     candidates = [(name, np.array([s.labelled(name).energy for s in structures])) for name in before]
-    said = np.array([examined.base_energies.get(s.geometry_hash, np.nan) for s in structures])
-    candidates.append(("base", said))
+    of_base = np.array([examined.base_energies.get(s.geometry_hash, np.nan) for s in structures])
+    candidates.append(("base", of_base))
     name, energies = max(candidates, key=lambda item: int(np.isfinite(item[1]).sum()))
     if int(np.isfinite(energies).sum()) <= len(structures) // 2:
         return "", np.full(len(structures), np.nan)

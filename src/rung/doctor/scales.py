@@ -7,7 +7,7 @@ import numpy as np
 
 from rung.data.labels import Array, Labels
 from rung.data.structure import Structure, composition_matrix, elements_in
-from rung.doctor.examined import Examined, Predicted
+from rung.doctor.examined import BasePrediction, Examined
 from rung.doctor.findings import Finding, Severity
 from rung.doctor.slopes import (
     ENERGY_UNITS,
@@ -36,13 +36,15 @@ def energy_units(examined: Examined) -> Iterator[Finding]:
         for one, other in examined.pairs():
             both = [s for s in members if s.labelled(one).has_energy and s.labelled(other).has_energy]
             how, slope = _of_energies(both, [s.labels[one].energy for s in both], other)
-            found = _explained(slope, f"{one!r} energies", f"{other!r} energies", ENERGY_UNITS, _per_atom(slope, both))
-            yield from _finding(found, "energy-unit", split, (one, other), how)
+            contradiction = _explained(
+                slope, f"{one!r} energies", f"{other!r} energies", ENERGY_UNITS, _per_atom(slope, both)
+            )
+            yield from _finding(contradiction, "energy-unit", split, (one, other), how)
         for fidelity in examined.fidelities if examined.base_energies else ():
             both = [s for s in members if s.labelled(fidelity).has_energy and s.geometry_hash in examined.base_energies]
             how, slope = _of_energies(both, [examined.base_energies[s.geometry_hash] for s in both], fidelity)
-            found = _explained(slope, "", f"{fidelity!r} energies", ENERGY_UNITS, _per_atom(slope, both))
-            yield from _finding(found, "energy-unit", split, (fidelity,), how)
+            contradiction = _explained(slope, "", f"{fidelity!r} energies", ENERGY_UNITS, _per_atom(slope, both))
+            yield from _finding(contradiction, "energy-unit", split, (fidelity,), how)
 
 
 def force_units(examined: Examined) -> Iterator[Finding]:
@@ -51,12 +53,14 @@ def force_units(examined: Examined) -> Iterator[Finding]:
         for one, other in examined.pairs():
             both = [s for s in members if s.labelled(one).has_forces and s.labelled(other).has_forces]
             slope = _pooled([s.labels[one].forces for s in both], [s.labels[other].forces for s in both])
-            found = _explained(slope, f"{one!r} forces", f"{other!r} forces", FORCE_UNITS)
-            yield from _finding(found, "force-unit", split, (one, other), "atom by atom")
-        for fidelity, seen in _against_base(examined, split, lambda labels: labels.has_forces).items():
-            slope = _pooled([one.forces for one in seen], [one.structure.labels[fidelity].forces for one in seen])
-            found = _explained(slope, "", f"{fidelity!r} forces", FORCE_UNITS)
-            yield from _finding(found, "force-unit", split, (fidelity,), "atom by atom")
+            contradiction = _explained(slope, f"{one!r} forces", f"{other!r} forces", FORCE_UNITS)
+            yield from _finding(contradiction, "force-unit", split, (one, other), "atom by atom")
+        for fidelity, predictions in _against_base(examined, split, lambda labels: labels.has_forces).items():
+            slope = _pooled(
+                [one.forces for one in predictions], [one.structure.labels[fidelity].forces for one in predictions]
+            )
+            contradiction = _explained(slope, "", f"{fidelity!r} forces", FORCE_UNITS)
+            yield from _finding(contradiction, "force-unit", split, (fidelity,), "atom by atom")
 
 
 def stress_units(examined: Examined) -> Iterator[Finding]:
@@ -68,8 +72,8 @@ def stress_units(examined: Examined) -> Iterator[Finding]:
             both = [s for s in members if s.labelled(one).has_stress and s.labelled(other).has_stress]
             slope = _of_stress(both, [s.labels[one].stress for s in both], other)
             compared.append(((one, other), slope))
-        for fidelity, seen in _against_base(examined, split, lambda labels: labels.has_stress).items():
-            slope = _of_stress([one.structure for one in seen], [one.stress for one in seen], fidelity)
+        for fidelity, predictions in _against_base(examined, split, lambda labels: labels.has_stress).items():
+            slope = _of_stress([one.structure for one in predictions], [one.stress for one in predictions], fidelity)
             compared.append(((fidelity,), slope))
         for fidelities, slope in compared:
             for finding in _stress_finding(slope, split, fidelities):
@@ -99,8 +103,8 @@ def _stress_finding(slope: Slope, split: str, fidelities: tuple[str, ...]) -> It
         )
         yield Finding("error", "stress-sign", sentence, (split,), fidelities)
     size = replace(slope, value=abs(slope.value))
-    found = _explained(size, other, f"{fidelities[-1]!r} stress", STRESS_UNITS)
-    yield from _finding(found, "stress-unit", split, fidelities, "component by component")
+    contradiction = _explained(size, other, f"{fidelities[-1]!r} stress", STRESS_UNITS)
+    yield from _finding(contradiction, "stress-unit", split, fidelities, "component by component")
 
 
 def _of_energies(structures: Sequence[Structure], against: Sequence[float], fidelity: str) -> tuple[str, Slope]:
@@ -136,13 +140,13 @@ def _pooled(x: Sequence[Array], y: Sequence[Array]) -> Slope:
     )
 
 
-def _against_base(examined: Examined, split: str, has: Callable[[Labels], bool]) -> Mapping[str, list[Predicted]]:
+def _against_base(examined: Examined, split: str, has: Callable[[Labels], bool]) -> Mapping[str, list[BasePrediction]]:
     """Return by fidelity what the base predicted in ``split`` where the label is there."""
-    seen = [one for one in examined.predicted if one.split == split]
+    predictions = [one for one in examined.predictions if one.split == split]
     return {
-        fidelity: found
+        fidelity: labelled
         for fidelity in examined.fidelities
-        if (found := [one for one in seen if has(one.structure.labelled(fidelity))])
+        if (labelled := [one for one in predictions if has(one.structure.labelled(fidelity))])
     }
 
 
@@ -153,22 +157,22 @@ def _per_atom(slope: Slope, members: Sequence[Structure]) -> Mapping[str, float]
 
 
 def _explained(
-    slope: Slope, below: str, above: str, known: Mapping[str, float], more: Mapping[str, float] | None = None
+    slope: Slope, below: str, above: str, units: Mapping[str, float], more: Mapping[str, float] | None = None
 ) -> tuple[Severity, str] | None:
     """Return severity and reason where a slope cannot come from two levels of theory in one unit."""
     if not slope.is_sure or not slope.is_tight or not slope.value > 0 or slope.is_within(PLAUSIBLE):
         return None
     against = below or "those of the base"
-    says = f"{above} change {slope.value:.3g} times as much as {against}"
-    reason = explanations(slope.value, below, above, {**known, **(more or {})})
+    observation = f"{above} change {slope.value:.3g} times as much as {against}"
+    reason = explanations(slope.value, below, above, {**units, **(more or {})})
     if reason:
-        return "error", f"{says}: {reason}"
-    return "warning", f"{says}, which no usual unit explains"
+        return "error", f"{observation}: {reason}"
+    return "warning", f"{observation}, which no usual unit explains"
 
 
 def _finding(
-    found: tuple[Severity, str] | None, code: str, split: str, fidelities: tuple[str, ...], how: str
+    contradiction: tuple[Severity, str] | None, code: str, split: str, fidelities: tuple[str, ...], how: str
 ) -> Iterator[Finding]:
-    if found is not None:
-        severity, reason = found
+    if contradiction is not None:
+        severity, reason = contradiction
         yield Finding(severity, code, f"{split}: {how} {reason}; labels are in eV and Å.", (split,), fidelities)

@@ -130,7 +130,7 @@ def weighted_median(values: Array, weights: Array) -> float:
     return float(values[order][np.searchsorted(total, 0.5 * total[-1])])
 
 
-def explanations(slope: float, below: str, above: str, known: Mapping[str, float], slack: float = 2.2) -> str:
+def explanations(slope: float, below: str, above: str, units: Mapping[str, float], slack: float = 2.2) -> str:
     """Return which unit of which quantity would turn a slope of about 1 into ``slope``, for a sentence.
 
     Parameters
@@ -139,16 +139,16 @@ def explanations(slope: float, below: str, above: str, known: Mapping[str, float
         Change of ``above`` by change of ``below``.
     below, above
         What the two quantities are called; one that stands in the right unit for certain is called "".
-    known
+    units
         Units by name, in rung's.
     slack
         The factor that two levels of theory may differ by.
     """
-    found = []
-    for name, size in known.items():
-        found += [(f"{above} in {name}", abs(np.log(slope * size)))] if above else []
-        found += [(f"{below} in {name}", abs(np.log(slope / size)))] if below else []
-    near = sorted((distance, text) for text, distance in found if distance < np.log(slack))
+    candidates = []
+    for name, size in units.items():
+        candidates += [(f"{above} in {name}", abs(np.log(slope * size)))] if above else []
+        candidates += [(f"{below} in {name}", abs(np.log(slope / size)))] if below else []
+    near = sorted((distance, text) for text, distance in candidates if distance < np.log(slack))
     return " or ".join(text for _, text in near[:3])
 
 

@@ -42,18 +42,18 @@ def stderr_missing(examined: Examined) -> Iterator[Finding]:
 def stderr_sign(examined: Examined) -> Iterator[Finding]:
     """Find errors that are negative, or zero."""
     for split, fidelity, members in examined.labelled():
-        given = [structure for structure in members if not np.isnan(structure.labels[fidelity].energy_stderr)]
+        noisy = [structure for structure in members if not np.isnan(structure.labels[fidelity].energy_stderr)]
         negative = [structure for structure in members if _negative(structure, fidelity)]
-        zero = [structure for structure in given if structure.labels[fidelity].energy_stderr == 0.0]
+        zero = [structure for structure in noisy if structure.labels[fidelity].energy_stderr == 0.0]
         if negative:
             sentence = f"{split}: {frames(len(negative))} have a negative {fidelity!r} error: {few(ids(negative))}."
             yield Finding("error", "stderr-negative", sentence, (split,), (fidelity,), ids(negative))
         if zero:
-            some = len(zero) < len(given)
+            some = len(zero) < len(noisy)
             yield Finding(
                 "error" if some else "warning",
                 "stderr-zero",
-                f"{split}: {len(zero)} of {len(given)} {fidelity!r} energies have an energy_stderr of 0, so they would "
+                f"{split}: {len(zero)} of {len(noisy)} {fidelity!r} energies have an energy_stderr of 0, so they would "
                 f"outweigh all others; leave {fidelity}{ENERGY_STDERR} out where the energy is exact.",
                 (split,),
                 (fidelity,),
@@ -64,9 +64,9 @@ def stderr_sign(examined: Examined) -> Iterator[Finding]:
 def stderr_absurd(examined: Examined) -> Iterator[Finding]:
     """Find errors below any that can be, errors larger than what they belong to, and errors without an energy."""
     for split, fidelity, members in examined.labelled():
-        given = [structure for structure in members if structure.labels[fidelity].energy_stderr > 0]
-        tiny = [structure for structure in given if structure.labels[fidelity].energy_stderr < TINY]
-        alone = [structure for structure in given if not structure.labels[fidelity].has_energy]
+        noisy = [structure for structure in members if structure.labels[fidelity].energy_stderr > 0]
+        tiny = [structure for structure in noisy if structure.labels[fidelity].energy_stderr < TINY]
+        alone = [structure for structure in noisy if not structure.labels[fidelity].has_energy]
         if tiny:
             sentence = (
                 f"{split}: {frames(len(tiny))} have a {fidelity!r} energy_stderr below {TINY:.0e} eV: "
@@ -76,12 +76,12 @@ def stderr_absurd(examined: Examined) -> Iterator[Finding]:
         if alone:
             sentence = f"{split}: {frames(len(alone))} have a {fidelity!r} energy_stderr and no energy."
             yield Finding("warning", "stderr-alone", sentence, (split,), (fidelity,), ids(alone))
-        yield from _larger_than_spread(split, fidelity, given)
+        yield from _larger_than_spread(split, fidelity, noisy)
 
 
-def _larger_than_spread(split: str, fidelity: str, given: Sequence[Structure]) -> Iterator[Finding]:
+def _larger_than_spread(split: str, fidelity: str, noisy: Sequence[Structure]) -> Iterator[Finding]:
     by_formula: dict[str, list[Structure]] = {}
-    for structure in given:
+    for structure in noisy:
         if structure.labels[fidelity].has_energy:
             by_formula.setdefault(structure.formula, []).append(structure)
     drowned = {formula: members for formula, members in by_formula.items() if _drowned(members, fidelity)}

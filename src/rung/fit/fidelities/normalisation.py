@@ -9,7 +9,7 @@ from ase.data import atomic_numbers
 
 from rung.data.frames import select
 from rung.data.labels import Array
-from rung.data.stream import PackedRows, Rows, in_order, spans
+from rung.data.stream import Indices, PackedRows, in_order, spans
 from rung.data.structure import Structure, composition_matrix, elements_in
 from rung.errors import ConfigError, DataError
 from rung.fit.fidelities.composition import CompositionFit, fit_composition
@@ -175,7 +175,7 @@ def _given(given: Mapping[str, float], elements: Sequence[int]) -> Array:
     return np.array([energies[number] for number in elements])
 
 
-def _force_size(rows: PackedRows, chosen: Rows) -> float:
+def _force_size(rows: PackedRows, chosen: Indices) -> float:
     """Return the root mean square of the forces of some rows, eV/Å, of which only a few are in memory at a time."""
     blocks = (chosen[start : start + _BLOCK] for start in range(0, len(chosen), _BLOCK))
     return _size(rows.forces[spans(rows.atom_start, block)] for block in blocks)

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from rung.data.labels import Array
-from rung.data.stream import Rows, shuffled
+from rung.data.stream import Indices, shuffled
 from rung.settings import Settings
 
 
@@ -15,15 +15,15 @@ class Proportional(Settings):
 
     name: Literal["proportional"] = "proportional"
 
-    def shares(self, counts: Rows) -> Array:
+    def shares(self, counts: Indices) -> Array:
         """Return the part of each fidelity in the rows of an epoch; ``counts`` are its rows, shape ``(F,)``."""
         return counts / counts.sum()
 
-    def length(self, counts: Rows) -> int:
+    def length(self, counts: Indices) -> int:
         """Return how many rows an epoch draws."""
         return int(counts.sum())
 
-    def batches(self, fidelity: Rows, batch_size: int, seed: int, epoch: int) -> list[Rows]:
+    def batches(self, fidelity: Indices, batch_size: int, seed: int, epoch: int) -> list[Indices]:
         """Return the rows of each batch of one epoch; ``fidelity`` is the index of each row's, shape ``(S,)``."""
         return shuffled(len(fidelity), batch_size, seed, epoch)
 
@@ -37,15 +37,15 @@ class Balanced(Settings):
 
     name: Literal["balanced"] = "balanced"
 
-    def shares(self, counts: Rows) -> Array:
+    def shares(self, counts: Indices) -> Array:
         """Return the part of each fidelity in the rows of an epoch; ``counts`` are its rows, shape ``(F,)``."""
         return (counts > 0) / np.count_nonzero(counts)
 
-    def length(self, counts: Rows) -> int:
+    def length(self, counts: Indices) -> int:
         """Return how many rows an epoch draws."""
         return int(counts.max() * np.count_nonzero(counts))
 
-    def batches(self, fidelity: Rows, batch_size: int, seed: int, epoch: int) -> list[Rows]:
+    def batches(self, fidelity: Indices, batch_size: int, seed: int, epoch: int) -> list[Indices]:
         """Return the rows of each batch of one epoch; ``fidelity`` is the index of each row's, shape ``(S,)``."""
         present = np.unique(fidelity)
         if len(present) == 1:
@@ -60,7 +60,7 @@ class Balanced(Settings):
 Sampling = Annotated[Proportional | Balanced, Field(discriminator="name")]
 
 
-def _passes(rows: Rows, length: int, seed: list[int]) -> Rows:
+def _passes(rows: Indices, length: int, seed: list[int]) -> Indices:
     """Return ``length`` of ``rows``, pass after pass, each in another order."""
     passes = -(-length // len(rows))
     drawn = [np.random.default_rng([*seed, number]).permutation(rows) for number in range(passes)]

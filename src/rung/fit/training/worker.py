@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rung.data.batch import Batch
-from rung.data.stream import PackedRows, Rows, in_order, share, unlabelled
+from rung.data.stream import Indices, PackedRows, in_order, share, unlabelled
 from rung.fit.training import checkpoint as checkpointing
 from rung.fit.training.checkpoint import TrainingState
 from rung.fit.training.log import ErrorSums, error_sums, write_log
@@ -141,7 +141,7 @@ class Worker:
         self._record(row, stage)
         return ""
 
-    def _update(self, chosen: Rows, loss: LossSettings, rate: float) -> LossSums | None:
+    def _update(self, chosen: Indices, loss: LossSettings, rate: float) -> LossSums | None:
         """Take one step; return the loss's sums over all processes, or None where they are not finite."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -163,7 +163,7 @@ class Worker:
         self._average()
         return summed
 
-    def _presence(self, chosen: Rows) -> list[float]:
+    def _presence(self, chosen: Indices) -> list[float]:
         """Return how many rows of each fidelity a batch holds over how many one of its length holds on average."""
         counts = np.bincount(self.rows.fidelity[chosen], minlength=len(self.fidelities))
         return [
@@ -235,7 +235,7 @@ class Worker:
             state.best = [tensor.clone() for tensor in state.average]
         self.task.describe(_describe(row))
 
-    def _batch(self, rows: PackedRows, chosen: Rows) -> Batch:
+    def _batch(self, rows: PackedRows, chosen: Indices) -> Batch:
         mine, counts = share(chosen, self.fabric.global_rank, self.fabric.world_size)
         batch = rows.batch(mine, dtype=self.job.dtype, device=self.fabric.device)
         return batch if counts else unlabelled(batch)

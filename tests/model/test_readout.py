@@ -1,4 +1,4 @@
-"""Readouts and reference energies: linear in their weights, unchanged bits where nothing changes."""
+"""Readouts: linear in their weights, unchanged bits where nothing changes."""
 
 from dataclasses import replace
 
@@ -9,7 +9,6 @@ from numpy.testing import assert_allclose
 
 from rung.errors import ModelError
 from rung.model.readout import HiddenLayer, Readout, ReadoutBlock
-from rung.model.reference import ReferenceEnergies
 from tests.pair_backbone import PairBackbone, pair_readout
 
 
@@ -58,13 +57,3 @@ def test_an_unknown_activation_is_named():
     with pytest.raises(ModelError, match="Did you mean 'silu'"):
         HiddenLayer(np.eye(2), np.zeros(2), "sillu")
     assert Readout((ReadoutBlock("r", (0,), (), np.ones(1)),)).groups == ("r",)
-
-
-def test_reference_energies_of_unknown_elements_raise():
-    energies = ReferenceEnergies({1: -13.6, 8: -2040.5})
-    assert_allclose(energies.of(torch.tensor([8, 1, 1])), [-2040.5, -13.6, -13.6])
-    for number in (6, 92):
-        with pytest.raises(ModelError, match=rf"\[{number}\]"):
-            energies.of(torch.tensor([1, number]))
-    moved = energies.moved((1, 8), np.array([0.5, 0.0]))
-    assert dict(moved.energies) == {1: -13.1, 8: -2040.5}

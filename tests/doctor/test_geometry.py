@@ -1,0 +1,105 @@
+"""Geometries: atoms too close, fragments too far, unknown elements, leaks between splits, contradictions."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from rung.doctor import diagnose
+from tests.doctor.analytic import Morse, labelled, moved, relabelled
+from tests.doctor.sabotage import at, check_found, check_found_with_base, found, names_found, nearer, renamed
+
+SABOTAGE = {
+    "close": (at({7}, lambda s: moved(s, nearer(s, 1.0))), "warning", "atoms-too-close", None),
+    "coincident": (at({7}, lambda s: moved(s, nearer(s, 0.2))), "error", "atoms-too-close", None),
+    "repeated with another energy": (
+        lambda members: (*members, relabelled(renamed(members[4]), "r2scan", energy=lambda e: e + 1.0)),
+        "error",
+        "two-energies",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SABOTAGE)
+def test_sabotage_of_the_testbed_is_found(mos2, name):
+    check_found(mos2, *SABOTAGE[name])
+
+
+def test_what_is_sabotaged_is_named(mos2):
+    assert names_found(mos2, SABOTAGE["repeated with another energy"][0], "two-energies") == (
+        "train-004",
+        "train-004-again",
+    )
+
+
+WITH_BASE = {
+    "an unknown element": (
+        at({3}, lambda s: moved(s, numbers=np.where(np.arange(16) == 4, 79, s.atoms.numbers))),
+        Morse(),
+        "error",
+        "unknown-elements",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WITH_BASE)
+def test_sabotage_is_found_with_a_base(nickel, name):
+    check_found_with_base(nickel, *WITH_BASE[name], alone=False)
+
+
+def test_a_sound_repeat_is_no_contradiction(mos2):
+    again = relabelled(renamed(mos2["train"][4]), "r2scan", energy=lambda e: e + 0.05)  # within the errors
+    assert not found(diagnose({**mos2, "train": (*mos2["train"], again)}, target="r2scan"))
+
+
+def test_a_leak_between_splits_is_found(mos2):
+    leaky = {**mos2, "test": (*mos2["test"], renamed(mos2["train"][120]))}
+    diagnosis = diagnose(leaky, target="r2scan")
+    [finding] = diagnosis.of("error")
+    assert (finding.code, finding.splits) == ("two-splits", ("train", "test"))
+    assert finding.structures == ("train-120", "train-120-again")
+    assert not diagnosis.of("warning")
+
+
+def test_a_turned_shifted_or_reordered_leak_is_found(reactive, mos2):
+    structure = reactive["train"][10]
+    angle = 0.7
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    order = np.arange(len(structure))[::-1]
+    twin = moved(structure, (structure.atoms.positions @ turn.T + 3.0)[order], structure.atoms.numbers[order], "twin")
+    labels = {name: replace(label, forces=(label.forces @ turn.T)[order]) for name, label in structure.labels.items()}
+    twin = replace(twin, labels=labels)
+    diagnosis = diagnose({**reactive, "test": (*reactive["test"], twin)}, target="dft")
+    [finding] = diagnosis.of("warning")
+    assert (finding.code, finding.structures) == ("nearly-two-splits", (structure.structure_id, "twin"))
+    assert not diagnosis.of("error")
+    slab = mos2["train"][120]
+    shifted = moved(slab, slab.atoms.positions + 0.5 * slab.atoms.cell.array[0], name="shifted")
+    diagnosis = diagnose({**mos2, "test": (*mos2["test"], shifted)}, target="r2scan")
+    assert [f.structures for f in diagnosis.of("warning")] == [("train-120", "shifted")]
+
+
+def test_fragments_beyond_the_cutoff_are_found():
+    base = Morse()
+
+    def pair(distance, pbc):
+        atoms = Atoms("NiAl", positions=[[0, 0, 0], [0, 0, distance]], cell=[12.0] * 3, pbc=pbc)
+        return labelled(atoms, f"pair-{distance}-{pbc}", (base,))
+
+    splits = {"train": (pair(4.9, False), pair(5.1, False), pair(7.5, True))}  # 12 - 7.5 = 4.5 through the wall
+    diagnosis = diagnose(splits, base=base, base_fidelity="cheap")
+    [finding] = [f for f in diagnosis.findings if f.code == "fragments-apart"]
+    assert (finding.severity, finding.structures) == ("warning", ("pair-5.1-False",))
+
+
+def test_one_composition_is_a_note(mos2):
+    one = tuple(s for s in mos2["train"] if s.formula == mos2["train"][0].formula)
+    diagnosis = diagnose({"train": one}, target="r2scan")
+    assert [f.sentence for f in diagnosis.findings if f.code == "one-composition"] == [
+        "train: all 91 frames with a 'r2scan' energy are Mo9S17, so reference energies hold for that composition only."
+    ]
+    assert diagnosis.worst == "note"
+    assert "one-composition" not in {f.code for f in diagnose(mos2, target="r2scan").findings}

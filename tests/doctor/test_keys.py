@@ -1,0 +1,59 @@
+"""Keys and plain values: what is read, what is not, and what is no number."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rung.data.readers.structures import READING, Reading
+from rung.doctor import diagnose
+from tests.doctor.analytic import relabelled
+from tests.doctor.sabotage import at, check_found, everywhere, found, with_reading
+
+SABOTAGE = {
+    "bare keys beside labels": (at({3}, with_reading(bare_keys=("energy",))), "warning", "bare-keys", None),
+    "only bare keys": (
+        lambda members: tuple(replace(s, labels={}, info={READING: Reading(bare_keys=("energy",))}) for s in members),
+        "error",
+        "bare-keys",
+        {"no-labels", "no-target-energies"},
+    ),
+    "unread keys": (at({3}, with_reading(unread_keys=("energy_pbe",))), "warning", "unread-keys", None),
+    "cut file": (at({149}, with_reading(unfinished=True)), "warning", "unfinished-file", None),
+    "empty class": (everywhere("r2scan", energy=np.nan, energy_stderr=np.nan), "error", "no-target-energies", None),
+    "empty in one split": (
+        everywhere("r2scan", energy=np.nan, energy_stderr=np.nan),
+        "warning",
+        "empty-fidelity",
+        {"no-target-energies"},
+    ),
+    "infinite": (at({5}, lambda s: relabelled(s, "pbe", energy=np.inf)), "error", "infinite-label", None),
+    "NaN": (
+        at({5}, lambda s: relabelled(s, "pbe", forces=lambda f: np.where(np.arange(len(f))[:, None] == 2, np.nan, f))),
+        "error",
+        "nan-label",
+        None,
+    ),
+    "zero energies": (at({5, 6}, lambda s: relabelled(s, "r2scan", energy=0.0)), "error", "zero-energy", {"outliers"}),
+    "a zero energy": (at({5}, lambda s: relabelled(s, "r2scan", energy=0.0)), "warning", "zero-energy", {"outliers"}),
+    "zero forces": (at({5}, lambda s: relabelled(s, "pbe", forces=lambda f: 0.0 * f)), "warning", "zero-forces", None),
+}
+
+
+@pytest.mark.parametrize("name", SABOTAGE)
+def test_sabotage_of_the_testbed_is_found(mos2, name):
+    check_found(mos2, *SABOTAGE[name])
+
+
+def test_an_unknown_target_lists_what_there_is(mos2):
+    diagnosis = diagnose(mos2, target="r2scann")
+    [finding] = diagnosis.of("error")
+    assert finding.code == "no-target-energies"
+    assert "there is: pbe, r2scan. Did you mean 'r2scan'?" in finding.sentence
+
+
+def test_a_split_without_the_target_is_a_note(mos2):
+    hidden = tuple(replace(s, labels={"pbe": s.labels["pbe"]}) for s in mos2["test"])
+    diagnosis = diagnose({**mos2, "test": hidden}, target="r2scan")
+    assert ("note", "no-target-labels") in found(diagnosis, "note")
+    assert not found(diagnosis)
