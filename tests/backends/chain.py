@@ -35,15 +35,17 @@ import yaml  # noqa: E402
 from rung.backends import export, load_base  # noqa: E402
 from rung.calculator import RungCalculator  # noqa: E402
 from rung.checkpoint import open_model  # noqa: E402
+from rung.cli import main  # noqa: E402
 from rung.config import load_config  # noqa: E402
 from rung.data.readers.structures import read_structures, write_structures  # noqa: E402
 from rung.data.structure import Structure  # noqa: E402
 from rung.errors import MissingExtraError  # noqa: E402
 from rung.run.evaluation import predict  # noqa: E402
-from rung.run.files import evaluate_files, export_file  # noqa: E402
+from rung.run.file_settings import EvaluationSettings  # noqa: E402
+from rung.run.files import evaluate_files  # noqa: E402
 from rung.run.stages import run_fit  # noqa: E402
 from rung.storage import read_json  # noqa: E402
-from rung.study import load_study_config, run_compare  # noqa: E402
+from rung.study import compare, load_study_config  # noqa: E402
 from tests.fit.pair_world import geometries, labelled, pair_base, truth  # noqa: E402
 
 QUICK = {"epochs": 2, "batch_size": 4}
@@ -93,13 +95,12 @@ def closed_form(folder: Path) -> None:
     test = read_structures(folder / "test.extxyz")
     fitted = open_model(done.folder.model, fidelity="high").potential
     native = load_base(done.folder.native("high", ".pair"), fidelity="high")
-    export_file(done.folder.model, folder / "again.pair", fidelity="high")
+    assert main(["export", str(done.folder.model), str(folder / "again.pair"), "--fidelity", "high"]) == 0
     again = load_base(folder / "again.pair", fidelity="high")
     energies = [predict(item, test, "high").energy for item in (fitted, native, again)]
     assert (energies[0] == energies[1]).all() and (energies[0] == energies[2]).all()
-    told = evaluate_files(
-        done.folder.model, [folder / "test.extxyz"], "high", base=folder / "base.pair", base_fidelity="low"
-    )
+    asked = {"model": done.folder.model, "files": [folder / "test.extxyz"], "fidelity": "high"}
+    told = evaluate_files(EvaluationSettings(**asked, base=folder / "base.pair", base_fidelity="low"))
     assert abs(told["splits"]["test"]["high"]["force_rmse"] - errors["force_rmse"]) < 1e-6
     atoms = test[0].atoms.copy()
     atoms.calc = RungCalculator(done.folder.model, fidelity="high")
@@ -141,17 +142,17 @@ def _fits(folder: Path, methods: dict[str, dict[str, Any]]) -> None:
 
 
 def study(folder: Path) -> None:
-    """A comparison of two methods on two numbers of labels."""
+    """A comparison of two methods."""
     path = config(
         folder,
         "compare",
         {"name": "readout", "terms": [{"kind": "energies"}, {"kind": "weights"}], "average": 1},
         compare={"offset": None},
-        labels=[4, 8],
+        labels=[4],
         seeds=[0],
         executor={"name": "here"},
     )
-    done = run_compare(load_study_config(path))
+    done = compare(load_study_config(path))
     assert not done.failures
     rows = (folder / "compare" / "study.csv").read_text().splitlines()
     assert any(row.startswith("readout") for row in rows) and any(row.startswith("offset") for row in rows)

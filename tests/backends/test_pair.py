@@ -14,6 +14,7 @@ from rung.checkpoint import load, open_model, save
 from rung.errors import ConfigError, ModelError
 from rung.fit.training.blocks import moving_names
 from rung.model.potential import ReadoutPotential
+from rung.model.protocols import Prediction
 from rung.model.reference import ReferenceEnergies
 from tests.contract.checks import predict, same_predictions
 from tests.pair_backbone import PairBackbone, pair_potential, pair_structures
@@ -85,9 +86,11 @@ class _Evaluated:
 
     def __init__(self, model) -> None:
         self.model, self.cutoff, self.dtype, self.fidelities = model.eval(), model.cutoff, model.dtype, model.fidelities
+        self.device = next(model.parameters()).device
 
     def predict(self, batch, **wanted):
-        return self.model(batch, **wanted)
+        found = self.model(batch, **wanted)
+        return Prediction(*(None if value is None else value.detach() for value in vars(found).values()))
 
 
 def test_a_model_says_what_may_move(potential: ReadoutPotential) -> None:

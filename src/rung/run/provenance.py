@@ -1,18 +1,14 @@
 """What a run was made of: hashes of its files, versions of its packages, its seed and device."""
 
 import platform
-from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping
 from typing import Any
 
 from rung import __version__
-from rung.backends.registry import backends
+from rung.backends.versions import versions
 from rung.config import RunConfig
 from rung.errors import DataError
 from rung.storage import content_hash, file_hash, jsonable
-
-PACKAGES = ("torch", "numpy", "scipy", "ase", "matscipy", "pydantic")
-"""Packages whose version can change a result, whichever backend runs."""
 
 PLACES: dict[str, bool | dict[str, bool]] = {
     **dict.fromkeys(("run", "cache", "threads", "data", "bands", "executor"), True),
@@ -49,7 +45,7 @@ def provenance(config: RunConfig, found: Mapping[str, str]) -> dict[str, Any]:
     return {
         "rung": __version__,
         "python": platform.python_version(),
-        "packages": dict(_versions()),
+        "packages": versions("pydantic"),
         "platform": platform.platform(),
         "seed": config.seed,
         "device": config.device,
@@ -57,15 +53,6 @@ def provenance(config: RunConfig, found: Mapping[str, str]) -> dict[str, Any]:
         "files": {key: {"path": str(path), "sha256_32": found[key]} for key, path in config.files().items()},
         "ingredients": dict(found),
     }
-
-
-def _versions() -> Iterator[tuple[str, str]]:
-    of_backends = (package for backend in backends().values() for package in backend.packages)
-    for package in (*PACKAGES, *of_backends):
-        try:
-            yield package, version(package)
-        except PackageNotFoundError:
-            continue  # an extra that this run does without
 
 
 def _plain(value: Any) -> Any:

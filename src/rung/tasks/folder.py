@@ -7,17 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rung import __version__
+from rung.backends.versions import versions
 from rung.errors import DataError, StorageError
 from rung.results.task import PROVENANCE, Call, Potential, TaskProvenance
 from rung.storage import FolderLock, read_json, sweep
 from rung.tasks.opened import Opened
-
-PACKAGES = ("torch", "numpy", "scipy", "ase", "mace-torch", "e3nn", "matscipy", "pymbar")
-"""Packages whose version can change a result of a task."""
 
 
 @dataclass(frozen=True)
@@ -148,13 +145,5 @@ def _call() -> Call:
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         rung=__version__,
         python=platform.python_version(),
-        packages=dict(_versions()),
+        packages=versions("pymbar"),
     )
-
-
-def _versions() -> Iterator[tuple[str, str]]:
-    for package in PACKAGES:
-        try:
-            yield package, version(package)
-        except PackageNotFoundError:
-            continue  # an extra that this task does without
