@@ -150,7 +150,8 @@ def main() -> None:
             "monolayer": {"lattice": LATTICE, "thickness": THICKNESS},
             "counts": arguments.counts,
             "most": arguments.largest,
-            "band": {"images": 5, **band},
+            "images": 5,
+            "band": band,
             "defect_margin": 3,
         }
     )

@@ -14,9 +14,7 @@ from tests.evaluate.paths.wells import Carton
 
 
 def quick(out: Path) -> VacancyTask:
-    return VacancyTask.read(
-        {"out": out, "counts": [1], "most": 2, "band": {"images": 3, "fmax": 0.05}, "defect_margin": 2}
-    )
+    return VacancyTask.read({"out": out, "counts": [1], "most": 2, "images": 3, "defect_margin": 2})
 
 
 class LowCarton(Carton):

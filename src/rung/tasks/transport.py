@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from ase import Atoms
 from ase.io import read
@@ -201,8 +201,7 @@ def write_transport(
 
 
 def _at_temperature(result: Transport) -> AtTemperature:
-    content: dict[str, Any] = asdict(result)
-    return AtTemperature.model_validate({**content, "runs": tuple(_run(run) for run in result.runs)})
+    return AtTemperature.model_validate({**asdict(result), "runs": tuple(_run(run) for run in result.runs)})
 
 
 def _run(run: MeasuredRun) -> RunNumbers:

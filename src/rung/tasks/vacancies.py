@@ -13,7 +13,7 @@ from pydantic import Field
 from rung.errors import ConfigError, DataError, one_of
 from rung.evaluate.error_bars import UNKNOWN, Bar
 from rung.evaluate.paths.band_folder import BandFolder
-from rung.evaluate.paths.barrier import Barrier, BarrierSettings, relaxed_barrier
+from rung.evaluate.paths.barrier import BandSettings, Barrier, BarrierSettings, relaxed_barrier
 from rung.evaluate.paths.vacancies import (
     EnergyOfDefect,
     Hop,
@@ -65,7 +65,9 @@ class VacancyTask(Settings):
     """No cell has a larger margin."""
     tolerance: float = Field(default=0.02, gt=0)
     """The barrier for each atom counts as converged where a larger cell changes it by less, eV."""
-    band: BarrierSettings = BarrierSettings(images=5)
+    images: int = Field(default=5, ge=3)
+    """Images of each band, both ends counted."""
+    band: BandSettings = BandSettings()
     """How a band is relaxed."""
     chemical_potentials: Annotated[dict[str, float], Option(("chemical-potential",), form="fidelity=value")] = Field(
         default_factory=dict
@@ -73,6 +75,11 @@ class VacancyTask(Settings):
     """μ of the chalcogen for each fidelity, eV an atom, on its scale of energies; absent: no formation energy."""
     defect_margin: int = Field(default=4, ge=2)
     """Repeats of the cell in which formation and binding energies are found."""
+
+    @property
+    def hop(self) -> BarrierSettings:
+        """How the band of each hop is relaxed, with its number of images."""
+        return self.band.part(BarrierSettings, images=self.images)
 
 
 def study_vacancies(
@@ -103,7 +110,7 @@ def study_vacancies(
             raise ConfigError(one_of(name, potentials, "fidelity of a chemical potential"))
     identity = {
         "monolayer": content_hash(task.monolayer.model_dump_json()),
-        "setting": content_hash(task.band.deciding("max_steps", "endpoint_steps")),
+        "setting": content_hash(task.hop.deciding("max_steps", "endpoint_steps")),
     }
     with FOLDER.open(task.out, potentials, identity) as out:
         result = VacanciesResult(
@@ -157,7 +164,7 @@ def _in_cell(
     size = (count + margin, 1 + margin)
     folder = out / potential.fidelity / way / f"{count}-vacancies" / f"{size[0]}x{size[1]}"
     # what decides the number; more steps may be allowed to a band that did not converge
-    key = content_hash(task.monolayer.model_dump_json(), task.band.deciding("max_steps"))
+    key = content_hash(task.monolayer.model_dump_json(), task.hop.deciding("max_steps"))
     before = HopInCell.read_optional(folder / HOP_FILE)
     if before is not None and before.key == key and not before.reason and _is_of(before, folder, potential):
         return before
@@ -165,7 +172,7 @@ def _in_cell(
     bands: list[Barrier] = []
     with progress.task(f"{potential.fidelity}, {count} vacancies, {way}, {size[0]}x{size[1]}", len(hops)) as steps:
         for index, hop in enumerate(hops):
-            bands.append(_band(hop, bands, potential, task.band, folder / f"hop-{index}", progress))
+            bands.append(_band(hop, bands, potential, task.hop, folder / f"hop-{index}", progress))
             steps.advance()
             if not bands[-1].converged:
                 break
