@@ -114,7 +114,9 @@ def rows(work: Path, seeds: int, draws: int) -> dict[str, list[dict[str, Any]]]:
             calculator = lifted(base, labelled(frames, exact, count, 0), context)
             images = relaxed(calculator, bands, place).images
             made = [partial(calculator.draw, index) for index in range(draws)]
-            write_json(place / "draws.json", relaxed_draws(images, made, BAND, folder=place / "draws").as_json())
+            write_json(
+                place / "draws.json", relaxed_draws(images, made, BAND, folder=place / "draws").entry().as_json()
+            )
         found[str(count)][0]["draws"] = read_json(place / "draws.json")
         print(count, found[str(count)][0]["draws"], file=sys.stderr, flush=True)
     return found

@@ -10,21 +10,23 @@ What is finished is kept in --work, so that a stopped run goes on.
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ase.io import read, write
 
 from rung.config import RunConfig
 from rung.errors import DataError
 from rung.progress import SILENT
-from rung.report.tasks.transport import with_total
+from rung.report.tasks.transport import values_of, with_total
+from rung.results.transport import AtTemperature, TransportResult
 from rung.run.stages import run_fit
-from rung.storage import jsonable, write_text
+from rung.storage import write_text
 from rung.tasks.opened import Source, open_calculator
-from rung.tasks.transport_runs import RunsSettings, find_transport_of_model
+from rung.tasks.transport import RunsSettings, TransportTask
+from rung.tasks.transport_runs import find_transport_of_model
 
 TESTBED = Path(__file__).parent / "testbed" / "li6ps5cl"
 EXCHANGED = 1
@@ -59,18 +61,17 @@ def lifted(base: Path, work: Path) -> Path:
     return run_fit(RunConfig.read(config, "benchmark"), progress=SILENT).folder.model
 
 
-def row(name: str, one: Mapping[str, Any]) -> str:
+def row(name: str, one: AtTemperature) -> str:
     """Return a row of the table."""
-    window = one["window"]
-    values = [with_total(one[key]) for key in ("tracer_diffusivity", "collective_diffusivity", "haven_ratio")]
-    values += [with_total(one[key]) for key in ("conductivity", "conductivity_nernst_einstein")]
-    slope = "–" if window["slope"] is None else f"{window['slope']:.2f} ± {window['slope_stderr'] or float('nan'):.2f}"
-    diffuses = "yes" if window["diffusive"] else "no"
-    cells = [name, f"{one['temperature']:g}", str(one["n_runs"]), slope, diffuses, *values]
+    window = one.window
+    values = [with_total(value) for value in values_of(one)]
+    slope = "–" if math.isnan(window.slope) else f"{window.slope:.2f} ± {window.slope_stderr:.2f}"
+    diffuses = "yes" if window.diffusive else "no"
+    cells = [name, f"{one.temperature:g}", str(one.n_runs), slope, diffuses, *values]
     return "| " + " | ".join(cells) + " |"
 
 
-def page(found: Mapping[str, Mapping[str, Any]], broken: Mapping[str, str], settings: RunsSettings) -> str:
+def page(found: Mapping[str, TransportResult], broken: Mapping[str, str], settings: RunsSettings) -> str:
     """Return the page of results, in plain words first."""
     length = settings.steps * settings.timestep / 1000
     said = [
@@ -84,13 +85,13 @@ def page(found: Mapping[str, Mapping[str, Any]], broken: Mapping[str, str], sett
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, content in found.items():
-        said += [row(name, one) for one in content["temperatures"]]
+        said += [row(name, one) for one in content.temperatures]
     said.append("")
     for name, content in found.items():
-        for one in content["activation"].values():
-            energy = one["activation_energy"]
-            said.append(f"- {name}: activation energy of the {one['quantity'].split(',')[0]} {with_total(energy)} eV.")
-        warnings = dict.fromkeys(sentence for one in content["temperatures"] for sentence in one["warnings"])
+        for one in content.activation.values():
+            energy = one.activation_energy
+            said.append(f"- {name}: activation energy of the {one.quantity.split(',')[0]} {with_total(energy)} eV.")
+        warnings = dict.fromkeys(sentence for one in content.temperatures for sentence in one.warnings)
         said += [f"- {name}: {sentence}" for sentence in warnings]
     said += [f"- {name}: no figure. {sentence}" for name, sentence in broken.items()]
     command = " ".join(["python benchmarks/li6ps5cl_conductivity.py", *sys.argv[1:]])
@@ -110,25 +111,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     said.add_argument("--timestep", type=float, default=2.0)
     given = said.parse_args(arguments)
     start = start_structure(given.work)
-    plan = {"temperatures": given.temperatures, "runs": given.runs, "steps": given.steps, "timestep": given.timestep}
-    settings = RunsSettings.read({**plan, "frame_every": 10}, "options")
-    options = {"species": "Li", "charge": 1.0, "skip_fs": 0.1 * given.steps * given.timestep}
+    settings = RunsSettings(runs=given.runs, steps=given.steps, timestep=given.timestep, frame_every=10)
     models = {"base, pbe": (given.base, "pbe", 0), "lifted, r2scan": (lifted(given.base, given.work), "r2scan", 0)}
     if given.draws:
         models["draws of the lifted"] = (models["lifted, r2scan"][0], "r2scan", given.draws)
     found, broken = {}, {}
     for name, (model, fidelity, draws) in models.items():
-        planned = RunsSettings.read({**settings.model_dump(), "draws": draws}, "options")
         folder = given.work / name.replace(", ", "-").replace(" ", "-")
+        task = TransportTask(
+            files=[start],
+            out=folder,
+            temperatures=given.temperatures,
+            species="Li",
+            charge=1.0,
+            skip_fs=0.1 * given.steps * given.timestep,
+            runs=settings.model_copy(update={"draws": draws}),
+        )
         try:
             potential = open_calculator(Source(model=model, trusted=True), fidelity)
-            content = find_transport_of_model(potential, start, folder, planned, options, progress=SILENT)
+            found[name] = find_transport_of_model(potential, task, progress=SILENT)
         except DataError as error:  # a run that broke: the other potential's figures stand
             broken[name] = str(error).replace(f"{given.work}/", "")
             print(f"{name}: {broken[name]}", flush=True)
             continue
-        found[name] = jsonable(content)
-        print("\n".join(row(name, one) for one in found[name]["temperatures"]), flush=True)
+        print("\n".join(row(name, one) for one in found[name].temperatures), flush=True)
     if given.write:
         write_text(given.write, page(found, broken, settings))
 

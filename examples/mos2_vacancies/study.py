@@ -12,10 +12,9 @@ Everything goes into --out and is kept: a stopped study goes on where it was.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,11 +23,12 @@ from rung.cli.console import TerminalProgress
 from rung.config import RunConfig
 from rung.data.readers.structures import read_structures, write_structures
 from rung.demo_data import folder
-from rung.evaluate.paths.barrier import BarrierSettings
 from rung.report.tasks.vacancies import hop_figure
+from rung.results.barrier_task import TaskPanel
+from rung.results.vacancies import VacanciesResult
 from rung.run.stages import run_fit
 from rung.storage import read_json, write_text
-from rung.tasks.barrier import BarrierFiles, BarrierTask, find_barriers
+from rung.tasks.barrier import BarrierTask, find_barriers
 from rung.tasks.opened import Source, open_fidelities
 from rung.tasks.vacancies import VacancyTask, study_vacancies
 
@@ -62,7 +62,7 @@ def fitted(out: Path, frames: int) -> Path:
     return run_fit(config, notices=[NOTICE], progress=TerminalProgress()).folder.model
 
 
-def ends_and_energies(out: Path) -> BarrierFiles:
+def ends_and_energies(out: Path) -> dict[str, Path | str]:
     """Write the two ends of the hop, and the target's energies along the base's path with noise, as DMC would have."""
     band = read_structures(folder("mos2") / "neb_pbe.extxyz")
     random = np.random.default_rng(0)
@@ -75,46 +75,46 @@ def ends_and_energies(out: Path) -> BarrierFiles:
     files = [out / name for name in ("initial.extxyz", "final.extxyz", "energies.extxyz")]
     for file, structures in zip(files, (bare[:1], bare[1:], noisy), strict=True):
         write_structures(file, structures)
-    return BarrierFiles(initial=files[0], final=files[1], energies=files[2], target="r2scan")
+    return {"initial": files[0], "final": files[1], "energies": files[2], "target": "r2scan"}
 
 
-def summary(barriers: list[dict[str, Any]], vacancies: dict[str, Any]) -> Iterator[str]:
+def summary(barriers: Sequence[TaskPanel], vacancies: VacanciesResult) -> Iterator[str]:
     """Yield the table of results as Markdown."""
     truth = read_json(folder("mos2") / "truth.json")
     yield "| hop of one vacancy | barrier, eV | ± weights | ± in all | truth |"
     yield "| --- | --- | --- | --- | --- |"
-    for entry in barriers[0]["barriers"]:
-        exact = truth[entry["name"]]["barrier"]
-        cells = (number(entry[name]) for name in ("value", "stderr", "stderr_total"))
-        yield f"| {entry['name']}, relaxed | " + " | ".join(cells) + f" | {exact:.3f} |"
+    for entry in barriers[0].barriers:
+        exact = truth[entry.name]["barrier"]
+        cells = (number(value) for value in (entry.value, entry.stderr, entry.stderr_total))
+        yield f"| {entry.name}, relaxed | " + " | ".join(cells) + f" | {exact:.3f} |"
     band = read_structures(folder("mos2") / "neb_pbe.extxyz")
-    for entry in barriers[1]["barriers"]:
-        level = "r2scan" if entry["name"] != "pbe" else "pbe"
+    for entry in barriers[1].barriers:
+        level = "r2scan" if entry.name != "pbe" else "pbe"
         energies = np.array([image.labelled(level).energy for image in band])
-        cells = (number(entry[name]) for name in ("value", "stderr", "stderr_total"))
-        yield f"| {entry['name']}, along the pbe path | " + " | ".join(cells) + f" | {np.ptp(energies):.3f} |"
+        cells = (number(value) for value in (entry.value, entry.stderr, entry.stderr_total))
+        yield f"| {entry.name}, along the pbe path | " + " | ".join(cells) + f" | {np.ptp(energies):.3f} |"
     yield ""
     yield "| rate at | " + " | ".join(FIDELITIES) + " |"
     yield "| --- | --- | --- |"
-    rates = [{rate["temperature"]: rate for rate in entry["rates"]} for entry in barriers[0]["barriers"]]
+    rates = [{rate.temperature: rate for rate in entry.rates} for entry in barriers[0].barriers]
     for kelvin in sorted({kelvin for found in rates for kelvin in found}):
-        cells = [f"{found[kelvin]['rate']:.2e} /s" if kelvin in found else "none" for found in rates]
+        cells = [f"{found[kelvin].rate:.2e} /s" if kelvin in found else "none" for found in rates]
         yield f"| {kelvin:.0f} K | " + " | ".join(cells) + " |"
     yield ""
     yield "| vacancies in a row | " + " | ".join(f"{name}, eV for each atom" for name in FIDELITIES) + " |"
     yield "| --- | --- | --- |"
-    for count in dict.fromkeys(hop["vacancies"] for hop in vacancies["hops"]):
-        found = {hop["fidelity"]: hop for hop in vacancies["hops"] if hop["vacancies"] == count}
+    for count in dict.fromkeys(hop.vacancies for hop in vacancies.hops):
+        found = {hop.fidelity: hop for hop in vacancies.hops if hop.vacancies == count}
         cells = [
-            f"{number(found[name]['per_atom'])} ± {number(found[name]['stderr_total'], count)}"
-            f"{'' if found[name]['converged'] else ' (cell not converged)'}"
+            f"{number(found[name].per_atom)} ± {number(found[name].stderr_total, count)}"
+            f"{'' if found[name].converged else ' (cell not converged)'}"
             for name in FIDELITIES
         ]
         yield f"| {count} | " + " | ".join(cells) + " |"
 
 
-def number(value: float | None, share: float = 1.0) -> str:
-    return "–" if value is None or not np.isfinite(value) else f"{value / share:.3f}"
+def number(value: float, share: float = 1.0) -> str:
+    return f"{value / share:.3f}" if np.isfinite(value) else "–"
 
 
 def main() -> None:
@@ -131,22 +131,32 @@ def main() -> None:
     out = arguments.out.absolute()
     print(NOTICE)
     model = fitted(out, 150 if arguments.quick else 660)
-    band = BarrierSettings(images=5, fmax=0.1 if arguments.quick else 0.05)
-    task = BarrierTask(band=band, draws=arguments.draws, temperatures=(300.0, 600.0))
-    files, progress = ends_and_energies(out), TerminalProgress()
-    potentials = open_fidelities(Source(model=model), FIDELITIES)
-    barriers = find_barriers(potentials, files, out / "hop", task, progress=progress)
+    band = {"fmax": 0.1 if arguments.quick else 0.05}
+    task = BarrierTask.read(
+        {
+            **ends_and_energies(out),
+            "out": out / "hop",
+            "images": 5,
+            "band": band,
+            "draws": arguments.draws,
+            "temperatures": (300.0, 600.0),
+        }
+    )
+    potentials, progress = open_fidelities(Source(model=model), FIDELITIES), TerminalProgress()
+    barriers = find_barriers(potentials, task, progress=progress)
     rows = VacancyTask.read(
         {
+            "out": out / "rows",
             "monolayer": {"lattice": LATTICE, "thickness": THICKNESS},
             "counts": arguments.counts,
             "most": arguments.largest,
-            "band": {"images": 5, "fmax": 0.1 if arguments.quick else 0.05},
+            "images": 5,
+            "band": band,
             "defect_margin": 3,
         }
     )
-    vacancies = study_vacancies(potentials, out / "rows", rows, progress=progress)
-    hop_figure(vacancies["hops"]).write_html(out / "rows.html", include_plotlyjs=True)
+    vacancies = study_vacancies(potentials, rows, progress=progress)
+    hop_figure(vacancies.hops).write_html(out / "rows.html", include_plotlyjs=True)
     table = "\n".join(summary(barriers, vacancies)) + "\n"
     write_text(out / "results.md", table)
     print(table)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Self, Union, get_args, get_origin
+from typing import Any, Self, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
@@ -39,6 +39,9 @@ class Option:
     form: str = "name=value"
 
 
+S = TypeVar("S", bound="Settings")
+
+
 class Settings(BaseModel):
     """The base of every group of settings: frozen, and closed to unknown keys."""
 
@@ -59,6 +62,11 @@ class Settings(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             raise ConfigError(f"{where}: {_sentence(cls, error, values)}") from error
+
+    def part(self, kind: type[S], **more: Any) -> S:
+        """Return the settings of ``kind`` that these hold among others, with ``more`` beside them."""
+        shared = kind.model_fields.keys() & type(self).model_fields.keys()
+        return kind.read({**{name: getattr(self, name) for name in kind.model_fields if name in shared}, **more})
 
     @classmethod
     def with_file(cls, path: Path | None, **options: Any) -> Self:

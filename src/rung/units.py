@@ -14,5 +14,8 @@ KCAL_PER_MOL = float(units.kcal / units.mol)
 BOLTZMANN = float(units.kB)
 """Boltzmann's constant in eV/K."""
 
+PLANCK = float(units._hplanck / units._e)
+"""Planck's constant in eV s: an energy quantum over it is a frequency in 1/s."""
+
 MILLI = 1000.0
 """eV to meV, for what people read."""

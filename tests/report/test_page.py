@@ -10,6 +10,7 @@ from rung.errors import MissingExtraError, StorageError
 from rung.evaluate.error_bars import Bar
 from rung.evaluate.paths.barrier import static_barrier
 from rung.report import write_report, write_study_report
+from rung.results.barrier import Panel, write_panels
 from rung.storage import read_json, write_json, write_text
 from tests.evaluate.paths.wells import DoubleWell, at
 from tests.report.folders import run_folder, study_folder
@@ -195,8 +196,8 @@ def test_bands_of_the_evaluation_are_drawn(tmp_path):
             return Bar(0.01, 0.04)
 
     found = static_barrier([at(-1.0), at(0.0, 0.5), at(1.0)], DoubleWell(), error_bars=Bars())
-    panel = {"title": "Well", "curves": [found.curve("lifted")], "barriers": [found.entry("lifted")]}
-    write_json(tmp_path / "barrier.json", [panel, {**panel, "title": "Well again"}])
+    panel = Panel(title="Well", curves=[found.curve("lifted")], barriers=[found.entry("lifted")])
+    write_panels(tmp_path / "barrier.json", [panel, panel.model_copy(update={"title": "Well again"})])
     page = page_of(tmp_path)
     assert "Well: lifted gives 0.900 ± 0.040 eV." in page.text
     assert page.headings.count("Well") == page.headings.count("Well again") == 1

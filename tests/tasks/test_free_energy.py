@@ -9,9 +9,8 @@ from rung.calculator import RungCalculator
 from rung.evaluate.free_energy.analysis import AnalysisSettings, FreeEnergy, FreeEnergyBarrier
 from rung.evaluate.free_energy.umbrella import UmbrellaSettings, Window
 from rung.evaluate.free_energy.window_statistics import WindowStatistics
-from rung.progress import SILENT
 from rung.tasks.error_bars import error_bars_of
-from rung.tasks.free_energy import model_error
+from rung.tasks.other_surfaces import SampledBarrier, model_error
 from rung.units import BOLTZMANN
 from tests.run.small_world import SmallWorld
 
@@ -42,8 +41,8 @@ def test_first_order_is_the_mean_change_at_the_top_less_that_in_the_basin(finish
     sampled = windows(60)
     none = WindowStatistics(0.0, 0.0, 0.0, 0, 1.0, 60, float("nan"))
     found = FreeEnergy(None, BARRIER, (none, none), (), free_energies=np.zeros(2))
-    analysis = AnalysisSettings()
-    told = model_error(error_bars_of(calculator), molecule("H2O"), sampled, found, SAMPLING, analysis, 4, SILENT)
+    barrier = SampledBarrier(molecule("H2O"), tuple(sampled), found, SAMPLING, AnalysisSettings())
+    told = model_error(error_bars_of(calculator), barrier, 4)
 
     values = np.concatenate([window.values for window in sampled])
     beta = 1 / (BOLTZMANN * 600.0)
@@ -55,17 +54,15 @@ def test_first_order_is_the_mean_change_at_the_top_less_that_in_the_basin(finish
     for change in changes:
         ends = [np.average(change[inside], weights=weights[inside]) for inside in (top, basin)]
         differences.append(ends[0] - ends[1])
-    assert told["first_order"] == pytest.approx(np.mean(differences), abs=1e-9)
-    assert told["spread_of_first_order"] == pytest.approx(np.std(differences, ddof=1), rel=1e-6)
-    assert told["frames"].tolist() == [60, 60]
+    assert told.first_order == pytest.approx(np.mean(differences), abs=1e-9)
+    assert told.spread_of_first_order == pytest.approx(np.std(differences, ddof=1), rel=1e-6)
+    assert told.frames == (60, 60)
     # small changes: the exact answer is near the first-order one
-    assert told["spread_of_change"] == pytest.approx(told["spread_of_first_order"], rel=0.3)
+    assert told.spread_of_change == pytest.approx(told.spread_of_first_order, rel=0.3)
 
 
 def test_without_a_posterior_there_is_none(finished: SmallWorld) -> None:
     base = RungCalculator(finished.folder / "run" / "model.rung", fidelity="low")
     found = FreeEnergy(None, BARRIER, (), (), free_energies=np.zeros(2))
-    assert (
-        model_error(error_bars_of(base), molecule("H2O"), windows(3), found, SAMPLING, AnalysisSettings(), 4, SILENT)
-        is None
-    )
+    sampled = SampledBarrier(molecule("H2O"), tuple(windows(3)), found, SAMPLING, AnalysisSettings())
+    assert model_error(error_bars_of(base), sampled, 4) is None

@@ -11,8 +11,8 @@ from ase.io import read, write
 from rung.errors import ConfigError
 from rung.evaluate.dynamics.md import MDSettings, run_md
 from rung.tasks.opened import Opened, read_start
-from rung.tasks.transport import read_runs
-from rung.tasks.transport_runs import RunsSettings, make_runs, run_seed
+from rung.tasks.transport import RunsSettings, TransportTask, read_runs
+from rung.tasks.transport_runs import find_transport_of_model, make_runs, plan, run_seed
 from tests.evaluate.transport.walks import Nothing
 
 
@@ -24,15 +24,16 @@ def start(tmp_path: Path) -> Path:
     return tmp_path / "start.xyz"
 
 
-def settings(**changes: object) -> RunsSettings:
-    return RunsSettings.read({"temperatures": [600], "runs": 2, "steps": 40, "frame_every": 10, **changes}, "runs")
+def settings(seed: int) -> RunsSettings:
+    return RunsSettings(runs=2, steps=40, frame_every=10, seed=seed)
 
 
-def test_a_temperature_given_twice_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"temperature 300 is given twice; ask for more runs of it with runs"):
-        settings(temperatures=[300, 600, 300])
-    with pytest.raises(ConfigError, match="temperature 300 is given twice"):
-        settings(temperatures=[300, 300.0000001])  # their folders would have one name
+def test_a_temperature_given_twice_is_refused(start: Path, tmp_path: Path) -> None:
+    for temperatures in ((300, 600, 300), (300, 300.0000001)):  # the folders of the latter would have one name
+        task = TransportTask(files=[start], out=tmp_path / "out", temperatures=temperatures, species="Li")
+        with pytest.raises(ConfigError, match="temperature 300 K is given twice; ask for more runs of it with --runs"):
+            find_transport_of_model(Opened.of(Nothing(), fidelity="free"), task)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_trajectory_given_twice_is_refused(tmp_path: Path) -> None:
@@ -44,8 +45,8 @@ def test_a_trajectory_given_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_run_has_random_numbers_of_its_own(start: Path, tmp_path: Path) -> None:
-    chosen = settings(temperatures=[600, 750], seed=3)
-    runs = make_runs(Opened.of(Nothing(), fidelity="free"), read_start(start), tmp_path / "out", chosen)
+    planned = tuple(plan([600, 750], settings(3)))
+    runs = make_runs(Opened.of(Nothing(), fidelity="free"), read_start(start), tmp_path / "out", planned, settings(3))
     # without forces a path is its momenta and its noise, whose size alone depends on the temperature
     paths = [np.array([frame.positions[0] - run.frames[0].positions[0] for frame in run.frames]) for run in runs]
     shapes = [(path / np.linalg.norm(path)).ravel() for path in paths]
@@ -64,7 +65,8 @@ def test_runs_that_rung_0_1_began_go_on_with_their_seed(start: Path, tmp_path: P
     out = tmp_path / "out"
     old = MDSettings(temperature=600, steps=20, friction=0.002, frame_every=10, seed=4)
     run_md(read_start(start), Nothing(), old, out / "runs" / "600K-1", identity="free None")
-    make_runs(Opened.of(Nothing(), fidelity="free"), read_start(start), out, settings(seed=3))
+    planned = tuple(plan([600], settings(3)))
+    make_runs(Opened.of(Nothing(), fidelity="free"), read_start(start), out, planned, settings(3))
     whole = old.model_copy(update={"steps": 40})
     run_md(read_start(start), Nothing(), whole, tmp_path / "whole", identity="free None")
     last = [

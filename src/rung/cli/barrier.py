@@ -1,14 +1,17 @@
 # ruff: noqa: PLC0415 - torch takes seconds to import, so a command imports its work when it runs, and --help is quick
 """``rung barrier``: parses, calls one public function and prints."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from rung.cli.console import ERR, OUT, TerminalProgress, print_json
+
+if TYPE_CHECKING:
+    from rung.results.barrier_task import Rate, TaskPanel
 
 UNKNOWN = "–"
 
@@ -104,83 +107,74 @@ def barrier(
     json
         Print JSON in place of a table.
     """
-    from rung.evaluate.paths.barrier import BarrierSettings
-    from rung.evaluate.paths.refinement import RefinementSettings
-    from rung.evaluate.paths.vibrations import VibrationSettings
-    from rung.tasks.barrier import BarrierFiles, BarrierTask, find_barriers
+    from rung.tasks.barrier import BarrierTask, find_barriers
     from rung.tasks.opened import Source, open_fidelities
 
-    band = BarrierSettings.read(
-        {
-            "images": 7 if images == "auto" else images,
-            "fmax": fmax,
-            "max_steps": steps,
-            "endpoint_fmax": endpoint_fmax,
-            "relax_endpoints": not keep_ends,
-            "free_molecule": free_molecule,
-            "match_atoms": match_atoms,
-            "allow_exchange": allow_exchange,
-        },
-        "options",
-    )
     task = BarrierTask.read(
         {
-            "band": band,
-            "refinement": RefinementSettings.read({"tolerance": image_tolerance}, "options")
-            if images == "auto"
-            else None,
+            "initial": initial,
+            "final": final,
+            "out": out,
+            "images": images,
+            "refinement": {"tolerance": image_tolerance},
+            "band": {
+                "fmax": fmax,
+                "max_steps": steps,
+                "endpoint_fmax": endpoint_fmax,
+                "relax_endpoints": not keep_ends,
+                "free_molecule": free_molecule,
+                "match_atoms": match_atoms,
+                "allow_exchange": allow_exchange,
+            },
             "draws": draws,
             "seed": seed,
             "check_saddle": not no_modes,
             "temperatures": rate,
-            "vibrations": VibrationSettings.read({"moving": moving or None, "step": displacement}, "options"),
+            "vibrations": {"moving": moving or None, "step": displacement},
+            "path": path,
+            "energies": energies,
+            "target": target,
         },
         "options",
     )
-    panels = find_barriers(
-        open_fidelities(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity),
-        BarrierFiles(initial, final, path, energies, target),
-        out,
-        task,
-        progress=TerminalProgress(),
-    )
+    potentials = open_fidelities(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity)
+    panels = find_barriers(potentials, task, progress=TerminalProgress())
     if json:
-        print_json(panels)
+        print_json([panel.as_json() for panel in panels])
     else:
         _print(panels)
-    failed = [entry for panel in panels for entry in panel["barriers"] if entry.get("reason")]
+    failed = [entry for panel in panels for entry in panel.barriers if entry.reason]
     for entry in failed:
-        ERR.print(f"rung: no barrier of {entry['name']}: {entry['reason']}. The band is kept in {out}.", markup=False)
+        ERR.print(f"rung: no barrier of {entry.name}: {entry.reason}. The band is kept in {out}.", markup=False)
     return int(bool(failed))
 
 
-def _print(panels: Sequence[Mapping[str, Any]]) -> None:
+def _print(panels: "Sequence[TaskPanel]") -> None:
     from rich.table import Table
 
     for panel in panels:
-        table = Table(title=str(panel["title"]))
+        table = Table(title=panel.title)
         table.add_column("potential")
         for heading in ("barrier, eV", "± weights", "± in all", "reverse, eV", "reaction, eV"):
             table.add_column(heading, justify="right")
-        for entry in panel["barriers"]:
-            names = ("value", "stderr", "stderr_total", "reverse", "reaction")
-            table.add_row(str(entry["name"]), *(_number(entry.get(name)) for name in names))
+        for entry in panel.barriers:
+            values = (entry.value, entry.stderr, entry.stderr_total, entry.reverse, entry.reaction)
+            table.add_row(entry.name, *(_number(value) for value in values))
         OUT.print(table)
-        for entry in panel["barriers"]:
-            for rate in entry.get("rates") or ():
-                OUT.print(f"{entry['name']}: {_rate(rate)}", markup=False)
-            for note in entry["notes"]:
-                OUT.print(f"{entry['name']}: {note}", markup=False)
+        for entry in panel.barriers:
+            for rate in entry.rates:
+                OUT.print(f"{entry.name}: {_rate(rate)}", markup=False)
+            for note in entry.notes:
+                OUT.print(f"{entry.name}: {note}", markup=False)
 
 
-def _rate(rate: Mapping[str, Any]) -> str:
-    known = not isnan(rate["factor"])
-    factor = f" (×/÷ {rate['factor']:.2g} for one standard error)" if known else ""
+def _rate(rate: "Rate") -> str:
+    factor = "" if isnan(rate.factor) else f" (×/÷ {rate.factor:.2g} for one standard error)"
     return (
-        f"at {rate['temperature']:.0f} K {rate['rate']:.3g} /s{factor}, with quantised modes "
-        f"{rate['quantum_rate']:.3g} /s; Vineyard prefactor {rate['prefactor']:.3g} /s."
+        f"at {rate.temperature:.0f} K {rate.rate:.3g} /s{factor}, with quantised modes "
+        f"{rate.quantum_rate:.3g} /s; Vineyard prefactor {rate.prefactor:.3g} /s."
     )
 
 
-def _number(value: float | None) -> str:
-    return UNKNOWN if value is None or isnan(value) else f"{value:.3f}"
+def _number(value: float) -> str:
+    return UNKNOWN if isnan(value) else f"{value:.3f}"

@@ -1,13 +1,16 @@
 # ruff: noqa: PLC0415 - torch takes seconds to import, so a command imports its work when it runs, and --help is quick
 """``rung free-energy``: a free-energy barrier along a collective variable."""
 
-from collections.abc import Mapping
+from math import exp
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from rung.cli.console import ERR, OUT, TerminalProgress, print_json
+
+if TYPE_CHECKING:
+    from rung.results.free_energy import FreeEnergyResult
 
 
 def free_energy(
@@ -100,79 +103,68 @@ def free_energy(
     json
         Print JSON in place of a table.
     """
-    from rung.evaluate.free_energy.analysis import AnalysisSettings
-    from rung.evaluate.free_energy.umbrella import UmbrellaSettings, centres_between
-    from rung.tasks.free_energy import find_free_energy
+    from rung.tasks.free_energy import FreeEnergyTask, find_free_energy
     from rung.tasks.opened import Source, open_calculator
 
-    sampling = UmbrellaSettings.with_file(
+    task = FreeEnergyTask.with_file(
         settings,
+        start=start,
+        variable=cv,
+        out=out,
         temperature=temperature,
-        centres=centres_between(*windows),
+        windows=windows,
         steps=steps,
         spring=spring,
         timestep=timestep,
         friction=friction,
         remove_drift=not free_drift,
         seed=seed,
-    )
-    found = find_free_energy(
-        open_calculator(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity),
-        start,
-        out,
-        variable=cv,
-        sampling=sampling,
-        analysis=AnalysisSettings.read(
-            {"bins": bins, "reactant": reactant, "transition_state": transition_state, "length": length}, "options"
-        ),
         band=band,
+        analysis={"bins": bins, "reactant": reactant, "transition_state": transition_state, "length": length},
         draws=draws,
         target_energies=target_energies,
         target=target,
-        progress=TerminalProgress(),
     )
+    potential = open_calculator(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity)
+    result = find_free_energy(potential, task, progress=TerminalProgress())
     if json:
-        print_json({key: value for key, value in found.items() if key != "samples"})
+        print_json({key: value for key, value in result.as_json().items() if key != "samples"})
     else:
-        _print(found)
-    for sentence in found["warnings"]:
+        _print(result)
+    for sentence in result.warnings:
         ERR.print(f"warning: {sentence}", markup=False)
-    if found["reason"]:
-        ERR.print(f"rung: {found['reason']} What was sampled is kept in {out}.", markup=False)
-    return int(bool(found["reason"]))
+    if result.reason:
+        ERR.print(f"rung: {result.reason} What was sampled is kept in {out}.", markup=False)
+    return int(bool(result.reason))
 
 
-def _print(found: Mapping[str, Any]) -> None:
+def _print(result: "FreeEnergyResult") -> None:
     from rich.table import Table
 
-    barrier = found["barrier"]
+    barrier = result.barrier
     if barrier is None:
         return
-    unit = "" if found["unit"] == "1" else f" {found['unit']}"
-    table = Table(title=f"Free energy of {found['fidelity']} at {found['temperature']:.0f} K")
+    unit = "" if result.unit == "1" else f" {result.unit}"
+    table = Table(title=f"Free energy of {result.fidelity} at {result.temperature:.0f} K")
     table.add_column("quantity")
     table.add_column("value", justify="right")
     table.add_column("standard error", justify="right")
-    table.add_row("top ξ‡" + (f",{unit}" if unit else ""), f"{barrier['transition_state']:.3f}", "")
-    for name, key in (
-        (f"ΔF‡, ℓ0 = {barrier['length']:g}{unit}, eV", "barrier"),
-        ("ΔF‡ from the other side, eV", "reverse"),
-        ("reaction ΔF, eV", "reaction"),
-        ("activation −kT ln(hk/kT), eV", "activation"),
+    table.add_row("top ξ‡" + (f",{unit}" if unit else ""), f"{barrier.transition_state:.3f}", "")
+    for name, value, stderr in (
+        (f"ΔF‡, ℓ0 = {barrier.length:g}{unit}, eV", barrier.barrier, barrier.barrier_stderr),
+        ("ΔF‡ from the other side, eV", barrier.reverse, barrier.reverse_stderr),
+        ("reaction ΔF, eV", barrier.reaction, barrier.reaction_stderr),
+        ("activation −kT ln(hk/kT), eV", barrier.activation, barrier.activation_stderr),
     ):
-        table.add_row(name, f"{barrier[key]:.3f}", f"{barrier[f'{key}_stderr']:.3f}")
-    table.add_row(
-        "transition-state rate, 1/s", f"{barrier['rate']:.3g}", f"×/÷ {2.718281828 ** barrier['rate_log_stderr']:.2f}"
-    )
-    for key, name in (("model_error", "model error of ΔF‡, posterior draws, eV"), ("reweighted", "ΔF‡ change to")):
-        given = found[key]
-        if given is None:
-            continue
-        if key == "model_error":
-            reweighted = "refused" if given["reason"] else f"{given['spread_of_change']:.3f}"
-            table.add_row(name, f"{reweighted}; first order {given['spread_of_first_order']:.3f}", "")
-        else:
-            change = "refused" if given["reason"] else f"{given['change']:+.3f}"
-            error = "" if given["reason"] else f"{given['statistical_stderr']:.3f}"
-            table.add_row(f"{name} {given['fidelity']}, eV", change, error)
+        table.add_row(name, f"{value:.3f}", f"{stderr:.3f}")
+    table.add_row("transition-state rate, 1/s", f"{barrier.rate:.3g}", f"×/÷ {exp(barrier.rate_log_stderr):.2f}")
+    draws, target = result.model_error, result.reweighted
+    if draws is not None:
+        spread = "refused" if draws.reason else f"{draws.spread_of_change:.3f}"
+        first_order = f"first order {draws.spread_of_first_order:.3f}"
+        table.add_row("model error of ΔF‡, posterior draws, eV", f"{spread}; {first_order}", "")
+    if target is not None:
+        change = "refused" if target.reason else f"{target.change:+.3f}"
+        stderr_of_change = "" if target.reason else f"{target.statistical_stderr:.3f}"
+        table.add_row(f"ΔF‡ change to {target.fidelity}, eV", change, stderr_of_change)
     OUT.print(table)

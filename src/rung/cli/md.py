@@ -1,11 +1,13 @@
 # ruff: noqa: PLC0415 - torch takes seconds to import, so a command imports its work when it runs, and --help is quick
 """``rung md``: dynamics, and whether they are stable."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from rung.cli.console import ERR, OUT, TerminalProgress, print_json
+
+if TYPE_CHECKING:
+    from rung.results.md import MDResult
 
 
 def md(
@@ -86,12 +88,13 @@ def md(
     json
         Print JSON in place of a table.
     """
-    from rung.evaluate.dynamics.md import MDSettings
-    from rung.tasks.md import find_md
+    from rung.tasks.md import MDTask, find_md
     from rung.tasks.opened import Source, open_calculator
 
-    chosen = MDSettings.with_file(
+    task = MDTask.with_file(
         settings,
+        start=start,
+        out=out,
         ensemble=ensemble,
         temperature=temperature,
         steps=steps,
@@ -101,42 +104,36 @@ def md(
         frame_every=frame_every,
         save_every=save_every,
         leverage_limit=leverage_limit,
+        leverage_reference=leverage_reference,
+        discard=discard,
         remove_drift=not free_drift,
         seed=seed,
     )
-    found = find_md(
-        open_calculator(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity),
-        start,
-        out,
-        chosen,
-        leverage_reference=leverage_reference,
-        discard=discard,
-        progress=TerminalProgress(),
-    )
+    potential = open_calculator(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity)
+    result = find_md(potential, task, progress=TerminalProgress())
     if json:
-        print_json({key: value for key, value in found.items() if key not in ("samples", "radial")})
+        print_json({key: value for key, value in result.as_json().items() if key not in ("samples", "radial")})
     else:
-        _print(found)
-    if found["reason"]:
-        ERR.print(f"rung: The run ended {found['reason']}. What there is is kept in {out}.", markup=False)
-    return int(bool(found["reason"]))
+        _print(result)
+    if result.reason:
+        ERR.print(f"rung: The run ended {result.reason}. What there is is kept in {out}.", markup=False)
+    return int(bool(result.reason))
 
 
-def _print(found: Mapping[str, Any]) -> None:
+def _print(result: "MDResult") -> None:
     from rich.table import Table
 
-    told = found["statistics"]
-    settings = found["settings"]
-    table = Table(title=f"{settings['ensemble'].upper()} of {found['fidelity']}, {found['picoseconds']:.3g} ps")
+    averages = result.statistics
+    if averages is None:
+        ERR.print("The run is too short for averages.", markup=False)
+        return
+    table = Table(title=f"{result.settings.ensemble.upper()} of {result.fidelity}, {result.picoseconds:.3g} ps")
     table.add_column("quantity")
     table.add_column("value", justify="right")
     table.add_column("standard error", justify="right")
-    if told is None:
-        ERR.print("The run is too short for averages.", markup=False)
-        return
-    table.add_row("temperature, K", f"{told['temperature']:.1f}", f"{told['temperature_stderr']:.1f}")
-    table.add_row("its variance over the canonical one", f"{told['temperature_variance_ratio']:.2f}", "")
-    table.add_row("potential energy, eV/atom", f"{told['potential']:.4f}", f"{told['potential_stderr']:.4f}")
-    table.add_row("drift of the total energy, meV/atom/ps", f"{told['drift']:.3f}", f"{told['drift_stderr']:.3f}")
-    table.add_row("fluctuation about it, meV/atom", f"{told['fluctuation']:.3f}", "")
+    table.add_row("temperature, K", f"{averages.temperature:.1f}", f"{averages.temperature_stderr:.1f}")
+    table.add_row("its variance over the canonical one", f"{averages.temperature_variance_ratio:.2f}", "")
+    table.add_row("potential energy, eV/atom", f"{averages.potential:.4f}", f"{averages.potential_stderr:.4f}")
+    table.add_row("drift of the total energy, meV/atom/ps", f"{averages.drift:.3f}", f"{averages.drift_stderr:.3f}")
+    table.add_row("fluctuation about it, meV/atom", f"{averages.fluctuation:.3f}", "")
     OUT.print(table)

@@ -1,13 +1,16 @@
 # ruff: noqa: PLC0415 - torch takes seconds to import, so a command imports its work when it runs, and --help is quick
 """``rung transport``: diffusivity and ionic conductivity from trajectories."""
 
-from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from rung.cli.console import ERR, OUT, TerminalProgress, print_json
+
+if TYPE_CHECKING:
+    from rung.results.transport import TransportResult
 
 Several = Parameter(consume_multiple=True)
 
@@ -106,80 +109,77 @@ def transport(
     """
     from rung.errors import ConfigError
     from rung.tasks.opened import Source, open_calculator
-    from rung.tasks.transport import find_transport, transport_settings
-    from rung.tasks.transport_runs import RunsSettings, find_transport_of_model
+    from rung.tasks.transport import TransportTask, find_transport
+    from rung.tasks.transport_runs import find_transport_of_model
 
-    options = {
-        "species": species,
-        "charge": charge,
-        "axes": axes,
-        "skip_fs": skip_fs,
-        "start_fs": start_fs,
-        "longest": longest,
-        "slope_tolerance": slope_tolerance,
-    }
-    progress = TerminalProgress()
+    task = TransportTask.read(
+        {
+            "files": files,
+            "out": out,
+            "temperatures": temperature,
+            "frame_fs": frame_fs,
+            "draw": draw or (),
+            "unwrapped": unwrapped,
+            "extrapolate": extrapolate or (),
+            "species": species,
+            "charge": charge,
+            "axes": axes,
+            "skip_fs": skip_fs,
+            "start_fs": start_fs,
+            "longest": longest,
+            "slope_tolerance": slope_tolerance,
+            "runs": {
+                "runs": runs,
+                "draws": draws,
+                "steps": steps,
+                "timestep": timestep,
+                "frame_every": frame_every,
+                "friction": friction,
+                "seed": seed,
+            },
+        },
+        "options",
+    )
     if model is None:
-        settings = transport_settings(options, frame_fs=frame_fs, unwrapped=unwrapped)
-        found = find_transport(
-            files,
-            out,
-            settings,
-            temperatures=temperature,
-            draws=draw or (),
-            extrapolate=extrapolate or (),
-            progress=progress,
-        )
+        result = find_transport(task, progress=TerminalProgress())
     elif fidelity is None:
         raise ConfigError("Say which fidelity of the model to run: --fidelity.")
     elif len(files) != 1:
         raise ConfigError(f"With a model, give the one file of the start structure, not {len(files)} files.")
     else:
-        planned = {"temperatures": temperature, "runs": runs, "draws": draws, "steps": steps, "timestep": timestep}
-        planned |= {"frame_every": frame_every, "friction": friction, "seed": seed}
-        found = find_transport_of_model(
-            open_calculator(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity),
-            files[0],
-            out,
-            RunsSettings.read(planned, "options"),
-            options,
-            extrapolate=extrapolate or (),
-            progress=progress,
-        )
+        potential = open_calculator(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity)
+        result = find_transport_of_model(potential, task, progress=TerminalProgress())
     if json:
-        print_json(found)
+        print_json(result.as_json())
     else:
-        print_transport(found)
-    if found["reason"]:
-        ERR.print(f"rung: {found['reason']} The displacements are kept in {out}.", markup=False)
-    return int(bool(found["reason"]))
+        print_transport(result)
+    if result.reason:
+        ERR.print(f"rung: {result.reason} The displacements are kept in {out}.", markup=False)
+    return int(bool(result.reason))
 
 
-def print_transport(found: Mapping[str, Any]) -> None:
+def print_transport(result: "TransportResult") -> None:
     """Print what ``transport.json`` says, and its warnings."""
     from rich.table import Table
 
-    from rung.report.tasks.transport import scientific, with_total
-    from rung.storage import jsonable
+    from rung.report.tasks.transport import scientific, values_of, with_total
 
-    found = jsonable(found)
-    table = Table(title=f"Transport of {found['settings']['species']} (diffusivities cm²/s, conductivities S/cm)")
+    table = Table(title=f"Transport of {result.settings.species} (diffusivities cm²/s, conductivities S/cm)")
     for heading in ("T, K", "runs", "D tracer", "D collective", "Haven ratio", "σ", "σ Nernst–Einstein"):
         table.add_column(heading, justify="right")
-    names = ("tracer_diffusivity", "collective_diffusivity", "haven_ratio", "conductivity")
-    for one in found["temperatures"]:
-        values = [with_total(one[name]) for name in (*names, "conductivity_nernst_einstein")]
-        table.add_row(f"{one['temperature']:g}", str(one["n_runs"]), *values)
+    for one in result.temperatures:
+        values = [with_total(value) for value in values_of(one)]
+        table.add_row(f"{one.temperature:g}", str(one.n_runs), *values)
     OUT.print(table)
-    for one in found["activation"].values():
-        energy = one["activation_energy"]
-        said = f"Activation energy of the {one['quantity'].split(',')[0]}: "
-        OUT.print(said + scientific(energy["value"], energy["stderr_total"]), "eV", markup=False)
-        for kelvin, (value, stderr) in one["extrapolated"].items():
-            quantity = f"{one['quantity']}: {scientific(value, stderr)}"
+    for activation in result.activation.values():
+        energy = activation.activation_energy
+        sentence = f"Activation energy of the {activation.quantity.split(',')[0]}: "
+        OUT.print(sentence + scientific(energy.value, energy.stderr_total), "eV", markup=False)
+        for kelvin, (value, stderr) in activation.extrapolated.items():
+            quantity = f"{activation.quantity}: {scientific(value, stderr)}"
             OUT.print(f"At {kelvin} K, if the same process rules there, {quantity}", markup=False)
-    if any(one["conductivity"]["value"] is not None for one in found["temperatures"]):
+    if any(isfinite(one.conductivity.value) for one in result.temperatures):
         OUT.print("The Nernst–Einstein conductivity takes the Haven ratio to be 1; the other one does not.")
-    for one in found["temperatures"]:
-        for sentence in one["warnings"]:
+    for one in result.temperatures:
+        for sentence in one.warnings:
             ERR.print(f"warning: {sentence}", style="yellow", markup=False)

@@ -1,14 +1,16 @@
 # ruff: noqa: PLC0415 - torch takes seconds to import, so a command imports its work when it runs, and --help is quick
 """``rung vacancies``: parses, calls one public function and prints."""
 
-from collections.abc import Mapping
 from math import isnan
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from rung.cli.console import ERR, OUT, TerminalProgress, print_json
+
+if TYPE_CHECKING:
+    from rung.results.vacancies import VacanciesResult
 
 UNKNOWN = "–"
 
@@ -85,34 +87,32 @@ def vacancies(
 
     task = VacancyTask.read(
         {
+            "out": out,
             "monolayer": {"metal": metal, "chalcogen": chalcogen, "lattice": lattice, "thickness": thickness},
             "counts": counts,
             "ways": ways,
             "margin": margin,
             "most": most_margin,
             "tolerance": tolerance,
-            "band": {"images": images, "fmax": fmax, "max_steps": steps},
+            "images": images,
+            "band": {"fmax": fmax, "max_steps": steps},
             "chemical_potentials": dict(_pair(text) for text in chemical_potential),
         },
         "options",
     )
-    found = study_vacancies(
-        open_fidelities(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity),
-        out,
-        task,
-        progress=TerminalProgress(),
-    )
+    potentials = open_fidelities(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity)
+    result = study_vacancies(potentials, task, progress=TerminalProgress())
     if json:
-        print_json(found)
+        print_json(result.as_json())
     else:
-        _print(found)
-    for hop in found["hops"]:
-        if hop["reason"]:
-            ERR.print(f"rung: {hop['fidelity']}, {hop['vacancies']} vacancies: {hop['reason']}.", markup=False)
-    for entry in found["defects"]:
-        if entry["refused"]:
-            ERR.print(f"rung: {entry['fidelity']}: {entry['refused']}", markup=False)
-    return int(any(hop["reason"] for hop in found["hops"]) or any(entry["refused"] for entry in found["defects"]))
+        _print(result)
+    for hop in result.hops:
+        if hop.reason:
+            ERR.print(f"rung: {hop.fidelity}, {hop.vacancies} vacancies: {hop.reason}.", markup=False)
+    for entry in result.defects:
+        if entry.refused:
+            ERR.print(f"rung: {entry.fidelity}: {entry.refused}", markup=False)
+    return int(any(hop.reason for hop in result.hops) or any(entry.refused for entry in result.defects))
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -124,7 +124,7 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _print(found: Mapping[str, Any]) -> None:
+def _print(result: "VacanciesResult") -> None:
     from rich.table import Table
 
     table = Table(title="Hops of rows of vacancies")
@@ -132,22 +132,22 @@ def _print(found: Mapping[str, Any]) -> None:
         table.add_column(heading)
     for heading in ("vacancies", "cell", "barrier, eV", "for each atom", "± weights", "± in all"):
         table.add_column(heading, justify="right")
-    for hop in found["hops"]:
-        cell = "x".join(str(side) for side in hop["size"]) + ("" if hop["converged"] else "?")
-        numbers = (_number(hop[name]) for name in ("barrier", "per_atom", "stderr", "stderr_total"))
-        table.add_row(hop["fidelity"], hop["way"], str(hop["vacancies"]), cell, *numbers)
+    for hop in result.hops:
+        cell = "x".join(str(side) for side in hop.size) + ("" if hop.converged else "?")
+        numbers = (_number(value) for value in (hop.barrier, hop.per_atom, hop.stderr, hop.stderr_total))
+        table.add_row(hop.fidelity, hop.way, str(hop.vacancies), cell, *numbers)
     OUT.print(table)
     defects = Table(title="Energies of vacancies")
     defects.add_column("fidelity")
     defects.add_column("energy")
     for heading in ("eV", "± weights", "± in all"):
         defects.add_column(heading, justify="right")
-    for entry in found["defects"]:
-        for energy in entry["energies"]:
-            numbers = (_number(energy[name]) for name in ("value", "stderr", "stderr_total"))
-            defects.add_row(entry["fidelity"], energy["name"], *numbers)
+    for entry in result.defects:
+        for energy in entry.energies:
+            numbers = (_number(value) for value in (energy.value, energy.stderr, energy.stderr_total))
+            defects.add_row(entry.fidelity, energy.name, *numbers)
     OUT.print(defects)
 
 
-def _number(value: float | None) -> str:
-    return UNKNOWN if value is None or isnan(value) else f"{value:.3f}"
+def _number(value: float) -> str:
+    return UNKNOWN if isnan(value) else f"{value:.3f}"

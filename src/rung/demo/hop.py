@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,18 +14,20 @@ from rung.data.structure import Structure
 from rung.demo.configs import BAND, MOS2_NOTICE
 from rung.errors import ModelError
 from rung.evaluate.paths.band import StaticBarrier
-from rung.evaluate.paths.barrier import relaxed_barrier, static_barrier
+from rung.evaluate.paths.barrier import Barrier, relaxed_barrier
 from rung.features.passes import build_designs
 from rung.fit.lift import Base
 from rung.fit.linear.diagnosis import compare_difference, without_band
 from rung.fit.methods.readout import ReadoutSettings, gather, solve
 from rung.progress import Progress
+from rung.results.barrier import BarrierEntry, Curve, Panel
 from rung.run.folder import RunFolder
 from rung.run.inputs import context_of, lift_of, open_base, read_splits
-from rung.tasks.error_bars import error_bars_of
+from rung.tasks.fixed_paths import along
+from rung.tasks.opened import Opened
 
 
-def hop_barriers(data: Path, config: RunConfig, folder: Path, progress: Progress) -> list[dict[str, Any]]:
+def hop_barriers(data: Path, config: RunConfig, folder: Path, progress: Progress) -> tuple[Panel, Panel]:
     """Return the hop along the path of the base's level as it is, and along the path that each potential prefers."""
     target = config.target
     path = read_structures(data / "neb_pbe.extxyz")
@@ -34,35 +35,34 @@ def hop_barriers(data: Path, config: RunConfig, folder: Path, progress: Progress
     base = open_base(config)
     if base is None:
         raise ModelError("The demo's config names no base.")
-    before = RungCalculator(base.potential, fidelity=base.fidelity)
-    after = RungCalculator(checkpoint.load(RunFolder(config.run).model), fidelity=target)
-    images = [structure.atoms for structure in path]
-    static = {
-        "base": static_barrier(images, before),
-        "lifted": static_barrier(images, after, error_bars=error_bars_of(after)),
+    lifted = RungCalculator(checkpoint.load(RunFolder(config.run).model), fidelity=target)
+    potentials = {
+        "base": Opened.of(RungCalculator(base.potential, fidelity=base.fidelity), fidelity=base.fidelity),
+        "lifted": Opened.of(lifted, fidelity=target),
     }
+    images = [structure.atoms for structure in path]
+    static = along(images, potentials)
     relaxed = {
         name: relaxed_barrier(
             images[0],
             images[-1],
-            calculator,
+            potential.calculator,
             BAND,
             guess_images=images,
             folder=folder / "bands" / name,
             progress=progress,
-            error_bars=bars,
+            error_bars=potential.error_bars,
         )
-        for name, calculator, bars in (("base", before, None), ("lifted", after, error_bars_of(after)))
+        for name, potential in potentials.items()
     }
-    static_panel = _panel("Vacancy hop along the pbe path, images as they are", static, path, target)
-    static_panel["notice"] += " " + _asked(config, base, path[static["lifted"].saddle], path[0], progress)
-    return [
-        static_panel,
-        _panel("Vacancy hop along each potential's own relaxed path", relaxed, truth, target),
-    ]
+    allowance = _allowance(config, base, path[static["lifted"].saddle], path[0], progress)
+    return (
+        _panel("Vacancy hop along the pbe path, images as they are", static, path, target, [allowance]),
+        _panel("Vacancy hop along each potential's own relaxed path", relaxed, truth, target, _reasons(relaxed)),
+    )
 
 
-def _asked(config: RunConfig, base: Base, saddle: Structure, start: Structure, progress: Progress) -> str:
+def _allowance(config: RunConfig, base: Base, saddle: Structure, start: Structure, progress: Progress) -> str:
     """Return a sentence on the barrier's change: what the band allows beside what the energies ask for."""
     settings = config.method
     if not isinstance(settings, ReadoutSettings):
@@ -78,30 +78,39 @@ def _asked(config: RunConfig, base: Base, saddle: Structure, start: Structure, p
         fidelity=base.fidelity,
         cache=context.cache,
     )
-    found = compare_difference(problem, solution, alone, first, second)
+    difference = compare_difference(problem, solution, alone, first, second)
     return (
-        f"The base's barrier is {found.base:.3f} eV. Before any energy the band and the weight prior let it change by "
-        f"{found.prior_mean:.3f} ± {found.prior_stderr:.3f} eV; energies alone ask for {found.energies_alone:+.3f} eV, "
-        f"the anchored fit takes {found.fitted:+.3f} eV."
-        + (" The band forbids what the energies ask for: widen it." if found.forbidden else "")
+        f"The base's barrier is {difference.base:.3f} eV. Before any energy the band and the weight prior let it "
+        f"change by {difference.prior_mean:.3f} ± {difference.prior_stderr:.3f} eV; energies alone ask for "
+        f"{difference.energies_alone:+.3f} eV, the anchored fit takes {difference.fitted:+.3f} eV."
+        + (" The band forbids what the energies ask for: widen it." if difference.forbidden else "")
     )
 
 
-def _panel(title: str, found: Mapping[str, StaticBarrier], truth: Sequence[Structure], target: str) -> dict[str, Any]:
+def _reasons(bands: Mapping[str, Barrier]) -> list[str]:
+    return [f"{name}: {band.reason}" for name, band in bands.items() if band.reason]
+
+
+def _panel(
+    title: str,
+    bands: Mapping[str, StaticBarrier],
+    truth: Sequence[Structure],
+    target: str,
+    notices: Sequence[str],
+) -> Panel:
     energies = np.array([structure.labelled(target).energy for structure in truth])
     steps = [np.linalg.norm(two.atoms.positions - one.atoms.positions) for one, two in pairwise(truth)]
-    exact = {"value": float(energies.max() - energies[0]), "reaction": float(energies[-1] - energies[0])}
-    reasons = [f"{name}: {reason}" for name, band in found.items() if (reason := getattr(band, "reason", ""))]
-    return {
-        "title": title,
-        "curves": [
-            *(band.curve(name) for name, band in found.items()),
-            {
-                "name": "truth",
-                "coordinate": np.concatenate([[0.0], np.cumsum(steps)]),
-                "energies": energies - energies[0],
-            },
-        ],
-        "barriers": [*(band.entry(name) for name, band in found.items()), {"name": "truth", **exact}],
-        "notice": " ".join([MOS2_NOTICE, *reasons]),
-    }
+    coordinate = np.concatenate([[0.0], np.cumsum(steps)])
+    height, reaction = float(energies.max() - energies[0]), float(energies[-1] - energies[0])
+    return Panel(
+        title=title,
+        curves=(
+            *(band.curve(name) for name, band in bands.items()),
+            Curve(name="truth", coordinate=coordinate, energies=energies - energies[0]),
+        ),
+        barriers=(
+            *(band.entry(name) for name, band in bands.items()),
+            BarrierEntry(name="truth", value=height, reaction=reaction),
+        ),
+        notice=" ".join([MOS2_NOTICE, *notices]),
+    )

@@ -1,10 +1,9 @@
 """The demos from beginning to end; a second call skips what is done."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rung import demo_data
 from rung.config import RunConfig
@@ -18,6 +17,7 @@ from rung.errors import StorageError
 from rung.jobs import Here
 from rung.progress import SILENT, Progress
 from rung.report import write_report
+from rung.results.barrier import BARRIER_FILE, Panel, read_panels, write_panels
 from rung.run.stages import FinishedRun, run_fit
 from rung.storage import FolderLock, read_json, write_json
 from rung.study import FinishedStudy, StudyConfig, compare
@@ -123,10 +123,10 @@ def _mos2(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
     }
     config = RunConfig.read({**common, "run": folder}).resolved(folder)
     run = run_fit(config, notices=[configs.MOS2_NOTICE], progress=progress)
-    barrier_file = run.folder.path / "barrier.json"
+    barrier_file = run.folder.path / BARRIER_FILE
     if not barrier_file.exists():
         with progress.task("Barriers", 1) as task:
-            write_json(barrier_file, hop_barriers(data, config, folder, progress))
+            write_panels(barrier_file, hop_barriers(data, config, folder, progress))
             task.advance()
     study = compare(
         StudyConfig.read(
@@ -143,7 +143,7 @@ def _mos2(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
         notices=[configs.MOS2_NOTICE],
         progress=progress,
     )
-    return _finished(run, study, read_json(barrier_file), configs.MOS2_NOTICE, started)
+    return _finished(run, study, read_panels(barrier_file), configs.MOS2_NOTICE, started)
 
 
 def _pm6_dft(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
@@ -219,16 +219,12 @@ def _pm6_files(data: Path, folder: Path) -> dict[str, Path]:
 
 
 def _finished(
-    run: FinishedRun, study: FinishedStudy, panels: Sequence[Mapping[str, Any]], notice: str, started: float
+    run: FinishedRun, study: FinishedStudy, panels: Sequence[Panel], notice: str, started: float
 ) -> FinishedDemo:
     rows = tuple(
-        BarrierRow(panel["title"], entry["name"], _number(entry["value"]), _number(entry.get("stderr_total")))
+        BarrierRow(panel.title, entry.name, entry.value, entry.stderr_total)
         for panel in panels
-        for entry in panel["barriers"]
+        for entry in panel.barriers
     )
     report = write_report(run.folder.path)
     return FinishedDemo(run, study, rows, (notice,), report, time.monotonic() - started)
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value

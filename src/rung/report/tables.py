@@ -64,7 +64,7 @@ def digits(value: Any, significant: int = 3) -> str:
     magnitude = math.floor(math.log10(abs(float(f"{given:.{significant - 1}e}"))))
     if not -4 <= magnitude < 6:
         mantissa, exponent = f"{given:.{significant - 1}e}".split("e")
-        return _minus(f"{mantissa}×10") + _superscript(int(exponent))
+        return _minus(f"{mantissa}×10") + superscript(int(exponent))
     rounded = float(f"{given:.{significant - 1}e}")
     return _minus(f"{rounded:.{max(0, significant - 1 - magnitude)}f}")
 
@@ -152,5 +152,6 @@ def _minus(text: str) -> str:
     return text.replace("-", "−")
 
 
-def _superscript(exponent: int) -> str:
+def superscript(exponent: int) -> str:
+    """Return an exponent in raised digits."""
     return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -6,6 +6,13 @@ from rung.results.settings import SettingsEntry
 RELAXATION_FILE = "relax.json"
 
 
+class RelaxationSettingsEntry(SettingsEntry):
+    """The settings of the relaxation."""
+
+    fmax: Number
+    """The force asked for, eV/Å."""
+
+
 class RelaxationResult(Result):
     """What ``rung relax`` found."""
 
@@ -13,7 +20,7 @@ class RelaxationResult(Result):
     """The fidelity."""
     model: str
     """What the potential was opened from."""
-    settings: SettingsEntry
+    settings: RelaxationSettingsEntry
     """Of the relaxation."""
     energy: Number
     """eV."""

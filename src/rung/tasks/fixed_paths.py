@@ -2,31 +2,41 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
 
+from rung.data.labels import Array
 from rung.data.readers.structures import read_structures
 from rung.errors import ConfigError
 from rung.evaluate.paths.band import StaticBarrier, static_barrier
 from rung.evaluate.paths.noisy_band import NoisyBarrier, noisy_barrier
+from rung.results.barrier import Curve
+from rung.results.barrier_task import Points, TaskBarrier, TaskPanel
 from rung.tasks.opened import Opened
 
 
-def static_panel(path: Path, potentials: Mapping[str, Opened]) -> dict[str, Any]:
-    """Return a panel of ``barrier.json``: what each potential says along the band in a file."""
-    found = _along([structure.atoms for structure in read_structures(path)], potentials)
+def along(images: Sequence[Atoms], potentials: Mapping[str, Opened]) -> dict[str, StaticBarrier]:
+    """Return what each potential says along a band as it is, with its error bars."""
     return {
-        "title": f"Along {path.name} as it is",
-        "kind": "fixed",
-        "curves": [band.curve(name) for name, band in found.items()],
-        "barriers": _static_entries(found, potentials),
-        "notice": "",
+        name: static_barrier(images, potential.calculator, error_bars=potential.error_bars)
+        for name, potential in potentials.items()
     }
 
 
-def target_panel(path: Path, target: str | None, potentials: Mapping[str, Opened]) -> dict[str, Any]:
+def static_panel(path: Path, potentials: Mapping[str, Opened]) -> TaskPanel:
+    """Return a panel of ``barrier.json``: what each potential says along the band in a file."""
+    bands = along([structure.atoms for structure in read_structures(path)], potentials)
+    return TaskPanel(
+        title=f"Along {path.name} as it is",
+        kind="fixed",
+        curves=tuple(band.curve(name) for name, band in bands.items()),
+        barriers=_with_notes(bands, potentials),
+        notice="",
+    )
+
+
+def target_panel(path: Path, target: str | None, potentials: Mapping[str, Opened]) -> TaskPanel:
     """Return a panel of ``barrier.json``: a band with energies of ``target``, and the potentials along it.
 
     The barrier of the energies themselves stands there as their highest, with by how much that is too high, and as the
@@ -45,74 +55,76 @@ def target_panel(path: Path, target: str | None, potentials: Mapping[str, Opened
     labels = [structure.labelled(target) for structure in structures]
     energies = np.array([label.energy for label in labels])
     errors = np.array([label.energy_stderr for label in labels])
-    found = _along([structure.atoms for structure in structures], potentials)
-    coordinate = next(iter(found.values())).coordinate
+    bands = along([structure.atoms for structure in structures], potentials)
+    coordinate = next(iter(bands.values())).coordinate
     smooth = noisy_barrier(coordinate, energies, errors)
-    entries = _static_entries(found, potentials)
-    entries += _entries(f"{target} energies", smooth)
-    for name, band in found.items():
-        shaped = noisy_barrier(coordinate, energies, errors, shape=band.energies)
-        entries.append(_fitted(f"{target} energies on the shape of {name}", shaped))
-    return {
-        "title": f"{target} energies along {path.name}",
-        "kind": "energies",
-        "curves": [
-            *(band.curve(name) for name, band in found.items()),
-            {"name": f"{target} energies, smooth", "coordinate": coordinate, "energies": smooth.curve},
-        ],
-        "points": {"name": f"{target} energies", "coordinate": coordinate, "energies": smooth.points, "stderr": errors},
-        "barriers": entries,
-        "notice": "",
-    }
+    name = f"{target} energies"
+    return TaskPanel(
+        title=f"{name} along {path.name}",
+        kind="energies",
+        curves=(
+            *(band.curve(name) for name, band in bands.items()),
+            Curve(name=f"{name}, smooth", coordinate=coordinate, energies=smooth.curve),
+        ),
+        points=Points(name=name, coordinate=coordinate, energies=smooth.points, stderr=errors),
+        barriers=(
+            *_with_notes(bands, potentials),
+            _highest(name, smooth),
+            _fitted(f"{name}, smooth curve", smooth),
+            *_on_shapes(name, bands, energies, errors),
+        ),
+        notice="",
+    )
 
 
-def _along(images: Sequence[Atoms], potentials: Mapping[str, Opened]) -> dict[str, StaticBarrier]:
-    return {
-        name: static_barrier(images, potential.calculator, error_bars=potential.error_bars)
-        for name, potential in potentials.items()
-    }
-
-
-def _static_entries(found: Mapping[str, StaticBarrier], potentials: Mapping[str, Opened]) -> list[dict[str, Any]]:
+def _with_notes(bands: Mapping[str, StaticBarrier], potentials: Mapping[str, Opened]) -> tuple[TaskBarrier, ...]:
     entries = []
-    for name, band in found.items():
+    for name, band in bands.items():
         note = potentials[name].domain_note(band.images[band.saddle], band.images[0])
-        entry = band.entry(name)
-        entries.append({**entry, "notes": [*entry["notes"], *([note] if note else [])]})
-    return entries
+        entries.append(band.entry(name, *([note] if note else [])))
+    return tuple(entries)
 
 
-def _entries(name: str, found: NoisyBarrier) -> list[dict[str, Any]]:
-    highest = {
-        "name": f"{name}, highest",
-        "value": found.highest,
-        "stderr": None,
-        "stderr_total": found.highest_stderr,
-        "reaction": float(found.points[-1] - found.points[0]),
-        "bias": found.bias,
-        "notes": [
-            f"The highest of noisy energies is too high on average, here by {found.bias:.3f} eV: {found.highest:.3f} "
-            f"becomes {found.highest - found.bias:.3f} eV."
-        ],
-    }
-    return [highest, _fitted(f"{name}, smooth curve", found)]
-
-
-def _fitted(name: str, found: NoisyBarrier) -> dict[str, Any]:
-    notes = []
-    if found.chi2 > 3:
-        notes.append(
-            f"The energies scatter about the curve of {name} more than their errors say (χ² {found.chi2:.1f} per "
-            "degree of freedom)."
+def _on_shapes(
+    name: str, bands: Mapping[str, StaticBarrier], energies: Array, errors: Array
+) -> tuple[TaskBarrier, ...]:
+    return tuple(
+        _fitted(
+            f"{name} on the shape of {fidelity}",
+            noisy_barrier(next(iter(bands.values())).coordinate, energies, errors, shape=band.energies),
         )
-    return {
-        "name": name,
-        "value": found.fitted,
-        "stderr": None,
-        "stderr_total": found.fitted_stderr,
-        "reaction": float(found.curve[-1]),
-        "bias": found.fitted_bias,
-        "degree": found.degree,
-        "chi2": found.chi2,
-        "notes": notes,
-    }
+        for fidelity, band in bands.items()
+    )
+
+
+def _highest(name: str, noisy: NoisyBarrier) -> TaskBarrier:
+    return TaskBarrier(
+        name=f"{name}, highest",
+        value=noisy.highest,
+        stderr=np.nan,
+        stderr_total=noisy.highest_stderr,
+        reaction=float(noisy.points[-1] - noisy.points[0]),
+        bias=noisy.bias,
+        notes=(
+            f"The highest of noisy energies is too high on average, here by {noisy.bias:.3f} eV: {noisy.highest:.3f} "
+            f"becomes {noisy.highest - noisy.bias:.3f} eV.",
+        ),
+    )
+
+
+def _fitted(name: str, noisy: NoisyBarrier) -> TaskBarrier:
+    scatter = (
+        f"The energies scatter about the curve of {name} more than their errors say (χ² {noisy.chi2:.1f} per "
+        "degree of freedom)."
+    )
+    return TaskBarrier(
+        name=name,
+        value=noisy.fitted,
+        stderr=np.nan,
+        stderr_total=noisy.fitted_stderr,
+        reaction=float(noisy.curve[-1]),
+        bias=noisy.fitted_bias,
+        degree=noisy.degree,
+        chi2=noisy.chi2,
+        notes=(scatter,) if noisy.chi2 > 3 else (),
+    )

@@ -2,82 +2,91 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field
 
 from rung.data.readers.structures import read_structures
-from rung.data.structure import Structure
 from rung.errors import ConfigError
-from rung.evaluate.dynamics.md import FOR_LABELLING, MARKER, SAMPLES, STATE, TRAJECTORY, MDSettings, run_md
-from rung.evaluate.dynamics.radial import radial_distribution
+from rung.evaluate.dynamics.md import (
+    FOR_LABELLING,
+    MARKER,
+    SAMPLES,
+    STATE,
+    TRAJECTORY,
+    MDSettings,
+    Trajectory,
+    run_md,
+)
+from rung.evaluate.dynamics.radial import RadialDistribution, radial_distribution
 from rung.evaluate.dynamics.statistics import statistics
 from rung.evaluate.error_bars import ErrorBars
 from rung.evaluate.identity import geometry_key
 from rung.progress import SILENT, Progress
 from rung.report.tasks.md import PAGE, write_md_report
-from rung.storage import content_hash, write_json
+from rung.results.md import MD_FILE, MDResult, MDSettingsEntry, Radial, RunStatistics, Samples
+from rung.settings import Option
+from rung.storage import content_hash
 from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import Opened, read_start
 
-RESULT = "md.json"
 FOLDER = TaskFolder(
-    "a run of dynamics", (RESULT, PAGE, TRAJECTORY, SAMPLES, STATE, FOR_LABELLING, MARKER), begun=(MARKER,)
+    "a run of dynamics", (MD_FILE, PAGE, TRAJECTORY, SAMPLES, STATE, FOR_LABELLING, MARKER), begun=(MARKER,)
 )
 
 MOST_FRAMES = 200
 """Frames of which g(r) is averaged; more make no difference that one sees."""
 
+MOST_SAMPLES = 1000
+"""Samples that the result file has, at least; all are in ``samples.csv``."""
 
-def find_md(
-    potential: Opened,
-    start: Path,
-    out: Path,
-    settings: MDSettings,
-    *,
-    leverage_reference: Path | None = None,
-    discard: float = 0.2,
-    reach: float = 6.0,
-    progress: Progress = SILENT,
-) -> dict[str, Any]:
+
+class MDTask(MDSettings):
+    """What is run, and where to."""
+
+    start: Annotated[Path, Option(positional=True)]
+    """Where it begins; the first structure of the file."""
+    out: Path
+    """The folder of the run."""
+    leverage_reference: Path | None = None
+    """Structures that are known, such as the training set; by default the start alone."""
+    discard: float = Field(default=0.2, ge=0, lt=1)
+    """Part of the run that is left out of averages."""
+    reach: float = Field(default=6.0, gt=0)
+    """How far g(r) goes, Å."""
+
+
+def find_md(potential: Opened, task: MDTask, *, progress: Progress = SILENT) -> MDResult:
     """Run dynamics and return what ``md.json`` then says; a run that was stopped goes on.
 
     Parameters
     ----------
     potential
         On which the atoms move.
-    start
-        Where it begins; the first structure of the file counts.
-    out
-        The folder of the run.
-    settings
-        Ensemble, length, limits.
-    leverage_reference
-        Structures whose atoms are known, such as the training set; by default the start alone.
-    discard
-        Part of the run that is left out of averages.
-    reach
-        How far g(r) goes, Å.
+    task
+        The start, the folder, the ensemble, the length and the limits.
     progress
         Where steps are reported.
 
     Returns
     -------
-    dict
+    MDResult
         Its ``reason`` is not empty where the run ended before its time.
+
+    Raises
+    ------
+    ConfigError
+        When there is a limit for the leverage and no posterior.
+    DataError
+        When the folder holds other work, or the forces say that the atoms are held from outside.
     """
-    atoms = read_start(start)
-    reference = None
-    if settings.leverage_limit is not None:
-        if potential.error_bars is None:
-            raise ConfigError(
-                "A limit for the leverage needs a model with a posterior of this fidelity (method readout)."
-            )
-        structures = [Structure(atoms, "", {})] if leverage_reference is None else read_structures(leverage_reference)
-        reference = _largest(potential.error_bars, [structure.atoms for structure in structures])
+    atoms = read_start(task.start)
+    settings = task.part(MDSettings)
+    reference = _reference_errors(potential, task, atoms)
     identity = {"start": geometry_key(atoms), "setting": content_hash(settings.deciding())}
-    with FOLDER.open(out, {potential.fidelity: potential}, identity):
+    with FOLDER.open(task.out, {potential.fidelity: potential}, identity) as out:
         run = run_md(
             atoms,
             potential.calculator,
@@ -88,38 +97,52 @@ def find_md(
             identity=potential.fidelity,
             progress=progress,
         )
-        found = statistics(run, settings.timestep, discard=discard)
         frames = [structure.atoms for structure in read_structures(out / TRAJECTORY)]
-        used = frames[int(discard * len(frames)) :]
-        radial = radial_distribution(used[:: max(1, len(used) // MOST_FRAMES)], reach=reach)
-        every = max(1, len(run.samples) // 1000)
-        content = {
-            "fidelity": potential.fidelity,
-            "model": potential.source,
-            "settings": settings.model_dump(mode="json"),
-            "n_atoms": run.n_atoms,
-            "degrees_of_freedom": run.degrees_of_freedom,
-            "steps": run.steps,
-            "picoseconds": run.steps * settings.timestep / 1000.0,
-            "stable": not run.reason,
-            "reason": run.reason,
-            "for_labelling": FOR_LABELLING if run.reason else None,
-            "cell": atoms.cell.array,
-            "statistics": None if found is None else vars(found),
-            "samples": dict(zip(("step", "potential", "kinetic", "temperature"), run.samples[::every].T, strict=True)),
-            "radial": {"distance": radial.distance, "pairs": radial.pairs, "frames": radial.frames},
-        }
-        write_json(out / RESULT, content)
+        frames = frames[int(task.discard * len(frames)) :]
+        radial = radial_distribution(frames[:: max(1, len(frames) // MOST_FRAMES)], reach=task.reach)
+        result = _result(potential, task, atoms, run, radial)
+        result.write(out / MD_FILE)
         write_md_report(out)
-    return content
+    return result
+
+
+def _reference_errors(potential: Opened, task: MDTask, start: Atoms) -> Mapping[int, float] | None:
+    """Return the largest error of an atom of each element on the known structures, eV; None without a limit."""
+    if task.leverage_limit is None:
+        return None
+    if potential.error_bars is None:
+        raise ConfigError("A limit for the leverage needs a model with a posterior of this fidelity (method readout).")
+    if task.leverage_reference is None:
+        return _largest(potential.error_bars, [start])
+    return _largest(potential.error_bars, [structure.atoms for structure in read_structures(task.leverage_reference)])
 
 
 def _largest(error_bars: ErrorBars, structures: list[Atoms]) -> Mapping[int, float]:
-    """Return the largest error of an atom's energy from the weights, by element, eV."""
-    found: dict[int, float] = {}
+    largest: dict[int, float] = {}
     for atoms in structures:
         errors = error_bars.of_atoms(atoms)
         for number in np.unique(atoms.numbers):
-            largest = float(errors[atoms.numbers == number].max())
-            found[int(number)] = max(found.get(int(number), 0.0), largest)
-    return found
+            error = float(errors[atoms.numbers == number].max())
+            largest[int(number)] = max(largest.get(int(number), 0.0), error)
+    return largest
+
+
+def _result(potential: Opened, task: MDTask, atoms: Atoms, run: Trajectory, radial: RadialDistribution) -> MDResult:
+    averages = statistics(run, task.timestep, discard=task.discard)
+    step, energy, kinetic, temperature = run.samples[:: max(1, len(run.samples) // MOST_SAMPLES)].T
+    return MDResult(
+        fidelity=potential.fidelity,
+        model=potential.source,
+        settings=MDSettingsEntry.model_validate(task.part(MDSettings).model_dump(mode="json")),
+        n_atoms=run.n_atoms,
+        degrees_of_freedom=run.degrees_of_freedom,
+        steps=run.steps,
+        picoseconds=run.steps * task.timestep / 1000.0,
+        stable=not run.reason,
+        reason=run.reason,
+        for_labelling=FOR_LABELLING if run.reason else None,
+        cell=atoms.cell.array.tolist(),
+        statistics=None if averages is None else RunStatistics(**vars(averages)),
+        samples=Samples(step=step, potential=energy, kinetic=kinetic, temperature=temperature),
+        radial=Radial(distance=radial.distance, pairs=radial.pairs, frames=radial.frames),
+    )

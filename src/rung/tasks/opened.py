@@ -84,7 +84,7 @@ class Opened:
     source: str
     fingerprint: str
     error_bars: PosteriorBars | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict)
     reference: Mapping[str, float] | None = None
     offered: tuple[str, ...] = ()
 

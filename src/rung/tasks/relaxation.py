@@ -1,27 +1,24 @@
 """A relaxation from files, which says which cell was used and whether labels say anything about it."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
-
-from ase import Atoms
+from typing import Annotated
 
 from rung.data.cells import cell_warning
 from rung.data.readers.structures import write_structures
 from rung.data.structure import Structure
 from rung.evaluate.identity import geometry_key
-from rung.evaluate.relaxation import RelaxationSettings, relax
+from rung.evaluate.relaxation import Relaxation, RelaxationSettings, relax
 from rung.progress import SILENT, Progress
+from rung.results.relaxation import RELAXATION_FILE, RelaxationResult, RelaxationSettingsEntry
 from rung.results.summary import Summary
 from rung.settings import Option, Settings
-from rung.storage import content_hash, write_json
+from rung.storage import content_hash
 from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import OneFidelity, Opened, read_start
 from rung.tasks.task import Task
 
-RESULT = "relax.json"
 STRUCTURE = "relaxed.extxyz"
-FOLDER = TaskFolder("a relaxation", (RESULT, STRUCTURE), begun=(RESULT,))
+FOLDER = TaskFolder("a relaxation", (RELAXATION_FILE, STRUCTURE), begun=(RELAXATION_FILE,))
 
 
 class RelaxationTask(Settings):
@@ -33,7 +30,7 @@ class RelaxationTask(Settings):
     """What to reach, and whether the cell relaxes."""
 
 
-def relax_file(potential: Opened, task: RelaxationTask, out: Path, *, progress: Progress = SILENT) -> dict[str, Any]:
+def relax_file(potential: Opened, task: RelaxationTask, out: Path, *, progress: Progress = SILENT) -> RelaxationResult:
     """Relax a structure into ``out/relaxed.extxyz``; return what ``out/relax.json`` then says.
 
     Parameters
@@ -60,38 +57,39 @@ def relax_file(potential: Opened, task: RelaxationTask, out: Path, *, progress: 
         "setting": content_hash(settings.model_dump_json(exclude={"steps"})),
     }
     with FOLDER.open(out, {potential.fidelity: potential}, identity):
-        return _relaxed(potential, atoms, out, settings, progress)
+        relaxation = relax(atoms, potential.calculator, settings, progress=progress)
+        result = _result(potential, settings, relaxation, atoms.cell.array.tolist())
+        write_structures(out / STRUCTURE, [Structure(relaxation.atoms, "", {})])
+        result.write(out / RELAXATION_FILE)
+    return result
 
 
-def _relaxed(
-    potential: Opened, atoms: Atoms, out: Path, settings: RelaxationSettings, progress: Progress
-) -> dict[str, Any]:
-    found = relax(atoms, potential.calculator, settings, progress=progress)
+def _result(
+    potential: Opened, settings: RelaxationSettings, relaxation: Relaxation, cell_before: list[list[float]]
+) -> RelaxationResult:
     moves = settings.cell or settings.plane
-    warned = cell_warning(potential.metadata, potential.fidelity) if moves else ""
-    content = {
-        "fidelity": potential.fidelity,
-        "model": potential.source,
-        "settings": settings.model_dump(mode="json"),
-        "energy": found.energy,
-        "max_force": found.max_force,
-        "steps": found.steps,
-        "converged": found.converged,
-        "cell_before": atoms.cell.array,
-        "cell": found.atoms.cell.array,
-        "warnings": [warned] if warned else [],
-    }
-    write_structures(out / STRUCTURE, [Structure(found.atoms, "", {})])
-    write_json(out / RESULT, content)
-    return content
+    warning = cell_warning(potential.metadata, potential.fidelity) if moves else ""
+    return RelaxationResult(
+        fidelity=potential.fidelity,
+        model=potential.source,
+        settings=RelaxationSettingsEntry.model_validate(settings.model_dump(mode="json")),
+        energy=relaxation.energy,
+        max_force=relaxation.max_force,
+        steps=relaxation.steps,
+        converged=relaxation.converged,
+        cell_before=cell_before,
+        cell=relaxation.atoms.cell.array.tolist(),
+        warnings=(warning,) if warning else (),
+    )
 
 
-def _summary(found: Mapping[str, Any]) -> Summary:
-    fmax, steps = found["settings"]["fmax"], found["steps"]
-    head = f"energy {found['energy']:.6f} eV, largest force {found['max_force']:.4f} eV/Å, cell (Å):"
-    vectors = ("  ".join(f"{component:12.6f}" for component in vector) for vector in found["cell"])
-    missed = () if found["converged"] else (f"Not relaxed to {fmax} eV/Å in {steps} steps; give more steps.",)
-    return Summary(sentences=(head, *vectors), warnings=tuple(found["warnings"]), failures=missed)
+def _summary(result: RelaxationResult) -> Summary:
+    head = f"energy {result.energy:.6f} eV, largest force {result.max_force:.4f} eV/Å, cell (Å):"
+    vectors = ("  ".join(f"{component:12.6f}" for component in vector) for vector in result.cell)
+    missed = f"Not relaxed to {result.settings.fmax} eV/Å in {result.steps} steps; give more steps."
+    return Summary(
+        sentences=(head, *vectors), warnings=result.warnings, failures=() if result.converged else (missed,)
+    )
 
 
 TASK = Task(
@@ -102,5 +100,5 @@ TASK = Task(
     settings=RelaxationTask,
     work=relax_file,
     summary=_summary,
-    json=dict,
+    json=RelaxationResult.as_json,
 )

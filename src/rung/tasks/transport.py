@@ -1,29 +1,43 @@
 """Transport from files: trajectories in, a folder of results out."""
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 from ase import Atoms
 from ase.io import read
+from pydantic import Field
 
 from rung.errors import ConfigError, DataError
 from rung.evaluate.dynamics.md import MARKER
 from rung.evaluate.transport.analysis import Transport, as_rows, transport
 from rung.evaluate.transport.arrhenius import activations
-from rung.evaluate.transport.regime import MeasuredRun, Run, TransportSettings
+from rung.evaluate.transport.regime import DiffusionSettings, MeasuredRun, Run, TransportSettings
 from rung.progress import SILENT, Progress
 from rung.report.tasks.transport import PAGE, write_transport_report
-from rung.storage import write_json, write_text
+from rung.results.transport import (
+    DISPLACEMENTS_FILE,
+    TRANSPORT_FILE,
+    ActivationNumbers,
+    AtTemperature,
+    FittedLine,
+    FittedLines,
+    RunNumbers,
+    TransportResult,
+    TransportSettingsEntry,
+    write_displacements,
+)
+from rung.settings import Option, Settings
 from rung.tasks.folder import TaskFolder
 
-RESULT = "transport.json"
-TABLE = "msd.csv"
 RUNS = "runs"
-FOLDER = TaskFolder("transport", (RESULT, TABLE, PAGE), begun=(RESULT, f"{RUNS}/*/{MARKER}"), inside=(RUNS,))
+FOLDER = TaskFolder(
+    "transport",
+    (TRANSPORT_FILE, DISPLACEMENTS_FILE, PAGE),
+    begun=(TRANSPORT_FILE, f"{RUNS}/*/{MARKER}"),
+    inside=(RUNS,),
+)
 UNITS = {
     "temperature": "K",
     "diffusivity": "cm²/s",
@@ -34,38 +48,64 @@ UNITS = {
 }
 
 
-def find_transport(
-    files: Sequence[Path],
-    out: Path,
-    settings: TransportSettings,
-    *,
-    temperatures: Sequence[float],
-    draws: Sequence[int] = (),
-    extrapolate: Sequence[float] = (),
-    progress: Progress = SILENT,
-) -> dict[str, Any]:
+class RunsSettings(Settings):
+    """Which runs a potential makes; of files none of it counts."""
+
+    runs: int = Field(default=3, ge=1)
+    """Runs at each temperature, and of each draw; they differ in their first momenta and in the thermostat's noise."""
+    draws: int = Field(default=0, ge=0)
+    """Draws from the posterior that are run in place of the potential itself; 0 runs the potential itself."""
+    steps: int = Field(default=20000, ge=1)
+    """Steps of each run; more may be asked for later."""
+    timestep: float = Field(default=1.0, gt=0)
+    """fs."""
+    frame_every: int = Field(default=20, ge=1)
+    """Steps from one frame to the next."""
+    friction: float = Field(default=0.002, gt=0)
+    """Of the Langevin thermostat, 1/fs: it slows diffusion, so it is weak."""
+    seed: int = Field(default=0, ge=0)
+    """Of the random numbers."""
+
+    @property
+    def frame_fs(self) -> float:
+        """Time between two frames, fs."""
+        return self.timestep * self.frame_every
+
+
+class TransportTask(DiffusionSettings):
+    """What moves in which runs, and where the results go."""
+
+    files: Annotated[tuple[Path, ...], Option(positional=True)] = ()
+    """Trajectories that ASE reads, one run a file, frames at equal times apart; with a model, the start structure."""
+    out: Path
+    """The folder of results: transport.json, msd.csv, transport.html."""
+    temperatures: Annotated[tuple[float, ...], Option(("temperature",))] = Field(min_length=1)
+    """K: one for all files, or one each in the order of the files; with a model, those to run at, each once."""
+    frame_fs: float | None = Field(default=None, gt=0)
+    """Time between two frames of the files, fs."""
+    draw: tuple[int, ...] = ()
+    """Which draw of the potential moved each run, in the order of the files; none where it was the potential itself."""
+    unwrapped: bool = False
+    """Whether the positions of the files run on beyond the cell already."""
+    extrapolate: tuple[float, ...] = ()
+    """Temperatures at which the Arrhenius fit is evaluated, K."""
+    runs: RunsSettings = RunsSettings()
+    """The runs of a model."""
+
+
+def find_transport(task: TransportTask, *, progress: Progress = SILENT) -> TransportResult:
     """Analyse trajectories, write ``transport.json``, ``msd.csv`` and ``transport.html``, and return the first.
 
     Parameters
     ----------
-    files
-        Trajectories that ASE reads, one run a file.
-    out
-        The folder of results.
-    settings
-        What moves, and how displacements become diffusivities.
-    temperatures
-        K: one for all files, or one each.
-    draws
-        Which draw of the potential moved each run; none where it was the potential itself.
-    extrapolate
-        Temperatures at which the Arrhenius fit is evaluated, K.
+    task
+        The files with their temperatures and draws, the folder, and how displacements become diffusivities.
     progress
         Where runs are reported.
 
     Returns
     -------
-    dict
+    TransportResult
         Its ``reason`` is not empty where at some temperature nothing diffuses; ``msd.csv`` is written all the same.
 
     Raises
@@ -73,11 +113,14 @@ def find_transport(
     DataError
         When a trajectory cannot be used.
     ConfigError
-        When the numbers of files, temperatures and draws do not agree.
+        When the numbers of files, temperatures and draws do not agree, or the time between frames is missing.
     """
-    runs = read_runs(files, temperatures, draws)
-    with FOLDER.open(out):
-        return analyse_runs(runs, out, settings, extrapolate=extrapolate, progress=progress)
+    if task.frame_fs is None:
+        raise ConfigError("Say the time between two frames of the trajectories: --frame-fs.")
+    settings = task.part(TransportSettings)
+    runs = read_runs(task.files, task.temperatures, task.draw)
+    with FOLDER.open(task.out) as out:
+        return analyse_runs(runs, out, settings, extrapolate=task.extrapolate, progress=progress)
 
 
 def analyse_runs(
@@ -87,23 +130,10 @@ def analyse_runs(
     *,
     extrapolate: Sequence[float] = (),
     progress: Progress = SILENT,
-) -> dict[str, Any]:
+) -> TransportResult:
     """Analyse runs, write the files of a folder of results, and return what ``transport.json`` says."""
     results = transport(runs, settings, progress=progress)
     return write_transport(out, results, settings, extrapolate=extrapolate)
-
-
-def transport_settings(options: Mapping[str, Any], *, frame_fs: float | None, unwrapped: bool) -> TransportSettings:
-    """Return the settings that ``options`` spell.
-
-    Raises
-    ------
-    ConfigError
-        When the time between frames is missing, or a setting is impossible.
-    """
-    if frame_fs is None:
-        raise ConfigError("Say the time between two frames of the trajectories: --frame-fs.")
-    return TransportSettings.read({**options, "frame_fs": frame_fs, "unwrapped": unwrapped}, "options")
 
 
 def read_runs(files: Sequence[Path], temperatures: Sequence[float], draws: Sequence[int] = ()) -> list[Run]:
@@ -114,8 +144,11 @@ def read_runs(files: Sequence[Path], temperatures: Sequence[float], draws: Seque
     for file, place in zip(files, places, strict=True):
         if places.count(place) > 1:
             raise ConfigError(f"{file} is given twice; one trajectory counts once.")
-    for name, given in (("temperatures", temperatures), ("draws", draws)):
-        if len(given) not in ((0, len(files)) if name == "draws" else (1, len(files))):
+    for name, given, allowed in (
+        ("temperatures", temperatures, (1, len(files))),
+        ("draws", draws, (0, len(files))),
+    ):
+        if len(given) not in allowed:
             raise ConfigError(
                 f"There are {len(given)} {name} for {len(files)} files; give one each, in the order of the files"
                 + (", or one for all." if name == "temperatures" else ".")
@@ -148,41 +181,40 @@ def read_trajectory(file: Path) -> list[Atoms]:
 
 def write_transport(
     out: Path, results: Sequence[Transport], settings: TransportSettings, *, extrapolate: Sequence[float] = ()
-) -> dict[str, Any]:
+) -> TransportResult:
     """Write the files of a folder of results, and return what ``transport.json`` says."""
-    found = activations(results, extrapolate)
     reasons = [f"At {one.temperature:g} K: {one.window.reason}" for one in results if not one.window.diffusive]
-    content = {
-        "units": UNITS,
-        "settings": settings.model_dump(mode="json"),
-        "temperatures": [_temperature(one) for one in results],
-        "activation": {name: asdict(one) for name, one in found.items()},
-        "reason": " ".join(reasons),
-    }
-    write_text(out / TABLE, _table(as_rows(results, settings)))
-    write_json(out / RESULT, content)
+    result = TransportResult(
+        units=UNITS,
+        settings=TransportSettingsEntry.model_validate(settings.model_dump(mode="json")),
+        temperatures=tuple(_at_temperature(one) for one in results),
+        activation={
+            name: ActivationNumbers.model_validate(asdict(one))
+            for name, one in activations(results, extrapolate).items()
+        },
+        reason=" ".join(reasons),
+    )
+    write_displacements(out / DISPLACEMENTS_FILE, as_rows(results, settings))
+    result.write(out / TRANSPORT_FILE)
     write_transport_report(out)
-    return content
+    return result
 
 
-def _temperature(result: Transport) -> dict[str, Any]:
-    content = asdict(result)
-    content["runs"] = [_run(run) for run in result.runs]
-    return content
+def _at_temperature(result: Transport) -> AtTemperature:
+    return AtTemperature.model_validate({**asdict(result), "runs": tuple(_run(run) for run in result.runs)})
 
 
-def _run(run: MeasuredRun) -> dict[str, Any]:
-    lines = {
-        name: None if line is None else {key: value for key, value in asdict(line).items() if key != "walk"}
-        for name, line in (("tracer_line", run.tracer_line), ("collective_line", run.collective_line))
-    }
-    names = ("name", "draw", "n_frames", "n_mobile", "volume", "framework_rms")
-    return {name: getattr(run, name) for name in names} | {"lines_in_angstrom_and_fs": lines}
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def _run(run: MeasuredRun) -> RunNumbers:
+    tracer, together = (
+        None if line is None else FittedLine(diffusivity=line.diffusivity, stderr=line.stderr, intercept=line.intercept)
+        for line in (run.tracer_line, run.collective_line)
+    )
+    return RunNumbers(
+        name=run.name,
+        draw=run.draw,
+        n_frames=run.n_frames,
+        n_mobile=run.n_mobile,
+        volume=run.volume,
+        framework_rms=run.framework_rms,
+        lines_in_angstrom_and_fs=FittedLines(tracer_line=tracer, collective_line=together),
+    )

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from ase.units import fs
 
-from rung.evaluate.free_energy.analysis import PLANCK, AnalysisSettings, analyse
+from rung.evaluate.free_energy.analysis import AnalysisSettings, analyse
 from rung.evaluate.free_energy.mbar import independent_samples, pymbar, solve, statistical_inefficiency
+from rung.units import PLANCK
 from tests.evaluate.free_energy.umbrella_worlds import MASS, TEMPERATURE, THERMAL, World
 
 WORLD = World()

@@ -68,7 +68,7 @@ def test_several_surfaces_are_judged_each_for_itself():
     assert np.isfinite(result.change[0])
     assert np.isnan(result.change[1])
     assert "1 of 2 surfaces" in result.reason
-    assert result.as_json()["surfaces"] == 2
+    assert result.entry().surfaces == 2
 
 
 def test_a_constant_changes_nothing_and_a_step_all_of_it():

@@ -146,8 +146,8 @@ def test_error_bars_are_those_of_differences():
     assert found.stderr.tolist() == pytest.approx([0.0, np.sqrt(1.25), 2.0])
     assert found.bar.weights == pytest.approx(np.sqrt(1.25))
     assert found.bar.total == pytest.approx(2 * np.sqrt(1.25))
-    assert found.curve("lifted")["stderr"] == found.stderr.tolist()
-    assert found.entry("lifted")["stderr_total"] == found.bar.total
+    assert list(found.curve("lifted").stderr) == found.stderr.tolist()
+    assert found.entry("lifted").stderr_total == found.bar.total
 
 
 def test_static_barrier_takes_the_band_as_it_is():
@@ -160,7 +160,7 @@ def test_static_barrier_takes_the_band_as_it_is():
     assert found.saddle == 1
     assert found.coordinate.tolist() == pytest.approx([0.0, np.sqrt(1.25), 2 * np.sqrt(1.25)])
     assert np.isnan(found.bar.weights)
-    assert found.curve("base")["stderr"] is None
+    assert found.curve("base").stderr is None
 
 
 def test_a_symmetric_path_is_recognised():

@@ -74,7 +74,7 @@ def test_draws_that_do_not_relax_are_left_out_and_counted():
     found = relaxed_draws(band.images, [DoubleWell, DoubleWell, DoubleWell, Broken], TIGHT)
     assert found.n_converged == 3
     assert found.stderr == pytest.approx(0.0, abs=1e-9)
-    assert found.as_json()["reasons"][0].startswith("draw 3: ")
+    assert found.entry().reasons[0].startswith("draw 3: ")
     half = relaxed_draws(band.images, [DoubleWell, Broken], TIGHT)
     assert np.isnan(half.stderr)
     with pytest.raises(DataError, match="two draws"):

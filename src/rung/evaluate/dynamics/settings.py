@@ -1,6 +1,6 @@
 """What every kind of dynamics is told, and which of it decides a trajectory."""
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from ase import Atoms
 from pydantic import Field
@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from rung.evaluate.dynamics.stability import LimitSettings
 from rung.evaluate.identity import held_atoms
-from rung.settings import Settings
+from rung.settings import Option, Settings
 from rung.storage import content_hash
 from rung.units import BOLTZMANN
 
@@ -31,7 +31,7 @@ class DynamicsSettings(Settings):
     """Steps from one kept structure to the next."""
     save_every: int = Field(default=500, ge=1)
     """Steps from one restart file to the next."""
-    remove_drift: bool = True
+    remove_drift: Annotated[bool, Option(off=("free-drift",))] = True
     """Whether the centre of mass stays at rest; false where a field from outside acts."""
     seed: int = Field(default=0, ge=0)
     """Of the random numbers."""

@@ -22,10 +22,7 @@ from rung.evaluate.free_energy.window_statistics import (
     warnings_of,
 )
 from rung.settings import Settings
-from rung.units import BOLTZMANN
-
-PLANCK = 4.135667696e-15
-"""eV s."""
+from rung.units import BOLTZMANN, PLANCK
 
 _NO_OVERLAP = 1e-4
 _SEPARATE = 1.0

@@ -4,23 +4,19 @@ A lifted potential costs what its base costs and is sampled directly. Reweightin
 draws from a posterior, or a level of theory that gives single energies.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from ase import Atoms
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy.special import logsumexp
 
 from rung.data.labels import Array
 from rung.evaluate.free_energy.umbrella import Window
+from rung.results.free_energy import OtherSurfaces
 from rung.settings import Settings
 from rung.units import BOLTZMANN
-
-EnergyChanges = Callable[[Sequence[Atoms]], Array]
-"""structures → change of each energy on each other surface, eV, shape ``(surfaces, structures)``."""
 
 FEWEST_EFFECTIVE = 50.0
 """Kish's effective sample size that every window must keep."""
@@ -65,21 +61,21 @@ class Reweighted:
     frames: Array
     reason: str
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it as plain data: the worst surface of each window, and the spread over surfaces."""
+    def entry(self) -> OtherSurfaces:
+        """Return what ``free_energy.json`` has: the worst surface of each window, and the spread over surfaces."""
         several = len(self.change) > 1
-        return {
-            "surfaces": len(self.change),
-            "change": float(np.mean(self.change)),
-            "spread_of_change": float(np.std(self.change, ddof=1)) if several else None,
-            "first_order": float(np.mean(self.first_order)),
-            "spread_of_first_order": float(np.std(self.first_order, ddof=1)) if several else None,
-            "statistical_stderr": float(np.sqrt(np.mean(self.stderr**2))),
-            "largest_sd_of_reduced_change": self.spread.max(axis=0),
-            "least_effective_samples": self.effective.min(axis=0),
-            "frames": self.frames,
-            "reason": self.reason,
-        }
+        return OtherSurfaces(
+            surfaces=len(self.change),
+            change=float(np.mean(self.change)),
+            spread_of_change=float(np.std(self.change, ddof=1)) if several else np.nan,
+            first_order=float(np.mean(self.first_order)),
+            spread_of_first_order=float(np.std(self.first_order, ddof=1)) if several else np.nan,
+            statistical_stderr=float(np.sqrt(np.mean(self.stderr**2))),
+            largest_sd_of_reduced_change=self.spread.max(axis=0),
+            least_effective_samples=self.effective.min(axis=0),
+            frames=tuple(self.frames.tolist()),
+            reason=self.reason,
+        )
 
 
 @dataclass(frozen=True)
@@ -116,7 +112,7 @@ def reweight(
     windows: Sequence[Window],
     free_energies: Array,
     changes: Mapping[int, Array],
-    chosen: Mapping[int, Array],
+    chosen: Mapping[int, NDArray[np.int_]],
     temperature: float,
     region: Region,
     settings: ReweightingSettings,

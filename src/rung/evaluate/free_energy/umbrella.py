@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rung.data.labels import Array
 from rung.errors import ConfigError
@@ -32,8 +32,8 @@ MARKER = "windows.json"
 """Says whose windows a folder holds."""
 
 
-class UmbrellaSettings(DynamicsSettings):
-    """How the windows are sampled."""
+class SamplingSettings(DynamicsSettings):
+    """How windows are sampled, wherever they are."""
 
     decides: ClassVar = (
         "temperature",
@@ -49,8 +49,6 @@ class UmbrellaSettings(DynamicsSettings):
         "limits",
     )
 
-    centres: tuple[float, ...] = Field(min_length=2)
-    """Where the springs hold the collective variable, rising, in its unit."""
     spring: float | None = Field(default=None, gt=0)
     """Spring constant κ of ½ κ (ξ − centre)², eV over the unit squared; by default 4 kT over the spacing squared."""
     steps: int = Field(default=4000, ge=10)
@@ -65,12 +63,24 @@ class UmbrellaSettings(DynamicsSettings):
     """Steps in which the spring is moved from one window to the next where no band gives the windows their start."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> "UmbrellaSettings":
-        if not (np.diff(self.centres) > 0).all():
-            raise ValueError("the centres of the windows must rise")
+    def _samples_have_frames(self) -> Self:
         if self.frame_every % self.sample_every:
             raise ValueError("frame_every must be a multiple of sample_every")
         return self
+
+
+class UmbrellaSettings(SamplingSettings):
+    """How the windows are sampled."""
+
+    centres: tuple[float, ...] = Field(min_length=2)
+    """Where the springs hold the collective variable, rising, in its unit."""
+
+    @field_validator("centres")
+    @classmethod
+    def _rise(cls, centres: tuple[float, ...]) -> tuple[float, ...]:
+        if not (np.diff(centres) > 0).all():
+            raise ValueError("the centres of the windows must rise")
+        return centres
 
     @property
     def constant(self) -> float:

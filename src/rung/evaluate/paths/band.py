@@ -14,6 +14,8 @@ from rung.data.labels import Array
 from rung.errors import DataError
 from rung.evaluate.error_bars import UNKNOWN, Bar, ErrorBars
 from rung.evaluate.paths.endpoints import check_same_atoms, displacements
+from rung.results.barrier import Curve
+from rung.results.barrier_task import TaskBarrier
 
 _MIRRORED = 0.01
 """Of the barrier: images slide along a slope by more than the ends differ, so this cannot be tight."""
@@ -66,27 +68,27 @@ class StaticBarrier:
         """The error of ``barrier``; NaN where the potential has no error bars."""
         return Bar(float(self.stderr[self.saddle]), float(self.stderr_total[self.saddle]))
 
-    def curve(self, name: str) -> dict[str, Any]:
+    def curve(self, name: str) -> Curve:
         """Return this band as one of the curves of ``barrier.json``."""
-        known = bool(np.isfinite(self.stderr).all())
-        return {
-            "name": name,
-            "coordinate": self.coordinate.tolist(),
-            "energies": (self.energies - self.energies[0]).tolist(),
-            "stderr": self.stderr.tolist() if known else None,
-            "stderr_total": self.stderr_total.tolist() if known else None,
-        }
+        finite = bool(np.isfinite(self.stderr).all())
+        return Curve(
+            name=name,
+            coordinate=self.coordinate,
+            energies=self.energies - self.energies[0],
+            stderr=self.stderr if finite else None,
+            stderr_total=self.stderr_total if finite else None,
+        )
 
-    def entry(self, name: str) -> dict[str, Any]:
-        """Return this barrier as one of the barriers of ``barrier.json``."""
-        return {
-            "name": name,
-            "value": self.barrier,
-            "reaction": self.reaction,
-            "stderr": self.bar.weights,
-            "stderr_total": self.bar.total,
-            "notes": list(self.notes),
-        }
+    def entry(self, name: str, *notes: str) -> TaskBarrier:
+        """Return this barrier as one of the barriers of ``barrier.json``, with further ``notes``."""
+        return TaskBarrier(
+            name=name,
+            value=self.barrier,
+            reaction=self.reaction,
+            stderr=self.bar.weights,
+            stderr_total=self.bar.total,
+            notes=(*self.notes, *notes),
+        )
 
 
 def static_barrier(images: Sequence[Atoms], calculator: Any, *, error_bars: ErrorBars | None = None) -> StaticBarrier:

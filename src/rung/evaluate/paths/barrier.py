@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from ase import Atoms
@@ -12,6 +12,7 @@ from ase.mep import NEB
 from ase.optimize import BFGS, FIRE
 from ase.optimize.optimize import Optimizer
 from pydantic import Field
+from pydantic_core import to_json
 
 from rung.errors import DataError
 from rung.evaluate.error_bars import ErrorBars
@@ -27,7 +28,7 @@ from rung.evaluate.paths.band import (
 from rung.evaluate.paths.band_folder import BandFolder
 from rung.evaluate.paths.endpoints import check_endpoints, check_same_atoms, matched, same_place, unwrapped
 from rung.progress import SILENT, Progress, Task
-from rung.settings import Settings
+from rung.settings import Option, Settings
 from rung.storage import content_hash
 
 __all__ = ["Barrier", "BarrierSettings", "StaticBarrier", "relaxed_barrier", "static_barrier"]
@@ -35,14 +36,12 @@ __all__ = ["Barrier", "BarrierSettings", "StaticBarrier", "relaxed_barrier", "st
 _SAVE_EVERY = 5
 
 
-class BarrierSettings(Settings):
-    """How a band is relaxed."""
+class BandSettings(Settings):
+    """How a band is relaxed, whatever its number of images."""
 
-    images: int = Field(default=7, ge=3)
-    """Images of the band, both ends counted."""
     fmax: float = Field(default=0.05, gt=0)
     """Largest force on an atom, perpendicular to the band, at which it counts as relaxed, eV/Å."""
-    max_steps: int = Field(default=500, ge=1)
+    max_steps: Annotated[int, Option(("steps",))] = Field(default=500, ge=1)
     """Steps that the band may take, climbing included."""
     climb: bool = True
     """Whether the highest image climbs to the saddle point."""
@@ -52,7 +51,7 @@ class BarrierSettings(Settings):
     """Spring constant between images, eV/Å²."""
     interpolation: Literal["idpp", "linear"] = "idpp"
     """First guess of the path: image-dependent pair potential, or a straight line."""
-    relax_endpoints: bool = True
+    relax_endpoints: Annotated[bool, Option(off=("keep-ends",))] = True
     """Whether the ends are relaxed first; otherwise they stay as given."""
     endpoint_fmax: float = Field(default=0.02, gt=0)
     """Largest force on an atom of a relaxed end, eV/Å."""
@@ -64,6 +63,18 @@ class BarrierSettings(Settings):
     """Whether like atoms may change places between the ends; otherwise that is taken for a wrong numbering."""
     match_atoms: bool = False
     """Whether like atoms of the final structure are renumbered first, by the shortest way from the initial one."""
+
+
+class BarrierSettings(BandSettings):
+    """How a band is relaxed."""
+
+    images: int = Field(default=7, ge=3)
+    """Images of the band, both ends counted."""
+
+    def deciding(self, *free: str) -> str:
+        """Return the settings but ``free`` ones as JSON, in the order in which the keys of folders hash them."""
+        content = {"images": self.images, **self.model_dump(mode="json", exclude={"images"})}
+        return to_json({name: value for name, value in content.items() if name not in free}).decode()
 
 
 @dataclass(frozen=True)
@@ -174,8 +185,7 @@ def _band_fails(steps: int, force: float) -> str:
 
 def band_key(initial: Atoms, final: Atoms, settings: BarrierSettings, guess: Sequence[Atoms] | None) -> str:
     """Return a hash of all that decides the band; more steps may be allowed without starting again."""
-    chosen = settings.model_dump_json(exclude={"max_steps", "endpoint_steps"})
-    return content_hash(chosen, geometry_key(initial, final, *(guess or ())))
+    return content_hash(settings.deciding("max_steps", "endpoint_steps"), geometry_key(initial, final, *(guess or ())))
 
 
 def _relaxed_end(

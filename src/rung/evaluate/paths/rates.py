@@ -1,19 +1,15 @@
 """Rates over a barrier by harmonic transition-state theory."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import exp, sqrt
-from typing import Any
 
 import numpy as np
-from ase import units
 
 from rung.data.labels import Array
 from rung.errors import DataError
 from rung.evaluate.paths.vibrations import Vibrations
-from rung.units import BOLTZMANN
-
-HERTZ = float(units._hplanck / units._e)
-"""Planck's constant in eV s: an energy quantum over it is a frequency in 1/s."""
+from rung.results.barrier_task import Rate
+from rung.units import BOLTZMANN, PLANCK
 
 
 @dataclass(frozen=True)
@@ -40,9 +36,9 @@ class HarmonicRate:
     quantum_rate: float
     factor: float
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return asdict(self)
+    def entry(self) -> Rate:
+        """Return the fields as ``barrier.json`` has them."""
+        return Rate(**vars(self))
 
 
 def vineyard_prefactor(start: Vibrations, saddle: Vibrations) -> float:
@@ -54,7 +50,7 @@ def vineyard_prefactor(start: Vibrations, saddle: Vibrations) -> float:
         When the start is no minimum or the saddle has not exactly one imaginary mode.
     """
     minimum, top = _real_modes(start, saddle)
-    return float(np.exp(np.log(minimum / HERTZ).sum() - np.log(top / HERTZ).sum()))
+    return float(np.exp(np.log(minimum / PLANCK).sum() - np.log(top / PLANCK).sum()))
 
 
 def harmonic_rate(
@@ -87,7 +83,7 @@ def harmonic_rate(
         temperature=temperature,
         prefactor=prefactor,
         rate=prefactor * boltzmann,
-        quantum_rate=float(thermal / HERTZ * quantised * boltzmann),
+        quantum_rate=float(thermal / PLANCK * quantised * boltzmann),
         factor=exp(barrier_stderr / thermal) if np.isfinite(barrier_stderr) else float("nan"),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from ase import Atoms
@@ -13,20 +13,21 @@ from pydantic import Field
 from rung.data.labels import Array
 from rung.errors import DataError
 from rung.evaluate.error_bars import ErrorBars
-from rung.evaluate.paths.barrier import Barrier, BarrierSettings, relaxed_barrier
+from rung.evaluate.paths.barrier import BandSettings, Barrier, BarrierSettings, relaxed_barrier
 from rung.evaluate.paths.endpoints import displacements
 from rung.progress import SILENT, Progress
-from rung.settings import Settings
+from rung.results.barrier_task import Draws
+from rung.settings import Option, Settings
 
 
 class RefinementSettings(Settings):
     """When a band has images enough."""
 
-    first: int = Field(default=5, ge=3)
+    first: Annotated[int, Option(("first-images",))] = Field(default=5, ge=3)
     """Images of the first band, both ends counted; each further one has an image more between each two."""
-    tolerance: float = Field(default=0.01, gt=0)
+    tolerance: Annotated[float, Option(("image-tolerance",))] = Field(default=0.01, gt=0)
     """The barrier counts as converged where more images change it by less, eV."""
-    most: int = Field(default=17, ge=5)
+    most: Annotated[int, Option(("most-images",))] = Field(default=17, ge=5)
     """No band has more images than this."""
 
 
@@ -34,7 +35,7 @@ def converged_barrier(
     initial: Atoms,
     final: Atoms,
     calculator: Any,
-    settings: BarrierSettings,
+    settings: BandSettings,
     refinement: RefinementSettings,
     *,
     folder: Path | None = None,
@@ -46,7 +47,7 @@ def converged_barrier(
     Parameters
     ----------
     initial, final, calculator, settings, progress, error_bars
-        As for :func:`~rung.evaluate.paths.barrier.relaxed_barrier`; the number of images in ``settings`` is not read.
+        As for :func:`~rung.evaluate.paths.barrier.relaxed_barrier`, the number of images apart.
     refinement
         With how many images to begin, and when to stop.
     folder
@@ -65,7 +66,7 @@ def converged_barrier(
         band = relaxed_barrier(
             *ends,
             calculator,
-            settings.model_copy(update={"images": count}),
+            settings.part(BarrierSettings, images=count),
             guess_images=guess,
             folder=None if folder is None else folder / f"{count}-images",
             progress=progress,
@@ -124,17 +125,17 @@ class BarrierDraws:
         """The same of the reaction energy, eV."""
         return self._spread(self.reactions)
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the fields and what follows from them as JSON has them."""
-        return {
-            "barriers": self.barriers.tolist(),
-            "reactions": self.reactions.tolist(),
-            "n": len(self.barriers),
-            "n_converged": self.n_converged,
-            "stderr": self.stderr,
-            "reaction_stderr": self.reaction_stderr,
-            "reasons": [f"draw {index}: {reason}" for index, reason in enumerate(self.reasons) if reason],
-        }
+    def entry(self) -> Draws:
+        """Return the fields and what follows from them as ``barrier.json`` has them."""
+        return Draws(
+            barriers=self.barriers,
+            reactions=self.reactions,
+            n=len(self.barriers),
+            n_converged=self.n_converged,
+            stderr=self.stderr,
+            reaction_stderr=self.reaction_stderr,
+            reasons=tuple(f"draw {index}: {reason}" for index, reason in enumerate(self.reasons) if reason),
+        )
 
     def _spread(self, values: Array) -> float:
         found = values[np.isfinite(self.barriers)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from ase import Atoms, units
@@ -12,7 +12,8 @@ from pydantic import Field
 from rung.data.labels import Array
 from rung.errors import DataError
 from rung.progress import SILENT, Progress
-from rung.settings import Settings
+from rung.results.barrier_task import Modes
+from rung.settings import Option, Settings
 
 _QUANTUM = float(units._hbar * 1e10 / np.sqrt(units._e * units._amu))
 """ħ√(eV/Å²/amu) in eV, as ASE has its constants."""
@@ -27,7 +28,7 @@ _RIGID = 5e-3
 class VibrationSettings(Settings):
     """How vibrations are found."""
 
-    step: float = Field(default=0.01, gt=0)
+    step: Annotated[float, Option(("displacement",))] = Field(default=0.01, gt=0)
     """How far each coordinate is moved to both sides, Å."""
     moving: tuple[int, ...] | None = None
     """Indices of the atoms that move; by default all that no constraint holds."""
@@ -72,14 +73,14 @@ class Vibrations:
         """Half a quantum of each mode that is not imaginary, eV."""
         return float(0.5 * self.quanta[self.quanta > 0].sum())
 
-    def as_json(self) -> dict[str, Any]:
-        """Return wavenumbers in cm⁻¹ and what counts of them."""
-        return {
-            "wavenumbers": self.wavenumbers.tolist(),
-            "n_imaginary": self.n_imaginary,
-            "n_rigid": self.n_rigid,
-            "zero_point_energy": self.zero_point_energy,
-        }
+    def entry(self) -> Modes:
+        """Return what ``barrier.json`` has of them."""
+        return Modes(
+            wavenumbers=self.wavenumbers,
+            n_imaginary=self.n_imaginary,
+            n_rigid=self.n_rigid,
+            zero_point_energy=self.zero_point_energy,
+        )
 
 
 def vibrations(

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from ase import units
@@ -11,6 +10,7 @@ from rung.errors import DataError
 from rung.evaluate.transport.diffusion import SQUARE_CM_PER_SECOND, LineFit, combined, fit_line
 from rung.evaluate.transport.regime import MeasuredRun, Run, TransportSettings, Window, diffusive_window, measured_run
 from rung.progress import SILENT, Progress
+from rung.results.transport import Displacement
 from rung.units import BOLTZMANN
 
 FEWEST_RUNS = 3
@@ -278,20 +278,18 @@ def _warnings(runs: Sequence[MeasuredRun], window: Window, settings: TransportSe
     return said
 
 
-def as_rows(results: Sequence[Transport], settings: TransportSettings) -> list[Mapping[str, Any]]:
+def as_rows(results: Sequence[Transport], settings: TransportSettings) -> list[Displacement]:
     """Return the squared displacements of all runs as rows of a table: Å² against ps."""
-    rows: list[Mapping[str, Any]] = []
-    for result in results:
-        for run in result.runs:
-            for lag, one, all_together in zip(run.tracer.lags, run.tracer.mean, run.collective.mean, strict=True):
-                rows.append(
-                    {
-                        "temperature": run.temperature,
-                        "run": run.name,
-                        "draw": "" if run.draw is None else run.draw,
-                        "time_ps": float(lag) * settings.frame_fs / 1000.0,
-                        "msd": float(one),
-                        "collective_msd": float(all_together),
-                    }
-                )
-    return rows
+    return [
+        Displacement(
+            temperature=run.temperature,
+            run=run.name,
+            draw=run.draw,
+            time_ps=float(lag) * settings.frame_fs / 1000.0,
+            msd=float(one),
+            collective_msd=float(together),
+        )
+        for result in results
+        for run in result.runs
+        for lag, one, together in zip(run.tracer.lags, run.tracer.mean, run.collective.mean, strict=True)
+    ]

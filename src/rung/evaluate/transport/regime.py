@@ -22,13 +22,11 @@ _SLOPE_UNCLEAR = 0.2
 _FEWEST_LAGS = 3
 
 
-class TransportSettings(Settings):
-    """How displacements become diffusivities."""
+class DiffusionSettings(Settings):
+    """How displacements become diffusivities, whichever runs they are of."""
 
     species: str
     """Symbol of the element that moves; all others are the framework, whose centre of mass is held at rest."""
-    frame_fs: float = Field(gt=0)
-    """Time between two frames, fs."""
     charge: float | None = None
     """Charge of a mobile ion in elementary charges, which conductivities need."""
     axes: str = "xyz"
@@ -41,14 +39,21 @@ class TransportSettings(Settings):
     """Longest time that is fitted, as a part of the run."""
     slope_tolerance: float = Field(default=0.1, gt=0, lt=1)
     """How far d ln MSD/d ln t may be from 1 where atoms are said to diffuse."""
-    unwrapped: bool = False
-    """Whether the positions run on beyond the cell already."""
 
     def directions(self) -> tuple[int, ...]:
         """Return the axes as numbers, or raise a :class:`ConfigError`."""
         if not self.axes or len(set(self.axes)) != len(self.axes) or not set(self.axes) <= set("xyz"):
             raise ConfigError(f"axes are one or more of x, y and z, each once, such as xy; not {self.axes!r}.")
         return tuple("xyz".index(axis) for axis in self.axes)
+
+
+class TransportSettings(DiffusionSettings):
+    """How displacements become diffusivities."""
+
+    frame_fs: float = Field(gt=0)
+    """Time between two frames, fs."""
+    unwrapped: bool = False
+    """Whether the positions run on beyond the cell already."""
 
 
 @dataclass(frozen=True)

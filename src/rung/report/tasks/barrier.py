@@ -1,7 +1,7 @@
 """``barrier.html``: bands with their error bars, the numbers, modes and rates."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from rung.report import figures
-from rung.report.page import Pen, write_page
-from rung.report.read import number, sentences
+from rung.report.page import Pen
 from rung.report.tables import ABSENT, digits, electronvolts, table
-from rung.storage import read_json
+from rung.report.tasks.page import Content, write_task_page
+from rung.results.barrier import BARRIER_FILE
+from rung.results.barrier_task import TaskBarrier, TaskPanel, read_task_panels
 
 PAGE = "barrier.html"
 
@@ -27,34 +28,34 @@ def write_barrier_report(folder: Path) -> Path:
     MissingExtraError
         When plotly is not installed.
     """
-    folder = Path(folder)
-    panels = read_json(folder / "barrier.json")
-    pen = Pen()
-    parts = [(escape(str(panel["title"])), _panel(panel, pen)) for panel in panels]
-    failed = [
-        f"{entry['name']}: no barrier, {entry['reason']}."
-        for panel in panels
-        for entry in panel["barriers"]
-        if entry.get("reason")
-    ]
-    names = dict.fromkeys(str(curve["name"]) for panel in panels for curve in panel["curves"])
-    return write_page(folder / PAGE, "Barrier", " · ".join(names), sentences(failed), "", parts)
+    panels = read_task_panels(Path(folder) / BARRIER_FILE)
+    return write_task_page(Path(folder) / PAGE, lambda pen: _content(panels, pen))
 
 
-def band_figure(panel: Mapping[str, Any]) -> Any:
+def _content(panels: Sequence[TaskPanel], pen: Pen) -> Content:
+    names = dict.fromkeys(curve.name for panel in panels for curve in panel.curves)
+    return Content(
+        "Barrier",
+        " · ".join(names),
+        [(escape(panel.title), _panel(panel, pen)) for panel in panels],
+        [f"{entry.name}: no barrier, {entry.reason}." for panel in panels for entry in panel.barriers if entry.reason],
+    )
+
+
+def band_figure(panel: TaskPanel) -> Any:
     """Draw the curves of a panel, and noisy energies as points with their one-sigma errors."""
-    figure = figures.band(panel["curves"])
-    points = panel.get("points")
-    if points:
+    figure = figures.band([curve.as_json() for curve in panel.curves])
+    points = panel.points
+    if points is not None:
         figure.add_scatter(
-            x=figures.short(points["coordinate"]),
-            y=figures.short(points["energies"], 5),
-            name=escape(str(points["name"])),
+            x=figures.short(points.coordinate),
+            y=figures.short(points.energies, 5),
+            name=escape(points.name),
             mode="markers",
             marker={"color": figures.TRUTH, "size": 8, "symbol": "diamond"},
             error_y={
                 "type": "data",
-                "array": figures.short(points["stderr"]),
+                "array": figures.short(points.stderr),
                 "color": figures.TRUTH,
                 "thickness": 1.4,
                 "width": 4,
@@ -63,55 +64,51 @@ def band_figure(panel: Mapping[str, Any]) -> Any:
     return figure
 
 
-def _panel(panel: Mapping[str, Any], pen: Pen) -> str:
-    entries = panel["barriers"]
-    shown = pen.draw(band_figure(panel), _caption(panel)) if panel["curves"] else ""
+def _panel(panel: TaskPanel, pen: Pen) -> str:
+    entries = panel.barriers
+    figure = pen.draw(band_figure(panel), _caption(panel)) if panel.curves else ""
     header = ["Potential", "Barrier, eV", "± weights", "± in all", "Reverse, eV", "Reaction, eV", "Images", "Steps"]
     rows = [
         [
-            escape(str(entry["name"])),
-            electronvolts(entry["value"]),
-            electronvolts(entry["stderr"]),
-            electronvolts(entry["stderr_total"]),
-            electronvolts(entry.get("reverse")),
-            electronvolts(entry["reaction"]),
-            str(entry["images"][-1]["images"]) if entry.get("images") else ABSENT,
-            str(entry["steps"]) if "steps" in entry else ABSENT,
+            escape(entry.name),
+            *(
+                electronvolts(value)
+                for value in (entry.value, entry.stderr, entry.stderr_total, entry.reverse, entry.reaction)
+            ),
+            str(entry.images[-1].images) if entry.images else ABSENT,
+            ABSENT if entry.steps is None else str(entry.steps),
         ]
         for entry in entries
     ]
-    said = [f"{entry['name']}: {note}" for entry in entries for note in entry["notes"]]
-    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in said)
-    return shown + table(header, rows) + notes + _rates(entries) + _draws(entries, pen)
+    notes = "".join(
+        f'<p class="note">{escape(f"{entry.name}: {note}")}</p>' for entry in entries for note in entry.notes
+    )
+    return figure + table(header, rows) + notes + _rates(entries) + _draws(entries, pen)
 
 
-def _caption(panel: Mapping[str, Any]) -> str:
+def _caption(panel: TaskPanel) -> str:
     parts = []
-    if any(curve.get("stderr_total") for curve in panel["curves"]):
+    if any(curve.stderr_total for curve in panel.curves):
         parts.append("Dark band: one sigma from the fitted weights alone. Light band: with the model's own error.")
-    if panel.get("points"):
+    if panel.points is not None:
         parts.append("Diamonds: single energies, one sigma.")
     return " ".join(parts)
 
 
-def _rates(entries: Sequence[Mapping[str, Any]]) -> str:
-    rows = []
-    for entry in entries:
-        start, saddle = (entry.get(name) or {} for name in ("start_modes", "saddle_modes"))
-        for rate in entry.get("rates") or ():
-            change = number(saddle.get("zero_point_energy")) - number(start.get("zero_point_energy"))
-            factor = number(rate["factor"])
-            rows.append(
-                [
-                    escape(str(entry["name"])),
-                    f"{number(rate['temperature']):.0f}",
-                    digits(rate["prefactor"]),
-                    digits(rate["rate"]),
-                    digits(rate["quantum_rate"]),
-                    digits(factor) if math.isfinite(factor) else ABSENT,
-                    electronvolts(change),
-                ]
-            )
+def _rates(entries: Sequence[TaskBarrier]) -> str:
+    rows = [
+        [
+            escape(entry.name),
+            f"{rate.temperature:.0f}",
+            digits(rate.prefactor),
+            digits(rate.rate),
+            digits(rate.quantum_rate),
+            digits(rate.factor) if math.isfinite(rate.factor) else ABSENT,
+            electronvolts(_change_of_zero_point(entry)),
+        ]
+        for entry in entries
+        for rate in entry.rates
+    ]
     if not rows:
         return ""
     header = [
@@ -130,20 +127,22 @@ def _rates(entries: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _draws(entries: Sequence[Mapping[str, Any]], pen: Pen) -> str:
-    series = {
-        str(entry["name"]): [number(value) for value in entry["draws"]["barriers"]]
-        for entry in entries
-        if entry.get("draws")
-    }
+def _change_of_zero_point(entry: TaskBarrier) -> float:
+    if entry.start_modes is None or entry.saddle_modes is None:
+        return math.nan
+    return entry.saddle_modes.zero_point_energy - entry.start_modes.zero_point_energy
+
+
+def _draws(entries: Sequence[TaskBarrier], pen: Pen) -> str:
+    series = {entry.name: entry.draws.barriers for entry in entries if entry.draws is not None}
     if not series:
         return ""
     go = figures.plotly()
     figure = go.Figure()
     for index, (name, values) in enumerate(series.items()):
-        kept = np.array(values)[np.isfinite(values)]
+        finite = np.array(values)[np.isfinite(values)]
         figure.add_box(
-            x=figures.short(kept, 5),
+            x=figures.short(finite, 5),
             name=escape(name),
             boxpoints="all",
             jitter=0.4,

@@ -1,6 +1,6 @@
 """``free_energy.html``: the profile with its error, what the windows sampled, and the numbers with their caveats."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from rung.report import figures
-from rung.report.page import Pen, write_page
-from rung.report.read import number, sentences
+from rung.report.page import Pen
 from rung.report.tables import digits, table, with_error
-from rung.storage import read_json
+from rung.report.tasks.page import Content, write_task_page
+from rung.results.free_energy import FREE_ENERGY_FILE, FreeEnergyResult, OtherSurfaces, WindowNumbers
 
 PAGE = "free_energy.html"
 
@@ -28,50 +28,61 @@ def write_free_energy_report(folder: Path) -> Path:
     MissingExtraError
         When plotly is not installed.
     """
-    folder = Path(folder)
-    found = read_json(folder / "free_energy.json")
-    pen = Pen()
-    parts = [
-        ("Barrier", _numbers(found)),
-        ("Profile", pen.draw(profile_figure([found]), _caption(found)) if found["profile"] else ""),
-        ("Windows", pen.draw(_histograms(found), "What each window sampled.") + _windows(found["windows"])),
-        ("Other surfaces", _reweighted(found)),
-    ]
-    subtitle = f"{found['fidelity']} at {number(found['temperature']):.0f} K"
-    notices = sentences(found["reason"], found["warnings"])
-    return write_page(folder / PAGE, "Free energy along a collective variable", subtitle, notices, "", parts)
+    result = FreeEnergyResult.read(Path(folder) / FREE_ENERGY_FILE)
+    return write_task_page(Path(folder) / PAGE, lambda pen: _content(result, pen))
 
 
-def profile_figure(results: Sequence[Mapping[str, Any]], names: Sequence[str] = ()) -> Any:
-    """Draw profiles with their statistical error, each with zero at its lowest."""
+def _content(result: FreeEnergyResult, pen: Pen) -> Content:
+    profile = "" if result.profile is None else pen.draw(profile_figure([result]), _caption(result))
+    return Content(
+        "Free energy along a collective variable",
+        f"{result.fidelity} at {result.temperature:.0f} K",
+        [
+            ("Barrier", _numbers(result)),
+            ("Profile", profile),
+            ("Windows", pen.draw(_histograms(result), "What each window sampled.") + _windows(result.windows)),
+            (
+                "Other surfaces",
+                _surfaces("Posterior draws: the model's error", result.model_error)
+                + _surfaces("Target energies", result.reweighted),
+            ),
+        ],
+        [result.reason, *result.warnings],
+    )
+
+
+def profile_figure(results: Sequence[FreeEnergyResult], names: Sequence[str] = ()) -> Any:
+    """Draw profiles with their statistical error, each with zero at its lowest; results without one are left out."""
     go = figures.plotly()
     figure = go.Figure()
-    for index, found in enumerate(results):
-        profile = found["profile"]
-        name = names[index] if names else str(found["fidelity"])
+    for index, result in enumerate(results):
+        if result.profile is None:
+            continue
+        name = names[index] if names else result.fidelity
         shade = figures.colour(name, index) if names else figures.LIFTED
         x, y, bars = (
-            np.array([number(value) for value in profile[key]]) for key in ("coordinate", "free_energy", "stderr")
+            np.array(values)
+            for values in (result.profile.coordinate, result.profile.free_energy, result.profile.stderr)
         )
-        known = np.isfinite(y)
-        figures.shaded(figure, x[known], y[known], bars[known], shade, 0.28)
+        finite = np.isfinite(y)
+        figures.shaded(figure, x[finite], y[finite], bars[finite], shade, 0.28)
         figure.add_scatter(
-            x=figures.short(x[known]),
-            y=figures.short(y[known], 5),
+            x=figures.short(x[finite]),
+            y=figures.short(y[finite], 5),
             name=escape(name),
             mode="lines",
             line={"color": shade, "width": 2.5},
         )
-        if found["barrier"]:
-            figure.add_vline(x=found["barrier"]["transition_state"], line={"color": shade, "width": 1, "dash": "dot"})
-    figures.styled(figure, _axis(results[0]["unit"]), "Free energy, eV", 440)
+        if result.barrier is not None:
+            figure.add_vline(x=result.barrier.transition_state, line={"color": shade, "width": 1, "dash": "dot"})
+    figures.styled(figure, _axis(results[0].unit), "Free energy, eV", 440)
     return figure
 
 
-def _histograms(found: Mapping[str, Any]) -> Any:
+def _histograms(result: FreeEnergyResult) -> Any:
     go = figures.plotly()
     figure = go.Figure()
-    samples = [np.asarray(window["values"], dtype=float) for window in found["samples"]]
+    samples = [np.asarray(window.values, dtype=float) for window in result.samples]
     filled = [values for values in samples if len(values)]
     if filled:
         edges = np.linspace(min(map(np.min, filled)), max(map(np.max, filled)), 121)
@@ -88,7 +99,7 @@ def _histograms(found: Mapping[str, Any]) -> Any:
                     line={"width": 1.5, "color": figures.LIFTED if index % 2 else figures.ALONE},
                     showlegend=False,
                 )
-    figures.styled(figure, _axis(found["unit"]), "Samples", 260)
+    figures.styled(figure, _axis(result.unit), "Samples", 260)
     return figure
 
 
@@ -96,27 +107,27 @@ def _axis(unit: str) -> str:
     return "Collective variable, Å" if unit == "Å" else "Collective variable, fraction of the path"
 
 
-def _caption(found: Mapping[str, Any]) -> str:
-    whose = "the reactant's basin" if found["barrier"] else "the mean over the range"
+def _caption(result: FreeEnergyResult) -> str:
+    whose = "the mean over the range" if result.barrier is None else "the reactant's basin"
     return f"−kT ln of the density in each bin; the band is one standard error against {whose}."
 
 
-def _numbers(found: Mapping[str, Any]) -> str:
-    barrier = found["barrier"]
-    if not barrier:
+def _numbers(result: FreeEnergyResult) -> str:
+    barrier = result.barrier
+    if barrier is None:
         return ""
-    unit = "" if found["unit"] == "1" else f" {found['unit']}"
+    unit = "" if result.unit == "1" else f" {result.unit}"
     rows = [
-        ["Top ξ‡", digits(barrier["transition_state"]) + unit],
+        ["Top ξ‡", digits(barrier.transition_state) + unit],
         [
-            f"Free-energy barrier ΔF‡, ℓ0 = {digits(barrier['length'])}{unit}, eV",
-            with_error(barrier["barrier"], barrier["barrier_stderr"]),
+            f"Free-energy barrier ΔF‡, ℓ0 = {digits(barrier.length)}{unit}, eV",
+            with_error(barrier.barrier, barrier.barrier_stderr),
         ],
-        ["From the other side, eV", with_error(barrier["reverse"], barrier["reverse_stderr"])],
-        ["Reaction ΔF, eV", with_error(barrier["reaction"], barrier["reaction_stderr"])],
-        ["Transition-state rate, 1/s", digits(barrier["rate"])],
-        ["Error of the rate, factor", digits(np.exp(number(barrier["rate_log_stderr"])))],
-        ["Activation free energy −kT ln(hk/kT), eV", with_error(barrier["activation"], barrier["activation_stderr"])],
+        ["From the other side, eV", with_error(barrier.reverse, barrier.reverse_stderr)],
+        ["Reaction ΔF, eV", with_error(barrier.reaction, barrier.reaction_stderr)],
+        ["Transition-state rate, 1/s", digits(barrier.rate)],
+        ["Error of the rate, factor", digits(np.exp(barrier.rate_log_stderr))],
+        ["Activation free energy −kT ln(hk/kT), eV", with_error(barrier.activation, barrier.activation_stderr)],
     ]
     note = (
         "ΔF‡ = F(ξ‡) + kT ln[∫ exp(−βF) dξ / ℓ0] over the reactant's side; it depends on ℓ0 and on the scale of the "
@@ -125,37 +136,33 @@ def _numbers(found: Mapping[str, Any]) -> str:
     return table(["", "Value"], [[escape(name), value] for name, value in rows]) + f'<p class="note">{note}</p>'
 
 
-def _windows(windows: Sequence[Mapping[str, Any]]) -> str:
+def _windows(windows: Sequence[WindowNumbers]) -> str:
     header = ["Window", "Centre", "Mean", "Spread", "Equilibrated after", "Samples as one", "Independent", "Overlap"]
     rows = [
         [
             str(index),
-            *(digits(one[key]) for key in ("centre", "mean", "spread")),
-            str(one["equilibrated"]),
-            digits(one["inefficiency"]),
-            str(one["samples"]),
-            digits(one["overlap"]),
+            *(digits(value) for value in (one.centre, one.mean, one.spread)),
+            str(one.equilibrated),
+            digits(one.inefficiency),
+            str(one.samples),
+            digits(one.overlap),
         ]
         for index, one in enumerate(windows)
     ]
     return table(header, rows)
 
 
-def _reweighted(found: Mapping[str, Any]) -> str:
-    parts = []
-    for key, title in (("model_error", "Posterior draws: the model's error"), ("reweighted", "Target energies")):
-        given = found[key]
-        if not given:
-            continue
-        rows = [
-            ["Surfaces", str(given["surfaces"])],
-            ["Change of ΔF‡, mean, eV", with_error(given["change"], given["statistical_stderr"])],
-            ["Spread over surfaces, eV", digits(given["spread_of_change"])],
-            ["Change to first order, mean, eV", digits(given["first_order"])],
-            ["Spread to first order, eV", digits(given["spread_of_first_order"])],
-            ["Largest sd(βΔU) of a window", digits(max(given["largest_sd_of_reduced_change"]))],
-            ["Least effective structures of a window", digits(min(given["least_effective_samples"]))],
-        ]
-        reason = f'<p class="note">{escape(given["reason"])}</p>' if given["reason"] else ""
-        parts.append(f"<h3>{title}</h3>" + table(["", "Value"], rows) + reason)
-    return "".join(parts)
+def _surfaces(title: str, surfaces: OtherSurfaces | None) -> str:
+    if surfaces is None:
+        return ""
+    rows = [
+        ["Surfaces", str(surfaces.surfaces)],
+        ["Change of ΔF‡, mean, eV", with_error(surfaces.change, surfaces.statistical_stderr)],
+        ["Spread over surfaces, eV", digits(surfaces.spread_of_change)],
+        ["Change to first order, mean, eV", digits(surfaces.first_order)],
+        ["Spread to first order, eV", digits(surfaces.spread_of_first_order)],
+        ["Largest sd(βΔU) of a window", digits(max(surfaces.largest_sd_of_reduced_change))],
+        ["Least effective structures of a window", digits(min(surfaces.least_effective_samples))],
+    ]
+    reason = f'<p class="note">{escape(surfaces.reason)}</p>' if surfaces.reason else ""
+    return f"<h3>{title}</h3>" + table(["", "Value"], rows) + reason

@@ -1,17 +1,17 @@
 """``md.html``: energies, temperature and g(r) of a run, and whether it was stable."""
 
-from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rung.data.labels import Array
 from rung.report import figures
-from rung.report.page import Pen, write_page
-from rung.report.read import sentences
+from rung.report.page import Pen
 from rung.report.tables import digits, table, with_error
-from rung.storage import read_json
+from rung.report.tasks.page import Content, write_task_page
+from rung.results.md import MD_FILE, MDResult
 
 PAGE = "md.html"
 
@@ -26,47 +26,37 @@ def write_md_report(folder: Path) -> Path:
     MissingExtraError
         When plotly is not installed.
     """
-    folder = Path(folder)
-    found = read_json(folder / "md.json")
-    pen = Pen()
-    parts = [
-        ("Run", _numbers(found)),
-        (
-            "Energy",
-            pen.draw(_energy(found), "Total energy above that of the first sample, and its kinetic part's mean."),
-        ),
-        ("Temperature", pen.draw(_temperature(found), "Kinetic temperature.")),
-        (
-            "Structure",
-            pen.draw(_radial(found), "g(r); the density is that of the whole cell.") if _pairs(found) else "",
-        ),
-    ]
-    settings = found["settings"]
-    subtitle = f"{found['fidelity']}, {settings['ensemble'].upper()} at {settings['temperature']:.0f} K"
-    ended = f"The run ended {found['reason']}." if found["reason"] else None
-    return write_page(folder / PAGE, "Molecular dynamics", subtitle, sentences(ended), "", parts)
+    run = MDResult.read(Path(folder) / MD_FILE)
+    return write_task_page(Path(folder) / PAGE, lambda pen: _content(run, pen))
 
 
-def _pairs(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    pairs: Mapping[str, Any] = found["radial"]["pairs"]
-    return pairs
+def _content(run: MDResult, pen: Pen) -> Content:
+    energy = pen.draw(_energy(run), "Total energy above that of the first sample, and its kinetic part's mean.")
+    temperature = pen.draw(_temperature(run), "Kinetic temperature.")
+    radial = pen.draw(_radial(run), "g(r); the density is that of the whole cell.") if run.radial.pairs else ""
+    return Content(
+        "Molecular dynamics",
+        f"{run.fidelity}, {run.settings.ensemble.upper()} at {run.settings.temperature:.0f} K",
+        [("Run", _numbers(run)), ("Energy", energy), ("Temperature", temperature), ("Structure", radial)],
+        [f"The run ended {run.reason}."] if run.reason else [],
+    )
 
 
-def _times(found: Mapping[str, Any]) -> Any:
-    return np.asarray(found["samples"]["step"], dtype=float) * found["settings"]["timestep"] / 1000.0
+def _times(run: MDResult) -> Array:
+    return np.asarray(run.samples.step) * run.settings.timestep / 1000.0
 
 
-def _energy(found: Mapping[str, Any]) -> Any:
+def _energy(run: MDResult) -> Any:
     figure = figures.plotly().Figure()
-    potential, kinetic = (np.asarray(found["samples"][key], dtype=float) for key in ("potential", "kinetic"))
-    per_atom = 1000.0 / found["n_atoms"]
+    potential, kinetic = np.asarray(run.samples.potential), np.asarray(run.samples.kinetic)
+    per_atom = 1000.0 / run.n_atoms
     total = potential + kinetic
     for name, values, shade in (
         ("total", total - total[0], figures.LIFTED),
         ("potential", potential - potential.mean(), figures.BASE),
     ):
         figure.add_scatter(
-            x=figures.short(_times(found)),
+            x=figures.short(_times(run)),
             y=figures.short(per_atom * values, 5),
             name=name,
             mode="lines",
@@ -76,25 +66,25 @@ def _energy(found: Mapping[str, Any]) -> Any:
     return figure
 
 
-def _temperature(found: Mapping[str, Any]) -> Any:
+def _temperature(run: MDResult) -> Any:
     figure = figures.plotly().Figure()
     figure.add_scatter(
-        x=figures.short(_times(found)),
-        y=figures.short(found["samples"]["temperature"]),
+        x=figures.short(_times(run)),
+        y=figures.short(run.samples.temperature),
         mode="lines",
         line={"color": figures.ALONE, "width": 1.5},
         showlegend=False,
     )
-    figure.add_hline(y=found["settings"]["temperature"], line={"color": figures.MUTED, "width": 1, "dash": "dot"})
+    figure.add_hline(y=run.settings.temperature, line={"color": figures.MUTED, "width": 1, "dash": "dot"})
     figures.styled(figure, "Time, ps", "Temperature, K", 300)
     return figure
 
 
-def _radial(found: Mapping[str, Any]) -> Any:
+def _radial(run: MDResult) -> Any:
     figure = figures.plotly().Figure()
-    for index, (name, values) in enumerate(_pairs(found).items()):
+    for index, (name, values) in enumerate(run.radial.pairs.items()):
         figure.add_scatter(
-            x=figures.short(found["radial"]["distance"]),
+            x=figures.short(run.radial.distance),
             y=figures.short(values),
             name=escape(name),
             mode="lines",
@@ -104,19 +94,19 @@ def _radial(found: Mapping[str, Any]) -> Any:
     return figure
 
 
-def _numbers(found: Mapping[str, Any]) -> str:
+def _numbers(run: MDResult) -> str:
     rows = [
-        ["Steps done", str(found["steps"])],
-        ["Time, ps", digits(found["picoseconds"])],
-        ["Stable", "yes" if found["stable"] else escape(str(found["reason"]))],
+        ["Steps done", str(run.steps)],
+        ["Time, ps", digits(run.picoseconds)],
+        ["Stable", "yes" if run.stable else escape(run.reason)],
     ]
-    told = found["statistics"]
-    if told:
+    averages = run.statistics
+    if averages is not None:
         rows += [
-            ["Temperature, K", with_error(told["temperature"], told["temperature_stderr"])],
-            ["Its variance over the canonical one", digits(told["temperature_variance_ratio"])],
-            ["Potential energy, eV/atom", with_error(told["potential"], told["potential_stderr"])],
-            ["Drift of the total energy, meV/atom/ps", with_error(told["drift"], told["drift_stderr"])],
-            ["Fluctuation about it, meV/atom", digits(told["fluctuation"])],
+            ["Temperature, K", with_error(averages.temperature, averages.temperature_stderr)],
+            ["Its variance over the canonical one", digits(averages.temperature_variance_ratio)],
+            ["Potential energy, eV/atom", with_error(averages.potential, averages.potential_stderr)],
+            ["Drift of the total energy, meV/atom/ps", with_error(averages.drift, averages.drift_stderr)],
+            ["Fluctuation about it, meV/atom", digits(averages.fluctuation)],
         ]
     return table(["", "Value"], rows)
