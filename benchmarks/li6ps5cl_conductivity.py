@@ -120,16 +120,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = given.work / name.replace(", ", "-").replace(" ", "-")
         task = TransportTask(
             files=[start],
-            out=folder,
             temperatures=given.temperatures,
-            species="Li",
-            charge=1.0,
-            skip_fs=0.1 * given.steps * given.timestep,
+            diffusion={"species": "Li", "charge": 1.0, "skip_fs": 0.1 * given.steps * given.timestep},
             runs=settings.model_copy(update={"draws": draws}),
         )
         try:
             potential = open_calculator(Source(model=model, trusted=True), fidelity)
-            found[name] = find_transport_of_model(potential, task, progress=SILENT)
+            found[name] = find_transport_of_model(potential, task, folder, progress=SILENT)
         except DataError as error:  # a run that broke: the other potential's figures stand
             broken[name] = str(error).replace(f"{given.work}/", "")
             print(f"{name}: {broken[name]}", flush=True)

@@ -135,7 +135,6 @@ def main() -> None:
     task = BarrierTask.read(
         {
             **ends_and_energies(out),
-            "out": out / "hop",
             "images": 5,
             "band": band,
             "draws": arguments.draws,
@@ -143,10 +142,9 @@ def main() -> None:
         }
     )
     potentials, progress = open_fidelities(Source(model=model), FIDELITIES), TerminalProgress()
-    barriers = find_barriers(potentials, task, progress=progress)
+    barriers = find_barriers(potentials, task, out / "hop", progress=progress)
     rows = VacancyTask.read(
         {
-            "out": out / "rows",
             "monolayer": {"lattice": LATTICE, "thickness": THICKNESS},
             "counts": arguments.counts,
             "most": arguments.largest,
@@ -155,7 +153,7 @@ def main() -> None:
             "defect_margin": 3,
         }
     )
-    vacancies = study_vacancies(potentials, rows, progress=progress)
+    vacancies = study_vacancies(potentials, rows, out / "rows", progress=progress)
     hop_figure(vacancies.hops).write_html(out / "rows.html", include_plotlyjs=True)
     table = "\n".join(summary(barriers, vacancies)) + "\n"
     write_text(out / "results.md", table)

@@ -16,16 +16,16 @@ from rung.tasks.vacancies import VacancyTask
 
 OF_EVERY_COMMAND = {"model", "trusted", "device", "dtype"}
 WORDS: dict[type[Settings], str] = {
-    BarrierTask: "initial final out images image-tolerance fmax steps endpoint-fmax keep-ends free-molecule "
+    BarrierTask: "initial final images image-tolerance fmax steps endpoint-fmax keep-ends free-molecule "
     "match-atoms allow-exchange draws seed rate no-modes moving displacement path energies target",
-    VacancyTask: "out metal chalcogen lattice thickness counts ways margin most-margin tolerance images fmax steps "
+    VacancyTask: "metal chalcogen lattice thickness counts ways margin most-margin tolerance images fmax steps "
     "chemical-potential",
-    FreeEnergyTask: "start cv temperature windows out steps spring timestep friction band reactant transition-state "
+    FreeEnergyTask: "start cv temperature windows steps spring timestep friction band reactant transition-state "
     "length bins draws target-energies target free-drift seed",
-    MDTask: "start temperature steps out ensemble timestep friction sample-every frame-every save-every "
+    MDTask: "start temperature steps ensemble timestep friction sample-every frame-every save-every "
     "leverage-limit leverage-reference discard free-drift seed",
-    RelaxationTask: "start out fmax steps cell plane",
-    TransportTask: "files species temperature out frame-fs charge draw axes skip-fs start-fs longest slope-tolerance "
+    RelaxationTask: "start fmax steps cell plane",
+    TransportTask: "files species temperature frame-fs charge draw axes skip-fs start-fs longest slope-tolerance "
     "extrapolate unwrapped runs draws steps timestep frame-every friction seed",
 }
 DEFAULTS: dict[type[Settings], dict[str, Any]] = {

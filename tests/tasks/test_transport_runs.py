@@ -30,9 +30,9 @@ def settings(seed: int) -> RunsSettings:
 
 def test_a_temperature_given_twice_is_refused(start: Path, tmp_path: Path) -> None:
     for temperatures in ((300, 600, 300), (300, 300.0000001)):  # the folders of the latter would have one name
-        task = TransportTask(files=[start], out=tmp_path / "out", temperatures=temperatures, species="Li")
+        task = TransportTask(files=[start], temperatures=temperatures, diffusion={"species": "Li"})
         with pytest.raises(ConfigError, match="temperature 300 K is given twice; ask for more runs of it with --runs"):
-            find_transport_of_model(Opened.of(Nothing(), fidelity="free"), task)
+            find_transport_of_model(Opened.of(Nothing(), fidelity="free"), task, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -12,9 +12,7 @@ from rung.tasks.opened import Opened
 from rung.tasks.vacancies import VacancyTask, study_vacancies
 from tests.evaluate.paths.wells import Carton
 
-
-def quick(out: Path) -> VacancyTask:
-    return VacancyTask.read({"out": out, "counts": [1], "most": 2, "images": 3, "defect_margin": 2})
+QUICK = VacancyTask(counts=(1,), most=2, images=3, defect_margin=2)
 
 
 class LowCarton(Carton):
@@ -32,24 +30,24 @@ def potentials(calculator: Carton) -> dict[str, Opened]:
 
 
 def test_another_potential_is_refused(tmp_path: Path) -> None:
-    study_vacancies(potentials(Carton()), quick(tmp_path))
+    study_vacancies(potentials(Carton()), QUICK, tmp_path)
     before = (tmp_path / "vacancies.json").read_text()
     with pytest.raises(DataError, match="holds vacancies of another potential at high"):
-        study_vacancies(potentials(LowCarton()), quick(tmp_path))
-    study_vacancies(potentials(Carton()), quick(tmp_path))
+        study_vacancies(potentials(LowCarton()), QUICK, tmp_path)
+    study_vacancies(potentials(Carton()), QUICK, tmp_path)
     assert (tmp_path / "vacancies.json").read_text() == before
 
 
 def test_a_folder_of_rung_0_1_goes_on_with_its_own_potential_alone(tmp_path: Path) -> None:
-    study_vacancies(potentials(Carton()), quick(tmp_path))
+    study_vacancies(potentials(Carton()), QUICK, tmp_path)
     (tmp_path / "provenance.json").unlink()
     (hop,) = tmp_path.rglob("hop.json")
     write_json(hop, {name: value for name, value in read_json(hop).items() if name != "potential"})
     written = hop.stat().st_mtime_ns
     with pytest.raises(DataError, match="another potential"):
-        study_vacancies(potentials(LowCarton()), quick(tmp_path))
+        study_vacancies(potentials(LowCarton()), QUICK, tmp_path)
     (tmp_path / "provenance.json").unlink()
-    study_vacancies(potentials(Carton()), quick(tmp_path))
+    study_vacancies(potentials(Carton()), QUICK, tmp_path)
     assert hop.stat().st_mtime_ns == written
 
 

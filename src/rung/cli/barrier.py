@@ -114,7 +114,6 @@ def barrier(
         {
             "initial": initial,
             "final": final,
-            "out": out,
             "images": images,
             "refinement": {"tolerance": image_tolerance},
             "band": {
@@ -138,7 +137,7 @@ def barrier(
         "options",
     )
     potentials = open_fidelities(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity)
-    panels = find_barriers(potentials, task, progress=TerminalProgress())
+    panels = find_barriers(potentials, task, out, progress=TerminalProgress())
     if json:
         print_json([panel.as_json() for panel in panels])
     else:

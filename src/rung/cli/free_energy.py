@@ -110,15 +110,16 @@ def free_energy(
         settings,
         start=start,
         variable=cv,
-        out=out,
-        temperature=temperature,
         windows=windows,
-        steps=steps,
-        spring=spring,
-        timestep=timestep,
-        friction=friction,
-        remove_drift=not free_drift,
-        seed=seed,
+        sampling={
+            "temperature": temperature,
+            "steps": steps,
+            "spring": spring,
+            "timestep": timestep,
+            "friction": friction,
+            "remove_drift": not free_drift,
+            "seed": seed,
+        },
         band=band,
         analysis={"bins": bins, "reactant": reactant, "transition_state": transition_state, "length": length},
         draws=draws,
@@ -126,7 +127,7 @@ def free_energy(
         target=target,
     )
     potential = open_calculator(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity)
-    result = find_free_energy(potential, task, progress=TerminalProgress())
+    result = find_free_energy(potential, task, out, progress=TerminalProgress())
     if json:
         print_json({key: value for key, value in result.as_json().items() if key != "samples"})
     else:

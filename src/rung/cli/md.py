@@ -94,23 +94,24 @@ def md(
     task = MDTask.with_file(
         settings,
         start=start,
-        out=out,
-        ensemble=ensemble,
-        temperature=temperature,
-        steps=steps,
-        timestep=timestep,
-        friction=friction,
-        sample_every=sample_every,
-        frame_every=frame_every,
-        save_every=save_every,
-        leverage_limit=leverage_limit,
+        dynamics={
+            "ensemble": ensemble,
+            "temperature": temperature,
+            "steps": steps,
+            "timestep": timestep,
+            "friction": friction,
+            "sample_every": sample_every,
+            "frame_every": frame_every,
+            "save_every": save_every,
+            "leverage_limit": leverage_limit,
+            "remove_drift": not free_drift,
+            "seed": seed,
+        },
         leverage_reference=leverage_reference,
         discard=discard,
-        remove_drift=not free_drift,
-        seed=seed,
     )
     potential = open_calculator(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity)
-    result = find_md(potential, task, progress=TerminalProgress())
+    result = find_md(potential, task, out, progress=TerminalProgress())
     if json:
         print_json({key: value for key, value in result.as_json().items() if key not in ("samples", "radial")})
     else:

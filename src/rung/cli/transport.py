@@ -115,19 +115,20 @@ def transport(
     task = TransportTask.read(
         {
             "files": files,
-            "out": out,
             "temperatures": temperature,
             "frame_fs": frame_fs,
             "draw": draw or (),
             "unwrapped": unwrapped,
             "extrapolate": extrapolate or (),
-            "species": species,
-            "charge": charge,
-            "axes": axes,
-            "skip_fs": skip_fs,
-            "start_fs": start_fs,
-            "longest": longest,
-            "slope_tolerance": slope_tolerance,
+            "diffusion": {
+                "species": species,
+                "charge": charge,
+                "axes": axes,
+                "skip_fs": skip_fs,
+                "start_fs": start_fs,
+                "longest": longest,
+                "slope_tolerance": slope_tolerance,
+            },
             "runs": {
                 "runs": runs,
                 "draws": draws,
@@ -141,14 +142,14 @@ def transport(
         "options",
     )
     if model is None:
-        result = find_transport(task, progress=TerminalProgress())
+        result = find_transport(task, out, progress=TerminalProgress())
     elif fidelity is None:
         raise ConfigError("Say which fidelity of the model to run: --fidelity.")
     elif len(files) != 1:
         raise ConfigError(f"With a model, give the one file of the start structure, not {len(files)} files.")
     else:
         potential = open_calculator(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity)
-        result = find_transport_of_model(potential, task, progress=TerminalProgress())
+        result = find_transport_of_model(potential, task, out, progress=TerminalProgress())
     if json:
         print_json(result.as_json())
     else:

@@ -87,7 +87,6 @@ def vacancies(
 
     task = VacancyTask.read(
         {
-            "out": out,
             "monolayer": {"metal": metal, "chalcogen": chalcogen, "lattice": lattice, "thickness": thickness},
             "counts": counts,
             "ways": ways,
@@ -101,7 +100,7 @@ def vacancies(
         "options",
     )
     potentials = open_fidelities(Source(model=model, trusted=trusted, device=device, dtype=dtype), fidelity)
-    result = study_vacancies(potentials, task, progress=TerminalProgress())
+    result = study_vacancies(potentials, task, out, progress=TerminalProgress())
     if json:
         print_json(result.as_json())
     else:

@@ -45,8 +45,6 @@ class BarrierTask(Settings):
     """The file of one end; the first structure counts."""
     final: Annotated[Path | None, Option(positional=True)] = None
     """The file of the other end: the same atoms in one order and one cell."""
-    out: Path = Path("barrier")
-    """The folder of bands and results."""
     images: Literal["auto"] | int = 7
     """Images of the band, both ends counted; auto: more and more until the barrier stands still."""
     refinement: RefinementSettings = RefinementSettings()
@@ -144,7 +142,7 @@ class FidelityBarrier:
 
 
 def find_barriers(
-    potentials: Mapping[str, Opened], task: BarrierTask, *, progress: Progress = SILENT
+    potentials: Mapping[str, Opened], task: BarrierTask, out: Path, *, progress: Progress = SILENT
 ) -> tuple[TaskPanel, ...]:
     """Return what ``barrier.json`` then says: a panel for the relaxed bands, one for each fixed path.
 
@@ -155,7 +153,9 @@ def find_barriers(
     potentials
         The fidelities to put side by side, by name.
     task
-        The ends, or a fixed path, or both; the folder; what to do with each fidelity.
+        The ends, or a fixed path, or both; what to do with each fidelity.
+    out
+        The folder of bands and results.
     progress
         Where work is reported.
 
@@ -173,7 +173,7 @@ def find_barriers(
         deciding = _settings(task).deciding("images", "max_steps", "endpoint_steps")
         identity = {"start": geometry_key(*ends), "setting": content_hash(deciding)}
     panels: list[TaskPanel] = []
-    with FOLDER.open(task.out, potentials, identity) as out:
+    with FOLDER.open(out, potentials, identity):
         if ends is not None:
             barriers = [
                 _barrier(name, *ends, potential, task, out / name, progress) for name, potential in potentials.items()

@@ -34,7 +34,7 @@ from rung.results.free_energy import (
     WindowSamples,
 )
 from rung.results.settings import SettingsEntry
-from rung.settings import Option
+from rung.settings import Option, Settings
 from rung.storage import content_hash, file_hash
 from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import Opened, read_start
@@ -43,15 +43,15 @@ from rung.tasks.other_surfaces import FRAMES, SampledBarrier, model_error, to_ta
 FOLDER = TaskFolder("a free energy", (FREE_ENERGY_FILE, PAGE, FRAMES, MARKER), begun=(MARKER,))
 
 
-class FreeEnergyTask(SamplingSettings):
-    """What is sampled, how it is analysed, and where it goes."""
+class FreeEnergyTask(Settings):
+    """What ``rung free-energy`` does."""
 
     start: Annotated[Path, Option(positional=True)]
     """A structure of the reactant; the first of the file."""
     variable: Annotated[Path, Option(("cv",))]
     """YAML of the collective variable: distance_difference, projected_displacement or path."""
-    out: Path
-    """The folder of windows and results."""
+    sampling: SamplingSettings
+    """How windows are sampled."""
     windows: tuple[float, float, int] | None = None
     """Where the first and the last window are, in the unit of the variable, and how many there are."""
     centres: tuple[float, ...] = ()
@@ -74,13 +74,15 @@ class FreeEnergyTask(SamplingSettings):
         return self
 
     @property
-    def sampling(self) -> UmbrellaSettings:
+    def umbrella(self) -> UmbrellaSettings:
         """How the windows are sampled, and where they are."""
         centres = self.centres if self.windows is None else centres_between(*self.windows)
-        return self.part(UmbrellaSettings, centres=centres)
+        return self.sampling.part(UmbrellaSettings, centres=centres)
 
 
-def find_free_energy(potential: Opened, task: FreeEnergyTask, *, progress: Progress = SILENT) -> FreeEnergyResult:
+def find_free_energy(
+    potential: Opened, task: FreeEnergyTask, out: Path, *, progress: Progress = SILENT
+) -> FreeEnergyResult:
     """Sample umbrella windows along a collective variable and return what ``free_energy.json`` then says.
 
     A folder that holds some windows already is gone on with; only what is missing is sampled.
@@ -90,7 +92,9 @@ def find_free_energy(potential: Opened, task: FreeEnergyTask, *, progress: Progr
     potential
         Which is sampled.
     task
-        The start, the variable, the folder, the windows, and how samples become a barrier.
+        The start, the variable, the windows, and how samples become a barrier.
+    out
+        The folder of windows and results.
     progress
         Where steps are reported.
 
@@ -104,7 +108,7 @@ def find_free_energy(potential: Opened, task: FreeEnergyTask, *, progress: Progr
     DataError
         When a file cannot be used, or the folder holds other work.
     """
-    atoms, sampling = read_start(task.start), task.sampling
+    atoms, sampling = read_start(task.start), task.umbrella
     settings = read_collective(task.variable)
     coordinate = collective_variable(settings, atoms)
     images = task.band or (settings.band if isinstance(settings, PathSettings) else None)
@@ -114,7 +118,7 @@ def find_free_energy(potential: Opened, task: FreeEnergyTask, *, progress: Progr
         "setting": content_hash(sampling.deciding()),
         "collective variable": content_hash(variable_key),
     }
-    with FOLDER.open(task.out, {potential.fidelity: potential}, identity) as out:
+    with FOLDER.open(out, {potential.fidelity: potential}, identity):
         windows = sample_windows(
             atoms,
             potential.calculator,

@@ -27,7 +27,7 @@ from rung.evaluate.identity import geometry_key
 from rung.progress import SILENT, Progress
 from rung.report.tasks.md import PAGE, write_md_report
 from rung.results.md import MD_FILE, MDResult, MDSettingsEntry, Radial, RunStatistics, Samples
-from rung.settings import Option
+from rung.settings import Option, Settings
 from rung.storage import content_hash
 from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import Opened, read_start
@@ -43,13 +43,13 @@ MOST_SAMPLES = 1000
 """Samples that the result file has, at least; all are in ``samples.csv``."""
 
 
-class MDTask(MDSettings):
-    """What is run, and where to."""
+class MDTask(Settings):
+    """What ``rung md`` does."""
 
     start: Annotated[Path, Option(positional=True)]
     """Where it begins; the first structure of the file."""
-    out: Path
-    """The folder of the run."""
+    dynamics: MDSettings
+    """The ensemble, the length and the limits."""
     leverage_reference: Path | None = None
     """Structures that are known, such as the training set; by default the start alone."""
     discard: float = Field(default=0.2, ge=0, lt=1)
@@ -58,7 +58,7 @@ class MDTask(MDSettings):
     """How far g(r) goes, Å."""
 
 
-def find_md(potential: Opened, task: MDTask, *, progress: Progress = SILENT) -> MDResult:
+def find_md(potential: Opened, task: MDTask, out: Path, *, progress: Progress = SILENT) -> MDResult:
     """Run dynamics and return what ``md.json`` then says; a run that was stopped goes on.
 
     Parameters
@@ -66,7 +66,9 @@ def find_md(potential: Opened, task: MDTask, *, progress: Progress = SILENT) -> 
     potential
         On which the atoms move.
     task
-        The start, the folder, the ensemble, the length and the limits.
+        The start, and how it is run.
+    out
+        The folder of the run.
     progress
         Where steps are reported.
 
@@ -82,11 +84,10 @@ def find_md(potential: Opened, task: MDTask, *, progress: Progress = SILENT) -> 
     DataError
         When the folder holds other work, or the forces say that the atoms are held from outside.
     """
-    atoms = read_start(task.start)
-    settings = task.part(MDSettings)
+    atoms, settings = read_start(task.start), task.dynamics
     reference = _reference_errors(potential, task, atoms)
     identity = {"start": geometry_key(atoms), "setting": content_hash(settings.deciding())}
-    with FOLDER.open(task.out, {potential.fidelity: potential}, identity) as out:
+    with FOLDER.open(out, {potential.fidelity: potential}, identity):
         run = run_md(
             atoms,
             potential.calculator,
@@ -108,7 +109,7 @@ def find_md(potential: Opened, task: MDTask, *, progress: Progress = SILENT) -> 
 
 def _reference_errors(potential: Opened, task: MDTask, start: Atoms) -> Mapping[int, float] | None:
     """Return the largest error of an atom of each element on the known structures, eV; None without a limit."""
-    if task.leverage_limit is None:
+    if task.dynamics.leverage_limit is None:
         return None
     if potential.error_bars is None:
         raise ConfigError("A limit for the leverage needs a model with a posterior of this fidelity (method readout).")
@@ -128,16 +129,16 @@ def _largest(error_bars: ErrorBars, structures: list[Atoms]) -> Mapping[int, flo
 
 
 def _result(potential: Opened, task: MDTask, atoms: Atoms, run: Trajectory, radial: RadialDistribution) -> MDResult:
-    averages = statistics(run, task.timestep, discard=task.discard)
+    averages = statistics(run, task.dynamics.timestep, discard=task.discard)
     step, energy, kinetic, temperature = run.samples[:: max(1, len(run.samples) // MOST_SAMPLES)].T
     return MDResult(
         fidelity=potential.fidelity,
         model=potential.source,
-        settings=MDSettingsEntry.model_validate(task.part(MDSettings).model_dump(mode="json")),
+        settings=MDSettingsEntry.model_validate(task.dynamics.model_dump(mode="json")),
         n_atoms=run.n_atoms,
         degrees_of_freedom=run.degrees_of_freedom,
         steps=run.steps,
-        picoseconds=run.steps * task.timestep / 1000.0,
+        picoseconds=run.steps * task.dynamics.timestep / 1000.0,
         stable=not run.reason,
         reason=run.reason,
         for_labelling=FOR_LABELLING if run.reason else None,

@@ -87,9 +87,7 @@ def _summary(result: RelaxationResult) -> Summary:
     head = f"energy {result.energy:.6f} eV, largest force {result.max_force:.4f} eV/Å, cell (Å):"
     vectors = ("  ".join(f"{component:12.6f}" for component in vector) for vector in result.cell)
     missed = f"Not relaxed to {result.settings.fmax} eV/Å in {result.steps} steps; give more steps."
-    return Summary(
-        sentences=(head, *vectors), warnings=result.warnings, failures=() if result.converged else (missed,)
-    )
+    return Summary(sentences=(head, *vectors), warnings=result.warnings, failures=() if result.converged else (missed,))
 
 
 TASK = Task(

@@ -72,13 +72,13 @@ class RunsSettings(Settings):
         return self.timestep * self.frame_every
 
 
-class TransportTask(DiffusionSettings):
-    """What moves in which runs, and where the results go."""
+class TransportTask(Settings):
+    """What ``rung transport`` does."""
 
     files: Annotated[tuple[Path, ...], Option(positional=True)] = ()
     """Trajectories that ASE reads, one run a file, frames at equal times apart; with a model, the start structure."""
-    out: Path
-    """The folder of results: transport.json, msd.csv, transport.html."""
+    diffusion: DiffusionSettings
+    """What moves, and how displacements become diffusivities."""
     temperatures: Annotated[tuple[float, ...], Option(("temperature",))] = Field(min_length=1)
     """K: one for all files, or one each in the order of the files; with a model, those to run at, each once."""
     frame_fs: float | None = Field(default=None, gt=0)
@@ -93,13 +93,15 @@ class TransportTask(DiffusionSettings):
     """The runs of a model."""
 
 
-def find_transport(task: TransportTask, *, progress: Progress = SILENT) -> TransportResult:
+def find_transport(task: TransportTask, out: Path, *, progress: Progress = SILENT) -> TransportResult:
     """Analyse trajectories, write ``transport.json``, ``msd.csv`` and ``transport.html``, and return the first.
 
     Parameters
     ----------
     task
-        The files with their temperatures and draws, the folder, and how displacements become diffusivities.
+        The files with their temperatures and draws, and how displacements become diffusivities.
+    out
+        The folder of results.
     progress
         Where runs are reported.
 
@@ -117,9 +119,9 @@ def find_transport(task: TransportTask, *, progress: Progress = SILENT) -> Trans
     """
     if task.frame_fs is None:
         raise ConfigError("Say the time between two frames of the trajectories: --frame-fs.")
-    settings = task.part(TransportSettings)
+    settings = task.diffusion.part(TransportSettings, frame_fs=task.frame_fs, unwrapped=task.unwrapped)
     runs = read_runs(task.files, task.temperatures, task.draw)
-    with FOLDER.open(task.out) as out:
+    with FOLDER.open(out):
         return analyse_runs(runs, out, settings, extrapolate=task.extrapolate, progress=progress)
 
 

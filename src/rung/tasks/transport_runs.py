@@ -55,7 +55,9 @@ class PlannedRun:
         )
 
 
-def find_transport_of_model(potential: Opened, task: TransportTask, *, progress: Progress = SILENT) -> TransportResult:
+def find_transport_of_model(
+    potential: Opened, task: TransportTask, out: Path, *, progress: Progress = SILENT
+) -> TransportResult:
     """Make runs and analyse them: see :func:`make_runs` and :func:`~rung.tasks.transport.find_transport`.
 
     Parameters
@@ -64,6 +66,8 @@ def find_transport_of_model(potential: Opened, task: TransportTask, *, progress:
         Which moves the atoms.
     task
         Its one file is the start structure; the time between frames is that of the runs.
+    out
+        The folder of runs and results.
     progress
         Where steps are reported.
 
@@ -77,11 +81,11 @@ def find_transport_of_model(potential: Opened, task: TransportTask, *, progress:
     if len(task.files) != 1:
         raise ConfigError(f"With a model, give the one file of the start structure, not {len(task.files)} files.")
     planned = tuple(plan(task.temperatures, task.runs))
-    settings = task.part(TransportSettings, frame_fs=task.runs.frame_fs, unwrapped=True)
+    settings = task.diffusion.part(TransportSettings, frame_fs=task.runs.frame_fs, unwrapped=True)
     atoms = read_start(task.files[0])
     deciding = task.runs.model_dump_json(include=_DECIDES)
     identity = {"start": geometry_key(atoms), "setting": content_hash(deciding)}
-    with FOLDER.open(task.out, {potential.fidelity: potential}, identity) as out:
+    with FOLDER.open(out, {potential.fidelity: potential}, identity):
         runs = make_runs(potential, atoms, out, planned, task.runs, progress=progress)
         return analyse_runs(runs, out, settings, extrapolate=task.extrapolate, progress=progress)
 

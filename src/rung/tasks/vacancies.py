@@ -51,8 +51,6 @@ FOLDER = TaskFolder("vacancies", (VACANCIES_FILE, PAGE), begun=(VACANCIES_FILE, 
 class VacancyTask(Settings):
     """What ``rung vacancies`` does with each fidelity."""
 
-    out: Path = Path("vacancies")
-    """The folder of bands and results."""
     monolayer: Monolayer = Monolayer()
     """The layer."""
     counts: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
@@ -83,7 +81,7 @@ class VacancyTask(Settings):
 
 
 def study_vacancies(
-    potentials: Mapping[str, Opened], task: VacancyTask, *, progress: Progress = SILENT
+    potentials: Mapping[str, Opened], task: VacancyTask, out: Path, *, progress: Progress = SILENT
 ) -> VacanciesResult:
     """Return what ``vacancies.json`` then says: hops by number of vacancies and cell, and energies of defects.
 
@@ -94,7 +92,9 @@ def study_vacancies(
     potentials
         The fidelities to put side by side, by name.
     task
-        The layer, the rows, the folder, and what to do with each fidelity.
+        The layer, the rows, and what to do with each fidelity.
+    out
+        The folder of bands and results.
     progress
         Where work is reported.
 
@@ -112,7 +112,7 @@ def study_vacancies(
         "monolayer": content_hash(task.monolayer.model_dump_json()),
         "setting": content_hash(task.hop.deciding("max_steps", "endpoint_steps")),
     }
-    with FOLDER.open(task.out, potentials, identity) as out:
+    with FOLDER.open(out, potentials, identity):
         result = VacanciesResult(
             monolayer=MonolayerEntry.model_validate(task.monolayer.model_dump()),
             hops=tuple(

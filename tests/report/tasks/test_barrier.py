@@ -36,13 +36,12 @@ def barrier(tmp_path_factory: pytest.TempPathFactory) -> Path:
         initial=structure(folder / "a.xyz", first),
         final=structure(folder / "b.xyz", last),
         path=folder / "path.extxyz",
-        out=folder / "out",
         images=5,
         draws=3,
         check_saddle=False,
         band={"fmax": 0.01, "endpoint_fmax": 0.002},
     )
-    find_barriers({"high": Opened.of(lifted(), fidelity="high")}, task)
+    find_barriers({"high": Opened.of(lifted(), fidelity="high")}, task, folder / "out")
     return folder / "out"
 
 
@@ -61,11 +60,10 @@ def test_modes_and_rates_of_a_barrier(tmp_path: Path) -> None:
     task = BarrierTask(
         initial=structure(tmp_path / "a.xyz", at(-0.9, 0.1)),
         final=structure(tmp_path / "b.xyz", at(1.1)),
-        out=tmp_path / "out",
         temperatures=(300.0, 600.0),
         band={"fmax": 0.01, "endpoint_fmax": 0.002},
     )
-    (panel,) = find_barriers({"high": Opened.of(DoubleWell(), fidelity="high")}, task)
+    (panel,) = find_barriers({"high": Opened.of(DoubleWell(), fidelity="high")}, task, tmp_path / "out")
     (entry,) = panel.barriers
     page = Page((tmp_path / "out" / "barrier.html").read_text())
     assert page.headings == ["Barrier", "Relaxed band", "Rates"]
@@ -80,10 +78,9 @@ def test_a_band_that_did_not_converge_is_said_first(tmp_path: Path) -> None:
     task = BarrierTask(
         initial=structure(tmp_path / "a.xyz", at(-0.9, 0.1)),
         final=structure(tmp_path / "b.xyz", at(1.1)),
-        out=tmp_path / "out",
         band={"max_steps": 3},
     )
-    find_barriers({"high": Opened.of(DoubleWell(), fidelity="high")}, task)
+    find_barriers({"high": Opened.of(DoubleWell(), fidelity="high")}, task, tmp_path / "out")
     page = Page((tmp_path / "out" / "barrier.html").read_text())
     assert "high: no barrier, the band has forces of" in page.text
     assert "after 3 steps." in page.text

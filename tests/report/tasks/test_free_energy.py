@@ -23,15 +23,10 @@ def test_free_energy(tmp_path: Path) -> None:
     task = FreeEnergyTask(
         start=start,
         variable=variable,
-        out=tmp_path / "out",
-        temperature=600,
         windows=(-1.4, 1.4, 9),
-        spring=3,
-        steps=600,
-        friction=0.05,
-        remove_drift=False,
+        sampling={"temperature": 600, "spring": 3, "steps": 600, "friction": 0.05, "remove_drift": False},
     )
-    result = find_free_energy(Opened.of(QuickWell(), fidelity="model"), task)
+    result = find_free_energy(Opened.of(QuickWell(), fidelity="model"), task, tmp_path / "out")
     page = Page((tmp_path / "out" / "free_energy.html").read_text())
     assert page.headings == ["Free energy along a collective variable", "Barrier", "Profile", "Windows"]
     assert "model at 600 K" in page.text

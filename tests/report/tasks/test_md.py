@@ -24,7 +24,8 @@ def test_md(tmp_path: Path) -> None:
     start = structure(tmp_path / "start.xyz", crystal)
     find_md(
         Opened.of(EMT(), fidelity="emt"),
-        MDTask(start=start, out=tmp_path / "out", temperature=300, steps=120, timestep=2, frame_every=10),
+        MDTask(start=start, dynamics={"temperature": 300, "steps": 120, "timestep": 2, "frame_every": 10}),
+        tmp_path / "out",
     )
     result = MDResult.read(tmp_path / "out" / "md.json")
     page = Page((tmp_path / "out" / "md.html").read_text())
@@ -38,9 +39,8 @@ def test_md(tmp_path: Path) -> None:
 
 def test_a_run_that_ended_before_its_time_says_so_first(tmp_path: Path) -> None:
     start = structure(tmp_path / "start.xyz", bulk("Cu", cubic=True))
-    limits = {"largest_force": 1e-6}
-    task = MDTask(start=start, out=tmp_path / "out", temperature=300, steps=20, limits=limits)
-    reason = find_md(Opened.of(EMT(), fidelity="emt"), task).reason
+    dynamics = {"temperature": 300, "steps": 20, "limits": {"largest_force": 1e-6}}
+    reason = find_md(Opened.of(EMT(), fidelity="emt"), MDTask(start=start, dynamics=dynamics), tmp_path / "out").reason
     assert "a force of" in reason
     text = Page((tmp_path / "out" / "md.html").read_text()).text
     assert f"The run ended {reason}." in text

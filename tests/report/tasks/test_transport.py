@@ -18,14 +18,9 @@ def test_transport(tmp_path: Path) -> None:
         files.append(tmp_path / f"run{seed}.extxyz")
         write(files[-1], walk(brownian(diffusivity, frames=150, atoms=6, seed=seed), seed=seed))
     task = TransportTask(
-        files=files,
-        out=tmp_path / "out",
-        temperatures=(600, 600, 800),
-        frame_fs=FRAME_FS,
-        species="Li",
-        extrapolate=(300,),
+        files=files, temperatures=(600, 600, 800), frame_fs=FRAME_FS, diffusion={"species": "Li"}, extrapolate=(300,)
     )
-    result = find_transport(task)
+    result = find_transport(task, tmp_path / "out")
     page = Page((tmp_path / "out" / "transport.html").read_text())
     assert page.headings == ["Diffusion and ionic conductivity", "Transport", "Arrhenius", "Displacements", "Runs"]
     assert "Li, 2 temperatures" in page.text

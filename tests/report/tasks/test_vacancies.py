@@ -9,8 +9,8 @@ from tests.report.test_page import Page
 
 
 def test_vacancies(tmp_path: Path) -> None:
-    task = VacancyTask(out=tmp_path, counts=(1,), most=2, images=3, defect_margin=2, chemical_potentials={"high": -5.0})
-    result = study_vacancies({"high": Opened.of(Carton(), fidelity="high")}, task)
+    task = VacancyTask(counts=(1,), most=2, images=3, defect_margin=2, chemical_potentials={"high": -5.0})
+    result = study_vacancies({"high": Opened.of(Carton(), fidelity="high")}, task, tmp_path)
     page = Page((tmp_path / "vacancies.html").read_text())
     assert page.headings[0] == "Vacancies in MoS2"
     assert f"high concerted 1 3×3 {result.hops[0].barrier:.3f}" in page.text
