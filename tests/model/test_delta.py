@@ -79,10 +79,20 @@ def test_designs_of_a_sum_give_its_energies_and_forces():
         assert_allclose(forces.reshape(-1, 3), expected.forces.numpy(), atol=1e-9)
 
 
-def test_a_checkpoint_keeps_every_bit_and_a_sum_may_be_added_to(tmp_path: Path):
-    mixed = summed(pair_potential(PairBackbone(cutoff=4.0)), "low", difference(), "gap", target="high")
-    with pytest.raises(ModelError, match="PairBackbone belongs to no backend"):
+class Strange(PairBackbone):
+    """A backbone that no backend made."""
+
+
+def test_a_part_of_no_backend_is_refused_and_parts_of_two_are_kept(tmp_path: Path):
+    mixed = summed(pair_potential(Strange(cutoff=4.0)), "low", difference(), "gap", target="high")
+    with pytest.raises(ModelError, match="Strange belongs to no backend"):
         save(tmp_path / "model.rung", mixed, metadata={})
+    mixed = summed(pair_potential(PairBackbone(cutoff=4.0)), "low", difference(), "gap", target="high")
+    save(tmp_path / "model.rung", mixed, metadata={})
+    assert load(tmp_path / "model.rung").potential.fingerprint == mixed.fingerprint
+
+
+def test_a_checkpoint_keeps_every_bit_and_a_sum_may_be_added_to(tmp_path: Path):
     save(tmp_path / "model.rung", total(), metadata={})
     loaded = load(tmp_path / "model.rung").potential
     assert loaded.fingerprint == total().fingerprint
