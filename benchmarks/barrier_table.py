@@ -31,7 +31,7 @@ from rung.evaluate.paths.barrier import Barrier, BarrierSettings, relaxed_barrie
 from rung.evaluate.paths.refinement import relaxed_draws
 from rung.features.cache import DesignCache
 from rung.fidelity import Fidelity
-from rung.fit.lift import Context
+from rung.fit.lift import Base, Context, Lift
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.model.potential import ReadoutPotential
 from rung.storage import read_json, write_json, write_text
@@ -61,7 +61,7 @@ def labelled(frames: Sequence[Structure], exact: np.ndarray, count: int, seed: i
 
 def lifted(base: ReadoutPotential, frames: Sequence[Structure], context: Context) -> RungCalculator:
     fidelities = {"pbe": Fidelity("pbe"), TARGET: Fidelity(TARGET)}
-    result = fit_readout(frames, (), base, fidelities, TARGET, ReadoutSettings(), context)
+    result = fit_readout(Lift(frames, (), Base(base, "pbe"), fidelities, TARGET), ReadoutSettings(), context)
     return RungCalculator(Checkpoint(result.potential, result.posterior, {"target": TARGET}), fidelity=TARGET)
 
 
@@ -97,7 +97,7 @@ def rows(work: Path, seeds: int, draws: int) -> dict[str, list[dict[str, Any]]]:
     energies = json.loads((data / "train_exact.json").read_text())
     exact = np.array([energies[frame.structure_id] for frame in frames])
     bands = {name: [item.atoms for item in read_structures(data / f"{file}.extxyz")] for name, file in FILES.items()}
-    context = Context(base_fidelity="pbe", cache=DesignCache(work / "cache"))
+    context = Context(cache=DesignCache(work / "cache"))
     found: dict[str, list[dict[str, Any]]] = {}
     for count, seed in [(0, 0), *((count, seed) for seed in range(seeds) for count in NUMBERS)]:
         place = work / f"{count}-{seed}"

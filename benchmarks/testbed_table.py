@@ -35,15 +35,17 @@ from rung.features.design import Design
 from rung.features.passes import build_designs, features_of
 from rung.features.predict import difference_variance, predict_designs
 from rung.fidelity import Fidelity
-from rung.fit.lift import Context
+from rung.fit.lift import Base, Context, Lift
 from rung.fit.linear.anchor import Scale, ScalePerElement
 from rung.fit.linear.closed_form import Solution
 from rung.fit.linear.model_error import feature_error
 from rung.fit.linear.problem import Problem
+from rung.fit.linear.result import moved_surface, posterior_of
 from rung.fit.linear.terms import Band, Energies, WeightPrior
 from rung.fit.linear.widen import Widening, widened
-from rung.fit.methods.readout import ReadoutSettings, fit_readout, moved_surface, posterior_of, result_of, solve
-from rung.fit.methods.tangent import TangentSettings, fit_tangent
+from rung.fit.methods import method_of
+from rung.fit.methods.readout import ReadoutSettings, result_of, solve
+from rung.fit.methods.tangent import TangentSettings
 from rung.model.potential import ReadoutPotential, Surface
 from rung.storage import write_text
 from rung.tasks.error_bars import error_bars_of
@@ -366,15 +368,15 @@ def tangent(testbed: Testbed, draws: int) -> Iterator[str]:
     yield row_of(["---"] * (len(heads) + 3))
     fidelities = {"pbe": Fidelity("pbe"), TARGET.name: TARGET}
     problem, _ = problems(testbed, 0)
-    context = Context(base_fidelity="pbe", cache=testbed.cache)
+    base, context = Base(testbed.base, "pbe"), Context(cache=testbed.cache)
     for count in (12, 25, 50, 100, 200):
         labelled = [draw(problem, testbed.exact, count, 1000 + seed).structures for seed in range(draws)]
         for name, settings in {"readout (default)": with_band(), **TANGENTS}.items():
             rows = []
             for frames in labelled:
                 start = time.perf_counter()
-                fit = fit_readout if isinstance(settings, ReadoutSettings) else fit_tangent
-                result = fit(frames, (), testbed.base, fidelities, TARGET.name, settings, context)
+                lift = Lift(frames, (), base, fidelities, TARGET.name)
+                result = method_of(settings).fit(lift, settings, context)
                 rows.append({**predicted_row(result.potential, testbed), "seconds": time.perf_counter() - start})
             digits = (1, 0, 1, 0, 3, 3, 1)
             cells = [cell(rows, key, digit) for key, digit in zip(rows[0], digits, strict=True)]

@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 from study_table import shown
 
-from rung.config import METHODS_WITHOUT_BASE, RunConfig
+from rung.config import RunConfig
 from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import draw_labels, holding
 from rung.data.structure import Structure
+from rung.fit.methods import method_of
 from rung.run.folder import RunFolder
 from rung.run.stages import run_fit
 from rung.storage import read_json
@@ -42,7 +43,7 @@ def run_of(config: StudyConfig, row: str, n_labels: int, seed: int) -> RunConfig
         write_structures(drawn, draw_labels(structures, config.target, n_labels, seed, noise=noise))
     method = config.methods()[row]
     values = {name: getattr(config, name) for name in RunConfig.model_fields}
-    base = None if method.name in METHODS_WITHOUT_BASE else config.base
+    base = None if method_of(method).base == "none" else config.base
     data = config.data.model_copy(update={"train": (drawn,)})
     place = config.run / f"{row.replace(' ', '-')}-n{n_labels}-s{seed}"
     return RunConfig(**{**values, "run": place, "method": method, "seed": seed, "data": data, "base": base})

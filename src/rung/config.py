@@ -9,29 +9,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from rung.errors import ConfigError
 from rung.fidelity import Fidelity, require_fidelity
-from rung.fit.methods.delta import DeltaSettings
-from rung.fit.methods.joint import JointSettings
-from rung.fit.methods.offset import OffsetSettings
-from rung.fit.methods.onehot import OneHotSettings
-from rung.fit.methods.readout import ReadoutSettings
-from rung.fit.methods.scratch import ScratchSettings
-from rung.fit.methods.tangent import TangentSettings
-from rung.fit.methods.transfer import TransferSettings
+from rung.fit.methods import MethodSettings, method_of
 from rung.settings import Settings
 from rung.storage import write_text
-
-MethodSettings = Annotated[
-    DeltaSettings
-    | JointSettings
-    | OffsetSettings
-    | OneHotSettings
-    | ReadoutSettings
-    | ScratchSettings
-    | TangentSettings
-    | TransferSettings,
-    Field(discriminator="name"),
-]
-"""The settings of every method, told apart by ``name``."""
 
 CONFIG_FILE = "config.yaml"
 CACHE_FOLDER = "rung-cache"
@@ -131,11 +111,13 @@ class RunConfig(Settings):
         _known(self.target, self.fidelities, "target")
         if self.base is not None:
             _known(self.base.fidelity, self.fidelities, "base.fidelity")
-        name = self.method.name
-        if self.base is None and name in METHODS_WITH_BASE:
-            raise ConfigError(f"The method {name!r} needs a base; add base: {{file: ..., fidelity: ...}}.")
-        if self.base is not None and name in METHODS_WITHOUT_BASE:
-            raise ConfigError(f"The method {name!r} trains a new model; remove base, or use the method 'transfer'.")
+        method = method_of(self.method)
+        if self.base is None and method.base == "needed":
+            raise ConfigError(f"The method {method.name!r} needs a base; add base: {{file: ..., fidelity: ...}}.")
+        if self.base is not None and method.base == "none":
+            raise ConfigError(
+                f"The method {method.name!r} trains a new model; remove base, or use the method 'transfer'."
+            )
         return self
 
     def fidelity_table(self) -> dict[str, Fidelity]:
@@ -181,13 +163,6 @@ class RunConfig(Settings):
         base = None if self.base is None else self.base.model_copy(update={"file": root / self.base.file})
         cache = run.parent / CACHE_FOLDER if self.cache is None else root / self.cache
         return self.model_copy(update={"run": run, "data": data, "base": base, "cache": cache})
-
-
-METHODS_WITH_BASE = frozenset({"delta", "offset", "readout", "tangent", "transfer"})
-"""Methods that start from a base."""
-
-METHODS_WITHOUT_BASE = frozenset({"scratch"})
-"""Methods that would ignore a base."""
 
 
 Config = TypeVar("Config", bound=RunConfig)

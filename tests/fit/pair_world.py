@@ -16,7 +16,7 @@ from rung.model.potential import ReadoutPotential, Surface
 from tests.pair_backbone import PairBackbone, pair_potential
 
 FIDELITIES = {"low": Fidelity("low"), "high": Fidelity("high")}
-CONTEXT = Context(base_fidelity="low", dtype="float64")
+CONTEXT = Context(dtype="float64")
 
 
 def geometries(count: int, seed: int = 0) -> list[Structure]:

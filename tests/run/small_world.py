@@ -10,6 +10,7 @@ from ase.build import molecule
 
 from rung.backends import export
 from rung.backends.mace import wrap
+from rung.checkpoint import save
 from rung.data.labels import Labels, empty_labels
 from rung.data.readers.structures import write_structures
 from rung.data.structure import Structure
@@ -17,6 +18,7 @@ from rung.model.potential import ReadoutPotential, Surface
 from rung.run.evaluation import predict
 from tests.geometries import rattled
 from tests.mace_models import tiny_mace
+from tests.several_fidelities import several
 
 NAMES = ("H2O", "CH4", "CO2", "CH3OH")
 
@@ -78,6 +80,20 @@ def build_world(
     write_structures(folder / "train.extxyz", few)
     write_structures(folder / "test.extxyz", labelled(frames("test", n_test, 500), low, high))
     return SmallWorld(folder, low, high)
+
+
+def build_conditioned_world(folder: Path, n_train: int = 8, n_test: int = 4) -> SmallWorld:
+    """Write the same around a base whose features depend on the fidelity: it offers ``low`` and ``high``.
+
+    The base labelled all structures itself, so that its errors are those of the offset alone.
+    """
+    base = several("all", (("hidden", "6x0e"), ("max_ell", 1), ("scale", 1.3)))
+    folder.mkdir(parents=True, exist_ok=True)
+    save(folder / "base.rung", base, metadata={"target": "high"})
+    save(folder / "folded.rung", base.at("low"), metadata={"target": "low"})
+    write_structures(folder / "train.extxyz", labelled(frames("train", n_train, 100), base, base))
+    write_structures(folder / "test.extxyz", labelled(frames("test", n_test, 500), base, base))
+    return SmallWorld(folder, base, base)
 
 
 def frames(name: str, count: int, seed: int) -> list[Structure]:

@@ -15,6 +15,7 @@ from rung.run.checks import OTHER_STRUCTURES, other_fidelities, risen, start_of
 from rung.run.evaluation import predict
 from rung.run.predictor import Predictor
 from rung.run.stages import run_fit
+from tests.fit.lifts import lift_of
 from tests.run.small_world import SmallWorld
 
 
@@ -31,7 +32,7 @@ def test_a_run_that_leaves_the_base_alone_says_so_to_the_last_bit(world: SmallWo
 def test_what_is_not_trained_starts_at_the_base(world: SmallWorld, method: str) -> None:
     config = load_config(world.config(method={"name": method}))
     structures = read_structures(world.folder / "train.extxyz")
-    found = start_of(config, world.low, structures, {})
+    found = start_of(lift_of(structures, world.low), config.method, {})
     assert found is not None and max(found.energy, found.force) < 1e-8
     assert found.warnings == ()
 
@@ -49,7 +50,7 @@ def test_designs_that_are_not_the_bases_are_measured(world: SmallWorld, monkeypa
         )
 
     monkeypatch.setattr(Predictor, "predict", off)
-    found = start_of(load_config(world.config()), world.low, structures, {})
+    found = start_of(lift_of(structures, world.low), load_config(world.config()).method, {})
     assert found is not None
     assert found.energy == pytest.approx(3.0, abs=1e-6)
     assert found.force == pytest.approx(2.0, abs=1e-6)

@@ -21,6 +21,7 @@ from rung.storage import read_json, write_json
 from rung.study import StatusReader, StudyConfig, compare, load_study_config
 from rung.study.plan import all_fits, choose, fit_steps
 from rung.study.workshop import Workshop
+from tests.fit.lifts import lift_of
 from tests.run.small_world import SmallWorld, build_world
 
 TERMS = [{"kind": "energies"}, {"kind": "weights"}]
@@ -97,9 +98,7 @@ def test_a_trial_is_scored_on_labels_that_it_did_not_see(compared: tuple[SmallWo
         if one.labelled("high").has_energy and not other.labelled("high").has_energy
     }
     settings = ReadoutSettings.read({"terms": TERMS, "average": 1})
-    fitted = fit_readout(
-        left, (), world.low, config.fidelity_table(), "high", settings, Context(seed=0, base_fidelity="low")
-    )
+    fitted = fit_readout(lift_of(left, world.low), settings, Context(seed=0))
     said = predict(fitted.potential, judged, "high", forces=False).energy
     errors = [
         1000 * (energy - one.labelled("high").energy) / len(one) for energy, one in zip(said, judged, strict=True)

@@ -21,6 +21,7 @@ from rung.jobs import Here, job
 from rung.run.evaluation import predict
 from rung.storage import read_json, write_json
 from rung.study import StudyConfig, compare, load_study_config
+from tests.fit.lifts import lift_of
 from tests.run.small_world import SmallWorld, build_world, frames, labelled
 
 LABELS, SEEDS = (4, 8), (0, 1)
@@ -89,15 +90,7 @@ def test_the_table_is_tidy_and_complete(finished_study: tuple[SmallWorld, StudyC
 def test_a_row_equals_a_fit_made_by_hand(finished_study: tuple[SmallWorld, StudyConfig]) -> None:
     world, config = finished_study
     train, test = read_structures(config.data.train), read_structures(config.data.evaluate["test"])
-    result = fit_readout(
-        draw_labels(train, "high", 8, 1),
-        (),
-        world.low,
-        config.fidelity_table(),
-        "high",
-        ReadoutSettings(),
-        Context(seed=1, base_fidelity="low"),
-    )
+    result = fit_readout(lift_of(draw_labels(train, "high", 8, 1), world.low), ReadoutSettings(), Context(seed=1))
     said = predict(result.potential, test, "high")  # through the whole model, not from designs
     chosen = [0, 2, 5]  # three of six, evenly spaced
     labels = [one.labelled("high") for one in test]

@@ -17,12 +17,12 @@ from rung.errors import ModelError
 from rung.evaluate.paths.band import StaticBarrier
 from rung.evaluate.paths.barrier import relaxed_barrier, static_barrier
 from rung.features.passes import build_designs
+from rung.fit.lift import Base
 from rung.fit.linear.diagnosis import compare_difference, without_band
 from rung.fit.methods.readout import ReadoutSettings, gather, solve
-from rung.model.potential import ReadoutPotential
 from rung.progress import Progress
 from rung.run.folder import RunFolder
-from rung.run.inputs import context_of, open_base, read_splits
+from rung.run.inputs import context_of, lift_of, open_base, read_splits
 from rung.tasks.error_bars import error_bars_of
 
 
@@ -34,7 +34,7 @@ def hop_barriers(data: Path, config: RunConfig, folder: Path, progress: Progress
     base = open_base(config)
     if base is None:
         raise ModelError("The demo's config names no base.")
-    before = RungCalculator(base, fidelity="pbe")
+    before = RungCalculator(base.potential, fidelity=base.fidelity)
     after = RungCalculator(checkpoint.load(RunFolder(config.run).model), fidelity=target)
     images = [structure.atoms for structure in path]
     static = {
@@ -62,21 +62,20 @@ def hop_barriers(data: Path, config: RunConfig, folder: Path, progress: Progress
     ]
 
 
-def _asked(config: RunConfig, base: ReadoutPotential, saddle: Structure, start: Structure, progress: Progress) -> str:
+def _asked(config: RunConfig, base: Base, saddle: Structure, start: Structure, progress: Progress) -> str:
     """Return a sentence on the barrier's change: what the band allows beside what the energies ask for."""
     settings = config.method
     if not isinstance(settings, ReadoutSettings):
         return ""
     context = context_of(config, base, seed=config.seed, folder=config.run, progress=progress)
-    target = config.fidelity_table()[config.target]
-    problem = gather(read_splits(config)["train"], base, target, settings, context)
+    problem = gather(lift_of(config, read_splits(config), base), settings, context)
     solution, alone = solve(problem, settings), without_band(problem, settings.terms)
     first, second = build_designs(
         [saddle, start],
-        base.backbone,
+        base.plain.backbone,
         problem.readout,
         forces=False,
-        fidelity=context.base_fidelity,
+        fidelity=base.fidelity,
         cache=context.cache,
     )
     found = compare_difference(problem, solution, alone, first, second)

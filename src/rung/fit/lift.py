@@ -1,15 +1,17 @@
-"""What every method gets and gives: a function from labels, base and settings to a result."""
+"""What a method gets, what it gives, and what is declared of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Literal, TypeVar
 
 from rung.data.structure import Structure
+from rung.errors import ConfigError, FitError
 from rung.features.cache import DesignCache
-from rung.fidelity import Fidelity
+from rung.fidelity import Fidelity, require_fidelity
 from rung.model.posterior import Posterior
-from rung.model.potential import ReadoutPotential
+from rung.model.potential import ReadoutPotential, Surface
 from rung.progress import SILENT, Progress
 from rung.settings import Settings
 
@@ -28,8 +30,6 @@ class Context:
         Where the fit may keep checkpoints to resume from; None keeps none.
     device, dtype
         Of new models and of features, as torch spells them: ``cpu``, ``cuda``; ``float32``, ``float64``.
-    base_fidelity
-        The fidelity that the base was trained on; empty without a base.
     progress
         Where long work reports.
     """
@@ -39,8 +39,103 @@ class Context:
     folder: Path | None = None
     device: str = "cpu"
     dtype: str = "float32"
-    base_fidelity: str = ""
     progress: Progress = SILENT
+
+
+@dataclass(frozen=True)
+class Base:
+    """The potential that a lift starts from.
+
+    Parameters
+    ----------
+    potential
+        It may offer other fidelities too.
+    fidelity
+        The one that it was trained on, and that the lift starts from.
+
+    Raises
+    ------
+    ConfigError
+        When the potential does not offer the fidelity.
+    """
+
+    potential: ReadoutPotential
+    fidelity: str
+
+    def __post_init__(self) -> None:
+        require_fidelity(self.fidelity, self.potential.fidelities)
+
+    @cached_property
+    def plain(self) -> ReadoutPotential:
+        """The potential with features that do not depend on the fidelity: those of ``fidelity``.
+
+        A backbone that is conditioned on the fidelity is folded here and nowhere else. Other fidelities are offered
+        where they have the same features.
+        """
+        return self.potential.at(self.fidelity)
+
+    @property
+    def surface(self) -> Surface:
+        """Readout and reference energies of ``fidelity``."""
+        return self.potential.surface(self.fidelity)
+
+
+@dataclass(frozen=True)
+class Lift:
+    """The question that a method answers: labels, a base, and the fidelity to reach.
+
+    Parameters
+    ----------
+    train
+        Structures to learn from; those with labels of the target are fitted, others may anchor or train too.
+    valid
+        Structures that a method may choose by; nothing else is seen.
+    base
+        What the lift starts from; None where a model is trained from scratch.
+    fidelities
+        Every fidelity that the labels may have, by name: the target's and the base's among them.
+    target
+        The fidelity to lift to.
+
+    Raises
+    ------
+    ConfigError
+        When the target or the base's fidelity is not among ``fidelities``.
+    """
+
+    train: Sequence[Structure]
+    valid: Sequence[Structure]
+    base: Base | None
+    fidelities: Mapping[str, Fidelity]
+    target: str
+
+    def __post_init__(self) -> None:
+        require_fidelity(self.target, self.fidelities)
+        if self.base is not None:
+            require_fidelity(self.base.fidelity, self.fidelities)
+
+    @property
+    def goal(self) -> Fidelity:
+        """The fidelity to lift to, with what is known of its labels."""
+        return self.fidelities[self.target]
+
+    @property
+    def labelled(self) -> list[Structure]:
+        """The training structures with an energy of the target, in order."""
+        return [structure for structure in self.train if structure.labelled(self.target).has_energy]
+
+    def require_base(self, method: str) -> Base:
+        """Return the base; raise a :class:`~rung.errors.ConfigError` where ``method`` needs one and there is none."""
+        if self.base is None:
+            raise ConfigError(f"The method {method!r} needs a base: name its file and fidelity in the config.")
+        return self.base
+
+    def require_labelled(self) -> list[Structure]:
+        """Return :attr:`labelled`; raise a :class:`~rung.errors.FitError` where there is none."""
+        labelled = self.labelled
+        if not labelled:
+            raise FitError(f"No training frame carries {self.target}_energy.")
+        return labelled
 
 
 @dataclass(frozen=True)
@@ -71,17 +166,105 @@ class FitResult:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Method(Protocol):
-    """A way across: one function."""
+@dataclass(frozen=True)
+class StepZero:
+    """How far the untrained start of a fit lies from the base, at the worst structure of a few.
 
-    def __call__(
-        self,
-        train: Sequence[Structure],
-        valid: Sequence[Structure],
-        base: ReadoutPotential | None,
-        fidelities: Mapping[str, Fidelity],
-        target: str,
-        settings: Any,
-        context: Context,
-    ) -> FitResult:
-        """Fit ``target`` on ``train``; ``valid`` may choose, and nothing else is seen."""
+    Parameters
+    ----------
+    energy
+        meV/atom, after the change of reference energies that both know of.
+    force
+        meV/Å, the largest component.
+    tolerance
+        meV/atom and meV/Å that rounding explains.
+    """
+
+    energy: float
+    force: float
+    tolerance: float
+
+    @property
+    def facts(self) -> dict[str, float]:
+        """The numbers for a fit's diagnostics."""
+        return {"step_zero_energy": self.energy, "step_zero_force": self.force}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A sentence where the start is not the base."""
+        if max(self.energy, self.force) <= self.tolerance:
+            return ()
+        return (
+            f"Before any step the model differs from the base by {self.energy:.2g} meV/atom and {self.force:.2g} "
+            "meV/Å, which rounding does not explain: what is reported as learnt is not all learnt.",
+        )
+
+
+class NamedSettings(Settings):
+    """The settings of a method; their ``name`` tells which."""
+
+    name: str
+    """The method."""
+
+
+S = TypeVar("S", bound=NamedSettings)
+
+
+@dataclass(frozen=True)
+class Designs(Generic[S]):
+    """The designs of the base's frozen backbone that a method reads.
+
+    Parameters
+    ----------
+    prepare
+        Computes those of the training structures, so that the context's cache has them.
+    forces
+        Whether some of them hold derivatives of forces, which cost most.
+    """
+
+    prepare: Callable[[Lift, S, Context], object]
+    forces: bool
+
+
+def no_designs(settings: NamedSettings) -> None:
+    """Return that a method reads no designs, whatever its settings: its backbone moves, or it has no base."""
+    del settings
+
+
+@dataclass(frozen=True)
+class Method(Generic[S]):
+    """What the rest of rung knows of a method; it stands beside the method's function.
+
+    Parameters
+    ----------
+    settings
+        Their class; the default of its field ``name`` is the method's name.
+    fit
+        The function.
+    base
+        Whether the method needs a base, uses one where there is one, or uses none.
+    continues
+        Whether the fit goes on from all fidelities of a base whose features depend on the fidelity; otherwise it
+        starts from the features of one of them, :attr:`Base.plain`.
+    designs
+        Returns the designs that a fit with given settings reads, or None.
+    start
+        Measures how far the untrained start lies from the base, where neither a training reports it in its diagnostics
+        nor the fit starts from designs; None where the method has no such start.
+    """
+
+    settings: type[S]
+    fit: Callable[[Lift, S, Context], FitResult]
+    base: Literal["needed", "optional", "none"]
+    continues: bool = False
+    designs: Callable[[S], Designs[S] | None] = no_designs
+    start: Callable[[Lift, S], StepZero] | None = None
+
+    @property
+    def name(self) -> str:
+        """The name by which a config asks for the method."""
+        return str(self.settings.model_fields["name"].default)
+
+    def origin(self, base: Base) -> ReadoutPotential:
+        """Return the potential that a fit starts from."""
+        return base.potential if self.continues else base.plain

@@ -9,7 +9,7 @@ from rung.data.splits import evenly_spaced
 from rung.data.structure import Structure
 from rung.doctor import Diagnosis, diagnose
 from rung.errors import FindingsError
-from rung.model.potential import ReadoutPotential
+from rung.fit.lift import Base
 from rung.progress import SILENT, Progress
 
 SAMPLE = 2000
@@ -19,7 +19,7 @@ SAMPLE = 2000
 def sound_diagnosis(
     config: RunConfig,
     splits: Mapping[str, Sequence[Structure]],
-    base: ReadoutPotential | None,
+    base: Base | None,
     progress: Progress = SILENT,
 ) -> Diagnosis:
     """Return what the doctor says of the data and the base of a config; of streamed structures it sees an even sample.
@@ -32,8 +32,8 @@ def sound_diagnosis(
     diagnosis = diagnose(
         {name: _looked_at(members) for name, members in splits.items()},
         target=config.target,
-        base=base,
-        base_fidelity=None if config.base is None else config.base.fidelity,
+        base=None if base is None else base.plain,
+        base_fidelity=None if base is None else base.fidelity,
         progress=progress,
     )
     errors = diagnosis.of("error")

@@ -6,17 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from rung.backends.training import trainable
-from rung.config import RunConfig
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.features.cache import DesignCache
-from rung.fit.fidelities.agreement import StepZero, step_zero, tolerance_of
+from rung.fit.fidelities.agreement import tolerance_of
 from rung.fit.fidelities.heldout import has_label
+from rung.fit.lift import Base, Lift, NamedSettings, StepZero
+from rung.fit.methods import method_of
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.run.evaluation import errors_of, predict
-from rung.run.methods import PREPARE
 from rung.run.predictor import Predictor
 from rung.units import MILLI
 
@@ -107,9 +106,8 @@ def risen(fidelity: str, before: Mapping[str, Any], after: Mapping[str, Any], sp
 
 
 def start_of(
-    config: RunConfig,
-    base: ReadoutPotential,
-    structures: Sequence[Structure],
+    lift: Lift,
+    settings: NamedSettings,
     diagnostics: Mapping[str, Any],
     *,
     cache: DesignCache | None = None,
@@ -117,46 +115,45 @@ def start_of(
 ) -> StepZero | None:
     """Return how far the method's untrained start lies from the base; None where a method has no such start.
 
-    What trains has said so itself, in ``diagnostics``. What is fitted in closed form starts from designs of the base,
-    and those are compared with the base, on a few training structures. What moves all layers at once starts from the
-    base's tensors as a module.
+    A training has measured it, in ``diagnostics``. What is fitted in closed form starts from designs of the base,
+    and those are compared with the base, on a few training structures. Any other method's record measures it.
     """
-    if config.base is None or not len(structures):
+    base, method = lift.base, method_of(settings)
+    if base is None or not len(lift.train):
         return None
-    own, name = config.base.fidelity, config.method.name
     if "step_zero_energy" in diagnostics:
-        tolerance = tolerance_of(base.dtype, 1.0)
+        tolerance = tolerance_of(base.potential.dtype, 1.0)
         return StepZero(diagnostics["step_zero_energy"], diagnostics["step_zero_force"], tolerance)
-    if name in PREPARE:
-        chosen = evenly_spread(structures, START_STRUCTURES)
-        return _designs_beside(base, chosen, own, forces=name != "offset", cache=cache, progress=progress)
-    if name == "tangent":
-        return step_zero(trainable(base, {config.target: own}), base, {config.target: own}, structures)
-    return None
+    designs = method.designs(settings)
+    if designs is not None:
+        chosen = evenly_spread(lift.train, START_STRUCTURES)
+        return _designs_beside(base, chosen, forces=designs.forces, cache=cache, progress=progress)
+    return None if method.start is None else method.start(lift, settings)
 
 
 def _designs_beside(
-    base: ReadoutPotential,
+    base: Base,
     structures: Sequence[Structure],
-    fidelity: str,
     *,
     forces: bool,
     cache: DesignCache | None,
     progress: Progress,
 ) -> StepZero:
-    known = predict(base, structures, fidelity, forces=forces, progress=progress)
-    predictor = Predictor(base, cache, force_structures=len(structures), progress=progress)
-    found = predictor.predict(base, None, structures, fidelity, fidelity, forces=forces)
+    """Compare predictions from designs with those of the whole model."""
+    potential, fidelity = base.plain, base.fidelity
+    whole = predict(potential, structures, fidelity, forces=forces, progress=progress)
+    predictor = Predictor(potential, cache, force_structures=len(structures), progress=progress)
+    designed = predictor.predict(potential, None, structures, fidelity, fidelity, forces=forces)
     sizes = np.array([len(structure) for structure in structures])
-    energy = float(np.max(np.abs(found.energy - known.energy) / sizes))
+    energy = float(np.max(np.abs(designed.energy - whole.energy) / sizes))
     pairs = [
         (one, other)
-        for one, other in zip(found.forces, known.forces, strict=True)
+        for one, other in zip(designed.forces, whole.forces, strict=True)
         if one is not None and other is not None
     ]
     force = max((float(np.max(np.abs(one - other))) for one, other in pairs), default=0.0)
     largest = max((float(np.max(np.abs(other))) for _, other in pairs), default=0.0)
-    return StepZero(MILLI * energy, MILLI * force, tolerance_of(base.dtype, largest))
+    return StepZero(MILLI * energy, MILLI * force, tolerance_of(potential.dtype, largest))
 
 
 def _errors(

@@ -12,13 +12,13 @@ from rung.data.structure import Structure
 from rung.doctor import Diagnosis, diagnose_files
 from rung.errors import ConfigError, DataError
 from rung.fidelity import Fidelity
-from rung.fit.lift import Context
+from rung.fit.lift import Base, Context, Lift
 from rung.fit.methods.offset import OffsetSettings, fit_offset
+from rung.model.device import require_device
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.run.evaluation import SplitPrediction, errors_of, has_stress, predict
 from rung.run.file_settings import CheckSettings, EvaluationSettings, ExportSettings
-from rung.run.inputs import require_device
 from rung.run.predictor import with_bars
 from rung.source import Opening
 
@@ -77,14 +77,14 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
     files, fidelity = settings.files, settings.fidelity
     _require_named(files)
     require_device(settings.device)
-    own = "" if settings.base is None else _base_fidelity(settings.base_fidelity)
+    low = "" if settings.base is None else _base_fidelity(settings.base_fidelity)
     names = _split_names(files)
     splits = {name: read_structures(path, fidelities=[fidelity]) for name, path in zip(names, files, strict=True)}
     opened = _opened(settings, settings.model, fidelity)
     opened.potential.surface(fidelity)
     before: ReadoutPotential | None = None
     if settings.base is not None:
-        before = _with_offset(_opened(settings, settings.base, own).potential, splits, fidelity, own)
+        before = _with_offset(Base(_opened(settings, settings.base, low).potential, low), splits, fidelity)
     found: dict[str, Any] = {}
     beside: dict[str, Any] = {}
     for name, structures in splits.items():
@@ -142,12 +142,9 @@ def _split_names(files: Sequence[Path]) -> list[str]:
     return names
 
 
-def _with_offset(
-    base: ReadoutPotential, splits: dict[str, tuple[Structure, ...]], fidelity: str, base_fidelity: str
-) -> ReadoutPotential:
+def _with_offset(base: Base, splits: dict[str, tuple[Structure, ...]], fidelity: str) -> ReadoutPotential:
     structures = [structure for split in splits.values() for structure in split]
     if not labelled_with(structures, fidelity):
         raise DataError(f"No structure has an energy of {fidelity!r}, so the base's energies cannot be compared.")
-    fidelities = {name: Fidelity(name) for name in (fidelity, base_fidelity)}
-    context = Context(base_fidelity=base_fidelity)
-    return fit_offset(structures, (), base, fidelities, fidelity, OffsetSettings(), context).potential
+    fidelities = {name: Fidelity(name) for name in (fidelity, base.fidelity)}
+    return fit_offset(Lift(structures, (), base, fidelities, fidelity), OffsetSettings(), Context()).potential

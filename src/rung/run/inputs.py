@@ -1,6 +1,6 @@
 """What a config names, read: structures, the base, the cache; and where a fit runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -12,13 +12,8 @@ from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
 from rung.errors import ConfigError
 from rung.features.cache import DesignCache
-from rung.fit.lift import Context
-from rung.model.potential import ReadoutPotential
+from rung.fit.lift import Base, Context, Lift
 from rung.progress import SILENT, Progress
-
-CONTINUES = ("joint", "onehot")
-"""Methods that go on training what the fidelities of a base share; to the others a base has one fidelity's features."""
-
 
 STREAMED = ("train", "valid")
 """Splits that may stay in their files; what is evaluated is read."""
@@ -55,20 +50,25 @@ def read_splits(config: RunConfig) -> dict[str, tuple[Structure, ...]]:
     return {name: read_structures(paths, keys=config.keys()) for name, paths in config.splits().items()}
 
 
-def open_base(config: RunConfig) -> ReadoutPotential | None:
+def open_base(config: RunConfig) -> Base | None:
     """Return the base of a config, from a checkpoint or a backend's file, or None where it names none."""
-    given = config.base
-    if given is None:
+    settings = config.base
+    if settings is None:
         return None
-    base = open_model(
-        given.file,
-        fidelity=given.fidelity,
-        head=given.head,
-        trusted=given.trusted,
+    checkpoint = open_model(
+        settings.file,
+        fidelity=settings.fidelity,
+        head=settings.head,
+        trusted=settings.trusted,
         dtype=config.dtype,
         device=config.device,
-    ).potential
-    return base if config.method.name in CONTINUES else base.at(given.fidelity)
+    )
+    return Base(checkpoint.potential, settings.fidelity)
+
+
+def lift_of(config: RunConfig, splits: Mapping[str, Sequence[Structure]], base: Base | None) -> Lift:
+    """Return what a fit of ``config`` is asked for."""
+    return Lift(splits["train"], splits.get("valid", ()), base, config.fidelity_table(), config.target)
 
 
 def design_cache(config: RunConfig) -> DesignCache | None:
@@ -77,28 +77,18 @@ def design_cache(config: RunConfig) -> DesignCache | None:
 
 
 def context_of(
-    config: RunConfig, base: ReadoutPotential | None, *, seed: int, folder: Path, progress: Progress = SILENT
+    config: RunConfig, base: Base | None, *, seed: int, folder: Path, progress: Progress = SILENT
 ) -> Context:
     """Return where and how a fit of ``config`` runs."""
-    own = "float32" if base is None else str(base.dtype).removeprefix("torch.")
+    dtype = "float32" if base is None else str(base.potential.dtype).removeprefix("torch.")
     return Context(
         seed=seed,
         cache=design_cache(config),
         folder=folder,
         device=config.device,
-        dtype=config.dtype or own,
-        base_fidelity="" if config.base is None else config.base.fidelity,
+        dtype=config.dtype or dtype,
         progress=progress,
     )
-
-
-def require_device(name: str) -> None:
-    """Raise a :class:`~rung.errors.ConfigError` unless torch can compute on ``name`` here."""
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:  # an unknown name, or a build or a machine without the device
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConfigError(f"The device {name!r} cannot be used here: {reason}") from error
 
 
 def set_threads(config: RunConfig) -> None:

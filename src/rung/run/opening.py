@@ -6,9 +6,10 @@ from typing import Any
 
 from rung.config import Config
 from rung.doctor import Diagnosis
+from rung.model.device import require_device
 from rung.run.checking import findings_json
 from rung.run.folder import RunFolder, next_free
-from rung.run.inputs import require_device, set_threads
+from rung.run.inputs import set_threads
 from rung.run.provenance import ingredients, provenance, require_files
 from rung.storage import write_json
 

@@ -17,7 +17,8 @@ from rung.doctor import Diagnosis
 from rung.errors import ModelError
 from rung.features.cache import DesignCache
 from rung.features.passes import build_designs
-from rung.fit.lift import Context
+from rung.fit.lift import Base, Context, Lift
+from rung.fit.methods import method_of
 from rung.fit.methods.offset import OffsetSettings, fit_offset
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
@@ -26,8 +27,7 @@ from rung.run.checking import sound_diagnosis
 from rung.run.checks import other_fidelities, start_of
 from rung.run.evaluation import SplitPrediction, as_json, errors_of, has_stress, predict
 from rung.run.folder import RunFolder
-from rung.run.inputs import context_of, design_cache, open_base, open_splits
-from rung.run.methods import method_of, prepare
+from rung.run.inputs import context_of, design_cache, lift_of, open_base, open_splits
 from rung.run.opening import in_free_folder, opened
 from rung.run.predictor import with_bars
 from rung.storage import read_json, write_json
@@ -73,9 +73,14 @@ class Work:
         return open_splits(self.config)
 
     @cached_property
-    def base(self) -> ReadoutPotential | None:
+    def base(self) -> Base | None:
         """The base, or None without one."""
         return open_base(self.config)
+
+    @cached_property
+    def lift(self) -> Lift:
+        """What the fit is asked for."""
+        return lift_of(self.config, self.splits, self.base)
 
     @cached_property
     def cache(self) -> DesignCache | None:
@@ -144,37 +149,29 @@ def check(work: Work) -> Diagnosis:
 def features(work: Work) -> None:
     """Compute what the fit and the evaluation read of a frozen backbone, and keep it in the cache."""
     started = time.monotonic()
-    config, base = work.config, work.base
+    settings, base = work.config.method, work.base
+    designs = method_of(settings).designs(settings)
     structures: list[Structure] = []
-    if base is not None and config.base is not None:
-        target = config.fidelity_table()[config.target]
-        if prepare(work.splits["train"], base, target, config.method, work.context):
-            structures = [structure for split in work.evaluated.values() for structure in split]
-            build_designs(
-                structures,
-                base.backbone,
-                base.surface(config.base.fidelity).readout,
-                forces=False,
-                fidelity=config.base.fidelity,
-                cache=work.cache,
-                progress=work.progress,
-            )
-            structures += work.splits["train"]
+    if base is not None and designs is not None:
+        designs.prepare(work.lift, settings, work.context)
+        structures = [structure for split in work.evaluated.values() for structure in split]
+        build_designs(
+            structures,
+            base.plain.backbone,
+            base.surface.readout,
+            forces=False,
+            fidelity=base.fidelity,
+            cache=work.cache,
+            progress=work.progress,
+        )
+        structures += work.splits["train"]
     write_json(work.folder.features, {"n_structures": len(structures), "seconds": time.monotonic() - started})
 
 
 def fit(work: Work) -> None:
     """Run the method, and keep the model and what the method says of it."""
     started = time.monotonic()
-    result = method_of(work.config.method)(
-        work.splits["train"],
-        work.splits.get("valid", ()),
-        work.base,
-        work.config.fidelity_table(),
-        work.config.target,
-        work.config.method,
-        work.context,
-    )
+    result = method_of(work.config.method).fit(work.lift, work.config.method, work.context)
     target = work.config.target
     save_checkpoint(
         work.folder.model,
@@ -206,6 +203,7 @@ def evaluate(work: Work) -> None:
     """Predict every split, beside the base, and write errors and predictions."""
     target = work.config.target
     shifted = _base_with_offset(work)
+    origin = None if work.base is None else method_of(work.config.method).origin(work.base)
     said, made = read_json(work.folder.fit), read_json(work.folder.features)
     start, warnings = _start(work, said["diagnostics"])
     splits: dict[str, Any] = {}
@@ -217,9 +215,7 @@ def evaluate(work: Work) -> None:
             before = predict(shifted, structures, target, stress=has_stress(structures, target), progress=work.progress)
             base[name] = {target: errors_of(before, structures, target).as_dict()}
         splits[name] = {target: errors_of(prediction, structures, target, before).as_dict()}
-        others = other_fidelities(
-            work.fitted.potential, work.base, structures, target, split=name, progress=work.progress
-        )
+        others = other_fidelities(work.fitted.potential, origin, structures, target, split=name, progress=work.progress)
         splits[name] |= others.after
         if shifted is not None:
             base[name] |= others.before
@@ -314,26 +310,15 @@ def _start(work: Work, diagnostics: Mapping[str, Any]) -> tuple[dict[str, float]
     """Return how far the untrained start lies from the base, for ``metrics.json``, and what to warn of."""
     if work.base is None:
         return None, ()
-    found = start_of(
-        work.config, work.base, work.splits["train"], diagnostics, cache=work.cache, progress=work.progress
-    )
-    if found is None:
+    start = start_of(work.lift, work.config.method, diagnostics, cache=work.cache, progress=work.progress)
+    if start is None:
         return None, ()
-    told = "step_zero_energy" in diagnostics  # then the fit has warned itself
-    return {"energy": found.energy, "force": found.force}, () if told else found.warnings
+    warned = "step_zero_energy" in diagnostics  # by the fit itself
+    return {"energy": start.energy, "force": start.force}, () if warned else start.warnings
 
 
 def _base_with_offset(work: Work) -> ReadoutPotential | None:
     """Return the base with its reference energies fitted to the training labels: what a user has before any lift."""
     if work.base is None:
         return None
-    result = fit_offset(
-        work.splits["train"],
-        work.splits.get("valid", ()),
-        work.base,
-        work.config.fidelity_table(),
-        work.config.target,
-        OffsetSettings(),
-        work.context,
-    )
-    return result.potential
+    return fit_offset(work.lift, OffsetSettings(), work.context).potential

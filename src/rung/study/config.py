@@ -2,19 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from rung.config import METHODS_WITH_BASE, MethodSettings, RunConfig, read_config, read_yaml
+from rung.config import RunConfig, read_config, read_yaml
 from rung.errors import ConfigError, one_of
+from rung.fit.methods import METHODS, MethodSettings, method_of
 from rung.jobs import Executor
 from rung.settings import Settings
-
-METHOD_NAMES = frozenset(
-    str(get_args(kind.model_fields["name"].annotation)[0]) for kind in get_args(get_args(MethodSettings)[0])
-)
-"""The names of all methods."""
 
 
 def _named(value: Any) -> Any:
@@ -26,7 +22,7 @@ def _named(value: Any) -> Any:
 
 def _with_name(row: Any, settings: Any) -> Any:
     given = {} if settings is None else settings
-    if isinstance(given, Mapping) and "name" not in given and row in METHOD_NAMES:
+    if isinstance(given, Mapping) and "name" not in given and row in METHODS:
         return {"name": row, **given}
     return given
 
@@ -111,7 +107,7 @@ class StudyConfig(RunConfig):
         for name, settings in self.compare.items():
             if name in (self.method.name, "base") or Path(name).name != name:
                 raise ConfigError(f"compare.{name}: the name must be plain and differ from base, {self.method.name!r}.")
-            if self.base is None and settings.name in METHODS_WITH_BASE:
+            if self.base is None and method_of(settings).base == "needed":
                 raise ConfigError(
                     f"compare.{name}: the method {settings.name!r} needs a base; "
                     "add base: {file: ..., fidelity: ...}."

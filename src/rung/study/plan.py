@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from rung.config import MethodSettings
+from rung.fit.lift import NamedSettings
+from rung.fit.methods import MethodSettings, method_of
 from rung.fit.methods.offset import OffsetSettings
 from rung.jobs import Job
-from rung.run.methods import PREPARE
 from rung.settings import Settings
 from rung.storage import read_json
 from rung.study.config import StudyConfig
@@ -135,7 +135,10 @@ def fit_steps(config: StudyConfig) -> tuple[Step, ...]:
 
 def reads_designs(config: StudyConfig, row: str) -> bool:
     """Return whether the fits of ``row`` read designs of the frozen backbone, and so are quick once these exist."""
-    return row == BASE or config.methods()[row].name in PREPARE
+    if row == BASE:
+        return True
+    settings = config.methods()[row]
+    return method_of(settings).designs(settings) is not None
 
 
 def designs_job(config: StudyConfig) -> Job:
@@ -225,14 +228,14 @@ def choose(config: StudyConfig, row: str, fold: int = 0) -> Choice:
     return Choice(tuple(found), ranked[0], tried[ranked[0]])
 
 
-def _job(config: StudyConfig, fit: Fit, settings: MethodSettings) -> Job:
+def _job(config: StudyConfig, fit: Fit, settings: NamedSettings) -> Job:
     arguments = FitArguments(
         row=fit.method, settings=settings, n_labels=fit.n_labels, seed=fit.seed, fold=fit.fold, trial=False
     )
     return Job(FIT, arguments, config.run / "fits" / fit.name)
 
 
-def _trial_job(config: StudyConfig, fit: Fit, settings: MethodSettings, valid_fraction: float) -> Job:
+def _trial_job(config: StudyConfig, fit: Fit, settings: NamedSettings, valid_fraction: float) -> Job:
     arguments = TrialArguments(
         row=fit.method,
         settings=settings,

@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from rung.config import CONFIG_FILE, METHODS_WITHOUT_BASE, MethodSettings
+from rung.config import CONFIG_FILE
 from rung.data.batch import collate
 from rung.data.readers.structures import read_structures
 from rung.data.splits import (
@@ -26,19 +26,18 @@ from rung.data.splits import (
 from rung.data.structure import Structure
 from rung.doctor import Diagnosis
 from rung.errors import ConfigError, DataError
-from rung.fit.fidelities.agreement import StepZero
-from rung.fit.lift import Context, FitResult
+from rung.fit.lift import Base, Context, FitResult, Lift, NamedSettings, StepZero
+from rung.fit.methods import MethodSettings, method_of
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.run.checking import sound_diagnosis
 from rung.run.checks import START_STRUCTURES, start_of
 from rung.run.evaluation import SplitPrediction, errors_of, shares_of
 from rung.run.inputs import context_of, design_cache, open_base, read_splits, set_threads
-from rung.run.methods import method_of, prepare
 from rung.run.predictor import Predictor
 from rung.storage import read_json
 from rung.study.config import StudyConfig, load_study_config
-from rung.study.plan import BASE, reads_designs
+from rung.study.plan import BASE
 
 HELD_OUT = "heldout"
 WITHHELD = "{}, withheld"
@@ -87,16 +86,16 @@ class Workshop:
         return {name: read_structures(path, keys=self.config.keys()) for name, path in self.config.bands.items()}
 
     @cached_property
-    def base(self) -> ReadoutPotential | None:
+    def base(self) -> Base | None:
         """The base."""
         return open_base(self.config)
 
     @cached_property
     def predictor(self) -> Predictor:
         """Predicts from designs where any fit reads them, each computed once for the study."""
-        rows = self.config.methods().items()
-        shared = any(settings.name != "offset" and reads_designs(self.config, row) for row, settings in rows)
-        base = self.base if shared else None
+        read = [method_of(settings).designs(settings) for settings in self.config.methods().values()]
+        shared = any(designs is not None and designs.forces for designs in read)
+        base = self.base.plain if shared and self.base is not None else None
         return Predictor(base, design_cache(self.config), self.config.force_structures, self.progress)
 
     def sides(self, fold: int) -> Sides:
@@ -161,12 +160,13 @@ class Workshop:
     def designs(self, folder: Path, *, methods: Sequence[Mapping[str, Any]], folds: Sequence[int]) -> dict[str, Any]:
         """Compute the designs that fits and predictions share, so that the fits that follow are quick."""
         started = time.monotonic()
-        config, base = self.config, self.base
-        if base is not None and config.base is not None:
-            context = self._context(0, folder)
-            target = config.fidelity_table()[config.target]
+        if self.base is not None:
+            context, lift = self._context(0, folder), self._lift(self.splits["train"])
             for values in methods:
-                prepare(self.splits["train"], base, target, _settings(values), context)
+                settings = _settings(values)
+                read = method_of(settings).designs(settings)
+                if read is not None:
+                    read.prepare(lift, settings, context)
             for fold in folds:
                 for name in self.sides(fold).evaluate:
                     self._base_says(fold, name)
@@ -207,17 +207,11 @@ class Workshop:
         judged = sides.valid
         if trial and not labelled_with(judged, config.target):
             train, judged = self._held_out(train, valid_fraction, seed)
-        base = None if chosen.name in METHODS_WITHOUT_BASE else self.base
+        method, lift = method_of(chosen), self._lift(train, sides.valid)
+        if method.base == "none":
+            lift = replace(lift, base=None)
         started = time.monotonic()
-        result = method_of(chosen)(
-            train,
-            sides.valid,
-            base,
-            config.fidelity_table(),
-            config.target,
-            chosen,
-            self._context(seed, folder / "checkpoints"),
-        )
+        result = method.fit(lift, chosen, self._context(seed, folder / "checkpoints"))
         about: dict[str, Any] = {
             "method": row,
             "seconds": time.monotonic() - started,
@@ -226,21 +220,22 @@ class Workshop:
         }
         if trial:
             return {"score": self._score(result, judged), "fit": about, "warnings": list(result.warnings)}
-        start = None if base is None else self._start(chosen, train)
+        start = None if lift.base is None else self._start(chosen, train)
         own = {} if start is None or "step_zero_energy" in result.diagnostics else start.facts
         about["hyperparameters"] = {**result.diagnostics, **own}
         found = self._evaluated(row, result, fold, about)
         return {**found, "warnings": [*found["warnings"], *(start.warnings if start is not None and own else ())]}
 
-    def _start(self, settings: Any, train: Sequence[Structure]) -> StepZero | None:
+    def _start(self, settings: NamedSettings, train: Sequence[Structure]) -> StepZero | None:
         """Return how far the untrained start of a method lies from the base: one look a method, whatever the draw."""
-        known = settings.model_dump_json()
-        if known not in self._starts and self.base is not None:
-            config = self.config.model_copy(update={"method": settings})
-            self._starts[known] = start_of(
-                config, self.base, evenly_spread(train, START_STRUCTURES), {}, cache=design_cache(self.config)
-            )
-        return self._starts.get(known)
+        key = settings.model_dump_json()
+        if key not in self._starts and self.base is not None:
+            few = self._lift(evenly_spread(train, START_STRUCTURES))
+            self._starts[key] = start_of(few, settings, {}, cache=design_cache(self.config))
+        return self._starts.get(key)
+
+    def _lift(self, train: Sequence[Structure], valid: Sequence[Structure] = ()) -> Lift:
+        return Lift(train, valid, self.base, self.config.fidelity_table(), self.config.target)
 
     def _evaluated(self, row: str, result: FitResult, fold: int, about: Mapping[str, Any]) -> dict[str, Any]:
         config, sides = self.config, self.sides(fold)
@@ -303,13 +298,13 @@ class Workshop:
         return errors
 
     def _base_says(self, fold: int, name: str) -> SplitPrediction | None:
-        config = self.config
-        if self.base is None or config.base is None:
+        base = self.base
+        if base is None:
             return None
         if (fold, name) not in self._before:
             structures = self.sides(fold).evaluate[name]
             self._before[fold, name] = self.predictor.predict(
-                self.base, None, structures, config.base.fidelity, config.target
+                base.plain, None, structures, base.fidelity, self.config.target
             )
         return self._before[fold, name]
 
@@ -352,8 +347,9 @@ def _opened(path: Path, text: str) -> Workshop:
     return Workshop(config)
 
 
-def _settings(values: Mapping[str, Any]) -> Any:
-    return TypeAdapter(MethodSettings).validate_python(dict(values))
+def _settings(values: Mapping[str, Any]) -> NamedSettings:
+    settings: NamedSettings = TypeAdapter(MethodSettings).validate_python(dict(values))
+    return settings
 
 
 def _taken(structures: Sequence[Structure], places: Sequence[int]) -> tuple[Structure, ...]:

@@ -7,8 +7,6 @@ from ase.build import bulk, molecule
 from rung.data.structure import Structure, composition_matrix
 from rung.errors import FitError
 from rung.fit.fidelities.composition import fit_composition
-from rung.fit.fidelities.heldout import hold_out, labelled_by
-from tests.fit.toy_surface import toy_structures
 
 
 def structures_of(*names: str) -> list[Structure]:
@@ -51,29 +49,3 @@ def test_absent_energies_are_left_out() -> None:
     assert np.isnan(fit.residual[2])
     with pytest.raises(FitError, match="no training structure has an energy"):
         fit_composition(structures, np.full(3, np.nan), np.full(3, np.nan), (1, 8), floor=0.005)
-
-
-def test_held_out_geometries_are_whole_and_repeatable() -> None:
-    structures = toy_structures(20)
-    twins = [Structure(s.atoms, s.structure_id, s.labels) for s in structures[:10]]
-    for seed in range(5):
-        kept, held = hold_out([*structures, *twins], [], "low", 0.2, seed)
-        names = {s.structure_id for s in kept}, {s.structure_id for s in held}
-        assert not names[0] & names[1]
-        assert len(names[1]) == 4
-        assert len(kept) + len(held) == 30
-        again = hold_out([*structures, *twins], [], "low", 0.2, seed)[1]
-        assert [s.structure_id for s in held] == [s.structure_id for s in again]
-
-
-def test_given_validation_data_are_used_as_they_are() -> None:
-    train, valid = toy_structures(6), toy_structures(3, seed=1)
-    assert hold_out(train, valid, "low", 0.5, 0) == (train, valid)
-    assert hold_out(train, [], "low", 0.0, 0) == (train, [])
-    assert hold_out(train[:4], [], "low", 0.5, 0) == (train[:4], [])
-
-
-def test_structures_without_labels_of_the_target_are_left_out() -> None:
-    assert labelled_by(toy_structures(2), "high") == []
-    with pytest.raises(FitError, match="'high'"):
-        hold_out(toy_structures(2), [], "high", 0.1, 0)

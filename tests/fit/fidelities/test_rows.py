@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
-from rung.fit.fidelities.heldout import hold_out
+from rung.fit.fidelities.heldout import labelled_by
 from rung.fit.fidelities.rows import RowSettings, restricted, rows_of, split_rows, training_fidelities
 from tests.fit.levels import two_levels
 from tests.fit.toy_surface import toy_structures
@@ -78,11 +78,43 @@ def test_no_geometry_is_on_both_sides(low: int, high: int, seed: int, fraction: 
 
 
 def test_one_fidelity_is_held_out_as_ever() -> None:
+    """By a permutation of the sorted names whose seed is fixed: what was held out in a run that broke still is."""
     frames = toy_structures(20)
     rows, held = split_rows(frames, [], ("low",), 0.2, 4)
-    kept, out = hold_out(frames, [], "low", 0.2, 4)
-    assert [s.structure_id for s in rows.structures] == [s.structure_id for s in kept]
-    assert [s.structure_id for s in held.structures] == [s.structure_id for s in out]
+    names = sorted(frame.structure_id for frame in frames)
+    out = {names[place] for place in np.random.default_rng([4, 0x5EED]).permutation(20)[:4]}
+    assert [s.structure_id for s in rows.structures] == [s.structure_id for s in frames if s.structure_id not in out]
+    assert [s.structure_id for s in held.structures] == [s.structure_id for s in frames if s.structure_id in out]
+
+
+def test_held_out_geometries_are_whole_and_repeatable() -> None:
+    structures = toy_structures(20)
+    twins = [Structure(s.atoms, s.structure_id, s.labels) for s in structures[:10]]
+    for seed in range(5):
+        kept, held = split_rows([*structures, *twins], [], ("low",), 0.2, seed)
+        names = {s.structure_id for s in kept.structures}, {s.structure_id for s in held.structures}
+        assert not names[0] & names[1]
+        assert len(names[1]) == 4
+        assert len(kept) + len(held) == 30
+        again = split_rows([*structures, *twins], [], ("low",), 0.2, seed)[1]
+        assert [s.structure_id for s in held.structures] == [s.structure_id for s in again.structures]
+
+
+def test_given_validation_data_are_used_as_they_are() -> None:
+    train, valid = toy_structures(6), toy_structures(3, seed=1)
+
+    def parts(train: list[Structure], valid: list[Structure], fraction: float) -> list[list[Structure]]:
+        return [list(part.structures) for part in split_rows(train, valid, ("low",), fraction, 0)]
+
+    assert parts(train, valid, 0.5) == [train, valid]
+    assert parts(train, [], 0.0) == [train, []]
+    assert parts(train[:4], [], 0.5) == [train[:4], []]
+
+
+def test_structures_without_labels_of_the_target_are_left_out() -> None:
+    assert labelled_by(toy_structures(2), "high") == []
+    with pytest.raises(FitError, match="'high'"):
+        split_rows(toy_structures(2), [], ("high",), 0.1, 0)
 
 
 def test_validation_data_are_taken_as_they_are() -> None:

@@ -16,9 +16,10 @@ from rung.fit.fidelities.differences import difference
 from rung.fit.lift import FitResult
 from rung.fit.linear.problem import Problem
 from rung.fit.linear.terms import Band, Energies, WeightPrior
-from rung.fit.methods.delta import DeltaSettings, delta
+from rung.fit.methods.delta import DeltaSettings, fit_delta
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.model.potential import ReadoutPotential
+from tests.fit.lifts import lift_of
 from tests.fit.pair_world import CONTEXT, FIDELITIES, geometries, labelled, pair_base, truth
 
 TINY = {
@@ -39,8 +40,8 @@ def features_settings(learns: str = "base", terms=FIXED) -> DeltaSettings:
     return DeltaSettings(learns=learns, learner={"name": "features", "terms": terms})
 
 
-def fit(train, settings: DeltaSettings, valid=(), base: ReadoutPotential | None = None, **changes) -> FitResult:
-    return delta(train, valid, base or pair_base(), FIDELITIES, "high", settings, replace(CONTEXT, **changes))
+def fit(train, settings: DeltaSettings, valid=(), base: ReadoutPotential | None = None, source="low") -> FitResult:
+    return fit_delta(lift_of(train, base or pair_base(), valid, source=source), settings, CONTEXT)
 
 
 def said(potential: ReadoutPotential, fidelity: str, structures):
@@ -76,7 +77,7 @@ def test_the_features_learner_is_the_readout_whose_band_is_infinitely_wide():
     frames = labelled(geometries(16), pair_base(), truth(pair_base()), 12, 0.01)
     wide = ReadoutSettings(terms=(FIXED[0], Band(tau=1e9), FIXED[1]))
     ours = fit(frames, features_settings())
-    theirs = fit_readout(frames, [], pair_base(), FIDELITIES, "high", wide, CONTEXT)
+    theirs = fit_readout(lift_of(frames, pair_base()), wide, CONTEXT)
     one, two = (said(found.potential, "high", geometries(6, seed=3)) for found in (ours, theirs))
     assert_allclose(one.energy.numpy(), two.energy.numpy(), atol=1e-8)
     assert_allclose(one.forces.numpy(), two.forces.numpy(), atol=1e-8)
@@ -179,11 +180,11 @@ def test_what_cannot_be_learnt_is_refused():
         with pytest.raises(FitError, match="energies of both 'high' and 'low'"):
             fit(frames, settings)
     with pytest.raises(ConfigError, match="both are 'high'"):
-        fit(frames, model_settings("labels"), base=high(), base_fidelity="high")
+        fit(frames, model_settings("labels"), base=high(), source="high")
     with pytest.raises(ConfigError, match="name its file"):
-        delta(frames, (), None, FIDELITIES, "high", model_settings(), CONTEXT)
+        fit_delta(lift_of(frames), model_settings(), CONTEXT)
     with pytest.raises(ConfigError, match="Unknown fidelity 'pbe'"):
-        fit(frames, model_settings(), base_fidelity="pbe")
+        fit(frames, model_settings(), source="pbe")
     with pytest.raises(FitError, match="has a label of 'high'"):
         fit(geometries(6), model_settings())
     strange = geometries(1)[0].atoms.copy()

@@ -10,15 +10,14 @@ from rung.backends import export, load_base
 from rung.data.batch import collate
 from rung.data.structure import Structure, composition_matrix
 from rung.errors import ConfigError, DataError
-from rung.fidelity import Fidelity
 from rung.fit.lift import Context, FitResult
-from rung.fit.methods.joint import JointSettings, joint
-from rung.fit.methods.scratch import ScratchSettings, scratch
+from rung.fit.methods.joint import JointSettings, fit_joint
+from rung.fit.methods.scratch import ScratchSettings, fit_scratch
 from rung.model.potential import ReadoutPotential
 from tests.fit.levels import two_levels
+from tests.fit.lifts import lift_of
 from tests.fit.toy_surface import toy_structures
 
-FIDELITIES = {"low": Fidelity("low"), "high": Fidelity("high")}
 ELEMENTS = (1, 6, 8)
 TINY = {
     "channels": 2, "max_l": 0, "max_harmonic": 1, "layers": 1, "cutoff": 3.0, "correlation": 1, "radial_units": [4],
@@ -36,8 +35,7 @@ def run(
 ) -> FitResult:
     training = {"epochs": 1, "batch_size": 8, **settings.pop("training", {})}  # type: ignore[dict-item]
     read = JointSettings.read({"architecture": TINY, "training": training, **settings})
-    context = Context(seed=seed, dtype="float64", base_fidelity="low" if base else "", folder=folder)
-    return joint(train, valid or [], base, FIDELITIES, "high", read, context)
+    return fit_joint(lift_of(train, base, valid or []), read, Context(seed=seed, dtype="float64", folder=folder))
 
 
 def energies(potential: ReadoutPotential, structures: list[Structure], fidelity: str) -> np.ndarray:
@@ -49,7 +47,7 @@ def test_one_fidelity_from_scratch_is_scratch_to_the_bit() -> None:
     frames = toy_structures(8, fidelity="high")
     training = {"epochs": 1, "batch_size": 8, "learning_rate": 0.01, "loss": {"energy_weight": 40.0}}
     settings = ScratchSettings.read({"architecture": TINY, "training": training})
-    alone = scratch(frames, [], None, FIDELITIES, "high", settings, Context(dtype="float64"))
+    alone = fit_scratch(lift_of(frames), settings, Context(dtype="float64"))
     found = run(frames, training=training)
     assert found.potential.fingerprint == alone.potential.fingerprint
     assert [{**row, "seconds": 0} for row in found.details["epochs"]] == [
@@ -121,9 +119,9 @@ def test_own_labels_of_the_base_keep_it_without_its_data(tiny_potential: Readout
 
 def test_any_number_of_fidelities() -> None:
     frames = [*two_levels(8, 6), *toy_structures(6, seed=4, fidelity="best", depth=1.5)]
-    known = {**FIDELITIES, "best": Fidelity("best")}
     settings = JointSettings.read({"architecture": TINY, "training": {"epochs": 1, "batch_size": 6}})
-    found = joint(frames, [], None, known, "best", settings, Context(dtype="float64"))
+    lift = lift_of(frames, target="best", fidelities=["low", "high", "best"])
+    found = fit_joint(lift, settings, Context(dtype="float64"))
     assert found.potential.fidelities == ("best", "low", "high")
     for name in found.potential.fidelities:
         assert np.isfinite(energies(found.potential, frames, name)).all()
@@ -177,8 +175,7 @@ def test_a_new_model_is_made_beside_a_base_where_it_is_asked_for(tiny_potential:
 
 def test_float32_is_the_type_of_the_result(tiny_potential: ReadoutPotential) -> None:
     settings = JointSettings.read({"training": {"epochs": 1}})
-    context = Context(dtype="float32", base_fidelity="low")
-    found = joint(two_levels(6, 6), [], tiny_potential, FIDELITIES, "high", settings, context)
+    found = fit_joint(lift_of(two_levels(6, 6), tiny_potential), settings, Context(dtype="float32"))
     assert found.potential.dtype == torch.float32
 
 

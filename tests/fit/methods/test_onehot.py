@@ -13,18 +13,18 @@ from rung.backends.mace.conditioned import ConditionedMaceBackbone
 from rung.data.batch import collate
 from rung.data.structure import Structure, composition_matrix
 from rung.errors import ConfigError, ModelError
-from rung.fidelity import Fidelity
 from rung.fit.lift import Context, FitResult
-from rung.fit.methods.onehot import OneHotSettings, onehot
+from rung.fit.methods.onehot import OneHotSettings, fit_onehot
 from rung.model.potential import ReadoutPotential
 from rung.model.protocols import Prediction
 from tests.backends.comparison import assert_native, energies_and_forces, mace_calculator
 from tests.fit.levels import two_levels
+from tests.fit.lifts import lift_of
 from tests.fit.toy_surface import toy_structures
 from tests.mace_models import tiny_mace
 from tests.several_fidelities import several
 
-FIDELITIES = {name: Fidelity(name) for name in ("low", "high", "best")}
+FIDELITIES = ("low", "high", "best")
 TINY = {
     "channels": 2, "max_l": 0, "max_harmonic": 1, "layers": 1, "cutoff": 3.0, "correlation": 1, "radial_units": [4],
     "readout_units": 2,
@@ -47,8 +47,8 @@ def run(
 ) -> FitResult:
     training = {"epochs": 1, "batch_size": 8, "valid_fraction": 0.0, **settings.pop("training", {})}  # type: ignore[dict-item]
     read = OneHotSettings.read({"architecture": TINY, "training": training, **settings})
-    context = Context(dtype="float64", base_fidelity="low" if start else "")
-    return onehot(train, valid or [], start, FIDELITIES, target, read, context)
+    lift = lift_of(train, start, valid or [], target=target, fidelities=FIDELITIES)
+    return fit_onehot(lift, read, Context(dtype="float64"))
 
 
 def said(potential: ReadoutPotential, structures: list[Structure], fidelity: str) -> Prediction:

@@ -20,7 +20,8 @@ from rung.fit.linear.terms import Band, Energies, EnergyPairs, ReferencePrior, W
 from rung.fit.linear.widen import Widening, widened
 from rung.fit.methods.offset import OffsetSettings, fit_offset
 from rung.fit.methods.readout import ReadoutSettings, fit_readout, gather, solve
-from tests.fit.pair_world import CONTEXT, FIDELITIES, geometries, labelled, pair_base, truth
+from tests.fit.lifts import lift_of
+from tests.fit.pair_world import CONTEXT, geometries, labelled, pair_base, truth
 
 
 def settings_with(*terms, **changes) -> ReadoutSettings:
@@ -28,7 +29,7 @@ def settings_with(*terms, **changes) -> ReadoutSettings:
 
 
 def fit(frames, settings=None, base=None):
-    return fit_readout(frames, [], base or pair_base(), FIDELITIES, "high", settings or settings_with(), CONTEXT)
+    return fit_readout(lift_of(frames, base or pair_base()), settings or settings_with(), CONTEXT)
 
 
 def test_without_energies_the_base_comes_back_bit_for_bit():
@@ -114,7 +115,7 @@ def test_tau_is_the_rms_length_of_the_prior_s_departure():
     base = pair_base()
     settings = settings_with(Energies(), Band(transforms=(), tau=0.25), WeightPrior(alpha=1e6))
     for count in (4, 16):
-        problem = gather(geometries(count), base, FIDELITIES["high"], settings, CONTEXT)
+        problem = gather(lift_of(geometries(count), base), settings, CONTEXT)
         model = assemble(settings.terms, problem).model
         covariance = model.prior({"alpha": 1e6, "tau": 0.25, "model_error": 0.0}).covariance
         design = np.concatenate([item.forces for item in problem.designs])
@@ -154,7 +155,7 @@ def test_pairs_replace_the_energies_of_their_frames():
     base = pair_base()
     frames = labelled(geometries(8), base, truth(base), 8, 0.01)
     settings = settings_with(Energies(), EnergyPairs(pairs=(("cell-0", "cell-2"),)), WeightPrior())
-    problem = gather(frames, base, FIDELITIES["high"], settings, CONTEXT)
+    problem = gather(lift_of(frames, base), settings, CONTEXT)
     data = assemble(settings.terms, problem).model.data
     assert len(data) == 7
     energies = problem.energies
@@ -205,13 +206,13 @@ def test_a_widened_fit_has_its_own_alpha():
 def test_offset_equals_least_squares_and_keeps_forces():
     base = pair_base()
     frames = labelled(geometries(10), base, truth(base, size=0.0), 10, 0.01)
-    result = fit_offset(frames, [], base, FIDELITIES, "high", OffsetSettings(), CONTEXT)
+    result = fit_offset(lift_of(frames, base), OffsetSettings(), CONTEXT)
     before, after = base.surface("low"), result.potential.surface("high")
     assert after.readout.weights.tobytes() == before.readout.weights.tobytes()
     assert after.reference.energies[6] - before.reference.energies[6] == pytest.approx(3.0, abs=0.05)
     assert after.reference.energies[8] - before.reference.energies[8] == pytest.approx(-2.0, abs=0.05)
     with pytest.raises(FitError, match="high_energy"):
-        fit_offset(geometries(3), [], base, FIDELITIES, "high", OffsetSettings(), CONTEXT)
+        fit_offset(lift_of(geometries(3), base), OffsetSettings(), CONTEXT)
 
 
 def test_one_composition_leaves_other_compositions_without_a_bar():
@@ -269,7 +270,7 @@ def test_settings_that_contradict_are_refused(terms, sentence):
 
 def test_a_base_is_needed():
     with pytest.raises(ConfigError, match="needs a base"):
-        fit_readout(geometries(2), [], None, FIDELITIES, "high", settings_with(), CONTEXT)
+        fit_readout(lift_of(geometries(2)), settings_with(), CONTEXT)
 
 
 def test_a_negative_error_is_refused():
@@ -291,15 +292,15 @@ def test_the_shared_error_of_a_fidelity_enters():
     base = pair_base()
     frames = labelled(geometries(6), base, truth(base), 6, 0.01)
     settings = settings_with()
-    shared = Fidelity("high", energy_shared_stderr=0.5)
-    data: EnergyData = gather(frames, base, shared, settings, CONTEXT).energies
+    lift = lift_of(frames, base, fidelities=["low", Fidelity("high", energy_shared_stderr=0.5)])
+    data: EnergyData = gather(lift, settings, CONTEXT).energies
     assert_allclose(data.statistical, 0.25 + np.diag(np.full(6, 1e-4)))
 
 
 def test_solving_twice_gives_the_same_bits():
     base = pair_base()
     frames = labelled(geometries(10), base, truth(base), 8, 0.01)
-    problem = gather(frames, base, FIDELITIES["high"], settings_with(), CONTEXT)
+    problem = gather(lift_of(frames, base), settings_with(), CONTEXT)
     one, other = (solve(problem, settings_with()).gaussian.mean for _ in range(2))
     assert one.tobytes() == other.tobytes()
 

@@ -12,14 +12,13 @@ from rung.data.labels import Labels
 from rung.data.stream import pack
 from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError, FitError
-from rung.fidelity import Fidelity
 from rung.fit.fidelities.normalisation import normalisation
 from rung.fit.lift import Context, FitResult
-from rung.fit.methods.scratch import ScratchSettings, scratch
+from rung.fit.methods.scratch import ScratchSettings, fit_scratch
 from rung.model.potential import ReadoutPotential
+from tests.fit.lifts import lift_of
 from tests.fit.toy_surface import REFERENCE, toy_structures
 
-FIDELITIES = {"low": Fidelity("low")}
 TINY = {
     "channels": 2, "max_l": 0, "max_harmonic": 1, "layers": 1, "cutoff": 3.0, "correlation": 1, "radial_units": [4],
     "readout_units": 2,
@@ -32,7 +31,8 @@ def settings_of(**training: object) -> ScratchSettings:
 
 def run(train: list[Structure], valid: list[Structure] | None = None, **options: object) -> FitResult:
     settings = options.pop("settings", settings_of())
-    return scratch(train, valid or [], None, FIDELITIES, "low", settings, Context(**options))  # type: ignore[arg-type]
+    lift = lift_of(train, valid=valid or [], target="low", fidelities=["low"])
+    return fit_scratch(lift, settings, Context(**options))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -150,9 +150,9 @@ def test_one_composition_is_warned_of() -> None:
 def test_what_cannot_be_is_refused() -> None:
     train = toy_structures(6)
     with pytest.raises(ConfigError, match="uses no base"):
-        scratch(train, [], run(train).potential, FIDELITIES, "low", settings_of(), Context())
+        fit_scratch(lift_of(train, run(train).potential, target="low"), settings_of(), Context())
     with pytest.raises(ConfigError, match="Unknown fidelity 'lwo'"):
-        scratch(train, [], None, FIDELITIES, "lwo", settings_of(), Context())
+        fit_scratch(lift_of(train, target="lwo"), settings_of(), Context())
     with pytest.raises(FitError, match="No training structure has a label of 'low'"):
         run(toy_structures(3, fidelity="high"))
     strange = train[0].atoms.copy()

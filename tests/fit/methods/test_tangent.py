@@ -30,10 +30,11 @@ from rung.fit.methods.tangent import (
     moving_tensors,
 )
 from rung.model.potential import ReadoutPotential
+from tests.fit.lifts import lift_of
 from tests.geometries import rattled
 
 FIDELITIES = {"low": Fidelity("low"), "high": Fidelity("high")}
-CONTEXT = Context(base_fidelity="low", dtype="float64")
+CONTEXT = Context(dtype="float64")
 
 
 def frames(molecules: list[Structure], count: int = 9, labelled: int = 9) -> list[Structure]:
@@ -53,7 +54,7 @@ def frames(molecules: list[Structure], count: int = 9, labelled: int = 9) -> lis
 
 
 def fit(train, base, **settings):
-    return fit_tangent(train, [], base, FIDELITIES, "high", TangentSettings(**settings), CONTEXT)
+    return fit_tangent(lift_of(train, base), TangentSettings(**settings), CONTEXT)
 
 
 def test_rows_equal_central_differences(tiny_potential, molecules):
@@ -196,13 +197,12 @@ def test_beats_the_readout_on_the_testbed(testbed_base: ReadoutPotential):
     data = folder("mos2")
     train = draw_labels(read_structures(data / "train.extxyz"), "r2scan", 25, 0)
     test = read_structures(data / "test.extxyz")[::4]
-    fidelities = {"pbe": Fidelity("pbe"), "r2scan": Fidelity("r2scan")}
-    context = Context(base_fidelity="pbe")
+    lift = lift_of(train, testbed_base, source="pbe", target="r2scan", fidelities=["pbe", "r2scan"])
     batch = collate(test, ["r2scan"] * len(test), testbed_base.cutoff, dtype=testbed_base.dtype)
     readout = ReadoutSettings(terms=(Energies(), Band(max_frames=20), WeightPrior()))
     results = {
-        "readout": fit_readout(train, [], testbed_base, fidelities, "r2scan", readout, context),
-        "tangent": fit_tangent(train, [], testbed_base, fidelities, "r2scan", TangentSettings(), context),
+        "readout": fit_readout(lift, readout, Context()),
+        "tangent": fit_tangent(lift, TangentSettings(), Context()),
     }
     error = {
         name: float((item.potential.predict(batch).forces - batch.forces).square().mean().sqrt())

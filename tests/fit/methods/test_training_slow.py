@@ -14,10 +14,9 @@ import torch
 from rung.data.batch import collate
 from rung.data.stream import PackedRows, pack
 from rung.data.structure import Structure
-from rung.fidelity import Fidelity
 from rung.fit.fidelities.rows import rows_of as rows_of_fidelities
 from rung.fit.lift import Context
-from rung.fit.methods.joint import JointSettings, joint
+from rung.fit.methods.joint import JointSettings, fit_joint
 from rung.fit.training.decay import DecayToStart
 from rung.fit.training.loss import LossSettings
 from rung.fit.training.processes import Processes
@@ -28,6 +27,7 @@ from rung.fit.training.trainer import train
 from rung.model.reference import ReferenceEnergies
 from rung.progress import SILENT
 from tests.fit.levels import DEPTH, two_levels
+from tests.fit.lifts import lift_of
 from tests.fit.toy_model import CUTOFF, ToyJoint, ToyTrainable
 from tests.fit.toy_surface import REFERENCE, toy_structures
 
@@ -36,9 +36,9 @@ pytestmark = pytest.mark.slow
 SCRIPT = """
 import sys
 from pathlib import Path
-from rung.fidelity import Fidelity
 from rung.fit.lift import Context
-from rung.fit.methods.scratch import ScratchSettings, scratch
+from rung.fit.methods.scratch import ScratchSettings, fit_scratch
+from tests.fit.lifts import lift_of
 from tests.fit.toy_surface import toy_structures
 
 settings = ScratchSettings.read({
@@ -46,7 +46,7 @@ settings = ScratchSettings.read({
     "training": {"epochs": 12, "batch_size": 2, "checkpoint_seconds": 0.0, "final": {"fraction": 0.3}},
 })
 context = Context(seed=3, folder=Path(sys.argv[1]))
-result = scratch(toy_structures(10), [], None, {"low": Fidelity("low")}, "low", settings, context)
+result = fit_scratch(lift_of(toy_structures(10), target="low"), settings, context)
 print(result.potential.fingerprint)
 """
 
@@ -150,8 +150,7 @@ def test_cheap_forces_beat_energies_alone_on_forces() -> None:
     errors = {}
     for row, fidelities in {"HL-E": {"high": {}}, "LL-EF+HL-E": {"low": {}, "high": {}}}.items():
         read = JointSettings.read({**settings, "fidelities": fidelities})
-        known = {name: Fidelity(name) for name in ("low", "high")}
-        result = joint(frames, [], None, known, "high", read, Context(seed=1, dtype="float64"))
+        result = fit_joint(lift_of(frames), read, Context(seed=1, dtype="float64"))
         batch = collate(test, ["high"] * len(test), result.potential.cutoff)
         said = result.potential.predict(batch)
         errors[row] = (said.forces - batch.forces).square().mean().sqrt().item()

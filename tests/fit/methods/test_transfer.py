@@ -12,15 +12,14 @@ from rung.backends.training import trainable
 from rung.data.batch import collate
 from rung.data.structure import Structure, composition_matrix
 from rung.errors import ConfigError, DataError, FitError
-from rung.fidelity import Fidelity
 from rung.fit.lift import Context, FitResult
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
-from rung.fit.methods.transfer import TransferSettings, transfer
+from rung.fit.methods.transfer import TransferSettings, fit_transfer
 from rung.fit.training.blocks import moving_names
 from rung.model.potential import ReadoutPotential
+from tests.fit.lifts import lift_of
 from tests.fit.toy_surface import toy_structures
 
-FIDELITIES = {"low": Fidelity("low"), "high": Fidelity("high")}
 ELEMENTS = (1, 6, 8)
 
 
@@ -31,8 +30,7 @@ def settings_of(fit_reference: bool = True, **training: object) -> TransferSetti
 def run(
     train: list[Structure], base: ReadoutPotential, settings: TransferSettings, valid: list[Structure] | None = None
 ) -> FitResult:
-    context = Context(dtype="float64", base_fidelity="low")
-    return transfer(train, valid or [], base, FIDELITIES, "high", settings, context)
+    return fit_transfer(lift_of(train, base, valid or []), settings, Context(dtype="float64"))
 
 
 def energies(potential: ReadoutPotential, structures: list[Structure], fidelity: str) -> np.ndarray:
@@ -107,18 +105,17 @@ def test_forces_are_used_where_there_are_any(tiny_potential: ReadoutPotential) -
 
 
 def test_types_other_than_the_base_s(tiny_potential: ReadoutPotential, labelled: list[Structure]) -> None:
-    context = Context(dtype="float32", base_fidelity="low")
-    result = transfer(labelled, [], tiny_potential, FIDELITIES, "high", settings_of(epochs=1), context)
+    result = fit_transfer(lift_of(labelled, tiny_potential), settings_of(epochs=1), Context(dtype="float32"))
     assert result.potential.dtype == torch.float32
     assert tiny_potential.dtype == torch.float64
 
 
 def test_what_cannot_be_is_refused(tiny_potential: ReadoutPotential, labelled: list[Structure]) -> None:
     settings = settings_of(epochs=1)
-    with pytest.raises(ConfigError, match="starts from a base"):
-        transfer(labelled, [], None, FIDELITIES, "high", settings, Context())
+    with pytest.raises(ConfigError, match="'transfer' needs a base"):
+        fit_transfer(lift_of(labelled), settings, Context())
     with pytest.raises(ConfigError, match="Unknown fidelity 'other'"):
-        transfer(labelled, [], tiny_potential, FIDELITIES, "high", settings, Context(base_fidelity="other"))
+        fit_transfer(lift_of(labelled, tiny_potential, source="other"), settings, Context())
     with pytest.raises(FitError, match="No training structure has a label of 'high'"):
         run(toy_structures(3), tiny_potential, settings)
     strange = labelled[0].atoms.copy()
@@ -227,8 +224,8 @@ def test_closing_readout_is_the_readout_fit_of_the_trained_model(
 ) -> None:
     trained = with_pieces(labelled, tiny_potential)
     closed = with_pieces(labelled, tiny_potential, closing_readout={})
-    context = Context(dtype="float64", base_fidelity="high")
-    alone = fit_readout(labelled, (), trained.potential, FIDELITIES, "high", ReadoutSettings(), context)
+    lift = lift_of(labelled, trained.potential, source="high")
+    alone = fit_readout(lift, ReadoutSettings(), Context(dtype="float64"))
     assert closed.potential.fingerprint == alone.potential.fingerprint
     assert closed.posterior is not None
     assert closed.details["epochs"]

@@ -18,6 +18,7 @@ from rung.data.labels import Array
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure, composition_matrix
 from rung.fidelity import require_fidelity
+from rung.fit.lift import StepZero
 from rung.model.potential import ReadoutPotential
 from rung.model.predictions import Predicts, predict_structures
 from rung.model.trainable import TrainablePotential
@@ -42,40 +43,6 @@ _TOLERANCE = {torch.float32: 0.1, torch.float64: 1e-6}
 """meV/atom and meV/Å by which a start may miss the base, times the largest force in eV/Å or 1: rounding."""
 
 _ROWS = 8
-
-
-@dataclass(frozen=True)
-class StepZero:
-    """How far the untrained start lies from the base, at the worst structure of a few.
-
-    Parameters
-    ----------
-    energy
-        meV/atom, after the change of reference energies that both know of.
-    force
-        meV/Å, the largest component.
-    tolerance
-        meV/atom and meV/Å that rounding explains.
-    """
-
-    energy: float
-    force: float
-    tolerance: float
-
-    @property
-    def facts(self) -> dict[str, float]:
-        """The numbers for a fit's diagnostics."""
-        return {"step_zero_energy": self.energy, "step_zero_force": self.force}
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """A sentence where the start is not the base."""
-        if max(self.energy, self.force) <= self.tolerance:
-            return ()
-        return (
-            f"Before any step the model differs from the base by {self.energy:.2g} meV/atom and {self.force:.2g} "
-            "meV/Å, which rounding does not explain: what is reported as learnt is not all learnt.",
-        )
 
 
 def step_zero(

@@ -12,15 +12,16 @@ from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
 from rung.fit.fidelities.heldout import labelled_by
 from rung.fit.fidelities.replay import predicted_labels
-from rung.fit.lift import Context
+from rung.fit.lift import Base
 from rung.model.potential import ReadoutPotential
 from rung.model.predictions import predict_structures
+from rung.progress import SILENT, Progress
 
 Learns = Literal["base", "labels"]
 
 
 def differences(
-    structures: Sequence[Structure], base: ReadoutPotential, target: str, learns: Learns, context: Context
+    structures: Sequence[Structure], base: Base, target: str, learns: Learns, progress: Progress = SILENT
 ) -> list[Structure]:
     """Return the structures that have a difference, with it as the only label, under the name ``target``.
 
@@ -34,23 +35,23 @@ def differences(
         The fidelity to lift to.
     learns
         ``base``: the target's label less what the base says. ``labels``: less the label of the base's fidelity.
-    context
-        Names the base's fidelity.
+    progress
+        Where predictions of the base report.
     """
     usable = list(labelled_by(structures, target))
-    source = context.base_fidelity
     if learns == "labels":
-        below = [structure.labelled(source) for structure in usable]
+        low = [structure.labelled(base.fidelity) for structure in usable]
     else:
-        below = predicted_labels(usable, base, source, context.progress)
+        low = predicted_labels(usable, base.plain, base.fidelity, progress)
         stressed = [k for k, structure in enumerate(usable) if structure.labelled(target).has_stress]
-        for place, stress in zip(stressed, _stresses([usable[k] for k in stressed], base, source), strict=True):
-            below[place] = replace(below[place], stress=stress)
-    found = [
-        replace(structure, labels={target: difference(structure.labelled(target), low)})
-        for structure, low in zip(usable, below, strict=True)
+        stresses = _stresses([usable[k] for k in stressed], base.plain, base.fidelity)
+        for place, stress in zip(stressed, stresses, strict=True):
+            low[place] = replace(low[place], stress=stress)
+    changes = [
+        replace(structure, labels={target: difference(structure.labelled(target), labels)})
+        for structure, labels in zip(usable, low, strict=True)
     ]
-    return list(labelled_by(found, target))
+    return list(labelled_by(changes, target))
 
 
 def difference(high: Labels, low: Labels) -> Labels:

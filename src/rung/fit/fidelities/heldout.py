@@ -4,9 +4,8 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from rung.data.frames import names_of, places_labelled_by, select
+from rung.data.frames import places_labelled_by, select
 from rung.data.structure import Structure
-from rung.errors import FitError
 
 _FEWEST = 5
 
@@ -31,27 +30,3 @@ def draw_held_out(names: Collection[str], fraction: float, seed: Sequence[int]) 
     first, *rest = seed
     generator = np.random.default_rng([first, 0x5EED, *rest])
     return {ordered[index] for index in generator.permutation(len(ordered))[:count]}
-
-
-def hold_out(
-    train: Sequence[Structure], valid: Sequence[Structure], target: str, fraction: float, seed: int
-) -> tuple[Sequence[Structure], Sequence[Structure]]:
-    """Return labelled structures to train on and to validate on.
-
-    Without validation data a random ``fraction`` of the geometries of ``train`` is held out, whole geometries at a
-    time; nothing where ``fraction`` is 0 or fewer than five geometries are labelled.
-
-    Raises
-    ------
-    FitError
-        When no structure of ``train`` has a label of ``target``.
-    """
-    usable = labelled_by(train, target)
-    if not usable:
-        raise FitError(f"No training structure has a label of {target!r}.")
-    if valid:
-        return usable, labelled_by(valid, target)
-    names = names_of(usable)
-    chosen = draw_held_out(set(names), fraction, [seed])
-    held = np.array([name in chosen for name in names], dtype=bool)
-    return select(usable, np.flatnonzero(~held)), select(usable, np.flatnonzero(held))

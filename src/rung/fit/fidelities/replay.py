@@ -13,7 +13,7 @@ from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
 from rung.fit.fidelities.heldout import has_label
 from rung.fit.fidelities.rows import FidelityLabels
-from rung.fit.lift import Context
+from rung.fit.lift import Base, Context
 from rung.model.potential import ReadoutPotential
 from rung.model.predictions import predict_structures
 from rung.progress import SILENT, Progress
@@ -35,7 +35,7 @@ class Replay(Settings):
 
 
 def with_replay(
-    structures: Sequence[Structure], base: ReadoutPotential, target: str, replay: Replay, context: Context
+    structures: Sequence[Structure], base: Base, target: str, replay: Replay, context: Context
 ) -> list[Structure]:
     """Return the structures with labels of the base's fidelity where they are replayed, and nowhere else.
 
@@ -46,7 +46,7 @@ def with_replay(
     FitError
         When no structure can be replayed.
     """
-    name = context.base_fidelity
+    name = base.fidelity
     if name == target:
         raise ConfigError(f"replay keeps the base's fidelity beside the target, but both are {target!r}.")
     able = [k for k, structure in enumerate(structures) if replay.labels == "base" or has_label(structure, name)]
@@ -56,13 +56,13 @@ def with_replay(
     drawn = sorted(order.tolist())
     labels = {k: structures[k].labelled(name) for k in drawn}
     if replay.labels == "base":
-        own = predicted_labels([structures[k] for k in drawn], base, name, context.progress)
-        labels = dict(zip(drawn, own, strict=True))
-    found = []
+        predictions = predicted_labels([structures[k] for k in drawn], base.plain, name, context.progress)
+        labels = dict(zip(drawn, predictions, strict=True))
+    replayed = []
     for k, structure in enumerate(structures):
         others = {fidelity: item for fidelity, item in structure.labels.items() if fidelity != name}
-        found.append(replace(structure, labels={**others, name: labels[k]} if k in labels else others))
-    return found
+        replayed.append(replace(structure, labels={**others, name: labels[k]} if k in labels else others))
+    return replayed
 
 
 def predicted_labels(
@@ -81,8 +81,7 @@ def predicted_labels(
 
 def with_own_labels(
     structures: Sequence[Structure],
-    base: ReadoutPotential | None,
-    base_fidelity: str,
+    base: Base | None,
     chosen: Mapping[str, FidelityLabels],
     progress: Progress = SILENT,
 ) -> Sequence[Structure]:
@@ -96,12 +95,14 @@ def with_own_labels(
     asking = [name for name, labels in chosen.items() if labels.absent == "base"]
     if not asking:
         return structures
-    if base is None or asking != [base_fidelity]:
-        there = f"of the base, {base_fidelity!r}" if base is not None else "of a base, and there is none"
+    if base is None or asking != [base.fidelity]:
+        there = f"of the base, {base.fidelity!r}" if base is not None else "of a base, and there is none"
         raise ConfigError(f"absent: base stands at {', '.join(asking)}; it can only stand at the fidelity {there}.")
-    missing = [place for place, structure in enumerate(structures) if not has_label(structure, base_fidelity)]
-    labels = predicted_labels([structures[place] for place in missing], base, base_fidelity, progress)
-    found = list(structures)
-    for place, own in zip(missing, labels, strict=True):
-        found[place] = replace(found[place], labels={**found[place].labels, base_fidelity: own})
-    return found
+    missing = [place for place, structure in enumerate(structures) if not has_label(structure, base.fidelity)]
+    absent = [structures[place] for place in missing]
+    labelled = list(structures)
+    # from the base as it is, for the training goes on from that
+    predictions = predicted_labels(absent, base.potential, base.fidelity, progress)
+    for place, prediction in zip(missing, predictions, strict=True):
+        labelled[place] = replace(labelled[place], labels={**labelled[place].labels, base.fidelity: prediction})
+    return labelled

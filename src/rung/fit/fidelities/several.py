@@ -2,35 +2,54 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
+from pydantic import Field
 
 from rung.backends import torch_dtype
+from rung.backends.architectures import AnyArchitecture, new_architecture
 from rung.backends.training import build_trainable, trainable
 from rung.data.frames import names_of, select
 from rung.data.stream import PackedRows
-from rung.data.structure import Structure
 from rung.errors import ConfigError
 from rung.fidelity import require_fidelity
-from rung.fit.fidelities.agreement import agreement, step_zero
+from rung.fit.fidelities.agreement import Agreement, agreement, step_zero
 from rung.fit.fidelities.normalisation import change_of_reference, normalisation, refuse_strangers
 from rung.fit.fidelities.replay import with_own_labels
 from rung.fit.fidelities.rows import FidelityRows, RowSettings, restricted, split_rows, training_fidelities
-from rung.fit.lift import Context, FitResult
+from rung.fit.lift import Base, Context, FitResult, Lift, NamedSettings
 from rung.fit.training.outcome import fidelity_errors, result_of
-from rung.fit.training.processes import require_device
-from rung.fit.training.stages import TrainingSettings
+from rung.fit.training.stages import SeveralTraining, TrainingSettings
 from rung.fit.training.trainer import train as run_training
 from rung.model.architecture import Architecture
 from rung.model.conditioning import Conditioning
+from rung.model.device import require_device
 from rung.model.potential import ReadoutPotential
 from rung.model.trainable import TrainablePotential
 from rung.settings import Settings
 
 
+class SeveralSettings(NamedSettings, RowSettings):
+    """What a method that trains one model on several fidelities is told."""
+
+    start: Literal["base", "new"] = "base"
+    """From the base where the config names one, or a new model in any case."""
+    architecture: AnyArchitecture = Field(default_factory=new_architecture)
+    """The shape of a new model; a base brings its own."""
+    training: SeveralTraining = SeveralTraining()
+    """How it is trained."""
+    reference_energies: dict[str, dict[str, float]] | None = None
+    """eV by fidelity and element symbol for a new model; by default least squares on the training energies."""
+
+    def origin(self, base: Base | None) -> Base | None:
+        """Return what the training starts from; None for a new model."""
+        return None if self.start == "new" else base
+
+
 @dataclass(frozen=True)
-class Lesson:
-    """The rows of a training on several fidelities.
+class TrainingData:
+    """The rows of a training on one fidelity or several.
 
     Parameters
     ----------
@@ -53,42 +72,41 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Start:
-    """A model before its first step, with numbers and warnings of how it was made."""
+    """A model before its first step.
+
+    Parameters
+    ----------
+    model
+        It.
+    facts
+        Numbers of how it was made, for the diagnostics.
+    warnings
+        Sentences that the user must read.
+    offered
+        Fidelities of the base that are trained on: their errors are reported before the training too.
+    """
 
     model: TrainablePotential
     facts: Mapping[str, float]
     warnings: tuple[str, ...] = ()
+    offered: tuple[str, ...] = ()
 
 
-def lesson(
-    train: Sequence[Structure],
-    valid: Sequence[Structure],
-    base: ReadoutPotential | None,
-    known: Sequence[str],
-    target: str,
-    settings: RowSettings,
-    cutoff: float,
-    fraction: float,
-    context: Context,
-) -> Lesson:
+def training_data(lift: Lift, settings: RowSettings, cutoff: float, fraction: float, context: Context) -> TrainingData:
     """Return the rows that ``settings`` choose.
 
     Parameters
     ----------
-    train, valid
-        Structures to learn from and, where given, to choose by.
-    base
-        Gives labels where the settings ask for its own.
-    known, target
-        The fidelities of the config, and the one to lift to.
+    lift
+        Structures to learn from and, where given, to choose by; the base gives labels where the settings ask for them.
     settings
         Which labels, on which geometries.
     cutoff
         Å, within which atoms are neighbours.
     fraction
-        Share of the geometries held out where ``valid`` is empty.
+        Share of the geometries held out where ``lift.valid`` is empty.
     context
-        Seed, base fidelity, progress.
+        Seed, folder, progress.
 
     Raises
     ------
@@ -97,13 +115,11 @@ def lesson(
     FitError
         When a fidelity that should train labels nothing.
     """
-    require_fidelity(target, known)
-    chosen = settings.fidelities or {}
+    chosen, target = settings.fidelities or {}, lift.target
     train, valid = (
-        with_own_labels(structures, base, context.base_fidelity, chosen, context.progress)
-        for structures in (train, valid)
+        with_own_labels(structures, lift.base, chosen, context.progress) for structures in (lift.train, lift.valid)
     )
-    names = training_fidelities(train, known, target, settings)
+    names = training_fidelities(train, tuple(lift.fidelities), target, settings)
     everywhere = settings.model_copy(update={"geometries": "all"})
     rows, held = split_rows(
         restricted(train, names, target, settings),
@@ -113,12 +129,49 @@ def lesson(
         context.seed,
     )
     packed = rows.packed(cutoff, context.progress, context.folder)
-    return Lesson(rows, held, packed, held.packed(cutoff, folder=context.folder) if len(held) else None)
+    return TrainingData(rows, held, packed, held.packed(cutoff, folder=context.folder) if len(held) else None)
+
+
+def begin(
+    lift: Lift,
+    settings: SeveralSettings,
+    conditioning: Conditioning,
+    context: Context,
+    *,
+    one_scale: bool = False,
+) -> tuple[TrainingData, Start]:
+    """Return the rows and the model of a training: from the base where the settings start there, or else a new one.
+
+    Parameters
+    ----------
+    lift
+        Labels and base.
+    settings
+        Which rows train, from what, and how.
+    conditioning
+        What each fidelity has of its own.
+    context
+        Seed, type, folder, progress.
+    one_scale
+        Whether all fidelities of a new model have one scale of the interaction energy.
+
+    Raises
+    ------
+    ConfigError, DataError, FitError
+        As :func:`training_data`, :func:`start_new` and :func:`start_from`.
+    """
+    origin, training = settings.origin(lift.base), settings.training
+    cutoff = settings.architecture.cutoff if origin is None else origin.potential.cutoff
+    data = training_data(lift, settings, cutoff, training.valid_fraction, context)
+    if origin is not None:
+        return data, start_from(origin, data, conditioning, training, context)
+    floor, references = training.loss.energy_floor, settings.reference_energies
+    return data, start_new(settings.architecture, data, conditioning, floor, references, context, one_scale=one_scale)
 
 
 def start_new(
     architecture: Architecture,
-    given: Lesson,
+    data: TrainingData,
     conditioning: Conditioning,
     floor: float,
     references: Mapping[str, Mapping[str, float]] | None,
@@ -132,7 +185,7 @@ def start_new(
     ----------
     architecture
         Its shape.
-    given
+    data
         What it will learn; reference energies and scales are measured on it.
     conditioning
         What each fidelity has of its own.
@@ -144,12 +197,19 @@ def start_new(
         Seed and type.
     one_scale
         Whether all fidelities have one scale of the interaction energy.
+
+    Raises
+    ------
+    ConfigError
+        When a fidelity of ``references`` is unknown, or an element is missing there.
+    DataError
+        When what is held out has an element that no training structure has.
     """
-    elements = given.rows.elements
-    refuse_strangers(given.held.structures, elements)
+    elements = data.rows.elements
+    refuse_strangers(data.held.structures, elements)
     for name in references or {}:
-        require_fidelity(name, given.names)
-    measured = normalisation(given.rows.structures, given.packed, elements, floor, references)
+        require_fidelity(name, data.names)
+    measured = normalisation(data.rows.structures, data.packed, elements, floor, references)
     scales = {
         name: (measured.common_scale if one_scale else scale, shift) for name, (scale, shift) in measured.scales.items()
     }
@@ -164,15 +224,15 @@ def start_new(
         conditioning=conditioning,
     )
     facts = {"avg_num_neighbors": measured.avg_num_neighbors}
-    several = len(given.names) > 1
+    several = len(data.names) > 1
     for name, (scale, shift) in scales.items():
         facts |= {f"scale_{name}" if several else "scale": scale, f"shift_{name}" if several else "shift": shift}
     return Start(model, facts, measured.warnings)
 
 
 def start_from(
-    base: ReadoutPotential,
-    given: Lesson,
+    base: Base,
+    data: TrainingData,
     conditioning: Conditioning,
     training: TrainingSettings,
     context: Context,
@@ -186,34 +246,33 @@ def start_from(
 
     Raises
     ------
-    ConfigError
-        When the base does not offer ``context.base_fidelity``.
     DataError
         When a structure holds an element that the base does not know.
     """
-    for rows in (given.rows, given.held):
-        refuse_strangers(rows.structures, sorted(base.elements))
-    origin = require_fidelity(context.base_fidelity, base.fidelities)
-    starts = {name: name if name in base.fidelities else origin for name in (*given.names, *kept)}
-    model = trainable(base, starts, conditioning).to(require_device(context.device), dtype_of(context))
-    new = [name for name in given.names if name not in base.fidelities]
-    return beside_base(with_fitted_references(model, given, new, training), base, starts, given)
+    potential = base.potential  # not folded: what a fidelity has of its own already is where its training goes on
+    for rows in (data.rows, data.held):
+        refuse_strangers(rows.structures, sorted(potential.elements))
+    starts = {name: name if name in potential.fidelities else base.fidelity for name in (*data.names, *kept)}
+    model = trainable(potential, starts, conditioning).to(require_device(context.device), dtype_of(context))
+    new = [name for name in data.names if name not in potential.fidelities]
+    start = beside_base(with_fitted_references(model, data, new, training), potential, starts, data)
+    return replace(start, offered=tuple(name for name in data.names if name in potential.fidelities))
 
 
-def beside_base(start: Start, base: ReadoutPotential, starts: Mapping[str, str], given: Lesson) -> Start:
-    """Return the start with what a comparison with the base it came from says; ``starts`` as in ``trainable``."""
-    found = step_zero(start.model, base, starts, given.rows.structures)
-    return replace(start, facts={**start.facts, **found.facts}, warnings=(*start.warnings, *found.warnings))
+def beside_base(start: Start, base: ReadoutPotential, starts: Mapping[str, str], data: TrainingData) -> Start:
+    """Return the start with its distance from the base that it came from; ``starts`` as in ``trainable``."""
+    distance = step_zero(start.model, base, starts, data.rows.structures)
+    return replace(start, facts={**start.facts, **distance.facts}, warnings=(*start.warnings, *distance.warnings))
 
 
 def with_fitted_references(
-    model: TrainablePotential, given: Lesson, fidelities: Sequence[str], training: TrainingSettings
+    model: TrainablePotential, data: TrainingData, fidelities: Sequence[str], training: TrainingSettings
 ) -> Start:
     """Return the model with the change of reference energies of ``fidelities`` fitted to the rows."""
     if not fidelities:
         return Start(model, {})
     changes = change_of_reference(
-        model, given.rows.structures, given.packed, training.loss.energy_floor, training.valid_batch_size
+        model, data.rows.structures, data.packed, training.loss.energy_floor, training.valid_batch_size
     )
     references = dict(model.references)
     facts: dict[str, float] = {}
@@ -230,11 +289,12 @@ def with_fitted_references(
 
 def fit_together(
     start: Start,
-    given: Lesson,
+    data: TrainingData,
     training: TrainingSettings,
     settings: Settings,
-    offered: Sequence[str],
     context: Context,
+    *,
+    judge: str | None,
 ) -> FitResult:
     """Train a model on all rows, and return it with its errors at each fidelity.
 
@@ -242,45 +302,52 @@ def fit_together(
     ----------
     start
         The model.
-    given
+    data
         What it learns.
     training
         How.
     settings
         The method's settings, for the result.
-    offered
-        Fidelities that the base offered: their errors are told before the training too.
     context
         Seed, device, folder, progress.
+    judge
+        The fidelity whose validation chooses the epoch, as ``target`` of :func:`rung.fit.training.trainer.train`.
     """
-    model, held = start.model, given.held_packed
+    model, held = start.model, data.held_packed
     facts, warnings = dict(start.facts), start.warnings
-    first = {name: place for place, name in reversed(list(enumerate(names_of(given.rows.structures))))}
-    geometries = select(given.rows.structures, sorted(first.values()))
-    for name in given.names[1:]:
-        asked = agreement(model, geometries, name, given.names[0])
-        facts, warnings = {**facts, **asked.facts}, (*warnings, *asked.warnings)
-    if held is not None and offered:
+    for compared in _agreements(model, data):
+        facts, warnings = {**facts, **compared.facts}, (*warnings, *compared.warnings)
+    if held is not None and start.offered:
         before = fidelity_errors(model.to(require_device(context.device), dtype_of(context)), held, training)
-        facts |= {f"{key}_before": value for name in offered for key, value in before.get(name, {}).items()}
+        facts |= {f"{key}_before": value for name in start.offered for key, value in before.get(name, {}).items()}
     trained = run_training(
         model,
-        given.packed,
+        data.packed,
         held,
         training,
         seed=context.seed,
-        target=given.names[0],
+        target=judge,
         device=context.device,
         dtype=dtype_of(context),
         folder=context.folder,
         progress=context.progress,
     )
-    return result_of(model, trained, settings, given.packed, held, facts, warnings)
+    return result_of(model, trained, settings, data.packed, held, facts, warnings)
+
+
+def _agreements(model: TrainablePotential, data: TrainingData) -> list[Agreement]:
+    """Compare what each other fidelity asks of the shared weights with what the target does, geometry by geometry."""
+    target, *others = data.names
+    if not others:
+        return []
+    first = {name: place for place, name in reversed(list(enumerate(names_of(data.rows.structures))))}
+    geometries = select(data.rows.structures, sorted(first.values()))
+    return [agreement(model, geometries, name, target) for name in others]
 
 
 def dtype_of(context: Context) -> torch.dtype:
     """Return the type in which a model is trained."""
-    found = torch_dtype(context.dtype)
-    if found is None:
+    dtype = torch_dtype(context.dtype)
+    if dtype is None:
         raise ConfigError("A training needs the type of its model.")
-    return found
+    return dtype

@@ -18,19 +18,17 @@ from rung.backends.registry import DEFAULT
 from rung.backends.training import trainable
 from rung.data.batch import collate
 from rung.data.structure import Structure
-from rung.errors import ConfigError
-from rung.fidelity import Fidelity, require_fidelity
 from rung.fit.fidelities.agreement import STEP_ZERO_STRUCTURES
 from rung.fit.fidelities.differences import Learns, difference, differences, require_pairs, require_two
 from rung.fit.fidelities.heldout import labelled_by
 from rung.fit.fidelities.normalisation import refuse_strangers
 from rung.fit.fidelities.replay import predicted_labels
 from rung.fit.fidelities.rows import RowSettings
-from rung.fit.fidelities.several import Start, fit_together, lesson, start_new
-from rung.fit.lift import Context, FitResult
+from rung.fit.fidelities.several import Start, fit_together, start_new, training_data
+from rung.fit.lift import Base, Context, Designs, FitResult, Lift, Method, NamedSettings
 from rung.fit.linear.terms import Energies, EnergyPairs, ReferencePrior, WeightPrior
 from rung.fit.linear.widen import Widening
-from rung.fit.methods.readout import ReadoutSettings, fit_readout
+from rung.fit.methods.readout import ReadoutSettings, fit_readout, gather
 from rung.fit.training.stages import TrainingSettings
 from rung.model.delta import summed
 from rung.model.potential import ReadoutPotential
@@ -90,7 +88,7 @@ def _learners() -> Mapping[str, type[Settings]]:
 Learner = Annotated[ModelLearner | FeaturesLearner, ChosenBy("name", _learners)]
 
 
-class DeltaSettings(Settings):
+class DeltaSettings(NamedSettings):
     """Learn the difference between the target and the base, and add it to the base."""
 
     name: Literal["delta"] = "delta"
@@ -101,37 +99,29 @@ class DeltaSettings(Settings):
     """What learns it: features, those of the base, or a new small model by the name of its backend, such as mace."""
 
 
-def delta(
-    train: Sequence[Structure],
-    valid: Sequence[Structure],
-    base: ReadoutPotential | None,
-    fidelities: Mapping[str, Fidelity],
-    target: str,
-    settings: DeltaSettings,
-    context: Context,
-) -> FitResult:
-    """Fit what ``target`` adds to ``base`` and return their sum, which offers the base's fidelities too.
+def fit_delta(lift: Lift, settings: DeltaSettings, context: Context) -> FitResult:
+    """Fit what the target adds to the base and return their sum, which offers the base's fidelities too.
 
     Raises
     ------
     ConfigError
-        When there is no base, it does not offer ``context.base_fidelity``, or that is the target and labels of both
-        are asked for.
+        When there is no base, or its fidelity is the target and labels of both are asked for.
     DataError
         When a structure holds an element that the base does not know.
     FitError
         When there is no difference to learn, or the training diverges.
     """
-    require_fidelity(target, fidelities)
-    if base is None:
-        raise ConfigError("The method delta adds to a base: name its file and fidelity in the config.")
-    source = require_fidelity(context.base_fidelity, base.fidelities)
+    base = lift.require_base("delta")
     if settings.learns == "labels":
-        require_two(target, source)
-    fit = _with_features if isinstance(settings.learner, FeaturesLearner) else _with_model
-    result = fit(train, valid, base, fidelities, target, settings, context)
-    frame = next((structure for structure in train if structure.labelled(target).says_anything), train[0])
-    costs = measured_cost(base, source, result.potential, target, frame)
+        require_two(lift.target, base.fidelity)
+    learner = settings.learner
+    if isinstance(learner, FeaturesLearner):
+        result = _with_features(lift, base, settings.learns, learner, context)
+    else:
+        result = _with_model(lift, base, settings, learner, context)
+    labelled = (structure for structure in lift.train if structure.labelled(lift.target).says_anything)
+    frame = next(labelled, lift.train[0])
+    costs = measured_cost(base.plain, base.fidelity, result.potential, lift.target, frame)
     return replace(result, settings=settings, diagnostics={**result.diagnostics, **costs})
 
 
@@ -167,87 +157,80 @@ def starting_at_zero(start: Start, target: str, structures: Sequence[Structure])
     model = trainable(potential.with_surface(target, replace(surface, readout=readout)), {target: target})
     few = structures[:STEP_ZERO_STRUCTURES]
     batch = collate(few, [target] * len(few), model.cutoff, dtype=model.dtype)
-    said = model.eval()(batch)
-    assert said.forces is not None  # noqa: S101 - they are predicted by default
+    prediction = model.eval()(batch)
+    assert prediction.forces is not None  # noqa: S101 - they are predicted by default
     constant = surface.reference.of(batch.numbers) + readout.constant
-    apart = (said.atom_energies.detach() - constant).abs().max() * MILLI
-    facts = {"step_zero_energy": float(apart), "step_zero_force": float(said.forces.detach().abs().max() * MILLI)}
+    energy = (prediction.atom_energies.detach() - constant).abs().max() * MILLI
+    force = prediction.forces.detach().abs().max() * MILLI
+    facts = {"step_zero_energy": float(energy), "step_zero_force": float(force)}
     return replace(start, model=model, facts={**start.facts, **facts})
 
 
-def _with_model(
-    train: Sequence[Structure],
-    valid: Sequence[Structure],
-    base: ReadoutPotential,
-    fidelities: Mapping[str, Fidelity],
-    target: str,
-    settings: DeltaSettings,
-    context: Context,
-) -> FitResult:
+def _with_model(lift: Lift, base: Base, settings: DeltaSettings, learner: ModelLearner, context: Context) -> FitResult:
     """Return the base plus a new model trained on the differences."""
-    del fidelities
-    learner = settings.learner
-    assert isinstance(learner, ModelLearner)  # noqa: S101 - the other learner has its own function
-    context = replace(context, dtype=str(base.dtype).removeprefix("torch."))
-    refuse_strangers([*labelled_by(train, target), *labelled_by(valid, target)], sorted(base.elements))
-    learnt = differences(train, base, target, settings.learns, context)
+    target, potential = lift.target, base.plain
+    context = replace(context, dtype=str(potential.dtype).removeprefix("torch."))
+    labelled = [*labelled_by(lift.train, target), *labelled_by(lift.valid, target)]
+    refuse_strangers(labelled, sorted(potential.elements))
+    train = differences(lift.train, base, target, settings.learns, context.progress)
     if settings.learns == "labels":
-        require_pairs(learnt, target, context.base_fidelity)
-    chooses = differences(valid, base, target, settings.learns, context)
+        require_pairs(train, target, base.fidelity)
+    valid = differences(lift.valid, base, target, settings.learns, context.progress)
     training, shape = learner.training, learner.architecture
-    given = lesson(
-        learnt, chooses, None, (target,), target, RowSettings(), shape.cutoff, training.valid_fraction, context
-    )
-    begun = starting_at_zero(
-        start_new(shape, given, "shared", training.loss.energy_floor, None, context), target, learnt
-    )
-    result = fit_together(begun, given, training, settings, (), context)
-    potential = summed(base, context.base_fidelity, result.potential, target, target=target)
-    return replace(result, potential=potential)
+    alone = Lift(train, valid, None, {target: lift.goal}, target)
+    data = training_data(alone, RowSettings(), shape.cutoff, training.valid_fraction, context)
+    new = start_new(shape, data, "shared", training.loss.energy_floor, None, context)
+    start = starting_at_zero(new, target, train)
+    result = fit_together(start, data, training, settings, context, judge=target)
+    return replace(result, potential=summed(potential, base.fidelity, result.potential, target, target=target))
 
 
-def _with_features(
-    train: Sequence[Structure],
-    valid: Sequence[Structure],
-    base: ReadoutPotential,
-    fidelities: Mapping[str, Fidelity],
-    target: str,
-    settings: DeltaSettings,
-    context: Context,
-) -> FitResult:
+def _with_features(lift: Lift, base: Base, learns: Learns, learner: FeaturesLearner, context: Context) -> FitResult:
     """Return the base with its readout moved by the fitted difference: one potential of the base's own kind."""
-    learner = settings.learner
-    assert isinstance(learner, FeaturesLearner)  # noqa: S101 - the other learner has its own function
-    goal = fidelities[target]
-    if settings.learns == "labels":
-        source = context.base_fidelity
-        train = _shifted_to_base(train, base, target, context)
-        require_pairs(train, target, source)
-        shared = fidelities[source].energy_shared_stderr if source in fidelities else 0.0
-        goal = replace(goal, energy_shared_stderr=math.hypot(goal.energy_shared_stderr, shared))
-    plain = ReadoutSettings(terms=learner.terms, widen=learner.widen, choose=learner.choose, average=learner.average)
-    return fit_readout(train, valid, base, {**fidelities, target: goal}, target, plain, context)
+    if learns == "labels":
+        goal, target = lift.goal, lift.target
+        train = _shifted_to_base(lift.train, base, target, context)
+        require_pairs(train, target, base.fidelity)
+        shared = math.hypot(goal.energy_shared_stderr, lift.fidelities[base.fidelity].energy_shared_stderr)
+        fidelities = {**lift.fidelities, target: replace(goal, energy_shared_stderr=shared)}
+        lift = replace(lift, train=train, fidelities=fidelities)
+    return fit_readout(lift, _readout(learner), context)
 
 
-def _shifted_to_base(
-    structures: Sequence[Structure], base: ReadoutPotential, target: str, context: Context
-) -> list[Structure]:
+def _readout(learner: FeaturesLearner) -> ReadoutSettings:
+    """Return the settings of the readout fit that the learner is."""
+    return ReadoutSettings(terms=learner.terms, widen=learner.widen, choose=learner.choose, average=learner.average)
+
+
+def _designs(settings: DeltaSettings) -> Designs[DeltaSettings] | None:
+    """Return the designs that the base's own features are fitted with; a model beside the base reads none."""
+    return Designs(_prepare, forces=True) if isinstance(settings.learner, FeaturesLearner) else None
+
+
+def _prepare(lift: Lift, settings: DeltaSettings, context: Context) -> None:
+    if isinstance(settings.learner, FeaturesLearner):
+        gather(lift, _readout(settings.learner), context)
+
+
+def _shifted_to_base(structures: Sequence[Structure], base: Base, target: str, context: Context) -> list[Structure]:
     """Return all structures, with the base's energy plus the labels' difference for the target's energy of each pair.
 
     The closed-form fit subtracts the base's energy again, so it sees the differences of the labels alone.
     """
-    source = context.base_fidelity
+    low = base.fidelity
     pairs = [
-        k for k, item in enumerate(structures) if item.labelled(target).has_energy and item.labelled(source).has_energy
+        k for k, item in enumerate(structures) if item.labelled(target).has_energy and item.labelled(low).has_energy
     ]
-    own = dict(
-        zip(pairs, predicted_labels([structures[k] for k in pairs], base, source, context.progress), strict=True)
-    )
-    found = []
+    predictions = predicted_labels([structures[k] for k in pairs], base.plain, low, context.progress)
+    predicted = dict(zip(pairs, predictions, strict=True))
+    shifted = []
     for k, item in enumerate(structures):
         labels = {name: label for name, label in item.labels.items() if name != target}
-        if k in own:
-            between = difference(item.labelled(target), item.labelled(source))
-            labels[target] = replace(between, energy=own[k].energy + between.energy)
-        found.append(replace(item, labels=labels))
-    return found
+        if k in predicted:
+            change = difference(item.labelled(target), item.labelled(low))
+            labels[target] = replace(change, energy=predicted[k].energy + change.energy)
+        shifted.append(replace(item, labels=labels))
+    return shifted
+
+
+DELTA = Method(settings=DeltaSettings, fit=fit_delta, base="needed", designs=_designs)

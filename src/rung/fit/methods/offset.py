@@ -1,45 +1,43 @@
 """`offset`: the base with new reference energies, the least that a new level of theory asks for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
 from rung.data.structure import Structure
-from rung.errors import ConfigError, FitError
+from rung.features.design import Design
 from rung.features.passes import build_designs
-from rung.fidelity import Fidelity
-from rung.fit.lift import Context, FitResult
+from rung.fit.lift import Base, Context, Designs, FitResult, Lift, Method, NamedSettings
 from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.diagnosis import explain
 from rung.fit.linear.model_error import FeatureError
 from rung.fit.linear.problem import Problem
+from rung.fit.linear.result import moved_surface, posterior_of
 from rung.fit.linear.terms import Energies, Term, WeightPrior, assemble
-from rung.fit.methods.readout import moved_surface, posterior_of
-from rung.model.potential import ReadoutPotential
-from rung.settings import Settings
 
 FROZEN = 1e-12
 """α in eV/√atom at which no weight moves by more than rounding."""
 
 
-class OffsetSettings(Settings):
+class OffsetSettings(NamedSettings):
     """Reference energies alone."""
 
     name: Literal["offset"] = "offset"
 
 
-def fit_offset(
-    train: Sequence[Structure],
-    valid: Sequence[Structure],
-    base: ReadoutPotential | None,
-    fidelities: Mapping[str, Fidelity],
-    target: str,
-    settings: OffsetSettings,
-    context: Context,
-) -> FitResult:
-    """Fit the reference energies of ``target``; forces stay the base's, bit for bit.
+def fit_offset(lift: Lift, settings: OffsetSettings, context: Context) -> FitResult:
+    """Fit the reference energies of the target; forces stay the base's, bit for bit.
+
+    Parameters
+    ----------
+    lift
+        Training structures with energies of the target, and the base; validation structures are not used.
+    settings
+        Nothing but the name.
+    context
+        Cache, progress.
 
     Raises
     ------
@@ -48,33 +46,19 @@ def fit_offset(
     FitError
         When no training frame carries a target energy.
     """
-    del valid
-    if base is None:
-        raise ConfigError("The method offset needs a base: name its file and fidelity in the config.")
-    source = context.base_fidelity or base.fidelities[0]
-    surface = base.surface(source)
-    labelled = [structure for structure in train if structure.labelled(target).has_energy]
-    if not labelled:
-        raise FitError(f"No training frame carries {target}_energy.")
-    designs = build_designs(
-        labelled,
-        base.backbone,
-        surface.readout,
-        forces=False,
-        fidelity=source,
-        cache=context.cache,
-        progress=context.progress,
-    )
-    elements = tuple(sorted(base.elements))
-    problem = Problem(tuple(labelled), tuple(designs), surface.readout, surface, elements, fidelities[target])
+    base = lift.require_base("offset")
+    labelled = lift.require_labelled()
+    designs, surface = _energy_designs(labelled, base, context), base.surface
+    elements = tuple(sorted(base.plain.elements))
+    problem = Problem(tuple(labelled), tuple(designs), surface.readout, surface, elements, lift.goal)
     terms: tuple[Term, ...] = (Energies(), WeightPrior(alpha=FROZEN, random_alpha=FROZEN))
-    solution = _frozen(quadratic_solution(assemble(terms, problem)), len(surface.readout.weights))
-    explained = explain(problem, solution, terms)
     size = len(surface.readout.weights)
+    solution = _frozen(quadratic_solution(assemble(terms, problem)), size)
+    explained = explain(problem, solution, terms)
     nothing = FeatureError(np.zeros((size, size)), np.nan)
     return FitResult(
-        potential=base.with_surface(
-            target, moved_surface(problem, solution.gaussian.mean[:size], solution.gaussian.mean[size:])
+        potential=base.plain.with_surface(
+            lift.target, moved_surface(problem, solution.gaussian.mean[:size], solution.gaussian.mean[size:])
         ),
         posterior=posterior_of(problem, solution, nothing),
         settings=settings,
@@ -82,6 +66,23 @@ def fit_offset(
         warnings=explained.warnings,
         details=explained.tables,
     )
+
+
+def _energy_designs(structures: Sequence[Structure], base: Base, context: Context) -> list[Design]:
+    return build_designs(
+        structures,
+        base.plain.backbone,
+        base.surface.readout,
+        forces=False,
+        fidelity=base.fidelity,
+        cache=context.cache,
+        progress=context.progress,
+    )
+
+
+def _prepare(lift: Lift, settings: OffsetSettings, context: Context) -> None:
+    del settings
+    _energy_designs(lift.labelled, lift.require_base("offset"), context)
 
 
 def _frozen(solution: Solution, n_weights: int) -> Solution:
@@ -93,3 +94,8 @@ def _frozen(solution: Solution, n_weights: int) -> Solution:
         covariance=np.where(np.outer(kept, kept), solution.gaussian.covariance, 0.0),
     )
     return replace(solution, gaussian=gaussian)
+
+
+OFFSET = Method(
+    settings=OffsetSettings, fit=fit_offset, base="needed", designs=lambda _: Designs(_prepare, forces=False)
+)

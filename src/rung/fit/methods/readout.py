@@ -4,33 +4,31 @@ The method of Hložný, Brndiar, Luo and Štich (arXiv:2605.22601) as a Bayesian
 weights, energies are data with errors, and the energies' evidence sets how strong everything is.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal, TypedDict
 
-import numpy as np
 from pydantic import Field
 
-from rung.data.labels import Array
 from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
+from rung.features.cache import DesignCache
 from rung.features.passes import build_designs, features_of
-from rung.fidelity import Fidelity
-from rung.fit.lift import Context, FitResult
+from rung.fit.lift import Context, Designs, FitResult, Lift, Method, NamedSettings
 from rung.fit.linear.closed_form import Solution, hinge_solution, quadratic_solution
 from rung.fit.linear.diagnosis import explain
-from rung.fit.linear.model_error import FeatureError, feature_error
+from rung.fit.linear.model_error import feature_error
 from rung.fit.linear.problem import Problem
+from rung.fit.linear.result import moved_surface, posterior_of
 from rung.fit.linear.terms import Band, Energies, Term, WeightPrior, assemble
 from rung.fit.linear.widen import Widening, widened
-from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential, Surface
-from rung.settings import Settings
+from rung.progress import Progress
 
 FORCE_ERROR_STEP = 5
 """Every how many of the default's anchored frames tell the force error's size where no band asks for designs."""
 
 
-class ReadoutSettings(Settings):
+class ReadoutSettings(NamedSettings):
     """The force-anchored readout fit."""
 
     name: Literal["readout"] = "readout"
@@ -53,31 +51,18 @@ class ReadoutSettings(Settings):
         return bands[0] if bands else None
 
 
-def fit_readout(
-    train: Sequence[Structure],
-    valid: Sequence[Structure],
-    base: ReadoutPotential | None,
-    fidelities: Mapping[str, Fidelity],
-    target: str,
-    settings: ReadoutSettings,
-    context: Context,
-) -> FitResult:
-    """Fit the readout and E0 of ``target`` and return the lifted potential with its posterior.
+def fit_readout(lift: Lift, settings: ReadoutSettings, context: Context) -> FitResult:
+    """Fit the readout and E0 of the target and return the lifted potential with its posterior.
 
     Parameters
     ----------
-    train
-        Frames; those with ``<target>_energy`` are fitted, all may anchor.
-    valid
-        Not used: everything is chosen from the training energies.
-    base
-        The potential to lift.
-    fidelities, target
-        What the labels are, and which of them is lifted to.
+    lift
+        Training frames, of which those with ``<target>_energy`` are fitted and all may anchor, and the base.
+        Validation structures are not used: everything is chosen from the training energies.
     settings
         Terms, widening, how hyper-parameters are chosen.
     context
-        Seed, cache, base fidelity, progress.
+        Cache, progress.
 
     Raises
     ------
@@ -86,47 +71,57 @@ def fit_readout(
     FitError
         When the labels cannot determine the fit.
     """
-    del valid
-    if base is None:
-        raise ConfigError("The method readout needs a base: name its file and fidelity in the config.")
-    problem = gather(train, base, fidelities[target], settings, context)
+    problem = gather(lift, settings, context)
     solution = solve(problem, settings)
-    return result_of(problem, solution, base, settings)
+    return result_of(problem, solution, lift.require_base("readout").plain, settings)
 
 
-def gather(
-    train: Sequence[Structure], base: ReadoutPotential, target: Fidelity, settings: ReadoutSettings, context: Context
-) -> Problem:
-    """Build (or read from the cache) the designs that the fit needs: forces only where a frame anchors."""
+def gather(lift: Lift, settings: ReadoutSettings, context: Context) -> Problem:
+    """Build (or read from the cache) the designs that the fit needs: forces only where a frame anchors.
+
+    Raises
+    ------
+    ConfigError
+        When there is no base.
+    FitError
+        When there are no training frames.
+    """
+    base, train = lift.require_base("readout"), lift.train
     if not train:
         raise FitError("There are no training frames.")
-    source = context.base_fidelity or base.fidelities[0]
-    surface = base.surface(source)
-    readout = surface.readout
-    arguments: dict[str, Any] = {"fidelity": source, "cache": context.cache, "progress": context.progress}
+    backbone, readout = base.plain.backbone, base.surface.readout
+    options = _Options(fidelity=base.fidelity, cache=context.cache, progress=context.progress)
     if settings.widen.units:
-        readout = widened(readout, features_of(train, base.backbone, **arguments), settings.widen)
+        readout = widened(readout, features_of(train, backbone, **options), settings.widen)
     anchored = set(force_frames(train, settings))
     with_forces = build_designs(
         [train[k] for k in sorted(anchored)],
-        base.backbone,
+        backbone,
         readout,
         forces=True,
         # random units change with their seed and number: the Jacobian's entry serves them all
         kind="jacobian" if settings.widen.units else "auto",
-        **arguments,
+        **options,
     )
     rest = [k for k in range(len(train)) if k not in anchored]
-    without = build_designs([train[k] for k in rest], base.backbone, readout, forces=False, **arguments)
-    found = dict(zip([*sorted(anchored), *rest], [*with_forces, *without], strict=True))
+    without = build_designs([train[k] for k in rest], backbone, readout, forces=False, **options)
+    designs = dict(zip([*sorted(anchored), *rest], [*with_forces, *without], strict=True))
     return Problem(
         structures=tuple(train),
-        designs=tuple(found[k] for k in range(len(train))),
+        designs=tuple(designs[k] for k in range(len(train))),
         readout=readout,
-        surface=Surface(readout, surface.reference),
-        elements=tuple(sorted(base.elements)),
-        target=target,
+        surface=Surface(readout, base.surface.reference),
+        elements=tuple(sorted(base.plain.elements)),
+        target=lift.goal,
     )
+
+
+class _Options(TypedDict):
+    """What every pass over the backbone is told."""
+
+    fidelity: str
+    cache: DesignCache | None
+    progress: Progress
 
 
 def force_frames(train: Sequence[Structure], settings: ReadoutSettings) -> list[int]:
@@ -162,27 +157,6 @@ def result_of(problem: Problem, solution: Solution, base: ReadoutPotential, sett
     )
 
 
-def moved_surface(problem: Problem, weights: Array, reference: Array) -> Surface:
-    """Return the base's surface with the change of its weights and E0; no change leaves every bit."""
-    known = [k for k, element in enumerate(problem.elements) if element in problem.surface.reference.energies]
-    elements = tuple(problem.elements[k] for k in known)
-    return Surface(
-        problem.readout.moved(weights) if weights.any() else problem.readout,
-        problem.surface.reference.moved(elements, reference[known]) if reference.any() else problem.surface.reference,
-    )
-
-
-def posterior_of(problem: Problem, solution: Solution, error: FeatureError) -> Posterior:
-    """Return the posterior with the model's own error in energies, forces and differences."""
-    size, n_weights = len(solution.gaussian.mean), len(problem.readout.weights)
-    own = np.zeros((size, size))
-    own[:n_weights, :n_weights] = solution.model_error**2 * error.covariance
-    return Posterior(
-        parameters=(*problem.readout.parameters, *(f"E0[{element}]" for element in problem.elements)),
-        mean=solution.gaussian.mean,
-        covariance=solution.gaussian.covariance,
-        unidentified=solution.gaussian.unidentified,
-        model_error=solution.model_error,
-        force_error=solution.model_error * error.force_ratio,
-        model_covariance=own,
-    )
+READOUT = Method(
+    settings=ReadoutSettings, fit=fit_readout, base="needed", designs=lambda _: Designs(gather, forces=True)
+)

@@ -18,19 +18,19 @@ from rung.backends.training import trainable
 from rung.data.batch import Batch, by_count, collate
 from rung.data.labels import Array
 from rung.data.structure import Structure, composition_matrix
-from rung.errors import ConfigError, FitError
+from rung.errors import ConfigError
 from rung.fidelity import Fidelity
-from rung.fit.lift import Context, FitResult
+from rung.fit.fidelities.agreement import step_zero
+from rung.fit.lift import Context, FitResult, Lift, Method, NamedSettings, StepZero
 from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.diagnosis import hyper_rows
 from rung.fit.linear.evidence import HyperPrior
 from rung.fit.linear.gaussian import MODEL_ERROR, EnergyData, LinearModel, PriorComponent
 from rung.fit.linear.problem import energy_labels
 from rung.fit.linear.terms import TAU_OVER_FORCE, Assembly
-from rung.model.potential import ReadoutPotential
+from rung.model.device import require_device
 from rung.model.predictions import predict_structures
 from rung.model.trainable import TrainablePotential
-from rung.settings import Settings
 
 MEANING = ("eV/√atom", "energy by which all moving weights together may move a frame")
 
@@ -46,7 +46,7 @@ TOLERATED = 1.2
 """By how much the curvature may exceed the model's own error."""
 
 
-class TangentSettings(Settings):
+class TangentSettings(NamedSettings):
     """One step of all weights from the energies, as long as the network's curvature lets it be."""
 
     name: Literal["tangent"] = "tangent"
@@ -82,15 +82,7 @@ class Rows:
     groups: Array
 
 
-def fit_tangent(
-    train: Sequence[Structure],
-    valid: Sequence[Structure],
-    base: ReadoutPotential | None,
-    fidelities: Mapping[str, Fidelity],
-    target: str,
-    settings: TangentSettings,
-    context: Context,
-) -> FitResult:
+def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitResult:
     """Move all weights of the base by one Gauss-Newton step towards the target's energies.
 
     What the network's curvature adds along the step counts as the model's own error, and the step is made anew until
@@ -98,38 +90,29 @@ def fit_tangent(
 
     Parameters
     ----------
-    train
-        Frames; those with ``<target>_energy`` are fitted, random ones are probed for the band.
-    valid
-        Not used: everything is chosen from the training energies.
-    base
-        The potential to lift; its backend must be able to train.
-    fidelities, target
-        What the labels are, and which of them is lifted to.
+    lift
+        Training frames, of which those with ``<target>_energy`` are fitted and random ones are probed for the band,
+        and the base, whose backend must be able to train. Validation structures are not used: everything is chosen
+        from the training energies.
     settings
         Which weights move, and the band.
     context
-        Seed, base fidelity, progress.
+        Seed, device, progress.
 
     Raises
     ------
     ConfigError
-        When there is no base, or no tensor matches ``layers``.
+        When there is no base, no tensor matches ``layers``, or the device is not there.
     FitError
         When no training frame carries a target energy.
     """
-    del valid
-    if base is None:
-        raise ConfigError("The method tangent needs a base: name its file and fidelity in the config.")
-    labelled = [structure for structure in train if structure.labelled(target).has_energy]
-    if not labelled:
-        raise FitError(f"No training frame carries {target}_energy.")
-    source = context.base_fidelity or base.fidelities[0]
-    model = trainable(base, {target: source}).to(context.device)
+    base, target = lift.require_base("tangent"), lift.target
+    labelled = lift.require_labelled()
+    model = _start(lift).to(require_device(context.device))
     before = energies_of(model, labelled, target)
-    rows = derivative_rows(model, labelled, train, target, settings, context)
-    elements = tuple(sorted(base.elements))
-    assembly, basis = _assembly(rows, labelled, before, elements, fidelities[target], settings)
+    rows = derivative_rows(model, labelled, lift.train, target, settings, context)
+    elements = tuple(sorted(base.plain.elements))
+    assembly, basis = _assembly(rows, labelled, before, elements, lift.goal, settings)
     start = {name: tensor.detach().clone() for name, tensor in moving_tensors(model, settings.layers).items()}
     for _ in range(ROUNDS):
         solution = quadratic_solution(assembly)
@@ -144,7 +127,20 @@ def fit_tangent(
     diagnostics = {**_numbers(solution), "n_parameters": float(basis.shape[1]), "curvature": curvature}
     warnings = () if curvature <= TOLERATED * solution.model_error else (CURVED,)
     rows_of_hypers = hyper_rows(solution, {name: MEANING for name in solution.values if name.startswith("alpha")})
-    return FitResult(model.frozen(), None, settings, diagnostics, warnings, {"hyperparameters": rows_of_hypers})
+    potential = model.to(base.plain.device).frozen()
+    return FitResult(potential, None, settings, diagnostics, warnings, {"hyperparameters": rows_of_hypers})
+
+
+def _start(lift: Lift) -> TrainablePotential:
+    """Return the base as a module at the target, on the base's own device."""
+    base = lift.require_base("tangent")
+    return trainable(base.plain, {lift.target: base.fidelity})
+
+
+def _step_zero(lift: Lift, settings: TangentSettings) -> StepZero:
+    del settings
+    base = lift.require_base("tangent")
+    return step_zero(_start(lift), base.plain, {lift.target: base.fidelity}, lift.train)
 
 
 def _curvature(model: LinearModel, u: Array, change: Array) -> float:
@@ -304,3 +300,6 @@ def _finish(
     alone = LinearModel((PriorComponent.centred("alpha", np.eye(1)),), rest)
     moved = alone.posterior({"alpha": 1.0, MODEL_ERROR: solution.values[MODEL_ERROR]}).mean[1:]
     model.set_references({target: model.references[target].moved(elements, moved)})
+
+
+TANGENT = Method(settings=TangentSettings, fit=fit_tangent, base="needed", start=_step_zero)

@@ -4,35 +4,30 @@ Which of them move, what holds them back, what keeps the base's fidelity alive a
 that each stand alone.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
 
 from rung.backends.training import trainable, with_lora
-from rung.data.structure import Structure
-from rung.errors import ConfigError
-from rung.fidelity import Fidelity, require_fidelity
 from rung.fit.fidelities.normalisation import refuse_strangers
 from rung.fit.fidelities.replay import Replay, with_replay
 from rung.fit.fidelities.rows import FidelityLabels, RowSettings
 from rung.fit.fidelities.several import (
-    Lesson,
     Start,
+    TrainingData,
     beside_base,
     dtype_of,
     fit_together,
-    lesson,
+    training_data,
     with_fitted_references,
 )
-from rung.fit.lift import Context, FitResult
+from rung.fit.lift import Base, Context, FitResult, Lift, Method, NamedSettings
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.fit.training.blocks import Blocks, freeze_others
-from rung.fit.training.processes import require_device
 from rung.fit.training.schedule import Plateau, Schedule
 from rung.fit.training.stages import TrainingSettings
-from rung.model.potential import ReadoutPotential
+from rung.model.device import require_device
 from rung.settings import Settings
 
 
@@ -54,7 +49,7 @@ class TransferTraining(TrainingSettings):
     """How the learning rate changes."""
 
 
-class TransferSettings(Settings):
+class TransferSettings(NamedSettings):
     """Train weights of the base on the target's labels."""
 
     name: Literal["transfer"] = "transfer"
@@ -73,16 +68,8 @@ class TransferSettings(Settings):
     """A fit of the trained model's readout in closed form at the end; null keeps the trained readout."""
 
 
-def transfer(
-    train: Sequence[Structure],
-    valid: Sequence[Structure],
-    base: ReadoutPotential | None,
-    fidelities: Mapping[str, Fidelity],
-    target: str,
-    settings: TransferSettings,
-    context: Context,
-) -> FitResult:
-    """Fit ``target`` by training weights of ``base`` on ``train``; ``valid`` says when to stop.
+def fit_transfer(lift: Lift, settings: TransferSettings, context: Context) -> FitResult:
+    """Fit the target by training weights of the base on ``lift.train``; ``lift.valid`` says when to stop.
 
     The reference energies of the result are the base's plus the fitted change, and training does not move them. With
     replay the result offers the base's fidelity too.
@@ -90,69 +77,51 @@ def transfer(
     Raises
     ------
     ConfigError
-        When there is no base, it does not offer ``context.base_fidelity``, or no tensor would move.
+        When there is no base, or no tensor would move.
     DataError
         When a structure holds an element that the base does not know.
     FitError
         When nothing is labelled, or the training diverges.
     """
-    require_fidelity(target, fidelities)
-    if base is None:
-        raise ConfigError("The method 'transfer' starts from a base; name one, or use the method 'scratch'.")
-    given = _lesson(train, valid, base, target, settings, context)
-    refuse_strangers([*given.rows.structures, *given.held.structures], sorted(base.elements))
-    begun = _start(base, given, settings, context)
-    replayed = given.names[1:]
-    result = fit_together(begun, given, settings.training, settings, replayed, context)
+    base = lift.require_base("transfer")
+    data = _data(lift, base, settings, context)
+    refuse_strangers([*data.rows.structures, *data.held.structures], sorted(base.plain.elements))
+    start = _start(base, data, settings, context)
+    result = fit_together(start, data, settings.training, settings, context, judge=lift.target)
     if settings.closing_readout is None:
         return result
-    return _closed(result, train, fidelities, target, settings.closing_readout, context)
+    return _closed(result, lift, settings.closing_readout, context)
 
 
-def _lesson(
-    train: Sequence[Structure],
-    valid: Sequence[Structure],
-    base: ReadoutPotential,
-    target: str,
-    settings: TransferSettings,
-    context: Context,
-) -> Lesson:
+def _data(lift: Lift, base: Base, settings: TransferSettings, context: Context) -> TrainingData:
     """Return the target's rows, and those to be replayed after them."""
-    chosen = {target: FidelityLabels()}
+    chosen = {lift.target: FidelityLabels()}
     if settings.replay is not None:
-        chosen[context.base_fidelity] = FidelityLabels()
-        train = with_replay(train, base, target, settings.replay, context)
+        chosen[base.fidelity] = FidelityLabels()
+        lift = replace(lift, train=with_replay(lift.train, base, lift.target, settings.replay, context))
     rows = RowSettings(fidelities=chosen)
-    fraction = settings.training.valid_fraction
-    return lesson(train, valid, base, tuple(chosen), target, rows, base.cutoff, fraction, context)
+    return training_data(lift, rows, base.plain.cutoff, settings.training.valid_fraction, context)
 
 
-def _start(base: ReadoutPotential, given: Lesson, settings: TransferSettings, context: Context) -> Start:
+def _start(base: Base, data: TrainingData, settings: TransferSettings, context: Context) -> Start:
     """Return the base as a model of which only what the settings let move does."""
+    target, *replayed = data.names
     own = settings.replay is not None and settings.replay.through == "own"
-    starts = dict.fromkeys(given.names, context.base_fidelity)
-    model = trainable(base, starts, "readouts" if own else "shared")
+    starts = dict.fromkeys(data.names, base.fidelity)
+    model = trainable(base.plain, starts, "readouts" if own else "shared")
     model.to(require_device(context.device), dtype_of(context))
-    new = given.names[:1] if settings.fit_reference else ()
-    begun = with_fitted_references(model, given, new, settings.training)
+    start = with_fitted_references(model, data, (target,) if settings.fit_reference else (), settings.training)
     if settings.lora is not None:
-        adapted = with_lora(begun.model, rank=settings.lora.rank, alpha=settings.lora.alpha, seed=context.seed)
-        begun = replace(begun, model=adapted)
-    freeze_others(begun.model, settings.blocks)
-    return beside_base(begun, base, starts, given)
+        adapted = with_lora(start.model, rank=settings.lora.rank, alpha=settings.lora.alpha, seed=context.seed)
+        start = replace(start, model=adapted)
+    freeze_others(start.model, settings.blocks)
+    return replace(beside_base(start, base.plain, starts, data), offered=tuple(replayed))
 
 
-def _closed(
-    result: FitResult,
-    train: Sequence[Structure],
-    fidelities: Mapping[str, Fidelity],
-    target: str,
-    settings: ReadoutSettings,
-    context: Context,
-) -> FitResult:
+def _closed(result: FitResult, lift: Lift, settings: ReadoutSettings, context: Context) -> FitResult:
     """Return the trained potential with its readout fitted in closed form, and what both fits say."""
-    trained = replace(context, base_fidelity=target)
-    closed = fit_readout(train, (), result.potential, fidelities, target, settings, trained)
+    trained = replace(lift, valid=(), base=Base(result.potential, lift.target))
+    closed = fit_readout(trained, settings, context)
     return FitResult(
         potential=closed.potential,
         posterior=closed.posterior,
@@ -161,3 +130,6 @@ def _closed(
         warnings=(*result.warnings, *closed.warnings),
         details={**closed.details, **result.details},
     )
+
+
+TRANSFER = Method(settings=TransferSettings, fit=fit_transfer, base="needed")

@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 
 from rung.errors import ConfigError
+from rung.model.device import require_device
 from rung.progress import Progress, Task
 from rung.settings import Settings
 
@@ -56,17 +57,6 @@ def make_fabric(processes: Processes, device: str) -> "Fabric":
     # Fabric would take a batch job of Slurm, or the mere presence of srun, for a launch of several processes
     plugins = [] if several and launched else [LightningEnvironment()]
     return Fabric(accelerator=kind, devices=devices, num_nodes=processes.nodes, strategy=strategy, plugins=plugins)
-
-
-def require_device(device: str) -> torch.device:
-    """Return the torch device of a name; raise one sentence where this machine has none such."""
-    try:
-        found = torch.device(device)
-    except RuntimeError as error:
-        raise ConfigError(f"There is no device {device!r}; use cpu, cuda or cuda:1.") from error
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("The device 'cuda' is not available here; use 'cpu', or install torch with CUDA.")
-    return found
 
 
 @contextmanager

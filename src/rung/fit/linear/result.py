@@ -1,0 +1,44 @@
+"""What a solved linear fit becomes: a surface, and a posterior of its parameters."""
+
+import numpy as np
+
+from rung.data.labels import Array
+from rung.fit.linear.closed_form import Solution
+from rung.fit.linear.model_error import FeatureError
+from rung.fit.linear.problem import Problem
+from rung.model.posterior import Posterior
+from rung.model.potential import Surface
+
+
+def moved_surface(problem: Problem, weights: Array, reference: Array) -> Surface:
+    """Return the base's surface with the change of its weights and E0; no change leaves every bit.
+
+    Parameters
+    ----------
+    problem
+        The fit.
+    weights, reference
+        Changes of the readout's weights, shape ``(P,)``, and of the reference energies, eV, shape ``(E,)``.
+    """
+    known = [k for k, element in enumerate(problem.elements) if element in problem.surface.reference.energies]
+    elements = tuple(problem.elements[k] for k in known)
+    return Surface(
+        problem.readout.moved(weights) if weights.any() else problem.readout,
+        problem.surface.reference.moved(elements, reference[known]) if reference.any() else problem.surface.reference,
+    )
+
+
+def posterior_of(problem: Problem, solution: Solution, error: FeatureError) -> Posterior:
+    """Return the posterior with the model's own error in energies, forces and differences."""
+    size, n_weights = len(solution.gaussian.mean), len(problem.readout.weights)
+    own = np.zeros((size, size))
+    own[:n_weights, :n_weights] = solution.model_error**2 * error.covariance
+    return Posterior(
+        parameters=(*problem.readout.parameters, *(f"E0[{element}]" for element in problem.elements)),
+        mean=solution.gaussian.mean,
+        covariance=solution.gaussian.covariance,
+        unidentified=solution.gaussian.unidentified,
+        model_error=solution.model_error,
+        force_error=solution.model_error * error.force_ratio,
+        model_covariance=own,
+    )

@@ -1,0 +1,50 @@
+"""The fits of one study: what each method takes of a base of several fidelities."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rung.study import load_study_config
+from rung.study.workshop import Workshop
+from tests.run.small_world import SmallWorld, build_conditioned_world
+
+METHODS: dict[str, dict[str, Any]] = {
+    "onehot": {"name": "onehot", "training": {"epochs": 1, "batch_size": 16, "valid_fraction": 0.0}},
+    "readout": {"name": "readout", "terms": [{"kind": "energies"}, {"kind": "weights"}], "average": 1},
+}
+
+
+def rows_of(world: SmallWorld, main: str, other: str) -> dict[str, dict[str, float]]:
+    """Return the errors at the target of both methods and of the base, in a study whose main method is ``main``."""
+    path = world.config(
+        f"{main}.yaml",
+        run=main,
+        base={"file": "base.rung", "fidelity": "low"},
+        fidelities={"low": {}, "best": {"key": "high"}},
+        target="best",
+        method=METHODS[main],
+        compare={other: METHODS[other]},
+        labels=[6],
+        seeds=[0],
+        force_structures=2,
+    )
+    workshop = Workshop(load_study_config(path))
+    rows = {}
+    for row, settings in {"base": {"name": "offset"}, **METHODS}.items():
+        fit = workshop.fit(
+            world.folder / main / row, row=row, settings=settings, n_labels=6, seed=0, fold=0, trial=False
+        )
+        errors = fit["splits"]["test"]["best"]
+        rows[row] = {name: value for name, value in errors.items() if np.isfinite(value)}
+    return rows
+
+
+def test_each_method_decides_what_it_takes_of_a_base_of_several_fidelities(tmp_path: Path) -> None:
+    """Whichever method is the main one, the rows are the same."""
+    world = build_conditioned_world(tmp_path)
+    one, other = rows_of(world, "onehot", "readout"), rows_of(world, "readout", "onehot")
+    for row, errors in one.items():
+        assert errors == pytest.approx(other[row], abs=1e-7), row
+        assert errors["force_rmse"] > 0.0
