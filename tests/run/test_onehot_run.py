@@ -12,6 +12,7 @@ from rung.cli import main
 from rung.config import load_config
 from rung.data.readers.structures import read_structures
 from rung.run.evaluation import predict
+from rung.run.file_settings import EvaluationSettings
 from rung.run.files import evaluate_files
 from rung.run.stages import run_fit
 from tests.run.small_world import SmallWorld, build_conditioned_world, frames
@@ -87,15 +88,14 @@ def test_the_base_rows_of_a_target_that_the_base_offers_are_those_of_the_folded_
 
 
 def test_evaluate_puts_the_folded_base_beside_a_model(conditioned: SmallWorld) -> None:
-    test = conditioned.folder / "test.extxyz"
-    by_base = [
-        evaluate_files(
-            conditioned.folder / "base.rung",
-            [test],
-            "high",
+    by_base = []
+    for name in BASES:
+        settings = EvaluationSettings(
+            model=conditioned.folder / "base.rung",
+            files=(conditioned.folder / "test.extxyz",),
+            fidelity="high",
             base=conditioned.folder / f"{name}.rung",
             base_fidelity="low",
-        )["base"]["test"]["high"]
-        for name in BASES
-    ]
+        )
+        by_base.append(evaluate_files(settings)["base"]["test"]["high"])
     assert_close(*by_base)

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from rung.data.labels import Array
 from rung.errors import ConfigError, FitError
 from rung.fit.linear.evidence import HyperPosterior, averaged, infer
-from rung.fit.linear.gaussian import MODEL_ERROR, Gaussian
+from rung.fit.linear.gaussian import MODEL_ERROR, EnergyData, Gaussian, Positions
 from rung.fit.linear.hinge import HingeProgramme
 from rung.fit.linear.problem import Problem
 from rung.fit.linear.terms import TAU_OVER_FORCE, Assembly, Band, Term, assemble, band_weight, gather_anchor
@@ -110,6 +111,13 @@ def hinge_solution(problem: Problem, terms: Sequence[Term], band: Band) -> Solut
     """Solve with a hinge band: τ by cross-validation of the energies, α and s by evidence under the quadratic band.
 
     The anchor sits where the quadratic fit puts its uncertain scale. There are no error bars: they are NaN.
+
+    Raises
+    ------
+    ConfigError
+        When no frame anchors.
+    FitError
+        When there are no target energies, or τ is to be chosen and no energy can be predicted from the others.
     """
     quadratic = tuple(
         term.model_copy(update={"shape": "quadratic", "tau": "auto"}) if isinstance(term, Band) else term
@@ -118,23 +126,98 @@ def hinge_solution(problem: Problem, terms: Sequence[Term], band: Band) -> Solut
     guide = quadratic_solution(assemble(quadratic, problem))
     if not len(guide.assembly.model.data):
         raise FitError("The hinge band needs target energies: without any, use the quadratic band.")
-    programme, elements = _programme(problem, guide, band)
+    fit = _hinge_fit(problem, guide, band)
     typical = guide.assembly.priors["tau"].median / TAU_OVER_FORCE
     if band.tau == "auto":
-        table = [_cross_validate(programme, factor * typical) for factor in HINGE_GRID]
+        table = [_cross_validate(fit, factor * typical) for factor in HINGE_GRID]
         tau = float(min((row["loss"], row["tau"]) for row in table)[1])
     else:
         table = []
         tau = float(band.tau)
-    mean = np.asarray(elements @ programme.solve(tau))
+    mean = fit.solve(np.arange(len(fit.data)), tau)
     unknown = np.full((len(mean), len(mean)), np.nan)
     gaussian = replace(guide.gaussian, mean=mean, covariance=unknown)
     values = {**guide.values, "tau": tau}
     return Solution(gaussian, guide.model_error, guide.assembly, guide.hypers, values, tuple(table))
 
 
-def _programme(problem: Problem, guide: Solution, band: Band) -> tuple[HingeProgramme, Array]:
-    """Return the convex programme over (d, u) with e = basis @ u, and that basis."""
+@dataclass(frozen=True)
+class HingeFit:
+    """What a hinge fit is made of, whichever of the energies it sees.
+
+    Parameters
+    ----------
+    data
+        All energies.
+    noise
+        Covariance of their errors and the model's own, eV², shape ``(n, n)``.
+    prior
+        Precision of d, shape ``(P, P)``.
+    reference_stderr
+        One-sigma prior of each E0 change, eV; infinite leaves them flat.
+    forces, anchor, weight
+        As in :class:`~rung.fit.linear.hinge.HingeProgramme`, over d alone.
+    """
+
+    data: EnergyData
+    noise: Array
+    prior: Array
+    reference_stderr: float
+    forces: Array
+    anchor: Array
+    weight: float
+
+    def solve(self, chosen: Positions, tau: float) -> Array:
+        """Return (d, e), shape ``(P + E,)``, of the fit to the energies whose positions are ``chosen``.
+
+        Along changes of E0 that they do not identify e is zero.
+        """
+        data = self.data.rows(chosen)
+        n_weights, n_elements = data.design.shape[1], data.composition.shape[1]
+        flat = not np.isfinite(self.reference_stderr)
+        basis = data.identified.T if flat else np.eye(n_elements)  # e = basis @ u
+        prior = np.zeros((n_weights + basis.shape[1],) * 2)
+        prior[:n_weights, :n_weights] = self.prior
+        if not flat:
+            prior[n_weights:, n_weights:] = np.eye(n_elements) / self.reference_stderr**2
+        whiten = np.linalg.inv(np.linalg.cholesky(self.noise[np.ix_(chosen, chosen)]))
+        programme = HingeProgramme(
+            rows=whiten @ np.hstack([data.design, data.composition @ basis]),
+            target=whiten @ data.target,
+            prior=prior,
+            forces=np.hstack([self.forces, np.zeros((len(self.forces), basis.shape[1]))]),
+            anchor=self.anchor,
+            weight=self.weight,
+        )
+        solution = programme.solve(tau)
+        return np.concatenate([solution[:n_weights], basis @ solution[n_weights:]])
+
+    def left_out(self, kept: Positions, others: Positions, tau: float) -> Array:
+        """Return how far the fit to the energies ``kept`` is from the ``others``, over their errors, shape ``(m,)``.
+
+        Errors that labels share with those that the fit has seen are predicted too: what is left is compared with the
+        covariance that is left. Energies of which the kept ones do not identify the composition are not compared.
+        """
+        parameters = self.solve(kept, tau)
+        known = others[self._identified(kept, others)]
+        residual = self.data.target - np.hstack([self.data.design, self.data.composition]) @ parameters
+        shared = self.noise[np.ix_(kept, known)]
+        gain = np.linalg.solve(self.noise[np.ix_(kept, kept)], shared).T
+        covariance = self.noise[np.ix_(known, known)] - gain @ shared
+        error = residual[known] - gain @ residual[kept]
+        return np.asarray(np.linalg.solve(np.linalg.cholesky(covariance), error))
+
+    def _identified(self, kept: Positions, others: Positions) -> NDArray[np.bool_]:
+        """Return of which of ``others`` the reference energy follows from the energies ``kept``."""
+        if np.isfinite(self.reference_stderr):
+            return np.ones(len(others), dtype=bool)
+        rows, basis = self.data.composition[others], self.data.rows(kept).identified
+        rest = rows - rows @ basis.T @ basis
+        return np.linalg.norm(rest, axis=1) <= 1e-8 * np.linalg.norm(rows, axis=1)
+
+
+def _hinge_fit(problem: Problem, guide: Solution, band: Band) -> HingeFit:
+    """Return the hinge fit whose anchor and hyper-parameters other than τ are those of the quadratic fit."""
     gathered = gather_anchor(band, problem)
     if gathered is None:
         raise ConfigError("The hinge band has no frame to anchor; give frames or set its anchor to none.")
@@ -144,31 +227,18 @@ def _programme(problem: Problem, guide: Solution, band: Band) -> tuple[HingeProg
     target = (anchor.forces - anchor.base).ravel()
     for column in anchor.directions:
         target = target + _fitted_size(guide, column.forces.ravel()[kept], design[kept]) * column.forces.ravel()
-    data = model.data
-    basis = data.identified.T if not np.isfinite(model.reference_stderr) else np.eye(data.composition.shape[1])
-    noise = data.statistical + values[MODEL_ERROR] ** 2 * data.model
-    whiten = np.linalg.inv(np.linalg.cholesky(noise))
-    n_weights, n_elements = model.n_weights, basis.shape[1]
-    prior = np.zeros((n_weights + n_elements,) * 2)
+    prior = np.zeros((model.n_weights,) * 2)
     for component in model.components:
         if component.hyper != "tau":
-            prior[:n_weights, :n_weights] += component.gram / values[component.hyper] ** 2
-    if np.isfinite(model.reference_stderr):
-        prior[n_weights:, n_weights:] = np.eye(n_elements) / model.reference_stderr**2
-    forces = np.hstack([design[kept], np.zeros((int(kept.sum()), n_elements))])
-    programme = HingeProgramme(
-        rows=whiten @ np.hstack([data.design, data.composition @ basis]),
-        target=whiten @ data.target,
+            prior += component.gram / values[component.hyper] ** 2
+    return HingeFit(
+        data=model.data,
+        noise=model.data.statistical + values[MODEL_ERROR] ** 2 * model.data.model,
         prior=prior,
-        forces=forces,
+        reference_stderr=model.reference_stderr,
+        forces=design[kept],
         anchor=target[kept],
         weight=band_weight(design[kept].T @ design[kept], int(anchor.kept.sum())),
-    )
-    return programme, np.vstack(
-        [
-            np.hstack([np.eye(n_weights), np.zeros((n_weights, n_elements))]),
-            np.hstack([np.zeros((len(basis), n_weights)), basis]),
-        ]
     )
 
 
@@ -178,13 +248,17 @@ def _fitted_size(guide: Solution, direction: Array, design: Array) -> float:
     return float(change @ direction) / max(float(direction @ direction), 1e-300)
 
 
-def _cross_validate(programme: HingeProgramme, tau: float) -> dict[str, float]:
+def _cross_validate(fit: HingeFit, tau: float) -> dict[str, float]:
     """Return the mean squared error of energies left out in folds, each over its own error."""
-    count = len(programme.target)
+    count = len(fit.data)
     folds = np.arange(count) % min(HINGE_FOLDS, count)
-    loss, start = 0.0, programme.solve(tau)
-    for fold in np.unique(folds):
-        kept = folds != fold
-        found = replace(programme, rows=programme.rows[kept], target=programme.target[kept]).solve(tau, start)
-        loss += float(np.sum((programme.rows[~kept] @ found - programme.target[~kept]) ** 2))
-    return {"tau": float(tau), "loss": loss / count}
+    errors = [
+        fit.left_out(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold), tau) for fold in np.unique(folds)
+    ]
+    compared = np.concatenate(errors)
+    if not len(compared):
+        raise FitError(
+            "No energy can be predicted from the others, for each is alone in its composition: tau cannot be chosen by "
+            "cross-validation, so give it in eV/Å, or use the quadratic band."
+        )
+    return {"tau": float(tau), "loss": float(np.sum(compared**2)) / len(compared)}

@@ -203,9 +203,9 @@ def _spread(
 
 
 def averaged(model: LinearModel, hypers: HyperPosterior) -> tuple[Gaussian, float]:
-    """Return the posterior of (d, e) and s², eV²/atom, averaged over the hyper-parameters.
+    """Return the posterior of (d, e) and s, eV/√atom, averaged over the hyper-parameters.
 
-    Moments of the mixture: the spread of the means counts as covariance.
+    Moments of the mixture: the spread of the means counts as covariance, and s is the root of the mean of s².
     """
     kept = np.flatnonzero(hypers.weights > 1e-4 * hypers.weights.max())
     weights = hypers.weights[kept] / hypers.weights[kept].sum()

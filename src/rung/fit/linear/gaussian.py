@@ -11,12 +11,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from rung.data.labels import Array
 from rung.errors import FitError
 
 SINGULAR = "The fit is singular: give the energies an energy_stderr or a model error, and the weights a prior."
+
+Positions = NDArray[np.intp]
+"""Which of the data are meant, by their places."""
 
 MODEL_ERROR = "model_error"
 """The hyper-parameter s, eV/√atom."""
@@ -93,7 +97,7 @@ class EnergyData:
         left, singular, _ = np.linalg.svd(self.composition, full_matrices=True)
         return left[:, _rank(singular, self.composition.shape) :]
 
-    def rows(self, chosen: Array) -> "EnergyData":
+    def rows(self, chosen: Positions) -> "EnergyData":
         """Return the data whose positions are ``chosen``."""
         block = np.ix_(chosen, chosen)
         return EnergyData(
@@ -162,7 +166,7 @@ class LinearModel:
         """The names of all hyper-parameters, s last."""
         return (*dict.fromkeys(component.hyper for component in self.components), MODEL_ERROR)
 
-    def with_rows(self, chosen: Array) -> "LinearModel":
+    def with_rows(self, chosen: Positions) -> "LinearModel":
         """Return the model with only some of its data."""
         return replace(self, data=self.data.rows(chosen))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from rung.data.labels import Array
 from rung.features.design import Design
-from rung.fit.linear.problem import Problem
+from rung.fit.linear.problem import Problem, without_composition
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def feature_error(problem: Problem, anchored: Sequence[Design]) -> FeatureError:
     own = np.array([not group.endswith(".random") for group in problem.readout.groups])
     scale = problem.column_scale[own]
     composition, design = problem.composition, problem.energy_design[:, own]
-    rest = design - composition @ np.linalg.lstsq(composition, design, rcond=None)[0]
+    rest = without_composition(design, composition)
     rest = rest / np.sqrt(problem.n_atoms)[:, None] / scale
     eigenvalues, axes = np.linalg.eigh(rest.T @ rest / len(rest))
     kept = eigenvalues > 1e-6 * max(float(eigenvalues[-1]), 1e-300)

@@ -79,7 +79,7 @@ class Problem:
         _, first = np.unique([structure.geometry_hash for structure in self.structures], return_index=True)
         rows = np.sort(first)
         composition, design = self.composition[rows], self.energy_design[rows]
-        rest = design - composition @ np.linalg.lstsq(composition, design, rcond=None)[0]
+        rest = without_composition(design, composition)
         scale = np.sqrt(np.mean(rest**2 / self.n_atoms[rows, None], axis=0))
         if scale.max(initial=0.0) <= 1e-12 * np.abs(design).max(initial=1.0):
             # one frame per composition: nothing is left to compare, the plain size must do
@@ -96,14 +96,39 @@ class Problem:
             When an energy has no usable ``energy_stderr``: negative; an absent one counts as zero.
         """
         rows = self.labelled
-        energy, statistical = energy_labels([self.structures[k] for k in rows], self.target)
-        return EnergyData(
-            design=self.energy_design[rows],
-            composition=self.composition[rows],
-            target=energy - self.base_energy[rows],
-            statistical=statistical,
-            model=np.diag(self.n_atoms[rows]),
+        structures = [self.structures[k] for k in rows]
+        return energy_data(
+            structures, self.target, self.base_energy[rows], self.energy_design[rows], self.composition[rows]
         )
+
+
+def without_composition(design: Array, composition: Array) -> Array:
+    """Return each column of ``design`` less what compositions explain of it by least squares, shape of ``design``."""
+    return np.asarray(design - composition @ np.linalg.lstsq(composition, design, rcond=None)[0])
+
+
+def energy_data(
+    structures: Sequence[Structure], target: Fidelity, before: Array, design: Array, composition: Array
+) -> EnergyData:
+    """Return the labelled energies less what the base says of them, with their errors.
+
+    Parameters
+    ----------
+    structures, target
+        ``n`` structures with energies of the fidelity.
+    before
+        The base's energies, eV, shape ``(n,)``.
+    design, composition
+        Derivatives by the weights, shape ``(n, P)``, and atoms of each element, shape ``(n, E)``.
+
+    Raises
+    ------
+    FitError
+        When an ``energy_stderr`` is negative; an absent one counts as zero.
+    """
+    energy, statistical = energy_labels(structures, target)
+    n_atoms = np.array([len(structure) for structure in structures], dtype=float)
+    return EnergyData(design, composition, energy - before, statistical, np.diag(n_atoms))
 
 
 def energy_labels(structures: Sequence[Structure], target: Fidelity) -> tuple[Array, Array]:

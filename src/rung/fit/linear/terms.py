@@ -57,8 +57,17 @@ class Assembly:
         )
 
 
-def _hyper_prior(choice: Choice, median: float, width: float) -> HyperPrior:
-    return HyperPrior(median, width) if choice == "auto" else HyperPrior(float(choice), 0.0)
+MODEL_ERROR_PRIOR = HyperPrior(0.02, 1.5)
+"""Of s, eV/√atom, where it is ``auto``."""
+
+
+def band_prior(typical: float) -> HyperPrior:
+    """Return the hyper-prior of τ, eV/Å, given the anchor's r.m.s. force, eV/Å."""
+    return HyperPrior(TAU_OVER_FORCE * max(typical, 1e-3), 1.0)
+
+
+def _chosen(choice: Choice, prior: HyperPrior) -> HyperPrior:
+    return prior if choice == "auto" else HyperPrior(float(choice), 0.0)
 
 
 class Energies(Settings):
@@ -73,7 +82,7 @@ class Energies(Settings):
         if self.model_error != "auto" and self.model_error < 0:
             raise ConfigError("model_error must be 0 or more eV/√atom, or auto.")
         data = problem.energies
-        prior = _hyper_prior(self.model_error, 0.02, 1.5)
+        prior = _chosen(self.model_error, MODEL_ERROR_PRIOR)
         return replace(
             assembly, model=replace(assembly.model, data=data), priors={**assembly.priors, MODEL_ERROR: prior}
         )
@@ -140,8 +149,7 @@ class Band(Settings):
         if anchored is None:
             return assembly
         component, names, typical = anchored
-        prior = _hyper_prior(self.tau, TAU_OVER_FORCE * typical, 1.0)
-        return assembly.with_component(component, prior, names)
+        return assembly.with_component(component, _chosen(self.tau, band_prior(typical)), names)
 
 
 class WeightPrior(Settings):
@@ -165,7 +173,7 @@ class WeightPrior(Settings):
                 raise ConfigError(f"{name} must be more than 0 eV/√atom, or auto.")
             if chosen.any():
                 component = PriorComponent.centred(name, np.diag(np.where(chosen, scale, 0.0)))
-                assembly = assembly.with_component(component, _hyper_prior(choice, median, 1.5))
+                assembly = assembly.with_component(component, _chosen(choice, HyperPrior(median, 1.5)))
         return assembly
 
 
@@ -228,7 +236,7 @@ def anchored_atoms(band: Band, problem: Problem) -> tuple[PriorComponent, tuple[
         np.array([direction.stderr for direction in anchor.directions]),
     )
     typical = float(np.sqrt(np.mean(np.sum(anchor.forces[anchor.kept] ** 2, axis=1))))
-    return component, tuple(direction.name for direction in anchor.directions), max(typical, 1e-3)
+    return component, tuple(direction.name for direction in anchor.directions), typical
 
 
 def band_weight(gram: Array, n_atoms: int) -> float:

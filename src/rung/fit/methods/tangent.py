@@ -25,9 +25,9 @@ from rung.fit.lift import Context, FitResult, Lift, Method, NamedSettings, StepZ
 from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.diagnosis import hyper_rows
 from rung.fit.linear.evidence import HyperPrior
-from rung.fit.linear.gaussian import MODEL_ERROR, EnergyData, LinearModel, PriorComponent
-from rung.fit.linear.problem import energy_labels
-from rung.fit.linear.terms import TAU_OVER_FORCE, Assembly
+from rung.fit.linear.gaussian import MODEL_ERROR, LinearModel, PriorComponent
+from rung.fit.linear.problem import energy_data, without_composition
+from rung.fit.linear.terms import MODEL_ERROR_PRIOR, Assembly, band_prior
 from rung.model.device import require_device
 from rung.model.predictions import predict_structures
 from rung.model.trainable import TrainablePotential
@@ -235,7 +235,6 @@ def _assembly(
     """Return the linear model over coordinates u, and the basis with ``step = basisᵀ u``, shape ``(P, p)``."""
     composition = composition_matrix(labelled, elements)
     n_atoms = composition.sum(axis=1)
-    energy, statistical = energy_labels(labelled, target)
     names = dict.fromkeys(rows.groups.tolist()) if settings.groups == "layers" else {"": None}
     stacked = np.vstack([rows.energy, rows.force])
     blocks, designs, components = [], [], []
@@ -243,23 +242,22 @@ def _assembly(
         own = rows.groups == name if name else np.ones(len(rows.groups), dtype=bool)
         basis = _span(np.where(own, stacked, 0.0))
         design = rows.energy @ basis.T
-        rest = design - composition @ np.linalg.lstsq(composition, design, rcond=None)[0]
+        rest = without_composition(design, composition)
         size = np.sqrt(np.mean(np.sum(rest**2, axis=1) / n_atoms))
         blocks.append(basis / max(float(size), 1e-12))
         designs.append(design / max(float(size), 1e-12))
         components.append((f"alpha[{name}]" if name else "alpha", basis.shape[0]))
-    basis, design = np.vstack(blocks), np.hstack(designs)
+    basis = np.vstack(blocks)
+    data = energy_data(labelled, target, before, np.hstack(designs), composition)
+    assembly = Assembly(LinearModel((), data), {MODEL_ERROR: MODEL_ERROR_PRIOR}, {})
     owner = np.repeat(np.arange(len(components)), [count for _, count in components])
-    priors = {MODEL_ERROR: HyperPrior(0.02, 1.5)}
-    factors = []
     for k, (name, _) in enumerate(components):
-        factors.append(PriorComponent.centred(name, np.diag((owner == k).astype(float))))
-        priors[name] = HyperPrior(0.2 / np.sqrt(len(components)), 1.5)
+        component = PriorComponent.centred(name, np.diag((owner == k).astype(float)))
+        assembly = assembly.with_component(component, HyperPrior(0.2 / np.sqrt(len(components)), 1.5))
     if len(rows.force):
-        factors.append(_band(rows, basis, settings.scale_stderr))
-        priors["tau"] = HyperPrior(TAU_OVER_FORCE * max(float(np.sqrt(np.mean(rows.anchor**2))), 1e-3), 1.0)
-    data = EnergyData(design, composition, energy - before, statistical, np.diag(n_atoms))
-    return Assembly(LinearModel(tuple(factors), data), priors, {}), basis
+        typical = float(np.sqrt(np.mean(rows.anchor**2)))
+        assembly = assembly.with_component(_band(rows, basis, settings.scale_stderr), band_prior(typical))
+    return assembly, basis
 
 
 def _band(rows: Rows, basis: Array, scale_stderr: float) -> PriorComponent:
