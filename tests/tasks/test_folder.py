@@ -17,7 +17,8 @@ KIND = TaskFolder("a walk", ("walk.json", "{fidelity}/steps.csv"), begun=("walk.
 EMT_HERE = {"emt": Opened.of(EMT(), fidelity="emt")}
 
 
-def test_a_new_folder_says_whose_work_it_holds(tmp_path: Path) -> None:
+def test_a_new_folder_says_whose_work_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["rung", "walk", "--out", "two words"])
     folder = tmp_path / "out"
     with KIND.open(folder, EMT_HERE, {"start": "one"}) as path:
         assert path == folder
@@ -28,7 +29,7 @@ def test_a_new_folder_says_whose_work_it_holds(tmp_path: Path) -> None:
     assert content.potentials["emt"].source == "ase.calculators.emt:EMT"
     (call,) = content.calls
     assert call.rung == __version__
-    assert "pytest" in call.command
+    assert call.command == "rung walk --out 'two words'"
     assert call.packages["numpy"]
     assert call.date.endswith("+00:00")
 
