@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rung import __version__
-from rung.backends.versions import versions
 from rung.errors import DataError, StorageError
 from rung.results.task import PROVENANCE, Call, Potential, TaskProvenance
 from rung.storage import FolderLock, read_json, sweep
@@ -140,6 +139,8 @@ class TaskFolder:
 
 
 def _call() -> Call:
+    from rung.backends.versions import versions  # noqa: PLC0415 - it waits for torch, and --help reads this module
+
     return Call(
         command=shlex.join(sys.argv),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
