@@ -63,13 +63,13 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise ConfigError(f"{where}: {_sentence(cls, error, values)}") from error
 
-    def part(self, kind: type[S], **more: Any) -> S:
+    def narrowed(self, kind: type[S], **more: Any) -> S:
         """Return the settings of ``kind`` that these hold among others, with ``more`` beside them."""
         shared = kind.model_fields.keys() & type(self).model_fields.keys()
         return kind.read({**{name: getattr(self, name) for name in kind.model_fields if name in shared}, **more})
 
     @classmethod
-    def with_file(cls, path: Path | None, **options: Any) -> Self:
+    def with_file(cls, path: Path | None, /, **options: Any) -> Self:
         """Validate what a YAML file says together with ``options`` beside it, such as those of a command.
 
         A key of a group within may stand at the top of the file, where one group alone has it.

@@ -7,7 +7,7 @@ import pytest
 from cyclopts import App, Parameter
 from pydantic import BaseModel, Field
 
-from rung.cli import CACHE_COMMANDS, COMMANDS, EXAMPLES, build_app
+from rung.cli import CACHE_COMMANDS, COMMANDS, build_app
 from rung.cli.options import Printing, command, leaves_of
 from rung.errors import ConfigError
 from rung.settings import Option, Settings, group_of
@@ -55,6 +55,8 @@ class Work(Shared):
     """K."""
     window: tuple[float, float, int] | None = None
     """From, to, how many."""
+    moving: tuple[int, ...] | None = None
+    """Which atoms; by default all."""
     rates: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Option(("rate", "temperatures"))] = ()
     """At which temperatures, K."""
     potentials: Annotated[dict[str, float], Option(form="fidelity=value")] = Field(default_factory=dict)
@@ -92,6 +94,7 @@ def test_what_is_not_given_has_the_default_of_the_settings() -> None:
 def test_every_kind_of_field_is_read() -> None:
     work, printing = run(
         *("m", "a.xyz", "b.xyz", "--temperature", "-3.5", "--window", "-1", "2.5", "8", "--rate", "300", "600"),
+        *("--moving", "0", "2"),
         *("--potentials", "pbe=-4.1", "dmc=-5", "--images", "auto", "--steps", "3", "--no-relax-ends"),
         *("--tolerance", "0.5", "--trusted", "--json"),
     )
@@ -100,6 +103,7 @@ def test_every_kind_of_field_is_read() -> None:
         files=(Path("a.xyz"), Path("b.xyz")),
         temperature=-3.5,
         window=(-1.0, 2.5, 8),
+        moving=(0, 2),
         rates=(300.0, 600.0),
         potentials={"pbe": -4.1, "dmc": -5.0},
         band=Band(images="auto", max_steps=3, relax_ends=False),
@@ -156,7 +160,7 @@ def test_two_fields_of_one_name_are_a_defect() -> None:
 
 def _commands() -> list[Any]:
     app = build_app()
-    return [app[name] for name in COMMANDS if name not in EXAMPLES] + [app["cache"][name] for name in CACHE_COMMANDS]
+    return [app[name] for name in COMMANDS] + [app["cache"][name] for name in CACHE_COMMANDS]
 
 
 def test_every_option_has_a_sentence() -> None:
@@ -180,6 +184,7 @@ def test_leaves_are_every_field_that_words_can_say() -> None:
         "files",
         "temperature",
         "window",
+        "moving",
         "rates",
         "potentials",
         "band.images",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rung.cli.vacancies import vacancies
+from rung.cli.tasks import command_of
 from rung.errors import DataError
 from rung.storage import read_json, write_json
 from rung.tasks.opened import Opened
@@ -53,4 +53,6 @@ def test_a_folder_of_rung_0_1_goes_on_with_its_own_potential_alone(tmp_path: Pat
 
 def test_the_command_and_the_settings_have_one_default() -> None:
     assert VacancyTask().counts == (1, 2, 3, 4, 5, 6)
-    assert inspect.signature(vacancies).parameters["counts"].default == VacancyTask().counts
+    command = command_of("vacancies").default_command
+    assert command is not None
+    assert inspect.signature(command).parameters["counts"].default == VacancyTask().counts

@@ -29,32 +29,13 @@ class Entry:
     place: str
 
 
-EXAMPLES = {
-    "barrier": "rung barrier runs/mos2/model.rung initial.xyz final.xyz --fidelity r2scan --rate 600 --out hop",
-    "vacancies": "rung vacancies runs/mos2/model.rung --fidelity pbe r2scan --metal Mo --chalcogen S --counts 1 2 3",
-    "free-energy": "rung free-energy model.rung start.xyz --fidelity dmc --cv cv.yaml --temperature 600 "
-    "--windows 0 3.2 16 --out hop",
-    "md": "rung md model.rung start.xyz --fidelity dmc --temperature 600 --steps 10000 --out md",
-    "transport": "rung transport run1.extxyz run2.extxyz run3.extxyz --species Li --charge 1 --temperature 600 "
-    "--frame-fs 50 --out transport-600",
-}
-
 COMMANDS = {
     "doctor": Entry("Check files of labelled structures before any work.", "rung.cli.commands:doctor"),
     "fit": Entry("Fit, evaluate and export: everything that a config asks for.", "rung.cli.commands:fit"),
     "evaluate": Entry("Report the errors of a model on labelled structures.", "rung.cli.commands:evaluate"),
     "study": Entry("Compare methods, and draw learning curves, in this process.", "rung.cli.compare:study"),
     "compare": Entry("Compare methods on the same data, here or on workers.", "rung.cli.compare:compare"),
-    "barrier": Entry("Find the barrier between two structures, with its error bar.", "rung.cli.barrier:barrier"),
-    "vacancies": Entry(
-        "Find hops of rows of vacancies in a monolayer, and what vacancies cost.", "rung.cli.vacancies:vacancies"
-    ),
-    "free-energy": Entry("Find a free-energy barrier along a collective variable.", "rung.cli.free_energy:free_energy"),
-    "md": Entry("Run dynamics, and say whether they are stable.", "rung.cli.md:md"),
     **{name: Entry(task.sentence, f"rung.cli.tasks:{name}") for name, task in TASKS.items()},
-    "transport": Entry(
-        "Find diffusivities and ionic conductivities from trajectories.", "rung.cli.transport:transport"
-    ),
     "demo": Entry("Do the whole job on bundled data.", "rung.cli.commands:demo"),
     "export": Entry("Write one fidelity of a model as a file of its backend.", "rung.cli.commands:export"),
     "report": Entry("Write report.html of a run or a study again.", "rung.cli.commands:report"),
@@ -83,8 +64,7 @@ def build_app() -> App:
     cache = App(name="cache", help="Look after a cache of designs: list, verify, prune.")
     for parent, entries in ((app, COMMANDS), (cache, CACHE_COMMANDS)):
         for name, entry in entries.items():
-            more = {"help_epilogue": f"Example: {EXAMPLES[name]}"} if name in EXAMPLES else {}
-            parent.command(entry.place, name=name, help=entry.sentence, **more)
+            parent.command(entry.place, name=name, help=entry.sentence)
     app.command(cache)
     return app
 

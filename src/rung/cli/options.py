@@ -66,14 +66,17 @@ class Leaf:
     @property
     def several(self) -> bool:
         """Whether it takes any number of words."""
-        return get_origin(self.hint) is dict or (get_origin(self.hint) is tuple and Ellipsis in get_args(self.hint))
+        return any(get_origin(one) is dict or Ellipsis in get_args(one) for one in _members(self.hint))
 
     def parameter(self) -> inspect.Parameter:
         """Return it as a parameter of a function, as cyclopts reads one."""
         hint, default = self.hint, self._default()
         if get_origin(hint) is dict:
             hint = tuple[str, ...]
-        told: dict[str, Any] = {"help": self.field.description, "show_default": default not in ((), None, False)}
+        told: dict[str, Any] = {
+            "help": self.field.description,
+            "show_default": default is not False and default not in ((), None),
+        }
         if not self.option.positional:
             told |= {"name": _flags(self.names), "negative": _flags(self.off), "consume_multiple": self.several}
             return _parameter(self.key, inspect.Parameter.KEYWORD_ONLY, hint, default, told)

@@ -1,11 +1,9 @@
 """A summary on the terminal: tables and sentences on stdout, what to be aware of on stderr."""
 
-from pathlib import Path
-
 from rich import table as rich_table
 
 from rung.cli.console import ERR, OUT
-from rung.results.summary import Summary, Table
+from rung.report.summary import Summary, Table
 
 
 def print_summary(summary: Summary) -> None:
@@ -16,14 +14,12 @@ def print_summary(summary: Summary) -> None:
         OUT.print(sentence, markup=False)
 
 
-def print_troubles(summary: Summary, folder: Path) -> None:
-    """Print the warnings, and what is missing of the results in ``folder``."""
+def print_troubles(summary: Summary, kept: str) -> None:
+    """Print the warnings, then what is missing, and after each the sentence ``kept`` of what is there all the same."""
     for sentence in summary.warnings:
         ERR.print(f"warning: {sentence}", style="yellow", markup=False)
     for sentence in summary.failures:
-        ERR.print(f"rung: {sentence}", markup=False)
-    if summary.failures:
-        ERR.print(f"What there is, is kept in {folder}.", markup=False)
+        ERR.print(f"rung: {sentence} {kept}", markup=False)
 
 
 def print_table(table: Table) -> None:

@@ -40,7 +40,7 @@ def command_of(name: str) -> App:
             print_json(task.json(result))
         else:
             print_summary(summary)
-        print_troubles(summary, folder)
+        print_troubles(summary, f"{task.kept} {folder}.")
         return int(bool(summary.failures))
 
     act.__doc__ = task.note

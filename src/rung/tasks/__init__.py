@@ -20,6 +20,13 @@ class Listed:
 
 
 TASKS = {
+    "barrier": Listed("Find the barrier between two structures, with its error bar.", "rung.tasks.barrier"),
+    "vacancies": Listed(
+        "Find hops of rows of vacancies in a monolayer, and what vacancies cost.", "rung.tasks.vacancies"
+    ),
+    "free-energy": Listed("Find a free-energy barrier along a collective variable.", "rung.tasks.free_energy"),
+    "md": Listed("Run dynamics, and say whether they are stable.", "rung.tasks.md"),
     "relax": Listed("Relax a structure, and warn where its cell is a guess.", "rung.tasks.relaxation"),
+    "transport": Listed("Find diffusivities and ionic conductivities from trajectories.", "rung.tasks.transport_runs"),
 }
 """All tasks by the name that a user types."""

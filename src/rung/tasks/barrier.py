@@ -20,7 +20,7 @@ from rung.evaluate.paths.rates import HarmonicRate, along_band, harmonic_rate, s
 from rung.evaluate.paths.refinement import BarrierDraws, RefinementSettings, converged_barrier, relaxed_draws
 from rung.evaluate.paths.vibrations import Vibrations, VibrationSettings, vibrations
 from rung.progress import SILENT, Progress
-from rung.report.tasks.barrier import PAGE, write_barrier_report
+from rung.report.tasks.barrier import PAGE, barrier_summary, write_barrier_report
 from rung.results.barrier import BARRIER_FILE, write_panels
 from rung.results.barrier_task import BandSize, TaskBarrier, TaskPanel
 from rung.settings import Option, Settings
@@ -28,7 +28,8 @@ from rung.storage import atomic_path, content_hash
 from rung.tasks.error_bars import PosteriorBars
 from rung.tasks.fixed_paths import static_panel, target_panel
 from rung.tasks.folder import TaskFolder
-from rung.tasks.opened import Opened, read_start
+from rung.tasks.opened import Opened, SeveralFidelities, read_start
+from rung.tasks.task import Task
 
 BAND = "band.extxyz"
 FOLDER = TaskFolder(
@@ -190,7 +191,7 @@ def find_barriers(
 
 def _settings(task: BarrierTask) -> BarrierSettings:
     """Return how a band is relaxed; with auto nobody reads its number of images, for a whole band is the guess."""
-    return task.band.part(BarrierSettings, **({} if task.images == "auto" else {"images": task.images}))
+    return task.band.narrowed(BarrierSettings, **({} if task.images == "auto" else {"images": task.images}))
 
 
 def _ends(task: BarrierTask) -> tuple[Atoms, Atoms] | None:
@@ -312,3 +313,17 @@ def _relaxed_panel(barriers: Sequence[FidelityBarrier]) -> TaskPanel:
         barriers=tuple(barrier.entry() for barrier in barriers),
         notice="",
     )
+
+
+TASK = Task(
+    name="barrier",
+    note="What was relaxed is kept; the same command goes on where a broken one was. Exit code 1: a band did not "
+    "converge; then there is no barrier, but the band is there.",
+    kept="The band is kept in",
+    example="rung barrier runs/mos2/model.rung initial.xyz final.xyz --fidelity r2scan --rate 600 --out hop",
+    potential=SeveralFidelities,
+    settings=BarrierTask,
+    work=find_barriers,
+    summary=barrier_summary,
+    json=lambda panels: [panel.as_json() for panel in panels],
+)

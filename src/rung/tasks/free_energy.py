@@ -1,7 +1,7 @@
 """A free-energy barrier from files: sample, analyse, reweight, and write what was found."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -24,7 +24,7 @@ from rung.evaluate.free_energy.umbrella import (
 )
 from rung.evaluate.identity import geometry_key
 from rung.progress import SILENT, Progress
-from rung.report.tasks.free_energy import PAGE, write_free_energy_report
+from rung.report.tasks.free_energy import PAGE, free_energy_summary, write_free_energy_report
 from rung.results.free_energy import (
     FREE_ENERGY_FILE,
     BarrierNumbers,
@@ -37,8 +37,9 @@ from rung.results.settings import SettingsEntry
 from rung.settings import Option, Settings
 from rung.storage import content_hash, file_hash
 from rung.tasks.folder import TaskFolder
-from rung.tasks.opened import Opened, read_start
+from rung.tasks.opened import OneFidelity, Opened, read_start
 from rung.tasks.other_surfaces import FRAMES, SampledBarrier, model_error, to_target
+from rung.tasks.task import Task
 
 FOLDER = TaskFolder("a free energy", (FREE_ENERGY_FILE, PAGE, FRAMES, MARKER), begun=(MARKER,))
 
@@ -77,7 +78,7 @@ class FreeEnergyTask(Settings):
     def umbrella(self) -> UmbrellaSettings:
         """How the windows are sampled, and where they are."""
         centres = self.centres if self.windows is None else centres_between(*self.windows)
-        return self.sampling.part(UmbrellaSettings, centres=centres)
+        return self.sampling.narrowed(UmbrellaSettings, centres=centres)
 
 
 def find_free_energy(
@@ -174,3 +175,23 @@ def _result(
         else model_error(potential.error_bars, sampled, task.draws, progress=progress),
         reweighted=reweighted,
     )
+
+
+def _without_samples(result: FreeEnergyResult) -> dict[str, Any]:
+    """Return what ``rung free-energy --json`` prints: the file less the samples."""
+    return {key: value for key, value in result.as_json().items() if key != "samples"}
+
+
+TASK = Task(
+    name="free-energy",
+    note="Umbrella sampling and MBAR. Windows that are done are kept; the same command goes on where a broken one was. "
+    "Exit code 1: there is no barrier to report.",
+    kept="What was sampled is kept in",
+    example="rung free-energy model.rung start.xyz --fidelity dmc --cv cv.yaml --temperature 600 "
+    "--windows 0 3.2 16 --out hop",
+    potential=OneFidelity,
+    settings=FreeEnergyTask,
+    work=find_free_energy,
+    summary=free_energy_summary,
+    json=_without_samples,
+)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from ase import Atoms
@@ -25,12 +25,13 @@ from rung.evaluate.dynamics.statistics import statistics
 from rung.evaluate.error_bars import ErrorBars
 from rung.evaluate.identity import geometry_key
 from rung.progress import SILENT, Progress
-from rung.report.tasks.md import PAGE, write_md_report
+from rung.report.tasks.md import PAGE, md_summary, write_md_report
 from rung.results.md import MD_FILE, MDResult, MDSettingsEntry, Radial, RunStatistics, Samples
 from rung.settings import Option, Settings
 from rung.storage import content_hash
 from rung.tasks.folder import TaskFolder
-from rung.tasks.opened import Opened, read_start
+from rung.tasks.opened import OneFidelity, Opened, read_start
+from rung.tasks.task import Task
 
 FOLDER = TaskFolder(
     "a run of dynamics", (MD_FILE, PAGE, TRAJECTORY, SAMPLES, STATE, FOR_LABELLING, MARKER), begun=(MARKER,)
@@ -147,3 +148,22 @@ def _result(potential: Opened, task: MDTask, atoms: Atoms, run: Trajectory, radi
         samples=Samples(step=step, potential=energy, kinetic=kinetic, temperature=temperature),
         radial=Radial(distance=radial.distance, pairs=radial.pairs, frames=radial.frames),
     )
+
+
+def _without_arrays(result: MDResult) -> dict[str, Any]:
+    """Return what ``rung md --json`` prints: the file less what only a figure needs."""
+    return {key: value for key, value in result.as_json().items() if key not in ("samples", "radial")}
+
+
+TASK = Task(
+    name="md",
+    note="A run that was stopped goes on to the same trajectory when the same command is given again. Exit code 1: the "
+    "run ended before its time; its last frame is in for_labelling.extxyz.",
+    kept="What there is is kept in",
+    example="rung md model.rung start.xyz --fidelity dmc --temperature 600 --steps 10000 --out md",
+    potential=OneFidelity,
+    settings=MDTask,
+    work=find_md,
+    summary=md_summary,
+    json=_without_arrays,
+)

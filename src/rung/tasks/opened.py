@@ -3,8 +3,9 @@
 
 import importlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
@@ -176,6 +177,24 @@ class OneFidelity(Source, Choice[Opened]):
     def open(self) -> Opened:
         """Return the potential."""
         return open_calculator(self, self.fidelity)
+
+
+class OptionalModel(Choice[Callable[[], Opened] | None]):
+    """A potential at one fidelity, or none."""
+
+    model: str | None = None
+    """A model.rung, a model file of a backend, or package.module:function for an ASE calculator: it makes the runs."""
+    fidelity: str | None = None
+    """The fidelity to run; needed with a model."""
+
+    def open(self) -> Callable[[], Opened] | None:
+        """Return what opens the potential, for a task checks its files first; None without a model."""
+        if self.model is None:
+            return None
+        if self.fidelity is None:
+            raise ConfigError("Say which fidelity of the model to run: --fidelity.")
+        source = Source(model=self.model, trusted=self.trusted, device=self.device, dtype=self.dtype)
+        return partial(open_calculator, source, self.fidelity)
 
 
 class SeveralFidelities(Source, Choice[Mapping[str, Opened]]):

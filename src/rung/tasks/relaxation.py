@@ -9,8 +9,8 @@ from rung.data.structure import Structure
 from rung.evaluate.identity import geometry_key
 from rung.evaluate.relaxation import Relaxation, RelaxationSettings, relax
 from rung.progress import SILENT, Progress
+from rung.report.tasks.relaxation import relaxation_summary
 from rung.results.relaxation import RELAXATION_FILE, RelaxationResult, RelaxationSettingsEntry
-from rung.results.summary import Summary
 from rung.settings import Option, Settings
 from rung.storage import content_hash
 from rung.tasks.folder import TaskFolder
@@ -83,20 +83,14 @@ def _result(
     )
 
 
-def _summary(result: RelaxationResult) -> Summary:
-    head = f"energy {result.energy:.6f} eV, largest force {result.max_force:.4f} eV/Å, cell (Å):"
-    vectors = ("  ".join(f"{component:12.6f}" for component in vector) for vector in result.cell)
-    missed = f"Not relaxed to {result.settings.fmax} eV/Å in {result.steps} steps; give more steps."
-    return Summary(sentences=(head, *vectors), warnings=result.warnings, failures=() if result.converged else (missed,))
-
-
 TASK = Task(
     name="relax",
     note="Exit code 1: the forces asked for were not reached.",
+    kept="The structure as it stands is in",
     example="rung relax model.rung start.xyz --fidelity dmc --cell --out relaxed",
     potential=OneFidelity,
     settings=RelaxationTask,
     work=relax_file,
-    summary=_summary,
+    summary=relaxation_summary,
     json=RelaxationResult.as_json,
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from rung.progress import SILENT, Progress
-from rung.results.summary import Summary
+from rung.report.summary import Summary
 from rung.settings import Settings
 from rung.tasks.opened import Choice
 
@@ -35,6 +35,8 @@ class Task(Generic[P, S, R]):
         What a user types, and the folder of results where none is named.
     note
         Sentences for its help: how it goes on, and what its exit code says.
+    kept
+        Words before the folder, where something is missing: "The band is kept in".
     example
         A whole command line.
     potential
@@ -51,6 +53,7 @@ class Task(Generic[P, S, R]):
 
     name: str
     note: str
+    kept: str
     example: str
     potential: type[Choice[P]]
     settings: type[S]

@@ -119,7 +119,7 @@ def find_transport(task: TransportTask, out: Path, *, progress: Progress = SILEN
     """
     if task.frame_fs is None:
         raise ConfigError("Say the time between two frames of the trajectories: --frame-fs.")
-    settings = task.diffusion.part(TransportSettings, frame_fs=task.frame_fs, unwrapped=task.unwrapped)
+    settings = task.diffusion.narrowed(TransportSettings, frame_fs=task.frame_fs, unwrapped=task.unwrapped)
     runs = read_runs(task.files, task.temperatures, task.draw)
     with FOLDER.open(out):
         return analyse_runs(runs, out, settings, extrapolate=task.extrapolate, progress=progress)

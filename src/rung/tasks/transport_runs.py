@@ -1,6 +1,6 @@
 """The dynamics behind a transport: several runs at each temperature, of a potential or of draws from its posterior."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,20 @@ from rung.evaluate.dynamics.md import MARKER, TRAJECTORY, MDSettings, run_key, r
 from rung.evaluate.identity import geometry_key, is_claimed
 from rung.evaluate.transport.regime import Run, TransportSettings
 from rung.progress import SILENT, Progress
+from rung.report.tasks.transport import transport_summary
 from rung.results.transport import TransportResult
 from rung.storage import content_hash
-from rung.tasks.opened import Opened, read_start
-from rung.tasks.transport import FOLDER, RUNS, RunsSettings, TransportTask, analyse_runs, read_trajectory
+from rung.tasks.opened import Opened, OptionalModel, read_start
+from rung.tasks.task import Task
+from rung.tasks.transport import (
+    FOLDER,
+    RUNS,
+    RunsSettings,
+    TransportTask,
+    analyse_runs,
+    find_transport,
+    read_trajectory,
+)
 
 _DECIDES = {"timestep", "frame_every", "friction", "seed"}
 """Settings that all runs of a folder share; there may be more runs, temperatures, draws and steps later."""
@@ -78,10 +88,9 @@ def find_transport_of_model(
     DataError
         When a run ended before its time (what was run is kept), or the folder holds other work.
     """
-    if len(task.files) != 1:
-        raise ConfigError(f"With a model, give the one file of the start structure, not {len(task.files)} files.")
+    _require_one_file(task)
     planned = tuple(plan(task.temperatures, task.runs))
-    settings = task.diffusion.part(TransportSettings, frame_fs=task.runs.frame_fs, unwrapped=True)
+    settings = task.diffusion.narrowed(TransportSettings, frame_fs=task.runs.frame_fs, unwrapped=True)
     atoms = read_start(task.files[0])
     deciding = task.runs.model_dump_json(include=_DECIDES)
     identity = {"start": geometry_key(atoms), "setting": content_hash(deciding)}
@@ -181,3 +190,34 @@ def _calculators(potential: Opened, settings: RunsSettings) -> dict[int | None, 
     if potential.error_bars is None:
         raise ConfigError(f"{potential.source} has no posterior to draw from; leave out --draws.")
     return {index: potential.error_bars.draw(index, seed=settings.seed) for index in range(settings.draws)}
+
+
+def find_transport_with(
+    potential: Callable[[], Opened] | None, task: TransportTask, out: Path, *, progress: Progress = SILENT
+) -> TransportResult:
+    """Analyse the runs of what ``potential`` opens, or without it the trajectories that ``task`` names."""
+    if potential is None:
+        return find_transport(task, out, progress=progress)
+    _require_one_file(task)
+    return find_transport_of_model(potential(), task, out, progress=progress)
+
+
+def _require_one_file(task: TransportTask) -> None:
+    if len(task.files) != 1:
+        raise ConfigError(f"With a model, give the one file of the start structure, not {len(task.files)} files.")
+
+
+TASK = Task(
+    name="transport",
+    note="Give trajectories, three or more of each temperature; or, with --model, one structure from which the runs "
+    "are made. Runs that were stopped go on when the same command is given again. Exit code 1: nothing was seen to "
+    "diffuse at some temperature; the displacements are written all the same.",
+    kept="The displacements are kept in",
+    example="rung transport run1.extxyz run2.extxyz run3.extxyz --species Li --charge 1 --temperature 600 "
+    "--frame-fs 50 --out transport-600",
+    potential=OptionalModel,
+    settings=TransportTask,
+    work=find_transport_with,
+    summary=transport_summary,
+    json=TransportResult.as_json,
+)

@@ -28,7 +28,7 @@ from rung.evaluate.paths.vacancies import (
     without,
 )
 from rung.progress import SILENT, Progress
-from rung.report.tasks.vacancies import PAGE, write_vacancy_report
+from rung.report.tasks.vacancies import PAGE, vacancy_summary, write_vacancy_report
 from rung.results.vacancies import (
     HOP_FILE,
     VACANCIES_FILE,
@@ -43,7 +43,8 @@ from rung.results.vacancies import (
 from rung.settings import Option, Settings
 from rung.storage import atomic_path, content_hash
 from rung.tasks.folder import TaskFolder
-from rung.tasks.opened import Opened
+from rung.tasks.opened import Opened, SeveralFidelities
+from rung.tasks.task import Task
 
 FOLDER = TaskFolder("vacancies", (VACANCIES_FILE, PAGE), begun=(VACANCIES_FILE, "*/*/*-vacancies", "*/defects"))
 
@@ -77,7 +78,7 @@ class VacancyTask(Settings):
     @property
     def hop(self) -> BarrierSettings:
         """How the band of each hop is relaxed, with its number of images."""
-        return self.band.part(BarrierSettings, images=self.images)
+        return self.band.narrowed(BarrierSettings, images=self.images)
 
 
 def study_vacancies(
@@ -329,3 +330,17 @@ def _formation(layers: Mapping[str, Atoms], potential: Opened, chemical: float) 
         )
         for name in ("single", "neighbours", "column")
     ]
+
+
+TASK = Task(
+    name="vacancies",
+    note="Barriers are converged in cell size. What was finished is kept; the same command goes on where a broken one "
+    "was. Exit code 1: some number is missing or not converged in cell size.",
+    kept="What was finished is kept in",
+    example="rung vacancies runs/mos2/model.rung --fidelity pbe r2scan --metal Mo --chalcogen S --counts 1 2 3",
+    potential=SeveralFidelities,
+    settings=VacancyTask,
+    work=study_vacancies,
+    summary=vacancy_summary,
+    json=VacanciesResult.as_json,
+)

@@ -66,7 +66,7 @@ def converged_barrier(
         band = relaxed_barrier(
             *ends,
             calculator,
-            settings.part(BarrierSettings, images=count),
+            settings.narrowed(BarrierSettings, images=count),
             guess_images=guess,
             folder=None if folder is None else folder / f"{count}-images",
             progress=progress,

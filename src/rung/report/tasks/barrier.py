@@ -10,10 +10,11 @@ import numpy as np
 
 from rung.report import figures
 from rung.report.page import Pen
+from rung.report.summary import Summary, Table, number
 from rung.report.tables import ABSENT, digits, electronvolts, table
 from rung.report.tasks.page import Content, write_task_page
 from rung.results.barrier import BARRIER_FILE
-from rung.results.barrier_task import TaskBarrier, TaskPanel, read_task_panels
+from rung.results.barrier_task import Rate, TaskBarrier, TaskPanel, read_task_panels
 
 PAGE = "barrier.html"
 
@@ -154,4 +155,35 @@ def _draws(entries: Sequence[TaskBarrier], pen: Pen) -> str:
     figures.styled(figure, "Barrier, eV", "", 120 + 90 * len(series))
     return "<h3>Posterior draws</h3>" + pen.draw(
         figure, "Each point: the band relaxed again on one draw of the weights."
+    )
+
+
+def barrier_summary(panels: Sequence[TaskPanel]) -> Summary:
+    """Return the barriers of every panel, their rates and notes, and which bands did not converge."""
+    barriers = [barrier for panel in panels for barrier in panel.barriers]
+    return Summary(
+        tuple(_table(panel) for panel in panels),
+        tuple(
+            f"{barrier.name}: {sentence}"
+            for barrier in barriers
+            for sentence in (*map(_in_words, barrier.rates), *barrier.notes)
+        ),
+        failures=tuple(f"no barrier of {barrier.name}: {barrier.reason}." for barrier in barriers if barrier.reason),
+    )
+
+
+def _table(panel: TaskPanel) -> Table:
+    headings = ("potential", "barrier, eV", "± weights", "± total", "reverse, eV", "reaction, eV")
+    rows = [
+        (one.name, *map(number, (one.value, one.stderr, one.stderr_total, one.reverse, one.reaction)))
+        for one in panel.barriers
+    ]
+    return Table(panel.title, headings, rows)
+
+
+def _in_words(rate: Rate) -> str:
+    factor = "" if math.isnan(rate.factor) else f" (×/÷ {rate.factor:.2g} for one standard error)"
+    return (
+        f"at {rate.temperature:.0f} K {rate.rate:.3g} /s{factor}, with quantised modes "
+        f"{rate.quantum_rate:.3g} /s; Vineyard prefactor {rate.prefactor:.3g} /s."
     )

@@ -1,5 +1,6 @@
 """``free_energy.html``: the profile with its error, what the windows sampled, and the numbers with their caveats."""
 
+import math
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -9,9 +10,10 @@ import numpy as np
 
 from rung.report import figures
 from rung.report.page import Pen
+from rung.report.summary import Summary, Table
 from rung.report.tables import digits, table, with_error
 from rung.report.tasks.page import Content, write_task_page
-from rung.results.free_energy import FREE_ENERGY_FILE, FreeEnergyResult, OtherSurfaces, WindowNumbers
+from rung.results.free_energy import FREE_ENERGY_FILE, BarrierNumbers, FreeEnergyResult, OtherSurfaces, WindowNumbers
 
 PAGE = "free_energy.html"
 
@@ -166,3 +168,35 @@ def _surfaces(title: str, surfaces: OtherSurfaces | None) -> str:
     ]
     reason = f'<p class="note">{escape(surfaces.reason)}</p>' if surfaces.reason else ""
     return f"<h3>{title}</h3>" + table(["", "Value"], rows) + reason
+
+
+def free_energy_summary(result: FreeEnergyResult) -> Summary:
+    """Return the barrier with its errors, what to be aware of, and why there is none."""
+    failures = (result.reason,) if result.reason else ()
+    tables = () if result.barrier is None else (_table(result, result.barrier),)
+    return Summary(tables, warnings=tuple(result.warnings), failures=failures)
+
+
+def _table(result: FreeEnergyResult, barrier: BarrierNumbers) -> Table:
+    unit = "" if result.unit == "1" else f" {result.unit}"
+    rows = [("top ξ‡" + (f",{unit}" if unit else ""), f"{barrier.transition_state:.3f}", "")]
+    rows += [
+        (name, f"{value:.3f}", f"{stderr:.3f}")
+        for name, value, stderr in (
+            (f"ΔF‡, ℓ0 = {barrier.length:g}{unit}, eV", barrier.barrier, barrier.barrier_stderr),
+            ("ΔF‡ from the other side, eV", barrier.reverse, barrier.reverse_stderr),
+            ("reaction ΔF, eV", barrier.reaction, barrier.reaction_stderr),
+            ("activation −kT ln(hk/kT), eV", barrier.activation, barrier.activation_stderr),
+        )
+    ]
+    rows.append(("transition-state rate, 1/s", f"{barrier.rate:.3g}", f"×/÷ {math.exp(barrier.rate_log_stderr):.2f}"))
+    draws, target = result.model_error, result.reweighted
+    if draws is not None:
+        spread = "refused" if draws.reason else f"{draws.spread_of_change:.3f}"
+        first_order = f"first order {draws.spread_of_first_order:.3f}"
+        rows.append(("model error of ΔF‡, posterior draws, eV", f"{spread}; {first_order}", ""))
+    if target is not None:
+        change = ("refused", "") if target.reason else (f"{target.change:+.3f}", f"{target.statistical_stderr:.3f}")
+        rows.append((f"ΔF‡ change to {target.fidelity}, eV", *change))
+    title = f"Free energy of {result.fidelity} at {result.temperature:.0f} K"
+    return Table(title, ("quantity", "value", "standard error"), rows)

@@ -9,6 +9,7 @@ import numpy as np
 from rung.data.labels import Array
 from rung.report import figures
 from rung.report.page import Pen
+from rung.report.summary import Summary, Table
 from rung.report.tables import digits, table, with_error
 from rung.report.tasks.page import Content, write_task_page
 from rung.results.md import MD_FILE, MDResult
@@ -110,3 +111,20 @@ def _numbers(run: MDResult) -> str:
             ["Fluctuation about it, meV/atom", digits(averages.fluctuation)],
         ]
     return table(["", "Value"], rows)
+
+
+def md_summary(result: MDResult) -> Summary:
+    """Return the averages of a run, and why it ended before its time."""
+    failures = (f"The run ended {result.reason}.",) if result.reason else ()
+    averages = result.statistics
+    if averages is None:
+        return Summary(warnings=("The run is too short for averages.",), failures=failures)
+    rows = (
+        ("temperature, K", f"{averages.temperature:.1f}", f"{averages.temperature_stderr:.1f}"),
+        ("its variance over the canonical one", f"{averages.temperature_variance_ratio:.2f}", ""),
+        ("potential energy, eV/atom", f"{averages.potential:.4f}", f"{averages.potential_stderr:.4f}"),
+        ("drift of the total energy, meV/atom/ps", f"{averages.drift:.3f}", f"{averages.drift_stderr:.3f}"),
+        ("fluctuation about it, meV/atom", f"{averages.fluctuation:.3f}", ""),
+    )
+    title = f"{result.settings.ensemble.upper()} of {result.fidelity}, {result.picoseconds:.3g} ps"
+    return Summary((Table(title, ("quantity", "value", "standard error"), rows),), failures=failures)

@@ -1,7 +1,7 @@
 """``transport.html``: diffusivities and conductivities with their errors, displacements, Arrhenius."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +10,7 @@ import numpy as np
 
 from rung.report import figures
 from rung.report.page import Pen
+from rung.report.summary import Summary, Table
 from rung.report.tables import ABSENT, digits, superscript, table, with_error
 from rung.report.tasks.page import Content, write_task_page
 from rung.results.transport import (
@@ -216,3 +217,31 @@ def _energy(one: ActivationNumbers) -> str:
     for kelvin, (value, stderr) in one.extrapolated.items():
         sentence += f"; at {kelvin} K {scientific(value, stderr)}, if the same process rules there"
     return sentence + "."
+
+
+def transport_summary(result: TransportResult) -> Summary:
+    """Return diffusivities, conductivities and activation energies, and whether anything was seen to diffuse."""
+    rows = [
+        (f"{one.temperature:g}", str(one.n_runs), *(with_total(value) for value in values_of(one)))
+        for one in result.temperatures
+    ]
+    title = f"Transport of {result.settings.species} (diffusivities cm²/s, conductivities S/cm)"
+    headings = ("T, K", "runs", "D tracer", "D collective", "Haven ratio", "σ", "σ Nernst–Einstein")
+    sentences = [sentence for activation in result.activation.values() for sentence in _activated(activation)]
+    if any(math.isfinite(one.conductivity.value) for one in result.temperatures):
+        sentences.append("The Nernst–Einstein conductivity takes the Haven ratio to be 1; the other one does not.")
+    return Summary(
+        (Table(title, headings, rows, n_names=0),),
+        tuple(sentences),
+        tuple(sentence for one in result.temperatures for sentence in one.warnings),
+        (result.reason,) if result.reason else (),
+    )
+
+
+def _activated(activation: ActivationNumbers) -> Iterator[str]:
+    energy = activation.activation_energy
+    name = activation.quantity.split(",")[0]
+    yield f"Activation energy of the {name}: {scientific(energy.value, energy.stderr_total)} eV"
+    for kelvin, (value, stderr) in activation.extrapolated.items():
+        quantity = f"{activation.quantity}: {scientific(value, stderr)}"
+        yield f"At {kelvin} K, if the same process rules there, {quantity}"

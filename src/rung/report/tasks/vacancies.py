@@ -7,6 +7,7 @@ from typing import Any
 
 from rung.report import figures
 from rung.report.page import Pen
+from rung.report.summary import Summary, Table, number
 from rung.report.tables import electronvolts, table
 from rung.report.tasks.page import Content, write_task_page
 from rung.results.vacancies import VACANCIES_FILE, Defects, RowHop, VacanciesResult
@@ -111,3 +112,35 @@ def _defects(entry: Defects) -> str:
         + table(["Energy", "eV", "± weights", "± in all"], rows)
         + f'<p class="note">{escape(sentence)} Binding is positive where vacancies attract.</p>'
     )
+
+
+def vacancy_summary(result: VacanciesResult) -> Summary:
+    """Return hops and energies of defects, and which of them are missing."""
+    hops = Table(
+        "Hops of rows of vacancies",
+        ("fidelity", "way", "vacancies", "cell", "barrier, eV", "for each atom", "± weights", "± total"),
+        [
+            (
+                hop.fidelity,
+                hop.way,
+                str(hop.vacancies),
+                "x".join(str(side) for side in hop.size) + ("" if hop.converged else "?"),
+                *map(number, (hop.barrier, hop.per_atom, hop.stderr, hop.stderr_total)),
+            )
+            for hop in result.hops
+        ],
+        n_names=2,
+    )
+    defects = Table(
+        "Energies of vacancies",
+        ("fidelity", "energy", "eV", "± weights", "± total"),
+        [
+            (defect.fidelity, energy.name, *map(number, (energy.value, energy.stderr, energy.stderr_total)))
+            for defect in result.defects
+            for energy in defect.energies
+        ],
+        n_names=2,
+    )
+    missing = [f"{hop.fidelity}, {hop.vacancies} vacancies: {hop.reason}." for hop in result.hops if hop.reason]
+    missing += [f"{defect.fidelity}: {defect.refused}" for defect in result.defects if defect.refused]
+    return Summary((hops, defects), failures=tuple(missing))
