@@ -114,8 +114,8 @@ class FidelityBarrier:
         first_order = self.band.bar
         drawn = float("nan") if self.draws is None else self.draws.stderr
         weights = drawn if np.isfinite(drawn) else first_order.weights
-        own = first_order.total**2 - first_order.weights**2
-        return Bar(weights, float(np.sqrt(weights**2 + max(own, 0.0))) if np.isfinite(own) else float(own))
+        model = first_order.total**2 - first_order.weights**2
+        return Bar(weights, float(np.sqrt(weights**2 + max(model, 0.0))) if np.isfinite(model) else float(model))
 
     def entry(self) -> TaskBarrier:
         """Return this barrier as ``barrier.json`` has it; the value is absent where the band did not converge."""

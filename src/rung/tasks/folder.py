@@ -106,11 +106,13 @@ class TaskFolder:
             for name, potential in potentials.items()
         }
         for name, potential in chosen.items():
-            known = before.potentials.get(name, potential)
-            if known.fingerprint != potential.fingerprint:
-                same = known.source == potential.source
+            earlier = before.potentials.get(name, potential)
+            if earlier.fingerprint != potential.fingerprint:
+                same = earlier.source == potential.source
                 how = (
-                    "the file has changed since, or its numbers are of another type" if same else f"from {known.source}"
+                    "the file has changed since, or its numbers are of another type"
+                    if same
+                    else f"from {earlier.source}"
                 )
                 raise DataError(
                     f"{folder} holds {self.task} of another potential at {name} ({how}); choose another folder."

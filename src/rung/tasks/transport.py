@@ -146,13 +146,13 @@ def read_runs(files: Sequence[Path], temperatures: Sequence[float], draws: Seque
     for file, place in zip(files, places, strict=True):
         if places.count(place) > 1:
             raise ConfigError(f"{file} is given twice; one trajectory counts once.")
-    for name, given, allowed in (
+    for name, values, allowed in (
         ("temperatures", temperatures, (1, len(files))),
         ("draws", draws, (0, len(files))),
     ):
-        if len(given) not in allowed:
+        if len(values) not in allowed:
             raise ConfigError(
-                f"There are {len(given)} {name} for {len(files)} files; give one each, in the order of the files"
+                f"There are {len(values)} {name} for {len(files)} files; give one each, in the order of the files"
                 + (", or one for all." if name == "temperatures" else ".")
             )
     kelvin = list(temperatures) * (len(files) if len(temperatures) == 1 else 1)

@@ -1,4 +1,4 @@
-"""The model's error of a free-energy barrier: what posterior draws say, by hand."""
+"""What posterior draws say of a free-energy barrier, by hand."""
 
 import numpy as np
 import pytest

@@ -1,0 +1,59 @@
+"""Relaxation of positions and cells beside ASE's own, and cells that cannot relax."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.filters import FrechetCellFilter
+from ase.optimize import BFGS
+
+from rung.errors import ConfigError, DataError
+from rung.evaluate.relaxation import RelaxationSettings, relax
+
+
+@pytest.mark.parametrize("plane", [False, True])
+def test_relaxation_is_ases(plane: bool) -> None:
+    start = bulk("Cu", cubic=True)
+    start.set_cell(start.cell.array @ np.diag([1.03, 0.98, 1.01]), scale_atoms=True)
+    start.rattle(0.03, seed=0)
+    found = relax(start, EMT(), RelaxationSettings(fmax=0.005, cell=not plane, plane=plane))
+    atoms = start.copy()
+    atoms.calc = EMT()
+    mask = [1, 1, 0, 0, 0, 1] if plane else [1] * 6
+    with BFGS(FrechetCellFilter(atoms, mask=mask), logfile=None) as optimizer:
+        assert optimizer.run(fmax=0.005, steps=300)
+    assert found.converged
+    assert found.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-4)
+    np.testing.assert_allclose(found.atoms.cell.array, atoms.cell.array, atol=1e-3)
+    if plane:
+        np.testing.assert_array_equal(found.atoms.cell[2], start.cell[2])
+    assert not relax(start, EMT(), RelaxationSettings(steps=1)).converged
+
+
+def test_a_cell_that_cannot_relax_is_one_sentence() -> None:
+    class NoStress(EMT):
+        implemented_properties = ("energy", "forces")
+        calls = 0
+
+        def calculate(self, atoms=None, properties=("energy",), system_changes=("positions",)) -> None:
+            self.calls += 1
+            super().calculate(atoms, properties, system_changes)
+
+    crystal = bulk("Cu", cubic=True)
+    for settings in (RelaxationSettings(cell=True), RelaxationSettings(plane=True)):
+        for molecule in (
+            Atoms("Cu2", [[0, 0, 0], [2.3, 0, 0]]),
+            Atoms("Cu2", [[0, 0, 0], [2.3, 0, 0]], cell=[9, 9, 9]),
+        ):
+            with pytest.raises(DataError, match="is not periodic, so it has no cell to relax"):
+                relax(molecule, EMT(), settings)
+        wire = Atoms("Cu", cell=[0, 0, 2.5], pbc=[False, False, True])
+        with pytest.raises(DataError, match="no cell to relax"):
+            relax(wire, EMT(), settings)
+        calculator = NoStress()
+        with pytest.raises(ConfigError, match="NoStress gives no stress, so it cannot relax a cell"):
+            relax(crystal, calculator, settings)
+        assert calculator.calls <= 1, "before any step"
+    calculator = NoStress()
+    assert relax(crystal, calculator, RelaxationSettings()).converged
