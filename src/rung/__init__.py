@@ -4,16 +4,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rung.calculator import RungCalculator
+    from rung.api import *  # noqa: F403 - the public names, and no others
 
 __version__ = "0.1.0"
-__all__ = ["RungCalculator", "__version__"]
-
-_LAZY = {"RungCalculator": "rung.calculator"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for, so that ``import rung`` does not wait for torch."""
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'rung' has no attribute {name!r}")
+    """Return a public name of :mod:`rung.api`, imported when it is first asked for."""
+    api = import_module("rung.api")
+    if name not in api.HOMES:
+        raise AttributeError(f"module 'rung' has no attribute {name!r}")
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, for completion."""
+    return sorted({*globals(), *import_module("rung.api").HOMES})

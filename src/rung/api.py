@@ -1,0 +1,126 @@
+"""The public names of rung: what semantic versioning promises. Each is imported when it is first used.
+
+``from rung import run_fit`` and ``from rung.api import run_fit`` are the same. A name that is not listed here may move
+with any version.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rung.calculator import RungCalculator
+    from rung.config import RunConfig, load_config
+    from rung.data.readers.structures import read_structures, write_structures
+    from rung.doctor import diagnose
+    from rung.errors import RungError
+    from rung.report import write_report, write_study_report
+    from rung.run.file_settings import CheckSettings, EvaluationSettings, ExportSettings
+    from rung.run.files import check_files, evaluate_files, export_file
+    from rung.run.stages import run_fit
+    from rung.study import StudyConfig, compare, load_study_config
+    from rung.tasks.barrier import BarrierTask
+    from rung.tasks.barrier import find_barriers as barrier
+    from rung.tasks.free_energy import FreeEnergyTask
+    from rung.tasks.free_energy import find_free_energy as free_energy
+    from rung.tasks.md import MDTask
+    from rung.tasks.md import find_md as md
+    from rung.tasks.opened import Opened, Source, open_calculator, open_fidelities
+    from rung.tasks.relaxation import RelaxationTask
+    from rung.tasks.relaxation import relax_file as relax
+    from rung.tasks.transport import TransportTask
+    from rung.tasks.transport import find_transport as transport
+    from rung.tasks.transport_runs import find_transport_of_model as transport_of_model
+    from rung.tasks.vacancies import VacancyTask
+    from rung.tasks.vacancies import study_vacancies as vacancies
+
+__all__ = [
+    "BarrierTask",
+    "CheckSettings",
+    "EvaluationSettings",
+    "ExportSettings",
+    "FreeEnergyTask",
+    "MDTask",
+    "Opened",
+    "RelaxationTask",
+    "RunConfig",
+    "RungCalculator",
+    "RungError",
+    "Source",
+    "StudyConfig",
+    "TransportTask",
+    "VacancyTask",
+    "barrier",
+    "check_files",
+    "compare",
+    "diagnose",
+    "evaluate_files",
+    "export_file",
+    "free_energy",
+    "load_config",
+    "load_study_config",
+    "md",
+    "open_calculator",
+    "open_fidelities",
+    "read_structures",
+    "relax",
+    "run_fit",
+    "transport",
+    "transport_of_model",
+    "vacancies",
+    "write_report",
+    "write_structures",
+    "write_study_report",
+]
+
+HOMES = {
+    "BarrierTask": "rung.tasks.barrier",
+    "CheckSettings": "rung.run.file_settings",
+    "EvaluationSettings": "rung.run.file_settings",
+    "ExportSettings": "rung.run.file_settings",
+    "FreeEnergyTask": "rung.tasks.free_energy",
+    "MDTask": "rung.tasks.md",
+    "Opened": "rung.tasks.opened",
+    "RelaxationTask": "rung.tasks.relaxation",
+    "RunConfig": "rung.config",
+    "RungCalculator": "rung.calculator",
+    "RungError": "rung.errors",
+    "Source": "rung.tasks.opened",
+    "StudyConfig": "rung.study",
+    "TransportTask": "rung.tasks.transport",
+    "VacancyTask": "rung.tasks.vacancies",
+    "barrier": "rung.tasks.barrier:find_barriers",
+    "check_files": "rung.run.files",
+    "compare": "rung.study",
+    "diagnose": "rung.doctor",
+    "evaluate_files": "rung.run.files",
+    "export_file": "rung.run.files",
+    "free_energy": "rung.tasks.free_energy:find_free_energy",
+    "load_config": "rung.config",
+    "load_study_config": "rung.study",
+    "md": "rung.tasks.md:find_md",
+    "open_calculator": "rung.tasks.opened",
+    "open_fidelities": "rung.tasks.opened",
+    "read_structures": "rung.data.readers.structures",
+    "relax": "rung.tasks.relaxation:relax_file",
+    "run_fit": "rung.run.stages",
+    "transport": "rung.tasks.transport:find_transport",
+    "transport_of_model": "rung.tasks.transport_runs:find_transport_of_model",
+    "vacancies": "rung.tasks.vacancies:study_vacancies",
+    "write_report": "rung.report",
+    "write_structures": "rung.data.readers.structures",
+    "write_study_report": "rung.report",
+}
+"""The module of each name, with the name that it has there where that differs."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is asked for, so that ``import rung`` does not wait for torch."""
+    if name not in HOMES:
+        raise AttributeError(f"module 'rung.api' has no attribute {name!r}")
+    module, _, attribute = HOMES[name].partition(":")
+    return getattr(import_module(module), attribute or name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, for completion."""
+    return sorted(__all__)
