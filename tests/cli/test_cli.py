@@ -22,7 +22,10 @@ def test_help_and_version_do_not_wait_for_torch() -> None:
     script = (
         "import sys; from rung.cli import main; "
         "codes = [main(['--help']), main(['fit', '--help']), main(['cache', '--help']), main(['--version'])]; "
-        "assert codes == [0, 0, 0, 0], codes; assert 'torch' not in sys.modules and 'ase' not in sys.modules"
+        "assert codes == [0, 0, 0, 0], codes; assert 'torch' not in sys.modules and 'ase' not in sys.modules; "
+        "from rung.cli import COMMANDS; "
+        "assert not any([main([name, '--help']) for name in COMMANDS]); assert 'torch' not in sys.modules; "
+        "assert main(['--version']) == 0"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

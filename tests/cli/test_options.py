@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from cyclopts import App, Parameter
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from rung.cli import CACHE_COMMANDS, COMMANDS, build_app
 from rung.cli.options import Printing, command, leaves_of
 from rung.errors import ConfigError
-from rung.settings import Option, Settings, group_of
+from rung.settings import Option, Settings
 
 
 class Band(Settings):
@@ -169,15 +169,6 @@ def test_every_option_has_a_sentence() -> None:
             assert argument.parameter.help, f"rung {one.name[0]}: {argument.name} says nothing"
 
 
-def _groups(kind: type[Settings]) -> list[tuple[type[Settings], str, Any]]:
-    found = []
-    for name, field in kind.model_fields.items():
-        group = group_of(field)
-        if group is not None:
-            found += [(kind, name, field.get_default(call_default_factory=True)), *_groups(group)]
-    return found
-
-
 def test_leaves_are_every_field_that_words_can_say() -> None:
     assert [".".join(leaf.path) for leaf in leaves_of(Work)] == [
         "model",
@@ -193,9 +184,3 @@ def test_leaves_are_every_field_that_words_can_say() -> None:
         "refinement.tolerance",
         "trusted",
     ]
-
-
-def test_a_group_that_is_given_in_part_has_the_defaults_of_the_whole() -> None:
-    for kind, name, default in _groups(Work):
-        if isinstance(default, BaseModel):
-            assert default == type(default)(), f"{kind.__name__}.{name}: make its defaults those of a class"

@@ -75,8 +75,10 @@ class Leaf:
             hint = tuple[str, ...]
         told: dict[str, Any] = {
             "help": self.field.description,
-            "show_default": default is not False and default not in ((), None),
+            "show_default": _shown if default is not False and default not in ((), None) else False,
         }
+        if get_origin(self.hint) is dict:
+            told["metavar"] = self.option.form.upper()
         if not self.option.positional:
             told |= {"name": _flags(self.names), "negative": _flags(self.off), "consume_multiple": self.several}
             return _parameter(self.key, inspect.Parameter.KEYWORD_ONLY, hint, default, told)
@@ -221,6 +223,11 @@ def _nested(leaves: Sequence[Leaf], words: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parameter(name: str, kind: Any, hint: Any, default: Any, told: Mapping[str, Any]) -> inspect.Parameter:
     return inspect.Parameter(name, kind, default=default, annotation=Annotated[hint, Parameter(**told)])
+
+
+def _shown(default: Any) -> str:
+    """Return a default as it would be typed."""
+    return " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 def _flags(names: Sequence[str]) -> list[str]:

@@ -58,13 +58,13 @@ class RunsSettings(Settings):
     steps: int = Field(default=20000, ge=1)
     """Steps of each run; more may be asked for later."""
     timestep: float = Field(default=1.0, gt=0)
-    """fs."""
+    """Time step, fs."""
     frame_every: int = Field(default=20, ge=1)
     """Steps from one frame to the next."""
     friction: float = Field(default=0.002, gt=0)
-    """Of the Langevin thermostat, 1/fs: it slows diffusion, so it is weak."""
+    """Friction of the Langevin thermostat, 1/fs: it slows diffusion, so it is weak."""
     seed: int = Field(default=0, ge=0)
-    """Of the random numbers."""
+    """Seed of the random numbers."""
 
     @property
     def frame_fs(self) -> float:

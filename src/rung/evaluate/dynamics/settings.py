@@ -20,11 +20,11 @@ class DynamicsSettings(Settings):
     """The settings that decide a trajectory, in the order in which a key hashes them; the others may change later."""
 
     temperature: float = Field(gt=0)
-    """K: of the thermostat, and of the momenta drawn at the start."""
+    """Temperature of the thermostat, and of the momenta drawn at the start, K."""
     timestep: float = Field(default=1.0, gt=0)
-    """fs."""
+    """Time step, fs."""
     friction: float = Field(default=0.01, gt=0)
-    """Of the Langevin thermostat, 1/fs."""
+    """Friction of the Langevin thermostat, 1/fs."""
     sample_every: int = Field(default=10, ge=1)
     """Steps from one sample to the next."""
     frame_every: int = Field(default=50, ge=1)
@@ -34,7 +34,7 @@ class DynamicsSettings(Settings):
     remove_drift: Annotated[bool, Option(off=("free-drift",))] = True
     """Whether the centre of mass stays at rest; false where a field from outside acts."""
     seed: int = Field(default=0, ge=0)
-    """Of the random numbers."""
+    """Seed of the random numbers."""
     limits: LimitSettings = LimitSettings()
     """Where a run stops: close contacts, forces and temperatures beyond any use."""
 

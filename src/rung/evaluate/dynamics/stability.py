@@ -5,7 +5,6 @@ from ase import Atoms
 from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 from pydantic import Field
-from scipy.stats import chi2
 
 from rung.evaluate.dynamics.integrator import Integrator, Motion
 from rung.settings import Settings
@@ -17,7 +16,7 @@ class LimitSettings(Settings):
     close_contact: float = Field(default=0.5, ge=0)
     """Two atoms nearer than this times the sum of their covalent radii are on top of each other."""
     largest_force: float = Field(default=200.0, gt=0)
-    """eV/Å on one atom."""
+    """Largest force on one atom, eV/Å."""
     temperature_ratio: float = Field(default=5.0, gt=1)
     """Kinetic temperature over the one that was asked for, beyond what thermal spread explains."""
 
@@ -39,6 +38,8 @@ class Limits:
         self._most = self._reach - contact
         self._clearance = 0.0
         self._checked = np.full_like(atoms.positions, np.inf)
+        from scipy.stats import chi2  # noqa: PLC0415 - its import takes long, and --help reads this module
+
         # few degrees of freedom fluctuate by themselves: what happens once in 10¹² draws is still thermal
         freedom = max(integrator.degrees_of_freedom, 1)
         thermal = float(chi2.isf(1e-12, freedom)) / freedom
