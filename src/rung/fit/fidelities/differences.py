@@ -65,9 +65,9 @@ def difference(high: Labels, low: Labels) -> Labels:
     )
 
 
-def require_pairs(found: Sequence[Structure], target: str, source: str) -> None:
+def require_pairs(structures: Sequence[Structure], target: str, source: str) -> None:
     """Raise a :class:`~rung.errors.FitError` where no structure has labels of both fidelities."""
-    if not any(structure.labelled(target).has_energy for structure in found):
+    if not any(structure.labelled(target).has_energy for structure in structures):
         raise FitError(
             f"learns: labels needs structures with energies of both {target!r} and {source!r}, and no training "
             f"structure has both; label some with {source!r} too, or use learns: base."

@@ -199,12 +199,12 @@ class HingeFit:
         covariance that is left. Energies of which the kept ones do not identify the composition are not compared.
         """
         parameters = self.solve(kept, tau)
-        known = others[self._identified(kept, others)]
+        judged = others[self._identified(kept, others)]
         residual = self.data.target - np.hstack([self.data.design, self.data.composition]) @ parameters
-        shared = self.noise[np.ix_(kept, known)]
+        shared = self.noise[np.ix_(kept, judged)]
         gain = np.linalg.solve(self.noise[np.ix_(kept, kept)], shared).T
-        covariance = self.noise[np.ix_(known, known)] - gain @ shared
-        error = residual[known] - gain @ residual[kept]
+        covariance = self.noise[np.ix_(judged, judged)] - gain @ shared
+        error = residual[judged] - gain @ residual[kept]
         return np.asarray(np.linalg.solve(np.linalg.cholesky(covariance), error))
 
     def _identified(self, kept: Positions, others: Positions) -> NDArray[np.bool_]:

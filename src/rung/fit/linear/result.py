@@ -31,8 +31,8 @@ def moved_surface(problem: Problem, weights: Array, reference: Array) -> Surface
 def posterior_of(problem: Problem, solution: Solution, error: FeatureError) -> Posterior:
     """Return the posterior with the model's own error in energies, forces and differences."""
     size, n_weights = len(solution.gaussian.mean), len(problem.readout.weights)
-    own = np.zeros((size, size))
-    own[:n_weights, :n_weights] = solution.model_error**2 * error.covariance
+    model_covariance = np.zeros((size, size))
+    model_covariance[:n_weights, :n_weights] = solution.model_error**2 * error.covariance
     return Posterior(
         parameters=(*problem.readout.parameters, *(f"E0[{element}]" for element in problem.elements)),
         mean=solution.gaussian.mean,
@@ -40,5 +40,5 @@ def posterior_of(problem: Problem, solution: Solution, error: FeatureError) -> P
         unidentified=solution.gaussian.unidentified,
         model_error=solution.model_error,
         force_error=solution.model_error * error.force_ratio,
-        model_covariance=own,
+        model_covariance=model_covariance,
     )

@@ -192,8 +192,8 @@ def derivative_rows(
         for structure in probed:
             batch = _row(model, structure, target)
             direction = torch.as_tensor(random.normal(size=(len(structure), 3)) / np.sqrt(len(structure)))
-            found = model(batch, forces=True).forces
-            along = (found * direction.to(found)).sum()
+            forces = model(batch, forces=True).forces
+            along = (forces * direction.to(forces)).sum()
             anchor.append(float(along.detach()))
             force.append(_gradient(along, list(moving.values())))
             task.advance()
@@ -204,22 +204,22 @@ def derivative_rows(
 
 def moving_tensors(model: TrainablePotential, pattern: str) -> dict[str, torch.nn.Parameter]:
     """Return the weights that may move and whose names match ``pattern``, anywhere in the name."""
-    found = {
+    tensors = {
         name: tensor
         for name, tensor in model.named_parameters()
         if tensor.requires_grad and re.search(pattern, name) and tensor.numel()
     }
-    if not found:
+    if not tensors:
         raise ConfigError(f"No tensor of the base matches layers: {pattern!r}.")
-    return found
+    return tensors
 
 
 def _gradient(value: torch.Tensor, tensors: Sequence[torch.nn.Parameter]) -> Array:
-    found = torch.autograd.grad(value, tensors, allow_unused=True)
+    gradients = torch.autograd.grad(value, tensors, allow_unused=True)
     return np.concatenate(
         [
             (torch.zeros_like(tensor) if gradient is None else gradient).detach().double().cpu().numpy().ravel()
-            for tensor, gradient in zip(tensors, found, strict=True)
+            for tensor, gradient in zip(tensors, gradients, strict=True)
         ]
     )
 
@@ -239,8 +239,8 @@ def _assembly(
     stacked = np.vstack([rows.energy, rows.force])
     blocks, designs, components = [], [], []
     for name in names:
-        own = rows.groups == name if name else np.ones(len(rows.groups), dtype=bool)
-        basis = _span(np.where(own, stacked, 0.0))
+        members = rows.groups == name if name else np.ones(len(rows.groups), dtype=bool)
+        basis = _span(np.where(members, stacked, 0.0))
         design = rows.energy @ basis.T
         rest = without_composition(design, composition)
         size = np.sqrt(np.mean(np.sum(rest**2, axis=1) / n_atoms))

@@ -106,9 +106,9 @@ def _data(lift: Lift, base: Base, settings: TransferSettings, context: Context) 
 def _start(base: Base, data: TrainingData, settings: TransferSettings, context: Context) -> Start:
     """Return the base as a model of which only what the settings let move does."""
     target, *replayed = data.names
-    own = settings.replay is not None and settings.replay.through == "own"
+    apart = settings.replay is not None and settings.replay.through == "own"
     starts = dict.fromkeys(data.names, base.fidelity)
-    model = trainable(base.plain, starts, "readouts" if own else "shared")
+    model = trainable(base.plain, starts, "readouts" if apart else "shared")
     model.to(require_device(context.device), dtype_of(context))
     start = with_fitted_references(model, data, (target,) if settings.fit_reference else (), settings.training)
     if settings.lora is not None:
