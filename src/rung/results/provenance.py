@@ -1,0 +1,52 @@
+"""``provenance.json``: what a run or a study was made of, and what became of its export."""
+
+from collections.abc import Mapping
+
+from rung.results.base import Entry, Result
+
+PROVENANCE_FILE = "provenance.json"
+
+
+class FileRecord(Entry):
+    """A file that was read."""
+
+    path: str
+    """Where it was."""
+    sha256_32: str
+    """The first 32 hexadecimal digits of the SHA-256 of its bytes."""
+
+
+class Export(Entry):
+    """What became of the export to one file of the base's backend."""
+
+    file: str | None
+    """The name of the file; null where the potential cannot be one."""
+    reason: str = ""
+    """Why it cannot."""
+
+
+class Provenance(Result):
+    """Versions, hashes, seed and device."""
+
+    rung: str
+    """The version of rung."""
+    python: str
+    """The version of Python."""
+    packages: Mapping[str, str]
+    """Versions of packages that can change a result."""
+    platform: str
+    """The machine and its operating system."""
+    seed: int
+    """The seed of the config."""
+    device: str
+    """The device of the config."""
+    dtype: str | None
+    """The type of numbers of the config; null where it is the base's own."""
+    files: Mapping[str, FileRecord]
+    """Every file that the config names, by the key that names it."""
+    ingredients: Mapping[str, str]
+    """What decides the result, hashed, by key: settings as they are, files by their content."""
+    notice: tuple[str, ...] = ()
+    """Sentences for the top of the report: who made the labels, and what may be done with them."""
+    export: Export | None = None
+    """What became of the export; absent before it was tried."""
