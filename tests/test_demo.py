@@ -68,9 +68,11 @@ def test_molecules_are_split_by_formula_and_target_forces_stay_hidden(tmp_path: 
 def test_the_whole_job_on_mos2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The errors fall to what the readout can reach, the barrier moves towards the truth."""
     finished = run_demo("mos2", tmp_path / "demo")
-    errors, base = finished.run.metrics["splits"]["test"]["r2scan"], finished.run.metrics["base"]["test"]["r2scan"]
-    assert errors["energy_rmse"] < 8.0 < 18.0 < base["energy_rmse"]
-    assert errors["force_rmse"] < 330.0 < 480.0 < base["force_rmse"]
+    metrics = finished.run.metrics
+    assert metrics.base is not None
+    errors, base = metrics.splits["test"]["r2scan"], metrics.base["test"]["r2scan"]
+    assert errors.energy_rmse < 8.0 < 18.0 < base.energy_rmse
+    assert errors.force_rmse < 330.0 < 480.0 < base.force_rmse
     barriers = {(row.path, row.name): row for row in finished.barriers}
     static, relaxed = ([row for row in finished.barriers if word in row.path] for word in ("as they are", "relaxed"))
     assert len(barriers) == 6

@@ -13,7 +13,6 @@ from rung.fit.methods import MethodSettings, method_of
 from rung.settings import Settings
 from rung.storage import write_text
 
-CONFIG_FILE = "config.yaml"
 CACHE_FOLDER = "rung-cache"
 
 

@@ -88,8 +88,9 @@ def config(folder: Path, run: str, method: dict[str, Any], **changes: Any) -> Pa
 def closed_form(folder: Path) -> None:
     """A fit of the readout, its folder, its evaluation, its native file and what a calculator makes of it."""
     done = run_fit(load_config(config(folder, "readout", {"name": "readout"})))
-    errors, before = done.metrics["splits"]["test"]["high"], done.metrics["base"]["test"]["high"]
-    assert errors["force_rmse"] < 0.5 * before["force_rmse"]
+    assert done.metrics.base is not None
+    errors, before = done.metrics.splits["test"]["high"], done.metrics.base["test"]["high"]
+    assert errors.force_rmse < 0.5 * before.force_rmse
     assert read_json(done.folder.provenance)["export"] == {"file": "high.pair"}
     assert done.folder.report.exists()
     test = read_structures(folder / "test.extxyz")
@@ -101,7 +102,7 @@ def closed_form(folder: Path) -> None:
     assert (energies[0] == energies[1]).all() and (energies[0] == energies[2]).all()
     asked = {"model": done.folder.model, "files": [folder / "test.extxyz"], "fidelity": "high"}
     told = evaluate_files(EvaluationSettings(**asked, base=folder / "base.pair", base_fidelity="low"))
-    assert abs(told["splits"]["test"]["high"]["force_rmse"] - errors["force_rmse"]) < 1e-6
+    assert abs(told.splits["test"]["high"].force_rmse - errors.force_rmse) < 1e-6
     atoms = test[0].atoms.copy()
     atoms.calc = RungCalculator(done.folder.model, fidelity="high")
     assert abs(atoms.get_potential_energy() - energies[0][0]) < 1e-9
@@ -137,7 +138,7 @@ def _fits(folder: Path, methods: dict[str, dict[str, Any]]) -> None:
         file = read_json(done.folder.provenance)["export"]["file"]
         assert file == (None if name == "delta" else "high.pair"), name  # a sum is no one file of its library
         fitted = open_model(done.folder.model, fidelity="high").potential
-        assert np.isfinite(done.metrics["splits"]["test"]["high"]["energy_rmse"]), name
+        assert np.isfinite(done.metrics.splits["test"]["high"].energy_rmse), name
         assert fitted.backbone.cutoff == 3.0
 
 

@@ -15,6 +15,8 @@ from rung.cli import CACHE_COMMANDS, COMMANDS, main
 from rung.cli.console import TerminalProgress
 from rung.cli.tables import worse_forces
 from rung.data.readers.structures import read_structures, write_structures
+from rung.results.metrics import Evaluation
+from tests.results.made import split_errors
 from tests.run.small_world import SmallWorld
 
 
@@ -157,15 +159,13 @@ def test_without_a_terminal_only_the_outermost_work_leaves_a_line(capsys: pytest
 
 
 def test_forces_that_got_worse_are_said() -> None:
-    metrics = {
-        "splits": {"test": {"dft": {"force_rmse": 1237.0}}, "ood": {"dft": {"force_rmse": None}}},
-        "base": {"test": {"dft": {"force_rmse": 1088.0}}, "ood": {"dft": {"force_rmse": 5.0}}},
-    }
-    (sentence,) = worse_forces(metrics)
+    after = {"test": {"dft": split_errors(force_rmse=1237.0)}, "ood": {"dft": split_errors()}}
+    before = {"test": {"dft": split_errors(force_rmse=1088.0)}, "ood": {"dft": split_errors(force_rmse=5.0)}}
+    (sentence,) = worse_forces(Evaluation(splits=after, base=before))
     assert "1237 against 1088" in sentence
-    assert worse_forces({**metrics, "base": None}) == []
-    metrics["base"]["test"]["dft"]["force_rmse"] = 1300.0
-    assert worse_forces(metrics) == []
+    assert worse_forces(Evaluation(splits=after, base=None)) == []
+    higher = {**before, "test": {"dft": split_errors(force_rmse=1300.0)}}
+    assert worse_forces(Evaluation(splits=after, base=higher)) == []
 
 
 def test_in_a_terminal_work_within_work_takes_the_place_of_the_bar() -> None:

@@ -58,10 +58,10 @@ def test_a_sound_repeat_is_no_contradiction(mos2):
 def test_a_leak_between_splits_is_found(mos2):
     leaky = {**mos2, "test": (*mos2["test"], renamed(mos2["train"][120]))}
     diagnosis = diagnose(leaky, target="r2scan")
-    [finding] = diagnosis.of("error")
+    [finding] = diagnosis.of_severity("error")
     assert (finding.code, finding.splits) == ("two-splits", ("train", "test"))
     assert finding.structures == ("train-120", "train-120-again")
-    assert not diagnosis.of("warning")
+    assert not diagnosis.of_severity("warning")
 
 
 def test_a_turned_shifted_or_reordered_leak_is_found(reactive, mos2):
@@ -73,13 +73,13 @@ def test_a_turned_shifted_or_reordered_leak_is_found(reactive, mos2):
     labels = {name: replace(label, forces=(label.forces @ turn.T)[order]) for name, label in structure.labels.items()}
     twin = replace(twin, labels=labels)
     diagnosis = diagnose({**reactive, "test": (*reactive["test"], twin)}, target="dft")
-    [finding] = diagnosis.of("warning")
+    [finding] = diagnosis.of_severity("warning")
     assert (finding.code, finding.structures) == ("nearly-two-splits", (structure.structure_id, "twin"))
-    assert not diagnosis.of("error")
+    assert not diagnosis.of_severity("error")
     slab = mos2["train"][120]
     shifted = moved(slab, slab.atoms.positions + 0.5 * slab.atoms.cell.array[0], name="shifted")
     diagnosis = diagnose({**mos2, "test": (*mos2["test"], shifted)}, target="r2scan")
-    assert [f.structures for f in diagnosis.of("warning")] == [("train-120", "shifted")]
+    assert [f.structures for f in diagnosis.of_severity("warning")] == [("train-120", "shifted")]
 
 
 def test_fragments_beyond_the_cutoff_are_found():

@@ -47,7 +47,7 @@ def test_sabotage_of_the_testbed_is_found(mos2, name):
 
 def test_an_unknown_target_lists_what_there_is(mos2):
     diagnosis = diagnose(mos2, target="r2scann")
-    [finding] = diagnosis.of("error")
+    [finding] = diagnosis.of_severity("error")
     assert finding.code == "no-target-energies"
     assert "there is: pbe, r2scan. Did you mean 'r2scan'?" in finding.sentence
 

@@ -45,7 +45,7 @@ def test_two_structures_by_hand():
 
 def test_nothing_labelled_is_nan_and_no_warning():
     found = split_errors([1.0], [NAN], [2], ["H2"], forces=np.zeros((2, 3)), forces_label=np.full((2, 3), NAN))
-    numbers = found.as_dict()
+    numbers = found.as_json()
     assert [numbers[name] for name in ("n_structures", "n_energies", "n_forces", "n_stresses")] == [1, 0, 0, 0]
     assert all(np.isnan(value) for name, value in numbers.items() if not name.startswith("n_"))
     assert "NaN" not in json.dumps(jsonable(numbers))
@@ -74,7 +74,7 @@ def test_unlabelled_structures_change_nothing(extra, seed):
         forces_label=[*np.split(wanted, [2, 4]), *np.full((extra, 4, 3), NAN)],
     )
     assert more.n_structures == 3 + extra
-    np.testing.assert_equal({**more.as_dict(), "n_structures": 3}, alone.as_dict())
+    np.testing.assert_equal({**more.as_json(), "n_structures": 3}, alone.as_json())
 
 
 @given(arrays(float, (4,), elements=st.floats(-5, 5)), st.floats(-1e3, 1e3), st.floats(-1e3, 1e3))
@@ -98,7 +98,7 @@ def test_layouts_of_forces_agree():
     base = {"energy": [0.0, 0.0], "energy_label": [0.0, 0.0], "n_atoms": [2, 3], "formulas": ["H2", "H3"]}
     flat = split_errors(**base, forces=forces.ravel(), forces_label=wanted)
     split = split_errors(**base, forces=[forces[:2], forces[2:]], forces_label=[wanted[:2], wanted[2:]])
-    assert flat == pytest.approx(split) or flat.as_dict() == pytest.approx(split.as_dict(), nan_ok=True)
+    assert flat == pytest.approx(split) or flat.as_json() == pytest.approx(split.as_json(), nan_ok=True)
     assert flat.force_rmse == pytest.approx(1000 * np.sqrt(np.mean((forces - wanted) ** 2)))
 
 

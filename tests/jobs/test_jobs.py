@@ -14,7 +14,7 @@ from rung.errors import DataError, ExecutorError
 from rung.jobs import HerePool, Job, Slurm, open_pool, perform
 from rung.jobs.workers import ParslPool
 from rung.settings import Settings
-from rung.storage import FolderLock, jsonable, read_json, write_json
+from rung.storage import FolderLock, read_json, write_json
 
 
 class Double(Settings):
@@ -118,8 +118,8 @@ def test_a_mapping_that_gained_a_key_is_another_request(tmp_path: Path) -> None:
 
 def test_numbers_that_json_cannot_hold_are_the_same_request_again(tmp_path: Path) -> None:
     job = job_of(tmp_path, float("inf"))
-    write_json(tmp_path / "task.json", job.request)
-    assert jsonable(job.request)["arguments"] == {"number": None}
+    job.request.write(tmp_path / "task.json")
+    assert job.request.as_json()["arguments"] == {"number": None}
     assert job.asked
 
 
@@ -138,7 +138,7 @@ def test_a_job_that_fails_says_why_and_is_tried_again(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_swept_but_not_what_it_resumes_from(tmp_path: Path) -> None:
     job = job_of(tmp_path, 3)
-    write_json(tmp_path / "task.json", job.request)
+    job.request.write(tmp_path / "task.json")
     write_json(tmp_path / "checkpoints" / "kept.json", 1)
     half = tmp_path / "checkpoints" / ".training.pt.x.tmp"
     half.write_text("half")
@@ -154,7 +154,7 @@ def test_a_second_process_waits_and_finds_it_done(tmp_path: Path) -> None:
         second.start()
         time.sleep(0.1)
         assert second.is_alive() and not job.result.exists()
-        write_json(tmp_path / "task.json", job.request)
+        job.request.write(tmp_path / "task.json")
         write_json(job.result, {"twice": "by the first"})
     second.join(timeout=10)
     assert read_json(job.result) == {"twice": "by the first"}

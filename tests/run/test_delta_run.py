@@ -29,6 +29,6 @@ def test_a_run_keeps_the_sum_and_says_why_it_is_no_native_file(world: SmallWorld
     kept = atoms.get_potential_energy()
     atoms.calc = RungCalculator(world.low, fidelity="low")
     assert kept == pytest.approx(atoms.get_potential_energy(), rel=1e-12)
-    assert "cost_ratio" in done.metrics["fit"]["hyperparameters"]
-    assert done.metrics["fit"]["n_energies"] == 10
+    assert "cost_ratio" in done.metrics.fit.hyperparameters
+    assert done.metrics.fit.n_energies == 10
     assert (done.folder.path / "report.html").exists()

@@ -81,12 +81,12 @@ def test_a_barrier_has_the_bars_of_the_calculator(original: SmallWorld, fitted: 
     energies = np.array([calculator.get_potential_energy(image.atoms) for image in images])
     saddle = int(np.argmax(energies))
     assert saddle > 0
-    assert found["barrier"] == pytest.approx(energies[saddle] - energies[0], abs=1e-9)
+    assert found.barrier == pytest.approx(energies[saddle] - energies[0], abs=1e-9)
     first, highest = images[0].atoms, images[saddle].atoms
     none = calculator.energy_difference_stderr(highest, first, model_error="none")
     whole = calculator.energy_difference_stderr(highest, first)
-    assert found["barrier_stderr"] == pytest.approx(none, rel=1e-9)
-    assert found["barrier_stderr_total"] == pytest.approx(whole, rel=1e-9)
+    assert found.barrier_stderr == pytest.approx(none, rel=1e-9)
+    assert found.barrier_stderr_total == pytest.approx(whole, rel=1e-9)
     assert whole > none > 0
 
 

@@ -17,7 +17,7 @@ from rung.run import stages
 from rung.run.evaluation import predict
 from rung.run.folder import RunFolder
 from rung.run.stages import run_fit
-from rung.storage import read_json
+from rung.storage import jsonable, read_json
 from tests.run.small_world import SmallWorld
 
 ALL = ("features", "fit", "evaluate", "export", "report")
@@ -69,13 +69,14 @@ def test_metrics_are_those_of_an_independent_calculation(finished: SmallWorld) -
     label = np.concatenate([structure.labelled("high").forces for structure in test])
     found = np.concatenate([block for block in predict(fitted, test, "high").forces if block is not None])
     base = np.concatenate([block for block in predict(world.low, test, "low").forces if block is not None])
-    errors, before = metrics["splits"]["test"]["high"], metrics["base"]["test"]["high"]
-    assert errors["force_rmse"] == pytest.approx(1e3 * np.sqrt(np.mean((found - label) ** 2)), rel=1e-9)
-    assert errors["force_departure_rmse"] == pytest.approx(1e3 * np.sqrt(np.mean((found - base) ** 2)), rel=1e-9)
-    assert before["force_rmse"] == pytest.approx(1e3 * np.sqrt(np.mean((base - label) ** 2)), rel=1e-6)
-    assert errors["force_rmse"] < 0.8 * before["force_rmse"]
-    assert metrics["fit"]["n_energies"] == 10
-    assert metrics["fit"]["method"] == "readout"
+    assert metrics.base is not None
+    errors, before = metrics.splits["test"]["high"], metrics.base["test"]["high"]
+    assert errors.force_rmse == pytest.approx(1e3 * np.sqrt(np.mean((found - label) ** 2)), rel=1e-9)
+    assert errors.force_departure_rmse == pytest.approx(1e3 * np.sqrt(np.mean((found - base) ** 2)), rel=1e-9)
+    assert before.force_rmse == pytest.approx(1e3 * np.sqrt(np.mean((base - label) ** 2)), rel=1e-6)
+    assert errors.force_rmse < 0.8 * before.force_rmse
+    assert metrics.fit.n_energies == 10
+    assert metrics.fit.method == "readout"
 
 
 def test_the_base_gets_reference_energies_by_least_squares(world: SmallWorld) -> None:
@@ -89,10 +90,11 @@ def test_the_base_gets_reference_energies_by_least_squares(world: SmallWorld) ->
     change = np.linalg.lstsq(composition_matrix(train, elements) * weight[:, None], gap * weight, rcond=None)[0]
     shifted = predict(world.low, test, "low").energy + composition_matrix(test, elements) @ change
     error = (shifted - [one.labelled("high").energy for one in test]) / [len(one) for one in test]
-    found = metrics["base"]["test"]["high"]
-    assert found["energy_rmse"] == pytest.approx(1e3 * np.sqrt(np.mean(error**2)), rel=0.05)
-    assert metrics["splits"]["test"]["high"]["energy_rmse"] == pytest.approx(found["energy_rmse"], rel=1e-9)
-    assert metrics["splits"]["test"]["high"]["force_departure_rmse"] < 1e-6
+    assert metrics.base is not None
+    found = metrics.base["test"]["high"]
+    assert found.energy_rmse == pytest.approx(1e3 * np.sqrt(np.mean(error**2)), rel=0.05)
+    assert metrics.splits["test"]["high"].energy_rmse == pytest.approx(found.energy_rmse, rel=1e-9)
+    assert metrics.splits["test"]["high"].force_departure_rmse < 1e-6
 
 
 def test_where_target_forces_are_unknown_there_is_a_departure_and_no_error(world: SmallWorld) -> None:
@@ -100,9 +102,9 @@ def test_where_target_forces_are_unknown_there_is_a_departure_and_no_error(world
     for structure in test:
         structure.labels["high"].forces[:] = np.nan  # type: ignore[index]
     write_structures(world.folder / "test.extxyz", test)
-    errors = run_fit(load_config(world.config())).metrics["splits"]["test"]["high"]
-    assert errors["force_rmse"] is None
-    assert errors["force_departure_rmse"] > 1.0
+    errors = run_fit(load_config(world.config())).metrics.splits["test"]["high"]
+    assert np.isnan(errors.force_rmse)
+    assert errors.force_departure_rmse > 1.0
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_a_run_that_broke_in_any_stage_resumes_to_the_same_result(
             run_fit(config)
     resumed = run_fit(config)
     assert resumed.stages == ALL[ALL.index(broken) :]
-    assert _without_times(dict(resumed.metrics)) == whole
+    assert _without_times(jsonable(resumed.metrics.as_json())) == whole
 
 
 def test_another_config_never_overwrites_a_run(finished: SmallWorld) -> None:

@@ -16,6 +16,7 @@ from rung.data.splits import draw_labels
 from rung.errors import ConfigError, DataError, MissingExtraError, StorageError
 from rung.fit.lift import Context
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
+from rung.results.fits import StudyFit, StudyFitNumbers
 from rung.run.evaluation import predict
 from rung.storage import read_json, write_json
 from rung.study import StatusReader, StudyConfig, compare, load_study_config
@@ -137,11 +138,12 @@ def test_failed_fits_are_tried_again_and_a_study_may_grow(compared: tuple[SmallW
 def _as_done(config: StudyConfig, forgotten: str | None = None) -> None:
     """Write a result for every fit of ``config``, of an older rung that did not know the setting ``forgotten``."""
     for job in [step.job for step in fit_steps(config) if step.job is not None]:
-        request = job.request
+        request = job.request.as_json()
         if forgotten is not None:
             request["arguments"]["settings"].pop(forgotten, None)
         write_json(job.folder / "task.json", {**request, "host": "here"})
-        write_json(job.result, {"fit": {"seconds": 1.0}})
+        numbers = StudyFitNumbers(method="any", seconds=1.0, n_energies=0, hyperparameters={})
+        StudyFit(splits={}, bands={}, fit=numbers, warnings=()).write(job.result)
 
 
 def _several(name: str, **settings: Any) -> dict[str, Any]:

@@ -207,7 +207,7 @@ def test_a_method_that_moves_the_backbone_is_studied_too(
     path = _study(mine, method={"name": "transfer", "training": training})
     config = load_study_config(path).model_copy(update={"labels": (8,), "seeds": (0,), "compare": {}})
     finished = compare(config, executor=Here())
-    errors = {row["metric"]: row["value"] for row in finished.rows if row["method"] == "transfer"}
+    errors = {row.metric: row.value for row in finished.rows if row.method == "transfer"}
     assert np.isfinite([errors["energy_rmse"], errors["force_rmse"], errors["force_departure_rmse"]]).all()
     assert errors["force_departure_rmse"] > 0.0
     assert "coverage_energy_68" not in errors

@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rung.results.fits import BandBarrier, StudyFit, StudyFitNumbers
+from rung.results.study import StudyRow
 from rung.study.config import StudyConfig
 from rung.study.plan import Fit
 from rung.study.status import Failure
 from rung.study.table import rows_of
 from rung.study.verdict import Difference, caveats, paired, verdict
+from tests.results.made import fit_errors
 
 NOTHING: tuple[Failure, ...] = ()
 
@@ -32,18 +35,10 @@ def config_of(**changes: Any) -> StudyConfig:
     )
 
 
-def rows(values: dict[str, dict[str, tuple[float, ...]]], n_labels: int = 100) -> list[dict[str, Any]]:
+def rows(values: dict[str, dict[str, tuple[float, ...]]], n_labels: int = 100) -> list[StudyRow]:
     """Return a table of metric values by method and metric, one value a seed."""
     return [
-        {
-            "method": method,
-            "n_labels": n_labels,
-            "seed": seed,
-            "fold": 0,
-            "split": "test",
-            "metric": metric,
-            "value": one,
-        }
+        StudyRow(method=method, n_labels=n_labels, seed=seed, split="test", metric=metric, value=one)
         for method, metrics in values.items()
         for metric, found in metrics.items()
         for seed, one in enumerate(found)
@@ -120,14 +115,16 @@ def test_a_lost_fidelity_is_told_where_it_is_still_offered() -> None:
 
 
 def test_rows_name_the_fidelity_that_they_are_of() -> None:
-    errors = {"energy_rmse": 1.0, "energy_rmse_rel": 2.0, "force_rmse": None, "n_energies": 7}
-    result = {
-        "splits": {"test": {"high": errors, "low": errors, "other": errors}},
-        "bands": {"hop": {"barrier": 0.5, "barrier_stderr": None}},
-        "fit": {"seconds": 3.0, "hyperparameters": {"alpha": 1.0, "step_zero_energy": 1e-9, "cost_ratio": 1.5}},
-    }
+    errors = fit_errors(energy_rmse=1.0, energy_rmse_rel=2.0, n_energies=7)
+    chosen = {"alpha": 1.0, "step_zero_energy": 1e-9, "cost_ratio": 1.5}
+    result = StudyFit(
+        splits={"test": {"high": errors, "low": errors, "other": errors}},
+        bands={"hop": BandBarrier(barrier=0.5, barrier_stderr=np.nan, barrier_stderr_total=np.nan)},
+        fit=StudyFitNumbers(method="readout", seconds=3.0, n_energies=7, hyperparameters=chosen),
+        warnings=(),
+    )
     found = {
-        (row["split"], row["metric"]): row["value"]
+        (row.split, row.metric): row.value
         for row in rows_of(Fit("readout", 50, 1, 2), result, target="high", low="low")
     }
     assert found == {

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rung.results.fits import StudyFit
 from rung.study import load_study_config
 from rung.study.workshop import Workshop
 from tests.run.small_world import SmallWorld, build_conditioned_world
@@ -36,7 +37,8 @@ def rows_of(world: SmallWorld, main: str, other: str) -> dict[str, dict[str, flo
         fit = workshop.fit(
             world.folder / main / row, row=row, settings=settings, n_labels=6, seed=0, fold=0, trial=False
         )
-        errors = fit["splits"]["test"]["best"]
+        assert isinstance(fit, StudyFit)
+        errors = fit.splits["test"]["best"].as_json()
         rows[row] = {name: value for name, value in errors.items() if np.isfinite(value)}
     return rows
 

@@ -46,7 +46,7 @@ def _doctor(settings: CheckSettings, printing: Printing) -> int:
     if printing.as_json:
         print_json(diagnosis.as_json())
     else:
-        print_diagnosis(diagnosis.as_json())
+        print_diagnosis(diagnosis)
     return int(diagnosis.worst == "error")
 
 
@@ -62,14 +62,14 @@ def _fit(settings: RunFile) -> int:
 
 def _evaluate(settings: EvaluationSettings, printing: Printing) -> int:
     """Print errors of energy, forces and stress, a base's beside them."""
-    from rung.cli.tables import print_metrics
+    from rung.cli.tables import print_errors
     from rung.run.files import evaluate_files
 
-    metrics = evaluate_files(settings, progress=TerminalProgress())
+    errors = evaluate_files(settings, progress=TerminalProgress())
     if printing.as_json:
-        print_json(metrics)
+        print_json(errors.as_json())
     else:
-        print_metrics(metrics)
+        print_errors(errors)
     return 0
 
 

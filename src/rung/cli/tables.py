@@ -1,14 +1,15 @@
 """Tables at the end of a command: what was found, in units that people read."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.table import Table
 
 from rung.cli.console import ERR, OUT
 from rung.demo import FinishedDemo
 from rung.features.cache import CacheEntry
+from rung.results.findings import Diagnosis
+from rung.results.metrics import Evaluation, SplitErrors, by_split
 from rung.run.stages import FinishedRun
 from rung.study import FinishedStudy
 
@@ -16,71 +17,65 @@ STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 UNKNOWN = "–"
 
 
-def print_diagnosis(diagnosis: Mapping[str, Any]) -> None:
+def print_diagnosis(diagnosis: Diagnosis) -> None:
     """Print the census of labels and the findings."""
     census = Table(title="Labels")
     for heading in ("split", "fidelity", "structures", "energies", "with σ", "forces", "stresses", "compositions"):
         census.add_column(heading, justify="left" if heading in ("split", "fidelity") else "right")
-    for row in diagnosis["census"]:
-        counts = ("n_structures", "n_energies", "n_stderr", "n_forces", "n_stress", "n_formulas")
-        census.add_row(row["split"], row["fidelity"] or UNKNOWN, *(str(row[name]) for name in counts))
+    for row in diagnosis.census:
+        counts = (row.n_structures, row.n_energies, row.n_stderr, row.n_forces, row.n_stress, row.n_formulas)
+        census.add_row(row.split, row.fidelity or UNKNOWN, *(str(count) for count in counts))
     OUT.print(census)
-    for finding in diagnosis["findings"]:
-        severity = finding["severity"]
-        OUT.print(f"{severity}:", finding["sentence"], style=STYLES[severity], markup=False)
-    if not diagnosis["findings"]:
+    for finding in diagnosis.findings:
+        OUT.print(f"{finding.severity}:", finding.sentence, style=STYLES[finding.severity], markup=False)
+    if not diagnosis.findings:
         OUT.print("Nothing to complain of.")
 
 
-def print_metrics(metrics: Mapping[str, Any]) -> None:
+def print_errors(evaluation: Evaluation) -> None:
     """Print errors of every split, the base's beside."""
-    fidelities = sorted({fidelity for by_fidelity in metrics["splits"].values() for fidelity in by_fidelity})
+    errors, base = by_split(evaluation.splits), by_split(evaluation.base)
+    fidelities = sorted({fidelity for _, fidelity in errors})
     table = Table(title=f"Errors against {', '.join(fidelities)} (r.m.s.; energies meV/atom, forces meV/Å)")
     for heading in ("split", "potential"):
         table.add_column(heading)
     for heading in ("energy", "energy, one offset per composition", "forces", "forces, from the base's", "z²"):
         table.add_column(heading, justify="right")
-    for split, by_fidelity in metrics["splits"].items():
-        for fidelity, errors in by_fidelity.items():
-            before = (metrics.get("base") or {}).get(split, {}).get(fidelity)
-            if before is not None:
-                table.add_row(split, "base, E0 refitted", *_numbers(before))
-            table.add_row("" if before is not None else split, "model", *_numbers(errors), end_section=True)
+    for key, after in errors.items():
+        before = base.get(key)
+        if before is not None:
+            table.add_row(key[0], "base, E0 refitted", *_numbers(before))
+        table.add_row("" if before is not None else key[0], "model", *_numbers(after), end_section=True)
     OUT.print(table)
-    for sentence in worse_forces(metrics):
+    for sentence in worse_forces(evaluation):
         OUT.print(sentence, style=STYLES["warning"], markup=False)
     floors = {
-        f"{split}: {_number(errors['noise_floor'])}"
-        for split, by_fidelity in metrics["splits"].items()
-        for errors in by_fidelity.values()
-        if _known(errors["noise_floor"])
+        f"{split}: {_number(after.noise_floor)}"
+        for (split, _), after in errors.items()
+        if math.isfinite(after.noise_floor)
     }
     if floors:
         OUT.print(f"Noise of the labels themselves, meV/atom: {', '.join(sorted(floors))}.", markup=False)
-    if any(not _known(errors["force_rmse"]) for found in metrics["splits"].values() for errors in found.values()):
+    if any(not math.isfinite(after.force_rmse) for after in errors.values()):
         OUT.print("Where target forces are unknown, 'from the base' is a departure from the base's forces, no error.")
 
 
-def worse_forces(metrics: Mapping[str, Any]) -> list[str]:
+def worse_forces(evaluation: Evaluation) -> list[str]:
     """Return a sentence for each split on which the forces got worse: energies that improve can hide it."""
-    found = []
-    for split, by_fidelity in metrics["splits"].items():
-        for fidelity, errors in by_fidelity.items():
-            before = (metrics.get("base") or {}).get(split, {}).get(fidelity, {}).get("force_rmse")
-            after = errors["force_rmse"]
-            if _known(before) and _known(after) and after > before:
-                found.append(
-                    f"On {split} the {fidelity} forces are worse than the base's, {after:.0f} against {before:.0f} "
-                    "meV/Å: do not use this model for forces."
-                )
-    return found
+    base = by_split(evaluation.base)
+    return [
+        f"On {split} the {fidelity} forces are worse than the base's, {after.force_rmse:.0f} against "
+        f"{base[split, fidelity].force_rmse:.0f} meV/Å: do not use this model for forces."
+        for (split, fidelity), after in by_split(evaluation.splits).items()
+        if (split, fidelity) in base and after.force_rmse > base[split, fidelity].force_rmse
+    ]
 
 
 def print_run(run: FinishedRun) -> None:
     """Print what a run found and where it is."""
     if not run.stages:
         ERR.print(f"{run.folder.path} was finished before; nothing was done.", markup=False)
-    print_metrics(run.metrics)
+    print_errors(run.metrics)
     _print_warnings(run)
     ERR.print(f"Everything is in {run.folder.path}; begin with {run.folder.report.name}.", markup=False)
 
@@ -102,7 +97,7 @@ def print_failures(study: FinishedStudy) -> None:
 
 def print_curves(study: FinishedStudy) -> None:
     """Print the learning curves of a study, one table a split."""
-    splits = list(dict.fromkeys(row["split"] for row in study.rows if row["split"] not in ("fit", "valid")))
+    splits = list(dict.fromkeys(row.split for row in study.rows if row.split not in ("fit", "valid")))
     for split in splits:
         found = {metric: study.summary(split, metric) for metric in CURVES}
         present = [metric for metric in CURVES if any(found[metric].values())]
@@ -135,7 +130,7 @@ def print_demo(demo: FinishedDemo) -> None:
     """Print what the demo found."""
     for sentence in demo.notices:
         OUT.print(sentence, style="bold", markup=False)
-    print_metrics(demo.run.metrics)
+    print_errors(demo.run.metrics)
     if demo.barriers:
         table = Table(title="Barriers, eV")
         for heading in ("path", "potential", "barrier", "error bar"):
@@ -169,21 +164,23 @@ def _print_warnings(run: FinishedRun) -> None:
         ERR.print(f"warning: {sentence}", style=STYLES["warning"], markup=False)
 
 
-def _numbers(errors: Mapping[str, Any]) -> list[str]:
-    places = {"energy_rmse": 1, "energy_rmse_rel": 1, "force_rmse": 0, "force_departure_rmse": 0, "energy_z2": 2}
-    return [_number(errors[name], digits) for name, digits in places.items()]
+def _numbers(errors: SplitErrors) -> list[str]:
+    numbers = (
+        (errors.energy_rmse, 1),
+        (errors.energy_rmse_rel, 1),
+        (errors.force_rmse, 0),
+        (errors.force_departure_rmse, 0),
+        (errors.energy_z2, 2),
+    )
+    return [_number(value, places) for value, places in numbers]
 
 
-def _known(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
-
-
-def _number(value: Any, places: int = 1) -> str:
-    return f"{value:.{places}f}" if _known(value) else UNKNOWN
+def _number(value: float, places: int = 1) -> str:
+    return f"{value:.{places}f}" if math.isfinite(value) else UNKNOWN
 
 
 def _spread(pair: tuple[float, float] | None, places: int) -> str:
     if pair is None:
         return UNKNOWN
     mean, spread = pair
-    return _number(mean, places) + (f" ± {_number(spread, places)}" if _known(spread) else "")
+    return _number(mean, places) + (f" ± {_number(spread, places)}" if math.isfinite(spread) else "")

@@ -18,9 +18,17 @@ from rung.jobs import Here
 from rung.progress import SILENT, Progress
 from rung.report import write_report
 from rung.results.barrier import BARRIER_FILE, Panel, read_panels, write_panels
+from rung.results.base import Result
 from rung.run.stages import FinishedRun, run_fit
-from rung.storage import FolderLock, read_json, write_json
+from rung.storage import FolderLock
 from rung.study import FinishedStudy, StudyConfig, compare
+
+
+class Mark(Result):
+    """What says which demo a folder is."""
+
+    data: str
+    """The name of the demo."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,7 @@ def run_demo(name: Name, folder: Path | None = None, *, progress: Progress = SIL
     _refuse_foreign(chosen, name)
     with FolderLock(chosen, configs.LOCK):
         _refuse_foreign(chosen, name)
-        write_json(chosen / configs.MARK, {"data": name})
+        Mark(data=name).write(chosen / configs.MARK)
         return _mos2(data, chosen, progress) if name == "mos2" else _pm6_dft(data, chosen, progress)
 
 
@@ -103,7 +111,7 @@ def _refuse_foreign(folder: Path, name: str) -> None:
     """Raise where ``folder`` is another demo's, or holds files that are no demo's."""
     mark = folder / configs.MARK
     if mark.exists():
-        before = read_json(mark).get("data")
+        before = Mark.read(mark).data
         if before != name:
             raise StorageError(f"{folder} holds the demo {before!r}; name another folder with --folder.")
     elif folder.exists() and any(path.name != configs.LOCK for path in folder.iterdir()):

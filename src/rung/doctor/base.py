@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from rung.doctor.examined import Examined
-from rung.doctor.findings import Finding
+from rung.doctor.findings import finding
+from rung.results.findings import Finding
 from rung.units import MILLI
 
 POOR = 0.05
@@ -32,10 +33,10 @@ def base_forces(examined: Examined) -> Iterator[Finding]:
         )
         if size > 4.0 * POOR and error >= 0.9 * size:  # a relaxed frame has no forces to be right about
             sentence = f"{problem}, which are {size * MILLI:.0f} meV/Å themselves; is it the right base and fidelity?"
-            yield Finding("error", "base-wrong", sentence, (split,), (fidelity,))
+            yield finding("error", "base-wrong", sentence, (split,), (fidelity,))
         elif error > POOR:
             sentence = f"{problem}, its own fidelity; a fit that anchors to it inherits that error."
-            yield Finding("warning", "base-poor", sentence, (split,), (fidelity,))
+            yield finding("warning", "base-poor", sentence, (split,), (fidelity,))
 
 
 def _rms(values: np.ndarray) -> float:

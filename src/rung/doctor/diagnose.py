@@ -10,10 +10,10 @@ from rung.data.structure import Structure
 from rung.doctor import base as base_checks
 from rung.doctor import geometry, gradients, keys, outliers, scales, stderr
 from rung.doctor.examined import Examined, consult
-from rung.doctor.findings import SEVERITIES, CensusRow, Diagnosis, Finding
 from rung.errors import ConfigError, DataError
 from rung.model.protocols import Potential
 from rung.progress import SILENT, Progress
+from rung.results.findings import CensusRow, Diagnosis, Finding
 
 Check = Callable[[Examined], Iterable[Finding]]
 
@@ -96,8 +96,7 @@ def diagnose(
         examined = Examined(tame, target, base, fidelity, predictions, energies)
     findings = [finding for check in PLAIN_CHECKS for finding in check(Examined(complete, target))]
     findings += [finding for check in CHECKS for finding in check(examined)]
-    findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    return Diagnosis(census(complete), tuple(findings))
+    return Diagnosis.of_findings(census(complete), findings)
 
 
 def diagnose_files(
@@ -136,15 +135,16 @@ def census(splits: Mapping[str, Sequence[Structure]]) -> tuple[CensusRow, ...]:
 
 def _count(split: str, fidelity: str, members: Sequence[Structure]) -> CensusRow:
     labels = [structure.labelled(fidelity) for structure in members]
+    with_energy = [structure for structure, label in zip(members, labels, strict=True) if label.has_energy]
     return CensusRow(
-        split,
-        fidelity,
-        len(members),
-        sum(label.has_energy for label in labels),
-        sum(bool(np.isfinite(label.energy_stderr)) for label in labels),
-        sum(label.has_forces for label in labels),
-        sum(label.has_stress for label in labels),
-        len({structure.formula for structure, label in zip(members, labels, strict=True) if label.has_energy}),
+        split=split,
+        fidelity=fidelity,
+        n_structures=len(members),
+        n_energies=len(with_energy),
+        n_stderr=sum(bool(np.isfinite(label.energy_stderr)) for label in labels),
+        n_forces=sum(label.has_forces for label in labels),
+        n_stress=sum(label.has_stress for label in labels),
+        n_formulas=len({structure.formula for structure in with_energy}),
     )
 
 

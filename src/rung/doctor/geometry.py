@@ -14,7 +14,8 @@ from rung.data.readers.structures import reading_of
 from rung.data.splits import evenly_spaced, overlaps
 from rung.data.structure import Structure, elements_in
 from rung.doctor.examined import Examined
-from rung.doctor.findings import Finding, few, frames, ids
+from rung.doctor.findings import few, finding, frames, ids
+from rung.results.findings import Finding
 
 IMPOSSIBLE = 0.3
 """Of the sum of covalent radii: nuclei nearly coincide (H–H at 0.19 Å), a damaged frame."""
@@ -42,7 +43,7 @@ def atoms_too_close(examined: Examined) -> Iterator[Finding]:
             if near:
                 name, (_, distance, one, other) = min(near.items(), key=lambda item: item[1][0])
                 nearest = f"in {name} {one} and {other} are {distance:.2f} Å apart"
-                yield Finding(
+                yield finding(
                     "error" if severity == "error" else "warning",
                     "atoms-too-close",
                     f"{split}: {frames(len(near))} have atoms closer than {high} of the sum of their covalent radii; "
@@ -61,7 +62,7 @@ def fragments_apart(examined: Examined) -> Iterator[Finding]:
     for split, members in examined.splits.items():
         apart = [structure for structure in members if _fragments(structure, cutoff) > 1]
         if apart:
-            yield Finding(
+            yield finding(
                 "warning",
                 "fragments-apart",
                 f"{split}: {frames(len(apart))} hold fragments farther apart than the base's cutoff of {cutoff:g} Å: "
@@ -82,7 +83,7 @@ def unknown_elements(examined: Examined) -> Iterator[Finding]:
         if concerned:
             missing = [chemical_symbols[number] for number in elements_in(concerned) if number not in elements]
             there = ", ".join(chemical_symbols[number] for number in sorted(elements)[:20])
-            yield Finding(
+            yield finding(
                 "error",
                 "unknown-elements",
                 f"{split}: {frames(len(concerned))} hold {', '.join(missing)}; the base knows {there}.",
@@ -99,7 +100,7 @@ def geometry_in_two_splits(examined: Examined) -> Iterator[Finding]:
         here = [overlap for overlap in shared if overlap.splits == pair]
         names = tuple(dict.fromkeys(name for overlap in here for name in overlap.structures))
         what = "geometry" if any(overlap.same_geometry for overlap in here) else "structure_id"
-        yield Finding(
+        yield finding(
             "error",
             "two-splits",
             f"{pair[0]} and {pair[1]} share the {what} of {len(here)} structures: {few(names)}; a test on what was "
@@ -129,7 +130,7 @@ def nearly_in_two_splits(examined: Examined) -> Iterator[Finding]:
                     ]
             twins = [pair for pair in twins if frozenset(pair) not in exact]
             if twins:
-                yield Finding(
+                yield finding(
                     "warning",
                     "nearly-two-splits",
                     f"{one} and {other} share {len(twins)} structures that are alike but for a shift, a rotation or "
@@ -155,7 +156,7 @@ def two_energies(examined: Examined) -> Iterator[Finding]:
             gap = max(one for one, _ in contradictions)
             concerned = [structure for _, (_, structure) in contradictions]
             splits = tuple(dict.fromkeys(split for _, (split, _) in contradictions))
-            yield Finding(
+            yield finding(
                 "error",
                 "two-energies",
                 f"{', '.join(splits)}: {frames(len(concerned))} repeat a geometry with another {fidelity!r} energy, "
@@ -184,7 +185,7 @@ def one_composition(examined: Examined) -> Iterator[Finding]:
                 else f"{split}: the {len(formulas)} compositions with a {fidelity!r} energy cannot tell the reference "
                 f"energies of {len(elements)} elements apart; energies of other compositions will not be comparable."
             )
-            yield Finding("note", "one-composition", sentence, (split,), (fidelity,))
+            yield finding("note", "one-composition", sentence, (split,), (fidelity,))
 
 
 def _closest(structure: Structure) -> tuple[float, float, str, str]:

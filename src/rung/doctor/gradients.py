@@ -16,8 +16,9 @@ from rung.data.readers.structures import reading_of
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
-from rung.doctor.findings import Finding, few, frames, ids
+from rung.doctor.findings import few, finding, frames, ids
 from rung.doctor.slopes import ENERGY_UNITS, FORCE_UNITS, Slope, explanations, slope_through_zero
+from rung.results.findings import Finding
 
 STEP = 0.6
 """Å: the farthest that an atom moves in a finite step; the mean force then gives ΔE within a fifth or so."""
@@ -61,7 +62,7 @@ def gradients_as_forces(examined: Examined) -> Iterator[Finding]:
         innocent = [witness for witness in witnesses if witness.slope.is_sure and witness.slope.value > 0]
         if len(guilty) > len(innocent):
             accused.add((split, fidelity))
-            yield Finding(
+            yield finding(
                 "error",
                 "gradients-as-forces",
                 f"{split}: the {fidelity!r} forces point uphill, by {' and by '.join(one.name for one in guilty)}; "
@@ -77,7 +78,7 @@ def gradients_as_forces(examined: Examined) -> Iterator[Finding]:
             slope = slope_through_zero(_stacked(both, one), _stacked(both, other)) if both else Slope(np.nan, 0.0, 0)
             pair = {(split, one), (split, other)}
             if slope.is_sure and slope.value < 0 and not pair & accused:
-                yield Finding(
+                yield finding(
                     "error",
                     "gradients-as-forces",
                     f"{split}: the {one!r} and {other!r} forces point in opposite directions; one of them holds "
@@ -99,7 +100,7 @@ def forces_not_derivative(examined: Examined) -> Iterator[Finding]:
             f"{fidelity!r} energies",
             {**ENERGY_UNITS, **{name: size for name, size in FORCE_UNITS.items() if "Bohr" in name}},
         )
-        yield Finding(
+        yield finding(
             "warning" if slope.is_within(3.0) or not reason else "error",
             "forces-not-derivative",
             f"{split}: between near frames the {fidelity!r} energies change {slope.value:.3g} times as much as their "
@@ -115,7 +116,7 @@ def net_force(examined: Examined) -> Iterator[Finding]:
         pulled = [structure for structure in members if _net(structure, fidelity) > 1.0]
         if pulled:
             worst = max(float(np.linalg.norm(s.labels[fidelity].forces.sum(axis=0))) for s in pulled)
-            yield Finding(
+            yield finding(
                 "warning",
                 "net-force",
                 f"{split}: the {fidelity!r} forces of {frames(len(pulled))} do not sum to zero (up to "
@@ -133,7 +134,7 @@ def zeroed_forces(examined: Examined) -> Iterator[Finding]:
         constrained = [s for s in zeroed.values() if set(_zeros(s, fidelity)) & set(reading_of(s).fixed_atoms)]
         free = [s for s in zeroed.values() if not set(_zeros(s, fidelity)) & set(reading_of(s).fixed_atoms)]
         if constrained:
-            yield Finding(
+            yield finding(
                 "error",
                 "constrained-forces",
                 f"{split}: in {frames(len(constrained))} the {fidelity!r} forces of fixed atoms are exactly zero: "
@@ -143,7 +144,7 @@ def zeroed_forces(examined: Examined) -> Iterator[Finding]:
                 ids(constrained),
             )
         if free:
-            yield Finding(
+            yield finding(
                 "warning",
                 "exact-zero-forces",
                 f"{split}: in {frames(len(free))} the {fidelity!r} forces of some atoms are exactly zero and others "

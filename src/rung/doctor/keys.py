@@ -9,8 +9,9 @@ from rung.data.labels import ENERGY, FORCES, Array, Labels
 from rung.data.readers.structures import reading_of
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
-from rung.doctor.findings import Finding, Severity, few, frames, ids
+from rung.doctor.findings import few, finding, frames, ids
 from rung.errors import one_of
+from rung.results.findings import Finding, Severity
 
 LARGEST = 1.0e12
 """eV, eV/Å, eV/Å³: no label is larger in any unit."""
@@ -26,7 +27,7 @@ def bare_keys(examined: Examined) -> Iterator[Finding]:
                 keys = sorted({key for structure in concerned for key in reading_of(structure).bare_keys})
                 remedy = f"rename them to <fidelity>{ENERGY}, <fidelity>{FORCES} and so on"
                 problem = f"{split}: {frames(len(concerned))} carry {', '.join(keys)} without a fidelity; {remedy}"
-                yield Finding(
+                yield finding(
                     "error" if lost else "warning",
                     "bare-keys",
                     f"{problem}." if lost else f"{problem}, or they are not read.",
@@ -42,7 +43,7 @@ def unread_keys(examined: Examined) -> Iterator[Finding]:
         concerned = [structure for structure in members if reading_of(structure).unread_keys]
         if concerned:
             keys = sorted({key for structure in concerned for key in reading_of(structure).unread_keys})
-            yield Finding(
+            yield finding(
                 "warning",
                 "unread-keys",
                 f"{split}: {few(keys)} look like labels and are not read; a label is called <fidelity>{ENERGY}, "
@@ -58,7 +59,7 @@ def unfinished_file(examined: Examined) -> Iterator[Finding]:
     for split, members in examined.splits.items():
         concerned = [structure for structure in members if reading_of(structure).unfinished]
         if concerned:
-            yield Finding(
+            yield finding(
                 "warning",
                 "unfinished-file",
                 f"{split}: the file ends within the last line of {concerned[0].structure_id}; is its last number cut?",
@@ -72,7 +73,7 @@ def no_labels(examined: Examined) -> Iterator[Finding]:
     """Find splits in which no structure carries a label."""
     for split, members in examined.splits.items():
         if members and not any(label.says_anything for structure in members for label in structure.labels.values()):
-            yield Finding("error", "no-labels", f"{split}: no frame carries a label of any fidelity.", (split,))
+            yield finding("error", "no-labels", f"{split}: no frame carries a label of any fidelity.", (split,))
 
 
 def empty_fidelity(examined: Examined) -> Iterator[Finding]:
@@ -84,7 +85,7 @@ def empty_fidelity(examined: Examined) -> Iterator[Finding]:
     }
     for split, fidelity, members in examined.labelled():
         if not any(structure.labels[fidelity].says_anything for structure in members):
-            yield Finding(
+            yield finding(
                 "warning" if fidelity in full else "error",
                 "empty-fidelity",
                 f"{split}: {frames(len(members))} carry keys of {fidelity!r} and every value is NaN.",
@@ -104,10 +105,10 @@ def no_target(examined: Examined) -> Iterator[Finding]:
             labelled = {name for structure in members for name, label in structure.labels.items() if label.has_energy}
             hint = "" if target in examined.fidelities else f" {one_of(target, labelled, 'fidelity')}"
             sentence = f"{split}: no frame has an energy of the target {target!r}, so nothing can be learnt.{hint}"
-            yield Finding("error", "no-target-energies", sentence, (split,), (target,))
+            yield finding("error", "no-target-energies", sentence, (split,), (target,))
         elif not any(structure.labelled(target).has_forces for structure in members):
             sentence = f"{split}: no frame has a label of the target {target!r}, so errors cannot be measured there."
-            yield Finding("note", "no-target-labels", sentence, (split,), (target,))
+            yield finding("note", "no-target-labels", sentence, (split,), (target,))
 
 
 def not_finite(examined: Examined) -> Iterator[Finding]:
@@ -120,9 +121,9 @@ def not_finite(examined: Examined) -> Iterator[Finding]:
                 f"{split}: {frames(len(wild))} have an infinite {fidelity!r} label, or one beyond {LARGEST:.0e}: "
                 f"{few(ids(wild))}."
             )
-            yield Finding("error", "infinite-label", sentence, (split,), (fidelity,), ids(wild))
+            yield finding("error", "infinite-label", sentence, (split,), (fidelity,), ids(wild))
         if torn:
-            yield Finding(
+            yield finding(
                 "error",
                 "nan-label",
                 f"{split}: {frames(len(torn))} have NaN among their {fidelity!r} forces or stress: {few(ids(torn))}; "
@@ -163,13 +164,13 @@ def zero_labels(examined: Examined) -> Iterator[Finding]:
             )
             one = len({structure.geometry_hash for structure in energies}) == 1  # may be where energies count from
             severity: Severity = "warning" if one else "error"
-            yield Finding(severity, "zero-energy", sentence, (split,), (fidelity,), ids(energies))
+            yield finding(severity, "zero-energy", sentence, (split,), (fidelity,), ids(energies))
         if forces:
             sentence = (
                 f"{split}: {frames(len(forces))} have {fidelity!r} forces that are all exactly 0: "
                 f"{few(ids(forces))}; an absent label has no key, or NaN."
             )
-            yield Finding("warning", "zero-forces", sentence, (split,), (fidelity,), ids(forces))
+            yield finding("warning", "zero-forces", sentence, (split,), (fidelity,), ids(forces))
 
 
 def _is_wild(labels: Labels) -> bool:

@@ -7,8 +7,9 @@ import numpy as np
 from rung.data.labels import Array
 from rung.data.structure import Structure, composition_matrix, elements_in
 from rung.doctor.examined import Examined
-from rung.doctor.findings import Finding, few, ids
+from rung.doctor.findings import few, finding, ids
 from rung.doctor.slopes import weighted_median
+from rung.results.findings import Finding
 
 FAR = 10.0
 """Standard deviations, by the median absolute deviation: tails of real data reach six or seven."""
@@ -41,7 +42,7 @@ def outliers(examined: Examined) -> Iterator[Finding]:
         for split in examined.splits:
             far_off = [s for (where, s), far in zip(labelled, distance, strict=True) if where == split and far > 1.0]
             if far_off:
-                yield Finding(
+                yield finding(
                     "warning",
                     "outliers",
                     f"{split}: {len(far_off)} {fidelity!r} energies lie far from a robust fit of reference energies"

@@ -8,7 +8,7 @@ import numpy as np
 from rung.data.labels import Array, Labels
 from rung.data.structure import Structure, composition_matrix, elements_in
 from rung.doctor.examined import BasePrediction, Examined
-from rung.doctor.findings import Finding, Severity
+from rung.doctor.findings import finding
 from rung.doctor.slopes import (
     ENERGY_UNITS,
     FORCE_UNITS,
@@ -19,6 +19,7 @@ from rung.doctor.slopes import (
     slope_through_zero,
     slope_within_groups,
 )
+from rung.results.findings import Finding, Severity
 
 PLAUSIBLE = 5.0
 """Two levels of theory agree within this factor on how an energy, a force or a stress changes."""
@@ -76,9 +77,9 @@ def stress_units(examined: Examined) -> Iterator[Finding]:
             slope = _of_stress([one.structure for one in predictions], [one.stress for one in predictions], fidelity)
             compared.append(((fidelity,), slope))
         for fidelities, slope in compared:
-            for finding in _stress_finding(slope, split, fidelities):
+            for contradiction in _stress_finding(slope, split, fidelities):
                 explained |= {(split, fidelity) for fidelity in fidelities}
-                yield finding
+                yield contradiction
     for split, fidelity, members in examined.labelled():
         stress = [s.labels[fidelity].stress for s in members if s.labels[fidelity].has_stress]
         size = float(np.median(np.abs(stress).max(axis=1))) if stress else 0.0
@@ -87,7 +88,7 @@ def stress_units(examined: Examined) -> Iterator[Finding]:
                 f"{split}: half of the {fidelity!r} stresses exceed {size:.3g} eV/Å³ ({size / GPA:.0f} GPa); "
                 "is that the unit, or a virial?"
             )
-            yield Finding("warning", "stress-huge", sentence, (split,), (fidelity,))
+            yield finding("warning", "stress-huge", sentence, (split,), (fidelity,))
 
 
 def _stress_finding(slope: Slope, split: str, fidelities: tuple[str, ...]) -> Iterator[Finding]:
@@ -101,7 +102,7 @@ def _stress_finding(slope: Slope, split: str, fidelities: tuple[str, ...]) -> It
             else f"{split}: the {fidelities[-1]!r} stress runs against {against} (slope {slope.value:.3g}); ASE counts "
             "tension positive, many codes pressure."
         )
-        yield Finding("error", "stress-sign", sentence, (split,), fidelities)
+        yield finding("error", "stress-sign", sentence, (split,), fidelities)
     size = replace(slope, value=abs(slope.value))
     contradiction = _explained(size, other, f"{fidelities[-1]!r} stress", STRESS_UNITS)
     yield from _finding(contradiction, "stress-unit", split, fidelities, "component by component")
@@ -175,4 +176,4 @@ def _finding(
 ) -> Iterator[Finding]:
     if contradiction is not None:
         severity, reason = contradiction
-        yield Finding(severity, code, f"{split}: {how} {reason}; labels are in eV and Å.", (split,), fidelities)
+        yield finding(severity, code, f"{split}: {how} {reason}; labels are in eV and Å.", (split,), fidelities)

@@ -7,7 +7,8 @@ import numpy as np
 from rung.data.labels import ENERGY_STDERR
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
-from rung.doctor.findings import Finding, few, frames, ids
+from rung.doctor.findings import few, finding, frames, ids
+from rung.results.findings import Finding
 
 TINY = 1.0e-7
 """eV: no sampling of an energy gets here, and no electronic-structure code prints more digits."""
@@ -20,7 +21,7 @@ def stderr_missing(examined: Examined) -> Iterator[Finding]:
         with_energy = [structure for structure in members if structure.labels[fidelity].has_energy]
         without = [structure for structure in with_energy if np.isnan(structure.labels[fidelity].energy_stderr)]
         if without and len(without) < len(with_energy):
-            yield Finding(
+            yield finding(
                 "warning",
                 "stderr-missing",
                 f"{split}: {len(without)} of {len(with_energy)} {fidelity!r} energies have no energy_stderr and count "
@@ -30,7 +31,7 @@ def stderr_missing(examined: Examined) -> Iterator[Finding]:
                 ids(without),
             )
         elif without and fidelity == examined.target and split == teaches:
-            yield Finding(
+            yield finding(
                 "note",
                 "stderr-absent",
                 f"{split}: no {fidelity!r} energy has an energy_stderr; all count as exact.",
@@ -47,10 +48,10 @@ def stderr_sign(examined: Examined) -> Iterator[Finding]:
         zero = [structure for structure in noisy if structure.labels[fidelity].energy_stderr == 0.0]
         if negative:
             sentence = f"{split}: {frames(len(negative))} have a negative {fidelity!r} error: {few(ids(negative))}."
-            yield Finding("error", "stderr-negative", sentence, (split,), (fidelity,), ids(negative))
+            yield finding("error", "stderr-negative", sentence, (split,), (fidelity,), ids(negative))
         if zero:
             some = len(zero) < len(noisy)
-            yield Finding(
+            yield finding(
                 "error" if some else "warning",
                 "stderr-zero",
                 f"{split}: {len(zero)} of {len(noisy)} {fidelity!r} energies have an energy_stderr of 0, so they would "
@@ -72,10 +73,10 @@ def stderr_absurd(examined: Examined) -> Iterator[Finding]:
                 f"{split}: {frames(len(tiny))} have a {fidelity!r} energy_stderr below {TINY:.0e} eV: "
                 f"{few(ids(tiny))}; is it in eV?"
             )
-            yield Finding("warning", "stderr-tiny", sentence, (split,), (fidelity,), ids(tiny))
+            yield finding("warning", "stderr-tiny", sentence, (split,), (fidelity,), ids(tiny))
         if alone:
             sentence = f"{split}: {frames(len(alone))} have a {fidelity!r} energy_stderr and no energy."
-            yield Finding("warning", "stderr-alone", sentence, (split,), (fidelity,), ids(alone))
+            yield finding("warning", "stderr-alone", sentence, (split,), (fidelity,), ids(alone))
         yield from _larger_than_spread(split, fidelity, noisy)
 
 
@@ -87,7 +88,7 @@ def _larger_than_spread(split: str, fidelity: str, noisy: Sequence[Structure]) -
     drowned = {formula: members for formula, members in by_formula.items() if _drowned(members, fidelity)}
     if drowned:
         concerned = [structure for members in drowned.values() for structure in members]
-        yield Finding(
+        yield finding(
             "warning",
             "stderr-large",
             f"{split}: the {fidelity!r} energies of {few(sorted(drowned))} differ by less than their energy_stderr: "

@@ -1,76 +1,17 @@
 """Errors of predicted energies, forces and stresses against labels; arrays in, one frozen result out."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rung.data.labels import Array
 from rung.errors import DataError
+from rung.results.metrics import SplitErrors
 from rung.units import MILLI
 
 Blocks = ArrayLike | Sequence[ArrayLike]
 """Values of every atom: one array of all of them, or one array a structure."""
-
-
-@dataclass(frozen=True)
-class SplitErrors:
-    """Errors of one set of structures at one fidelity; NaN where nothing is labelled.
-
-    Every mean runs over what is labelled, never over what is not.
-
-    Parameters
-    ----------
-    n_structures
-        Structures given, labelled or not.
-    n_energies
-        Structures whose energy is labelled.
-    n_forces
-        Force components that are labelled.
-    n_stresses
-        Structures whose stress is labelled.
-    energy_mae, energy_rmse
-        Errors of the energy per atom, meV/atom.
-    energy_rmse_rel
-        The same r.m.s. after one offset per composition, meV/atom: what is left once only differences between
-        structures of equal composition count. A structure that is alone in its composition says nothing of
-        differences and is left out; with k structures a composition, one in k degrees of freedom went into the offset.
-    force_mae, force_rmse
-        Errors of the force components, meV/Å.
-    force_departure_rmse
-        How far the force components lie from the base's, r.m.s., meV/Å. It is no error: it says what the forces did
-        where nobody knows what they should be.
-    stress_mae, stress_rmse
-        Errors of the stress components, meV/Å³.
-    energy_chi2
-        Mean of (error/σ)² over energies whose σ is known: 1 where a potential is right within the labels' noise.
-    energy_z2
-        Mean of error²/(σ² + predicted variance), the variance holding posterior and model error: 1 where error bars
-        are honest, above 1 where they are too small.
-    noise_floor
-        R.m.s. of σ per atom, meV/atom: what the energy error of a perfect potential would show against these labels.
-    """
-
-    n_structures: int
-    n_energies: int
-    n_forces: int
-    n_stresses: int
-    energy_mae: float
-    energy_rmse: float
-    energy_rmse_rel: float
-    force_mae: float
-    force_rmse: float
-    force_departure_rmse: float
-    stress_mae: float
-    stress_rmse: float
-    energy_chi2: float
-    energy_z2: float
-    noise_floor: float
-
-    def as_dict(self) -> dict[str, float]:
-        """Return the fields as ``metrics.json`` has them."""
-        return asdict(self)
 
 
 def split_errors(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
@@ -13,6 +13,7 @@ from rung.fidelity import Fidelity, require_fidelity
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential, Surface
 from rung.progress import SILENT, Progress
+from rung.results.fit import FitDetails
 from rung.settings import Settings
 
 
@@ -155,7 +156,7 @@ class FitResult:
     warnings
         Sentences that the user must read.
     details
-        Tables for the report, such as the evidence profile; plain JSON.
+        Tables for the report, such as the evidence profile.
     """
 
     potential: ReadoutPotential
@@ -163,7 +164,7 @@ class FitResult:
     settings: Settings
     diagnostics: Mapping[str, float]
     warnings: tuple[str, ...] = ()
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: FitDetails = field(default_factory=FitDetails)
 
 
 @dataclass(frozen=True)

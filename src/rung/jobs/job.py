@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rung.errors import ConfigError, RungError
+from rung.results.base import Result
+from rung.results.jobs import ERROR_FILE, REQUEST_FILE, JobError, JobRequest
+from rung.results.metrics import METRICS_FILE
 from rung.settings import Settings
-from rung.storage import FolderLock, jsonable, locked, read_json, write_json
+from rung.storage import FolderLock, jsonable, locked, write_json
 
-RESULT, REQUEST, ERROR, LOCK = "metrics.json", "task.json", "error.json", ".lock"
+LOCK = ".lock"
 
 State = Literal["done", "failed", "running", "missing"]
 """What can be said of a job from its folder alone."""
@@ -29,7 +32,7 @@ class Job:
     ----------
     function
         Where it is: ``package.module:name``. It is called with the folder and the arguments as plain JSON, and returns
-        plain JSON.
+        what the result file holds: a :class:`~rung.results.base.Result`, or plain JSON.
     arguments
         What decides the result. A result that other arguments gave does not count. A field that did not exist when the
         result was made counts with its default: that is what was done before.
@@ -49,17 +52,17 @@ class Job:
     @property
     def result(self) -> Path:
         """The file that says that the job is done, and what came of it."""
-        return self.folder / RESULT
+        return self.folder / METRICS_FILE
 
     @property
     def error(self) -> Path:
         """The file that says why the job failed."""
-        return self.folder / ERROR
+        return self.folder / ERROR_FILE
 
     @property
-    def request(self) -> dict[str, Any]:
+    def request(self) -> JobRequest:
         """What decides the result, as it is kept beside it."""
-        return {"function": self.function, "arguments": jsonable(self.values)}
+        return JobRequest(function=self.function, arguments=jsonable(self.values))
 
     @property
     def done(self) -> bool:
@@ -78,14 +81,10 @@ class Job:
     @property
     def asked(self) -> bool:
         """Whether what the folder holds is of these arguments."""
-        path = self.folder / REQUEST
-        if not path.exists():
+        before, now = JobRequest.read_optional(self.folder / REQUEST_FILE), self.request
+        if before is None or before.function != now.function:
             return False
-        request = read_json(path)
-        if request.get("function") != self.function:
-            return False
-        now, before = self.request["arguments"], request.get("arguments")
-        return bool(before == now) or self._completed(before) == now
+        return before.arguments == now.arguments or self._completed(before.arguments) == now.arguments
 
     def _completed(self, before: Any) -> Any:
         """Return the arguments of an older rung completed by defaults; None where they are not valid now."""
@@ -112,7 +111,7 @@ def perform(job: Job, function: Callable[..., Any] | None = None, *, catch: bool
             return "done"
         _clear(job)
         where = {"host": platform.node(), "process": os.getpid(), "started": time.time()}
-        write_json(job.folder / REQUEST, {**job.request, **where})
+        job.request.model_copy(update=where).write(job.folder / REQUEST_FILE)
         try:
             found = (function or _named(job.function))(job.folder, **job.values)
         except Exception as error:
@@ -120,7 +119,7 @@ def perform(job: Job, function: Callable[..., Any] | None = None, *, catch: bool
                 raise
             _fail(job, error, traceback.format_exc())
             return "failed"
-        write_json(job.result, found)
+        write_json(job.result, found.as_json() if isinstance(found, Result) else found)
         return "done"
 
 
@@ -140,7 +139,7 @@ def _clear(job: Job) -> None:
 def _fail(job: Job, error: BaseException, trace: str) -> None:
     known = isinstance(error, RungError)
     sentence = " ".join(str(error).split()) if known else f"{type(error).__name__}: {' '.join(str(error).split())}"
-    write_json(job.error, {"sentence": sentence, "kind": type(error).__name__, "traceback": trace})
+    JobError(sentence=sentence, kind=type(error).__name__, traceback=trace).write(job.error)
 
 
 def _named(path: str) -> Callable[..., Any]:

@@ -19,8 +19,8 @@ from typing import Any
 
 from rung.errors import ExecutorError, MissingExtraError
 from rung.jobs.executors import Processes, Slurm
-from rung.jobs.job import REQUEST, Job, State, perform
-from rung.storage import write_json
+from rung.jobs.job import Job, State, perform
+from rung.results.jobs import REQUEST_FILE, JobError
 
 ATTEMPTS = 3
 """How often a job is given to a worker that dies of it before it counts as failed."""
@@ -125,8 +125,8 @@ def _lose(job: Job, error: BaseException) -> None:
     reason = " ".join(str(error).split())
     sentence = f"Its worker died {ATTEMPTS} times ({reason}); it may have run out of memory."
     trace = "".join(traceback.format_exception(error))
-    write_json(job.folder / REQUEST, job.request)
-    write_json(job.error, {"sentence": sentence, "kind": type(error).__name__, "traceback": trace})
+    job.request.write(job.folder / REQUEST_FILE)
+    JobError(sentence=sentence, kind=type(error).__name__, traceback=trace).write(job.error)
 
 
 def require_parsl() -> None:

@@ -1,16 +1,16 @@
 """The doctor before a fit: nothing is fitted to data that hold an error."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rung.config import RunConfig
 from rung.data.frames import StreamedStructures
 from rung.data.splits import evenly_spaced
 from rung.data.structure import Structure
-from rung.doctor import Diagnosis, diagnose
+from rung.doctor import diagnose
 from rung.errors import FindingsError
 from rung.fit.lift import Base
 from rung.progress import SILENT, Progress
+from rung.results.findings import Diagnosis
 
 SAMPLE = 2000
 """Structures of a streamed split that the doctor sees."""
@@ -36,7 +36,7 @@ def sound_diagnosis(
         base_fidelity=None if base is None else base.fidelity,
         progress=progress,
     )
-    errors = diagnosis.of("error")
+    errors = diagnosis.of_severity("error")
     if errors:
         listed = " ".join(f"({number}) {finding.sentence}" for number, finding in enumerate(errors, start=1))
         counted = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
@@ -48,10 +48,3 @@ def _looked_at(structures: Sequence[Structure]) -> Sequence[Structure]:
     if not isinstance(structures, StreamedStructures) or len(structures) <= SAMPLE:
         return structures
     return structures.select(evenly_spaced(len(structures), SAMPLE))
-
-
-def findings_json(diagnosis: Diagnosis) -> dict[str, Any]:
-    """Return the content of ``findings.json``, in the words of the report."""
-    content = diagnosis.as_json()
-    findings = [{**finding, "message": finding["sentence"]} for finding in content["findings"]]
-    return {**content, "findings": [{key: one[key] for key in one if key != "sentence"} for one in findings]}

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from rung.fit.lift import Base, Lift, NamedSettings, StepZero
 from rung.fit.methods import method_of
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
+from rung.results.metrics import SplitErrors
 from rung.run.evaluation import errors_of, predict
 from rung.run.predictor import Predictor
 from rung.units import MILLI
@@ -41,8 +41,8 @@ class OtherFidelities:
         A sentence for each fidelity whose error rose.
     """
 
-    after: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    before: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    after: Mapping[str, SplitErrors] = field(default_factory=dict)
+    before: Mapping[str, SplitErrors] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -70,8 +70,8 @@ def other_fidelities(
     progress
         Where long work reports.
     """
-    after: dict[str, Mapping[str, Any]] = {}
-    before: dict[str, Mapping[str, Any]] = {}
+    after: dict[str, SplitErrors] = {}
+    before: dict[str, SplitErrors] = {}
     warnings: tuple[str, ...] = ()
     for name in fitted.fidelities:
         chosen = evenly_spread([one for one in structures if has_label(one, name)], OTHER_STRUCTURES)
@@ -81,7 +81,7 @@ def other_fidelities(
             before[name] = _errors(base, chosen, name, progress)
         unmoved = name in before and base is not None and same_surface(fitted, base, name)
         after[name] = before[name] if unmoved else _errors(fitted, chosen, name, progress)
-        warnings += risen(name, before.get(name, {}), after[name], split)
+        warnings += risen(name, before.get(name), after[name], split)
     return OtherFidelities(after, before, warnings)
 
 
@@ -91,24 +91,26 @@ def same_surface(one: ReadoutPotential, other: ReadoutPotential, fidelity: str) 
     return parts[0].fingerprint == parts[1].fingerprint
 
 
-def risen(fidelity: str, before: Mapping[str, Any], after: Mapping[str, Any], split: str = "") -> tuple[str, ...]:
+def risen(fidelity: str, before: SplitErrors | None, after: SplitErrors, split: str = "") -> tuple[str, ...]:
     """Return a sentence for each error of a fidelity that is above :data:`RISEN` times what it was."""
-    found = []
-    for metric, what, unit in (("energy_rmse", "energies", "meV/atom"), ("force_rmse", "forces", "meV/Å")):
-        was, now = before.get(metric, np.nan), after.get(metric, np.nan)
-        if now > RISEN * was:
-            where = f"On {split} the" if split else "The"
-            found.append(
-                f"{where} errors of {fidelity} {what} rose from {was:.3g} to {now:.3g} {unit}: what the base knew was "
-                "partly forgotten."
-            )
-    return tuple(found)
+    if before is None:
+        return ()
+    where = f"On {split} the" if split else "The"
+    return tuple(
+        f"{where} errors of {fidelity} {what} rose from {was:.3g} to {now:.3g} {unit}: what the base knew was partly "
+        "forgotten."
+        for what, unit, was, now in (
+            ("energies", "meV/atom", before.energy_rmse, after.energy_rmse),
+            ("forces", "meV/Å", before.force_rmse, after.force_rmse),
+        )
+        if now > RISEN * was
+    )
 
 
 def start_of(
     lift: Lift,
     settings: NamedSettings,
-    diagnostics: Mapping[str, Any],
+    diagnostics: Mapping[str, float],
     *,
     cache: DesignCache | None = None,
     progress: Progress = SILENT,
@@ -158,5 +160,5 @@ def _designs_beside(
 
 def _errors(
     potential: ReadoutPotential, structures: Sequence[Structure], fidelity: str, progress: Progress
-) -> dict[str, float]:
-    return errors_of(predict(potential, structures, fidelity, progress=progress), structures, fidelity).as_dict()
+) -> SplitErrors:
+    return errors_of(predict(potential, structures, fidelity, progress=progress), structures, fidelity)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -10,10 +9,12 @@ from rung.data.batch import by_atoms
 from rung.data.labels import Array
 from rung.data.structure import Structure
 from rung.evaluate.coverage import LEVELS, coverage_table
-from rung.evaluate.errors import SplitErrors, split_errors
+from rung.evaluate.errors import split_errors
 from rung.model.potential import ReadoutPotential
 from rung.model.predictions import predict_structures
 from rung.progress import SILENT, Progress
+from rung.results.metrics import SplitErrors
+from rung.results.predictions import Predictions
 
 ATOMS_PER_BATCH = 300
 """Enough to fill the processor, little enough for any memory."""
@@ -138,23 +139,23 @@ def _blocks(forces: Sequence[Array | None], structures: Sequence[Structure], com
     ]
 
 
-def as_json(
+def beside_labels(
     structures: Sequence[Structure], fidelity: str, prediction: SplitPrediction, base: SplitPrediction | None
-) -> dict[str, Any]:
+) -> Predictions:
     """Return the content of ``predictions/<split>.json``: values, labels and error bars of every structure."""
     labels = [structure.labelled(fidelity) for structure in structures]
-    return {
-        "fidelity": fidelity,
-        "structure_ids": [structure.structure_id for structure in structures],
-        "formulas": [structure.formula for structure in structures],
-        "n_atoms": [len(structure) for structure in structures],
-        "energy": prediction.energy,
-        "energy_stderr": prediction.energy_stderr,
-        "energy_label": [label.energy for label in labels],
-        "energy_stderr_label": [label.energy_stderr for label in labels],
-        "energy_base": None if base is None else base.energy,
-        "forces": prediction.forces,
-        "forces_stderr": prediction.forces_stderr,
-        "forces_label": [label.forces if label.has_forces else None for label in labels],
-        "forces_base": None if base is None else base.forces,
-    }
+    return Predictions(
+        fidelity=fidelity,
+        structure_ids=tuple(structure.structure_id for structure in structures),
+        formulas=tuple(structure.formula for structure in structures),
+        n_atoms=tuple(len(structure) for structure in structures),
+        energy=prediction.energy,
+        energy_stderr=prediction.energy_stderr,
+        energy_label=np.array([label.energy for label in labels]),
+        energy_stderr_label=np.array([label.energy_stderr for label in labels]),
+        energy_base=None if base is None else base.energy,
+        forces=prediction.forces,
+        forces_stderr=prediction.forces_stderr,
+        forces_label=tuple(label.forces if label.has_forces else None for label in labels),
+        forces_base=None if base is None else base.forces,
+    )

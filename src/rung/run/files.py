@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rung.backends import export
 from rung.checkpoint import Checkpoint, open_model
 from rung.data.readers.structures import read_structures
 from rung.data.splits import labelled_with
 from rung.data.structure import Structure
-from rung.doctor import Diagnosis, diagnose_files
+from rung.doctor import diagnose_files
 from rung.errors import ConfigError, DataError
 from rung.fidelity import Fidelity
 from rung.fit.lift import Base, Context, Lift
@@ -17,6 +16,8 @@ from rung.fit.methods.offset import OffsetSettings, fit_offset
 from rung.model.device import require_device
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
+from rung.results.findings import Diagnosis
+from rung.results.metrics import Evaluation, SplitErrors
 from rung.run.evaluation import SplitPrediction, errors_of, has_stress, predict
 from rung.run.file_settings import CheckSettings, EvaluationSettings, ExportSettings
 from rung.run.predictor import with_bars
@@ -54,8 +55,8 @@ def check_files(settings: CheckSettings, *, progress: Progress = SILENT) -> Diag
     )
 
 
-def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT) -> dict[str, Any]:
-    """Return errors of a model on labelled structures in the shape of ``metrics.json``, each file a split.
+def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT) -> Evaluation:
+    """Return errors of a model on labelled structures, each file a split.
 
     The base's forces are taken as they are, its energies after one offset per element, fitted to these very
     structures, for there is no training set here: its energy errors are the smallest that offsets can give.
@@ -85,8 +86,8 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
     before: ReadoutPotential | None = None
     if settings.base is not None:
         before = _with_offset(Base(_opened(settings, settings.base, low).potential, low), splits, fidelity)
-    found: dict[str, Any] = {}
-    beside: dict[str, Any] = {}
+    errors: dict[str, dict[str, SplitErrors]] = {}
+    beside: dict[str, dict[str, SplitErrors]] = {}
     for name, structures in splits.items():
         stress = has_stress(structures, fidelity)
         prediction = predict(opened.potential, structures, fidelity, stress=stress, progress=progress)
@@ -97,9 +98,9 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
         reference: SplitPrediction | None = None
         if before is not None:
             reference = predict(before, structures, fidelity, stress=stress, progress=progress)
-            beside[name] = {fidelity: errors_of(reference, structures, fidelity).as_dict()}
-        found[name] = {fidelity: errors_of(prediction, structures, fidelity, reference).as_dict()}
-    return {"splits": found, "base": beside if before is not None else None}
+            beside[name] = {fidelity: errors_of(reference, structures, fidelity)}
+        errors[name] = {fidelity: errors_of(prediction, structures, fidelity, reference)}
+    return Evaluation(splits=errors, base=beside if before is not None else None)
 
 
 def export_file(settings: ExportSettings) -> None:

@@ -4,16 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from rung.config import CONFIG_FILE, RunConfig, write_config
+from rung.config import RunConfig, write_config
 from rung.errors import StorageError
+from rung.results.config import CONFIG_FILE
+from rung.results.findings import FINDINGS_FILE
+from rung.results.fit import FEATURES_FILE, FIT_FILE
+from rung.results.metrics import METRICS_FILE
+from rung.results.predictions import PREDICTIONS
+from rung.results.provenance import PROVENANCE_FILE, Provenance
 from rung.run.provenance import differences
-from rung.storage import FolderLock, read_json, write_json
+from rung.storage import FolderLock
 
 LOCK_FILE = ".lock"
 LOG_FILE = "log.txt"
-UNFINISHED = (".*.tmp", "predictions/.*.tmp")
+UNFINISHED = (".*.tmp", f"{PREDICTIONS}/.*.tmp")
 """Temporary files of atomic writes; folders within that have a lock of their own are not touched."""
 
 
@@ -37,17 +42,17 @@ class RunFolder:
     @property
     def provenance(self) -> Path:
         """Hashes, versions, seed, device, and what became of the export."""
-        return self.path / "provenance.json"
+        return self.path / PROVENANCE_FILE
 
     @property
     def findings(self) -> Path:
         """What the doctor found."""
-        return self.path / "findings.json"
+        return self.path / FINDINGS_FILE
 
     @property
     def features(self) -> Path:
         """How many designs were needed and how long they took."""
-        return self.path / "features.json"
+        return self.path / FEATURES_FILE
 
     @property
     def checkpoints(self) -> Path:
@@ -62,12 +67,12 @@ class RunFolder:
     @property
     def fit(self) -> Path:
         """What the method says of its fit."""
-        return self.path / "fit.json"
+        return self.path / FIT_FILE
 
     @property
     def metrics(self) -> Path:
         """Errors on every split, beside the base's."""
-        return self.path / "metrics.json"
+        return self.path / METRICS_FILE
 
     @property
     def report(self) -> Path:
@@ -81,7 +86,7 @@ class RunFolder:
 
     def predictions(self, split: str) -> Path:
         """Return the file of the predictions on one split."""
-        return self.path / "predictions" / f"{split}.json"
+        return self.path / PREDICTIONS / f"{split}.json"
 
     def native(self, fidelity: str, suffix: str) -> Path:
         """Return the file of one fidelity in the format of its backend, whose files end in ``suffix``."""
@@ -97,7 +102,7 @@ class RunFolder:
             for path in self.path.glob(pattern):
                 path.unlink(missing_ok=True)
 
-    def stamp(self, config: RunConfig, provenance: Mapping[str, Any]) -> None:
+    def stamp(self, config: RunConfig, provenance: Provenance) -> None:
         """Make the folder the run of ``config``, or find that it is that already.
 
         Raises
@@ -106,19 +111,18 @@ class RunFolder:
             When the folder is the run of another config or other data, or holds files that it would overwrite.
         """
         if self.provenance.exists():
-            self.require_same(provenance["ingredients"])
+            self.require_same(provenance.ingredients)
         elif foreign := self._foreign():
             raise StorageError(f"{self.path} is no run of rung, yet holds {foreign}; choose another folder as run.")
         else:
             write_config(config, self.config)
-            write_json(self.provenance, provenance)
+            provenance.write(self.provenance)
 
     def require_same(self, ingredients: Mapping[str, str]) -> None:
         """Raise a :class:`~rung.errors.StorageError` if the folder is the run of other ``ingredients``."""
         if not self.provenance.exists():
             return
-        before = read_json(self.provenance).get("ingredients", {})
-        changed = differences(before, ingredients)
+        changed = differences(Provenance.read(self.provenance).ingredients, ingredients)
         if changed:
             raise StorageError(
                 f"{self.path} is another run: {', '.join(changed)} changed since; "

@@ -1,17 +1,14 @@
 """How a folder is opened for the work of a config: its data checked first, then locked, recognised and stamped."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rung.config import Config
-from rung.doctor import Diagnosis
 from rung.model.device import require_device
-from rung.run.checking import findings_json
+from rung.results.findings import Diagnosis
 from rung.run.folder import RunFolder, next_free
 from rung.run.inputs import set_threads
 from rung.run.provenance import ingredients, provenance, require_files
-from rung.storage import write_json
 
 
 def in_free_folder(config: Config) -> Config:
@@ -25,7 +22,7 @@ def opened(
     check: Callable[[], Diagnosis],
     *,
     grows: frozenset[str] = frozenset(),
-    notes: Mapping[str, Any] | None = None,
+    notice: tuple[str, ...] | None = None,
 ) -> Iterator[RunFolder]:
     """Hold the lock of the folder of ``config``, once its data are known to be good.
 
@@ -37,8 +34,8 @@ def opened(
         What the doctor says of its data; it raises where they hold an error.
     grows
         Keys of ``config`` that may change from one call to the next.
-    notes
-        Further entries of ``provenance.json``.
+    notice
+        Sentences for the top of the report of a run; None for a folder that keeps them elsewhere.
 
     Raises
     ------
@@ -63,8 +60,9 @@ def opened(
         folder.sweep()
         if diagnosis is None and not folder.findings.exists():
             diagnosis = check()
-        folder.stamp(config, {**provenance(config, made_of), **(notes or {})})
+        known = provenance(config, made_of)
+        folder.stamp(config, known if notice is None else known.model_copy(update={"notice": notice}))
         if diagnosis is not None:
-            write_json(folder.findings, findings_json(diagnosis))
+            diagnosis.write(folder.findings)
             folder.note("check: no errors")
         yield folder

@@ -14,6 +14,7 @@ from rung.features.predict import DesignPrediction, difference_variance, predict
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
+from rung.results.fits import BandBarrier
 from rung.run.evaluation import SplitPrediction, predict
 
 _Key = tuple[str, str, str, str, bool]
@@ -91,11 +92,8 @@ class Predictor:
 
     def static_barrier(
         self, potential: ReadoutPotential, posterior: Posterior | None, images: Sequence[Structure], fidelity: str
-    ) -> dict[str, float]:
-        """Return the highest energy of a band less the first with its error bars, eV; NaN bars without a posterior.
-
-        ``barrier_stderr`` is the weights' alone, ``barrier_stderr_total`` counts the model's own error too.
-        """
+    ) -> BandBarrier:
+        """Return the highest energy of a band less the first, with its error bars: NaN without a posterior."""
         if not self._frozen(potential):
             energies = predict(potential, images, fidelity).energy
         else:
@@ -104,14 +102,14 @@ class Predictor:
         saddle = int(np.argmax(energies))
         barrier = float(energies[saddle] - energies[0])
         if posterior is None or not self._frozen(potential):
-            return {"barrier": barrier, "barrier_stderr": np.nan, "barrier_stderr_total": np.nan}
+            return BandBarrier(barrier=barrier, barrier_stderr=np.nan, barrier_stderr_total=np.nan)
         first, highest = self.designs(potential, [images[0], images[saddle]], fidelity, forces=False)
         variance = difference_variance(highest, first, sorted(potential.elements), posterior)
-        return {
-            "barrier": barrier,
-            "barrier_stderr": float(np.sqrt(variance.weights)),
-            "barrier_stderr_total": float(np.sqrt(variance.headline)),
-        }
+        return BandBarrier(
+            barrier=barrier,
+            barrier_stderr=float(np.sqrt(variance.weights)),
+            barrier_stderr_total=float(np.sqrt(variance.headline)),
+        )
 
     def designs(
         self, potential: ReadoutPotential, structures: Sequence[Structure], fidelity: str, *, forces: bool

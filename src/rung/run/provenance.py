@@ -8,6 +8,7 @@ from rung import __version__
 from rung.backends.versions import versions
 from rung.config import RunConfig
 from rung.errors import DataError
+from rung.results.provenance import FileRecord, Provenance
 from rung.storage import content_hash, file_hash, jsonable
 
 PLACES: dict[str, bool | dict[str, bool]] = {
@@ -40,19 +41,20 @@ def differences(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str,
     return tuple(sorted(key for key in {*before, *now} if before.get(key) != now.get(key)))
 
 
-def provenance(config: RunConfig, found: Mapping[str, str]) -> dict[str, Any]:
-    """Return the content of ``provenance.json`` for a run whose ingredients are ``found``."""
-    return {
-        "rung": __version__,
-        "python": platform.python_version(),
-        "packages": versions("pydantic"),
-        "platform": platform.platform(),
-        "seed": config.seed,
-        "device": config.device,
-        "dtype": config.dtype,
-        "files": {key: {"path": str(path), "sha256_32": found[key]} for key, path in config.files().items()},
-        "ingredients": dict(found),
-    }
+def provenance(config: RunConfig, hashes: Mapping[str, str]) -> Provenance:
+    """Return the content of ``provenance.json`` for a run whose ingredients are ``hashes``."""
+    files = {key: FileRecord(path=str(path), sha256_32=hashes[key]) for key, path in config.files().items()}
+    return Provenance(
+        rung=__version__,
+        python=platform.python_version(),
+        packages=versions("pydantic"),
+        platform=platform.platform(),
+        seed=config.seed,
+        device=config.device,
+        dtype=config.dtype,
+        files=files,
+        ingredients=dict(hashes),
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from rung.backends import export, native_suffix
 from rung.checkpoint import Checkpoint
@@ -13,7 +12,6 @@ from rung.checkpoint import save as save_checkpoint
 from rung.config import RunConfig
 from rung.data.cells import cells_of
 from rung.data.structure import Structure
-from rung.doctor import Diagnosis
 from rung.errors import ModelError
 from rung.features.cache import DesignCache
 from rung.features.passes import build_designs
@@ -23,14 +21,17 @@ from rung.fit.methods.offset import OffsetSettings, fit_offset
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.report import write_report
+from rung.results.findings import Diagnosis
+from rung.results.fit import Features, FitRecord
+from rung.results.metrics import Checks, FitNumbers, Metrics, SplitErrors, StartDistance
+from rung.results.provenance import Export, Provenance
 from rung.run.checking import sound_diagnosis
 from rung.run.checks import other_fidelities, start_of
-from rung.run.evaluation import SplitPrediction, as_json, errors_of, has_stress, predict
+from rung.run.evaluation import SplitPrediction, beside_labels, errors_of, has_stress, predict
 from rung.run.folder import RunFolder
 from rung.run.inputs import context_of, design_cache, lift_of, open_base, open_splits
 from rung.run.opening import in_free_folder, opened
 from rung.run.predictor import with_bars
-from rung.storage import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class FinishedRun:
     folder
         Where it is.
     metrics
-        The content of ``metrics.json``.
+        Its errors, beside the base's.
     warnings
         What the reader of the numbers must know: of the data, then of the fit.
     stages
@@ -50,7 +51,7 @@ class FinishedRun:
     """
 
     folder: RunFolder
-    metrics: Mapping[str, Any]
+    metrics: Metrics
     warnings: tuple[str, ...]
     stages: tuple[str, ...]
 
@@ -131,14 +132,16 @@ def run_fit(
         When the folder is another run's, or another process works in it.
     """
     work = Work(in_free_folder(config) if new else config, progress)
-    with opened(work.config, lambda: check(work), notes={"notice": list(notices)}):
+    with opened(work.config, lambda: check(work), notice=tuple(notices)):
         stages = tuple(name for name, done, stage in STAGES if not done(work) and _timed(name, stage, work))
-    found_before = read_json(work.folder.findings)["findings"]
-    warnings = [finding["message"] for finding in found_before if finding["severity"] == "warning"]
-    warnings += read_json(work.folder.fit).get("warnings", ())
-    metrics = read_json(work.folder.metrics)
-    warnings += metrics["checks"]["warnings"]
-    return FinishedRun(work.folder, metrics, tuple(warnings), stages)
+    metrics = Metrics.read(work.folder.metrics)
+    warned = Diagnosis.read(work.folder.findings).of_severity("warning")
+    warnings = (
+        *(finding.sentence for finding in warned),
+        *FitRecord.read(work.folder.fit).warnings,
+        *metrics.checks.warnings,
+    )
+    return FinishedRun(work.folder, metrics, warnings, stages)
 
 
 def check(work: Work) -> Diagnosis:
@@ -165,7 +168,7 @@ def features(work: Work) -> None:
             progress=work.progress,
         )
         structures += work.splits["train"]
-    write_json(work.folder.features, {"n_structures": len(structures), "seconds": time.monotonic() - started})
+    Features(n_structures=len(structures), seconds=time.monotonic() - started).write(work.folder.features)
 
 
 def fit(work: Work) -> None:
@@ -185,61 +188,60 @@ def fit(work: Work) -> None:
     )
     for sentence in result.warnings:
         work.folder.note(f"warning: {sentence}")
-    write_json(
-        work.folder.fit,
-        {
-            "method": work.config.method.name,
-            "settings": result.settings.model_dump(mode="json"),
-            "seconds": time.monotonic() - started,
-            "n_energies": sum(structure.labelled(target).has_energy for structure in work.splits["train"]),
-            "diagnostics": result.diagnostics,
-            "warnings": result.warnings,
-            "details": result.details,
-        },
-    )
+    FitRecord(
+        method=work.config.method.name,
+        settings=result.settings.model_dump(mode="json"),
+        seconds=time.monotonic() - started,
+        n_energies=sum(structure.labelled(target).has_energy for structure in work.splits["train"]),
+        diagnostics=result.diagnostics,
+        warnings=result.warnings,
+        details=result.details,
+    ).write(work.folder.fit)
 
 
 def evaluate(work: Work) -> None:
     """Predict every split, beside the base, and write errors and predictions."""
     target = work.config.target
+    fitted, designs = FitRecord.read(work.folder.fit), Features.read(work.folder.features)
     shifted = _base_with_offset(work)
     origin = None if work.base is None else method_of(work.config.method).origin(work.base)
-    said, made = read_json(work.folder.fit), read_json(work.folder.features)
-    start, warnings = _start(work, said["diagnostics"])
-    splits: dict[str, Any] = {}
-    base: dict[str, Any] = {}
+    start, warnings = _start(work, fitted.diagnostics)
+    splits: dict[str, dict[str, SplitErrors]] = {}
+    base: dict[str, dict[str, SplitErrors]] = {}
     for name, structures in work.evaluated.items():
         prediction = _predicted(work, structures)
         before = None
         if shifted is not None:
             before = predict(shifted, structures, target, stress=has_stress(structures, target), progress=work.progress)
-            base[name] = {target: errors_of(before, structures, target).as_dict()}
-        splits[name] = {target: errors_of(prediction, structures, target, before).as_dict()}
+            base[name] = {target: errors_of(before, structures, target)}
+        splits[name] = {target: errors_of(prediction, structures, target, before)}
         others = other_fidelities(work.fitted.potential, origin, structures, target, split=name, progress=work.progress)
         splits[name] |= others.after
         if shifted is not None:
             base[name] |= others.before
         warnings += others.warnings
-        write_json(work.folder.predictions(name), as_json(structures, target, prediction, before))
+        beside_labels(structures, target, prediction, before).write(work.folder.predictions(name))
     for sentence in warnings:
         work.folder.note(f"warning: {sentence}")
-    diagnostics = {key: value for key, value in said["diagnostics"].items() if key != "n_energies"}
-    write_json(
-        work.folder.metrics,
-        {
-            "splits": splits,
-            "base": base if shifted is not None else None,
-            "checks": {"step_zero": start, "warnings": warnings},
-            "fit": {
-                "method": said["method"],
-                "seconds": said["seconds"],
-                "cache_seconds": made["seconds"],
-                "n_parameters": int(diagnostics.pop("n_parameters", 0)),
-                "n_energies": said["n_energies"],
-                "warnings": said["warnings"],
-                "hyperparameters": diagnostics,
-            },
-        },
+    Metrics(
+        splits=splits,
+        base=base if shifted is not None else None,
+        checks=Checks(step_zero=start, warnings=warnings),
+        fit=_numbers(fitted, designs),
+    ).write(work.folder.metrics)
+
+
+def _numbers(fitted: FitRecord, designs: Features) -> FitNumbers:
+    """Return the numbers of a fit for ``metrics.json``."""
+    others = {key: value for key, value in fitted.diagnostics.items() if key not in ("n_energies", "n_parameters")}
+    return FitNumbers(
+        method=fitted.method,
+        seconds=fitted.seconds,
+        cache_seconds=designs.seconds,
+        n_parameters=int(fitted.diagnostics.get("n_parameters", 0)),
+        n_energies=fitted.n_energies,
+        warnings=fitted.warnings,
+        hyperparameters=others,
     )
 
 
@@ -249,10 +251,11 @@ def export_native(work: Work) -> None:
     try:
         path = work.folder.native(target, native_suffix(potential, target))
         export(potential, target, path)
-        outcome: dict[str, Any] = {"file": path.name}
+        outcome = Export(file=path.name)
     except ModelError as error:
-        outcome = {"file": None, "reason": str(error)}
-    write_json(work.folder.provenance, {**read_json(work.folder.provenance), "export": outcome})
+        outcome = Export(file=None, reason=str(error))
+    known = Provenance.read(work.folder.provenance)
+    known.model_copy(update={"export": outcome}).write(work.folder.provenance)
 
 
 def report(work: Work) -> None:
@@ -261,7 +264,7 @@ def report(work: Work) -> None:
 
 
 def _exported(work: Work) -> bool:
-    return "export" in read_json(work.folder.provenance)
+    return Provenance.read(work.folder.provenance).export is not None
 
 
 STAGES: tuple[tuple[str, Callable[[Work], bool], Callable[[Work], None]], ...] = (
@@ -306,7 +309,7 @@ def _predicted(work: Work, structures: tuple[Structure, ...]) -> SplitPrediction
     )
 
 
-def _start(work: Work, diagnostics: Mapping[str, Any]) -> tuple[dict[str, float] | None, tuple[str, ...]]:
+def _start(work: Work, diagnostics: Mapping[str, float]) -> tuple[StartDistance | None, tuple[str, ...]]:
     """Return how far the untrained start lies from the base, for ``metrics.json``, and what to warn of."""
     if work.base is None:
         return None, ()
@@ -314,7 +317,7 @@ def _start(work: Work, diagnostics: Mapping[str, Any]) -> tuple[dict[str, float]
     if start is None:
         return None, ()
     warned = "step_zero_energy" in diagnostics  # by the fit itself
-    return {"energy": start.energy, "force": start.force}, () if warned else start.warnings
+    return StartDistance(energy=start.energy, force=start.force), () if warned else start.warnings
 
 
 def _base_with_offset(work: Work) -> ReadoutPotential | None:

@@ -1,11 +1,10 @@
 """Carry out a study: every fit that is not done yet, then its table, its verdict and its report."""
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,13 +13,24 @@ from rung.errors import MissingExtraError
 from rung.jobs import Executor, Here, HerePool, Job, Pool, Processes, open_pool, require_parsl
 from rung.progress import SILENT, Progress, Task
 from rung.report import write_study_report
+from rung.results.fits import StudyFit
+from rung.results.study import (
+    PARQUET_FILE,
+    STUDY_FILE,
+    TABLE_FILE,
+    FailedFit,
+    SharedWarning,
+    StudyRow,
+    StudySummary,
+    TrialEntry,
+    write_rows,
+)
 from rung.run.folder import RunFolder
 from rung.run.opening import in_free_folder, opened
-from rung.storage import read_json, write_json
 from rung.study.config import StudyConfig
-from rung.study.plan import DESIGNS, FIT, Step, choose, designs_job, fit_steps, names, reads_designs, trial_steps
+from rung.study.plan import DESIGNS, FIT, Fit, Step, choose, designs_job, fit_steps, names, reads_designs, trial_steps
 from rung.study.status import Failure, StatusReader, StudyStatus
-from rung.study.table import require_arrow, rows_of, values_of, write_csv, write_parquet
+from rung.study.table import require_arrow, rows_of, values_of, write_parquet
 from rung.study.verdict import caveats, verdict
 from rung.study.workshop import Workshop
 
@@ -42,7 +52,7 @@ class FinishedStudy:
     folder
         Where it is.
     rows
-        The lines of ``study.csv``: method, n_labels, seed, fold, split, metric, value.
+        The lines of ``study.csv``.
     n_new
         Fits that were done now.
     failures
@@ -52,7 +62,7 @@ class FinishedStudy:
     """
 
     folder: Path
-    rows: tuple[Mapping[str, Any], ...]
+    rows: tuple[StudyRow, ...]
     n_new: int
     failures: tuple[Failure, ...] = ()
     verdict: tuple[str, ...] = ()
@@ -209,7 +219,7 @@ def _concluded(
 ) -> FinishedStudy:
     steps = [step for step in fit_steps(config) if step.job is not None and step.job.done]
     low = "" if config.base is None else config.base.fidelity
-    results = [(step.fit, read_json(step.job.result)) for step in steps if step.job is not None]
+    results = [(step.fit, StudyFit.read(step.job.result)) for step in steps if step.job is not None]
     rows = tuple(row for fit, result in results for row in rows_of(fit, result, config.target, low))
     failures = StatusReader(config).read().failures
     said = (*verdict(config, rows), *caveats(config, rows, failures, _validated(config, results)))
@@ -217,14 +227,14 @@ def _concluded(
     if not rows:
         return study
     _write_table(folder, rows)
-    write_json(config.run / "study.json", _about(config, study, results, workshop, notices))
+    _summary(config, study, results, workshop, notices).write(config.run / STUDY_FILE)
     write_study_report(config.run)
     return study
 
 
-def _write_table(folder: RunFolder, rows: Sequence[Mapping[str, Any]]) -> None:
-    parquet = folder.path / "study.parquet"
-    write_csv(folder.path / "study.csv", rows)
+def _write_table(folder: RunFolder, rows: Sequence[StudyRow]) -> None:
+    parquet = folder.path / PARQUET_FILE
+    write_rows(folder.path / TABLE_FILE, rows)
     try:
         write_parquet(parquet, rows)
     except MissingExtraError:
@@ -232,27 +242,31 @@ def _write_table(folder: RunFolder, rows: Sequence[Mapping[str, Any]]) -> None:
         folder.note("no study.parquet: pyarrow is not installed")
 
 
-def _validated(config: StudyConfig, results: Sequence[Any]) -> int:
+def _validated(config: StudyConfig, results: Sequence[tuple[Fit, StudyFit]]) -> int:
     """Return how many target energies the validation structures have."""
-    known = [result["splits"]["valid"][config.target] for _, result in results if "valid" in result["splits"]]
-    return int(known[0]["n_energies"]) if known else 0
+    known = [result.splits["valid"][config.target] for _, result in results if "valid" in result.splits]
+    return known[0].n_energies if known else 0
 
 
-def _about(
-    config: StudyConfig, study: FinishedStudy, results: Sequence[Any], workshop: Workshop, notices: Sequence[str]
-) -> dict[str, Any]:
+def _summary(
+    config: StudyConfig,
+    study: FinishedStudy,
+    results: Sequence[tuple[Fit, StudyFit]],
+    workshop: Workshop,
+    notices: Sequence[str],
+) -> StudySummary:
     warnings: dict[str, list[str]] = {}
     for fit, result in results:
-        for sentence in result["warnings"]:
+        for sentence in result.warnings:
             warnings.setdefault(sentence, []).append(fit.name)
-    return {
-        "title": f"{config.run.name}: {config.target} with few energies",
-        "notice": list(notices),
-        "verdict": list(study.verdict),
-        "truths": _truths(workshop),
-        "tuning": _tuning(config),
-        "failures": [{"fit": one.name, "sentence": one.sentence} for one in study.failures],
-        "settings": {
+    return StudySummary(
+        title=f"{config.run.name}: {config.target} with few energies",
+        notice=tuple(notices),
+        verdict=study.verdict,
+        truths=_truths(workshop),
+        tuning=tuple(_tuning(config)),
+        failures=tuple(FailedFit(fit=one.name, sentence=one.sentence) for one in study.failures),
+        settings={
             "target": config.target,
             "base fidelity": None if config.base is None else config.base.fidelity,
             "methods": ", ".join(names(config)),
@@ -261,37 +275,34 @@ def _about(
             **_split_settings(config),
             "fits": len(results),
         },
-        "warnings": [{"sentence": sentence, "fits": fits} for sentence, fits in warnings.items()],
-    }
+        warnings=tuple(SharedWarning(sentence=sentence, fits=tuple(fits)) for sentence, fits in warnings.items()),
+    )
 
 
-def _split_settings(config: StudyConfig) -> dict[str, Any]:
-    said = config.split
-    found: dict[str, Any] = {} if said.folds is None else {"folds": said.folds, "grouped by": said.by}
-    if said.withhold:
-        found["withheld"] = ", ".join(f"{key} = {value}" for key, values in said.withhold.items() for value in values)
-    return found
+def _split_settings(config: StudyConfig) -> dict[str, str | int]:
+    split = config.split
+    settings: dict[str, str | int] = {} if split.folds is None else {"folds": split.folds, "grouped by": split.by}
+    if split.withhold:
+        pairs = [f"{key} = {value}" for key, values in split.withhold.items() for value in values]
+        settings["withheld"] = ", ".join(pairs)
+    return settings
 
 
-def _tuning(config: StudyConfig) -> list[dict[str, Any]]:
-    """Return every trial with its score and whether it was chosen."""
-    found = []
+def _tuning(config: StudyConfig) -> Iterator[TrialEntry]:
+    """Yield every trial with its score and whether it was chosen."""
     for row in config.methods():
         for fold in config.folds():
             choice = choose(config, row, fold)
             for number, trial in enumerate(choice.trials):
-                found.append(
-                    {
-                        "method": row,
-                        **({"fold": fold} if config.split.folds is not None else {}),
-                        "change": ", ".join(f"{key} = {value}" for key, value in trial.change.items()) or "as given",
-                        "score": trial.score,
-                        "scores": list(trial.scores.values()),
-                        "failed": trial.failed,
-                        "chosen": number == choice.best,
-                    }
+                entry = TrialEntry(
+                    method=row,
+                    change=", ".join(f"{key} = {value}" for key, value in trial.change.items()) or "as given",
+                    score=trial.score,
+                    scores=tuple(trial.scores.values()),
+                    failed=trial.failed,
+                    chosen=number == choice.best,
                 )
-    return found
+                yield entry if config.split.folds is None else entry.model_copy(update={"fold": fold})
 
 
 def _truths(workshop: Workshop) -> dict[str, float]:

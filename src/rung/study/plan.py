@@ -10,8 +10,8 @@ from rung.fit.lift import NamedSettings
 from rung.fit.methods import MethodSettings, method_of
 from rung.fit.methods.offset import OffsetSettings
 from rung.jobs import Job
+from rung.results.fits import StudyTrial
 from rung.settings import Settings
-from rung.storage import read_json
 from rung.study.config import StudyConfig
 
 BASE = "base"
@@ -217,8 +217,8 @@ def choose(config: StudyConfig, row: str, fold: int = 0) -> Choice:
             job = _trial_job(config, Fit(row, tune.labels, seed, fold, number), settings, tune.valid_fraction)
             state = job.state
             if state == "done":
-                score = read_json(job.result)["score"]
-                scores[seed] = float("inf") if score is None else float(score)
+                score = StudyTrial.read(job.result).score
+                scores[seed] = float("inf") if np.isnan(score) else score
             failed |= state == "failed"
             waiting |= state in ("missing", "running")
         found.append(Trial(tune.trials[row][number], scores, failed))

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from rung.jobs import State
-from rung.storage import read_json
+from rung.jobs import Job, State
+from rung.results.fits import StudyDesigns, StudyFit, StudyTrial
+from rung.results.jobs import JobError
 from rung.study.config import StudyConfig
-from rung.study.plan import Step, designs_job, fit_steps, reads_designs, trial_steps
+from rung.study.plan import DesignsArguments, Step, TrialArguments, designs_job, fit_steps, reads_designs, trial_steps
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class StatusReader:
 
     config: StudyConfig
     workers: int = 1
-    _results: dict[Path, Any] = field(default_factory=dict, repr=False)
+    _results: dict[Path, float] = field(default_factory=dict, repr=False)
 
     def read(self) -> StudyStatus:
         """Return the status now."""
@@ -129,26 +129,37 @@ class StatusReader:
         means: dict[str, float] = {}
         for name, group in jobs.items():
             states = [self._state(job) for _, job in group]
-            seconds = [self._seconds(job) for (_, job), state in zip(group, states, strict=True) if state == "done"]
+            seconds = [
+                self._seconds(job)
+                for (_, job), state in zip(group, states, strict=True)
+                if state == "done" and job is not None
+            ]
             means[name] = float(np.mean(seconds)) if seconds else means.get(_TRIALS.format(name), float("nan"))
             methods.append(_status(name, states, seconds, means[name]))
             failures += [
-                Failure(fit, str(read_json(job.error)["sentence"]), job.error)
+                Failure(fit, JobError.read(job.error).sentence, job.error)
                 for (fit, job), state in zip(group, states, strict=True)
                 if state == "failed" and job is not None
             ]
         return StudyStatus(tuple(methods), tuple(failures), self.workers)
 
-    def _state(self, job: Any) -> State:
+    def _state(self, job: Job | None) -> State:
         if job is None:
             return "missing"
         return "done" if job.folder in self._results else job.state
 
-    def _seconds(self, job: Any) -> float:
+    def _seconds(self, job: Job) -> float:
         if job.folder not in self._results:
-            said = read_json(job.result)
-            self._results[job.folder] = float(said.get("fit", said)["seconds"])
-        return float(self._results[job.folder])
+            self._results[job.folder] = seconds_of(job)
+        return self._results[job.folder]
+
+
+def seconds_of(job: Job) -> float:
+    """Return how long a job that is done took."""
+    if isinstance(job.arguments, DesignsArguments):
+        return StudyDesigns.read(job.result).seconds
+    kind = StudyTrial if isinstance(job.arguments, TrialArguments) else StudyFit
+    return kind.read(job.result).fit.seconds
 
 
 _TRIALS = "{}, trials"

@@ -1,17 +1,16 @@
 """The result of a study as one tidy table: a number a line, in CSV and in Parquet."""
 
-import csv
 import importlib
-import io
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rung.errors import MissingExtraError
-from rung.storage import atomic_path, write_text
+from rung.results.fits import FitErrors, StudyFit
+from rung.results.study import COLUMNS, StudyRow
+from rung.storage import atomic_path
 from rung.study.plan import Fit
-
-COLUMNS = ("method", "n_labels", "seed", "fold", "split", "metric", "value")
 
 COUNTS = ("n_structures", "n_energies", "n_forces", "n_stresses", "noise_floor")
 """What does not change from fit to fit, and so is no row."""
@@ -19,10 +18,11 @@ COUNTS = ("n_structures", "n_energies", "n_forces", "n_stresses", "noise_floor")
 OTHER_FIDELITY = ("energy_rmse", "energy_rmse_rel", "force_rmse")
 """What is told of a fidelity other than the target, after ``low_``."""
 
-Row = Mapping[str, Any]
+CHECKED = ("step_zero_energy", "step_zero_force", "cost_ratio")
+"""Numbers of a method that become rows."""
 
 
-def rows_of(fit: Fit, result: Mapping[str, Any], target: str, low: str) -> Iterator[Row]:
+def rows_of(fit: Fit, result: StudyFit, target: str, low: str) -> Iterator[StudyRow]:
     """Yield the rows of one fit.
 
     Parameters
@@ -30,51 +30,56 @@ def rows_of(fit: Fit, result: Mapping[str, Any], target: str, low: str) -> Itera
     fit
         Which fit.
     result
-        What it found: the content of its ``metrics.json``.
+        Its errors, barriers and numbers.
     target
         The fidelity whose metrics keep their names.
     low
         The base's fidelity, whose metrics begin with ``low_``; others begin with the name of the fidelity.
     """
-    common = {"method": fit.method, "n_labels": fit.n_labels, "seed": fit.seed, "fold": fit.fold}
-    groups: list[tuple[str, str, Mapping[str, Any]]] = []
-    for split, by_fidelity in result["splits"].items():
-        for fidelity, errors in by_fidelity.items():
-            if fidelity == target:
-                groups.append((split, "", errors))
-            else:
-                told = {name: errors[name] for name in OTHER_FIDELITY}
-                groups.append((split, "low_" if fidelity == low else f"{fidelity}_", told))
-    groups += [(band, "", numbers) for band, numbers in result["bands"].items()]
-    groups.append(("fit", "", _told_of_fit(result["fit"])))
-    for split, prefix, numbers in groups:
+    groups = [
+        (split, _metrics(errors, fidelity, target, low))
+        for split, by_fidelity in result.splits.items()
+        for fidelity, errors in by_fidelity.items()
+    ]
+    groups += [(band, barrier.as_json()) for band, barrier in result.bands.items()]
+    groups.append(("fit", _fit_metrics(result)))
+    for split, numbers in groups:
         for metric, value in numbers.items():
-            if metric not in COUNTS and value is not None:
-                yield {**common, "split": split, "metric": prefix + metric, "value": float(value)}
+            if not math.isnan(value):
+                yield StudyRow(
+                    method=fit.method,
+                    n_labels=fit.n_labels,
+                    seed=fit.seed,
+                    fold=fit.fold,
+                    split=split,
+                    metric=metric,
+                    value=value,
+                )
 
 
-def _told_of_fit(fit: Mapping[str, Any]) -> dict[str, Any]:
-    said = fit["hyperparameters"]
-    checks = {name: said[name] for name in ("step_zero_energy", "step_zero_force", "cost_ratio") if name in said}
-    return {"seconds": fit["seconds"], "call_seconds_per_atom": fit.get("call_seconds_per_atom"), **checks}
+def _metrics(errors: FitErrors, fidelity: str, target: str, low: str) -> dict[str, float]:
+    """Return the errors of one split at one fidelity, by the names that they have in the table."""
+    numbers = errors.as_json()
+    if fidelity == target:
+        return {name: value for name, value in numbers.items() if name not in COUNTS}
+    prefix = "low_" if fidelity == low else f"{fidelity}_"
+    return {prefix + name: numbers[name] for name in OTHER_FIDELITY}
 
 
-def write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """Write the table as CSV."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+def _fit_metrics(result: StudyFit) -> dict[str, float]:
+    numbers = result.fit
+    checks = {name: numbers.hyperparameters[name] for name in CHECKED if name in numbers.hyperparameters}
+    return {"seconds": numbers.seconds, "call_seconds_per_atom": numbers.call_seconds_per_atom, **checks}
 
 
-def write_parquet(path: Path, rows: Sequence[Row]) -> None:
+def write_parquet(path: Path, rows: Sequence[StudyRow]) -> None:
     """Write the same table as Parquet, with types."""
     arrow = require_arrow()
     types = {"n_labels": arrow.int64(), "seed": arrow.int64(), "fold": arrow.int64(), "value": arrow.float64()}
     schema = arrow.schema([(name, types.get(name, arrow.string())) for name in COLUMNS])
+    table = arrow.Table.from_pylist([row.model_dump() for row in rows], schema)
     with atomic_path(path) as temporary:
-        importlib.import_module("pyarrow.parquet").write_table(arrow.Table.from_pylist(list(rows), schema), temporary)
+        importlib.import_module("pyarrow.parquet").write_table(table, temporary)
 
 
 def require_arrow() -> Any:
@@ -93,11 +98,11 @@ def require_arrow() -> Any:
         ) from error
 
 
-def values_of(rows: Sequence[Row], split: str, metric: str) -> dict[str, dict[int, dict[tuple[int, int], float]]]:
+def values_of(rows: Sequence[StudyRow], split: str, metric: str) -> dict[str, dict[int, dict[tuple[int, int], float]]]:
     """Return the values of one metric by method, number of labels and (seed, fold)."""
-    found: dict[str, dict[int, dict[tuple[int, int], float]]] = {}
+    values: dict[str, dict[int, dict[tuple[int, int], float]]] = {}
     for row in rows:
-        if row["split"] == split and row["metric"] == metric:
-            by_number = found.setdefault(row["method"], {}).setdefault(row["n_labels"], {})
-            by_number[row["seed"], row["fold"]] = row["value"]
-    return found
+        if row.split == split and row.metric == metric:
+            by_number = values.setdefault(row.method, {}).setdefault(row.n_labels, {})
+            by_number[row.seed, row.fold] = row.value
+    return values

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rung.results.study import StudyRow
 from rung.study.config import StudyConfig
 from rung.study.plan import BASE, choose
 from rung.study.status import Failure
-from rung.study.table import Row, values_of
+from rung.study.table import values_of
 
 LOW_FIDELITY_KEPT = 1.05
 """A method that raises the base's own error by no more than this factor has kept the cheaper fidelity."""
@@ -54,11 +55,11 @@ def paired(one: Values, other: Values) -> Difference:
     return Difference(float(differences.mean()), spread, len(common))
 
 
-def verdict(config: StudyConfig, rows: Sequence[Row]) -> tuple[str, ...]:
+def verdict(config: StudyConfig, rows: Sequence[StudyRow]) -> tuple[str, ...]:
     """Return what the rows say: for each split at the largest number of labels, then at the smaller ones in short."""
     found: list[str] = []
     splits = [
-        split for split in dict.fromkeys(row["split"] for row in rows) if split not in (*config.bands, "fit", "valid")
+        split for split in dict.fromkeys(row.split for row in rows) if split not in (*config.bands, "fit", "valid")
     ]
     for split in splits:
         energies = values_of(rows, split, "energy_rmse")
@@ -71,7 +72,7 @@ def verdict(config: StudyConfig, rows: Sequence[Row]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _each(rows: Sequence[Row], split: str, number: int) -> Iterator[str]:
+def _each(rows: Sequence[StudyRow], split: str, number: int) -> Iterator[str]:
     """Yield a sentence for each method, never energies without forces."""
     known = values_of(rows, split, "force_rmse")
     forces = known or values_of(rows, split, "force_departure_rmse")
@@ -84,7 +85,7 @@ def _each(rows: Sequence[Row], split: str, number: int) -> Iterator[str]:
             )
 
 
-def _ranking(rows: Sequence[Row], split: str, number: int, metric: str, what: str, unit: str) -> Iterator[str]:
+def _ranking(rows: Sequence[StudyRow], split: str, number: int, metric: str, what: str, unit: str) -> Iterator[str]:
     """Yield who errs least, and by how much the others err more, paired draw by draw."""
     at = _at(rows, split, metric, number)
     methods = [method for method in at if method != BASE]
@@ -109,7 +110,7 @@ def _ranking(rows: Sequence[Row], split: str, number: int, metric: str, what: st
     yield sentence + "."
 
 
-def _short(config: StudyConfig, rows: Sequence[Row], split: str, largest: int) -> Iterator[str]:
+def _short(config: StudyConfig, rows: Sequence[StudyRow], split: str, largest: int) -> Iterator[str]:
     """Yield who errs least in energy at each smaller number of labels."""
     parts = []
     for number in sorted(set(config.labels) - {largest}):
@@ -123,7 +124,7 @@ def _short(config: StudyConfig, rows: Sequence[Row], split: str, largest: int) -
         yield f"Least energy error on {split} with fewer energies — {'; '.join(parts)}."
 
 
-def _worse_forces(rows: Sequence[Row], split: str, number: int) -> Iterator[str]:
+def _worse_forces(rows: Sequence[StudyRow], split: str, number: int) -> Iterator[str]:
     """Yield which methods' forces got worse than the base's, beyond the spread: energies that improve can hide it."""
     at = _at(rows, split, "force_rmse", number)
     if BASE not in at:
@@ -136,7 +137,9 @@ def _worse_forces(rows: Sequence[Row], split: str, number: int) -> Iterator[str]
         )
 
 
-def caveats(config: StudyConfig, rows: Sequence[Row], failures: Sequence[Failure], n_valid: int = 0) -> tuple[str, ...]:
+def caveats(
+    config: StudyConfig, rows: Sequence[StudyRow], failures: Sequence[Failure], n_valid: int = 0
+) -> tuple[str, ...]:
     """Return what must be held against the verdict.
 
     Parameters
@@ -211,9 +214,9 @@ def _flat(config: StudyConfig) -> Iterator[str]:
         )
 
 
-def _low_fidelity(rows: Sequence[Row]) -> Iterator[str]:
+def _low_fidelity(rows: Sequence[StudyRow]) -> Iterator[str]:
     """Yield which methods lost the cheaper fidelity that they still offer."""
-    for split in dict.fromkeys(row["split"] for row in rows if row["metric"] == "low_energy_rmse"):
+    for split in dict.fromkeys(row.split for row in rows if row.metric == "low_energy_rmse"):
         for metric, what, unit in (
             ("low_energy_rmse", "energies", "meV/atom"),
             ("low_force_rmse", "forces", "meV/Å"),
@@ -245,7 +248,7 @@ def _before_and_after(before: Mapping[int, Values], after: Mapping[int, Values])
     return float(np.mean([one for one, _ in pairs])), float(np.mean([other for _, other in pairs]))
 
 
-def _at(rows: Sequence[Row], split: str, metric: str, number: int) -> dict[str, Values]:
+def _at(rows: Sequence[StudyRow], split: str, metric: str, number: int) -> dict[str, Values]:
     return {
         method: by_number[number]
         for method, by_number in values_of(rows, split, metric).items()

@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from rung.config import CONFIG_FILE
 from rung.data.batch import collate
 from rung.data.readers.structures import read_structures
 from rung.data.splits import (
@@ -24,12 +23,15 @@ from rung.data.splits import (
     without_labels,
 )
 from rung.data.structure import Structure
-from rung.doctor import Diagnosis
 from rung.errors import ConfigError, DataError
 from rung.fit.lift import Base, Context, FitResult, Lift, NamedSettings, StepZero
 from rung.fit.methods import MethodSettings, method_of
+from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
+from rung.results.config import CONFIG_FILE
+from rung.results.findings import Diagnosis
+from rung.results.fits import FitErrors, StudyDesigns, StudyFit, StudyFitNumbers, StudyTrial
 from rung.run.checking import sound_diagnosis
 from rung.run.checks import START_STRUCTURES, start_of
 from rung.run.evaluation import SplitPrediction, errors_of, shares_of
@@ -157,7 +159,7 @@ class Workshop:
                     "split the files by it, or say split.folds."
                 )
 
-    def designs(self, folder: Path, *, methods: Sequence[Mapping[str, Any]], folds: Sequence[int]) -> dict[str, Any]:
+    def designs(self, folder: Path, *, methods: Sequence[Mapping[str, Any]], folds: Sequence[int]) -> StudyDesigns:
         """Compute the designs that fits and predictions share, so that the fits that follow are quick."""
         started = time.monotonic()
         if self.base is not None:
@@ -170,7 +172,7 @@ class Workshop:
             for fold in folds:
                 for name in self.sides(fold).evaluate:
                     self._base_says(fold, name)
-        return {"seconds": time.monotonic() - started}
+        return StudyDesigns(seconds=time.monotonic() - started)
 
     def fit(
         self,
@@ -183,8 +185,8 @@ class Workshop:
         fold: int,
         trial: bool,
         valid_fraction: float = 0.0,
-    ) -> dict[str, Any]:
-        """Return what one fit found, in the shape of ``metrics.json``, with the static barriers beside.
+    ) -> StudyFit | StudyTrial:
+        """Make one fit and return its errors and the static barriers, or for a trial its score.
 
         Parameters
         ----------
@@ -212,19 +214,19 @@ class Workshop:
             lift = replace(lift, base=None)
         started = time.monotonic()
         result = method.fit(lift, chosen, self._context(seed, folder / "checkpoints"))
-        about: dict[str, Any] = {
-            "method": row,
-            "seconds": time.monotonic() - started,
-            "n_energies": n_labels,
-            "hyperparameters": dict(result.diagnostics),
-        }
+        numbers = StudyFitNumbers(
+            method=row,
+            seconds=time.monotonic() - started,
+            n_energies=n_labels,
+            hyperparameters=result.diagnostics,
+        )
         if trial:
-            return {"score": self._score(result, judged), "fit": about, "warnings": list(result.warnings)}
-        start = None if lift.base is None else self._start(chosen, train)
-        own = {} if start is None or "step_zero_energy" in result.diagnostics else start.facts
-        about["hyperparameters"] = {**result.diagnostics, **own}
-        found = self._evaluated(row, result, fold, about)
-        return {**found, "warnings": [*found["warnings"], *(start.warnings if start is not None and own else ())]}
+            return StudyTrial(score=self._score(result, judged), fit=numbers, warnings=result.warnings)
+        start = None if lift.base is None or "step_zero_energy" in result.diagnostics else self._start(chosen, train)
+        if start is not None:
+            numbers = numbers.model_copy(update={"hyperparameters": {**result.diagnostics, **start.facts}})
+            result = replace(result, warnings=(*result.warnings, *start.warnings))
+        return self._evaluated(row, result, fold, numbers)
 
     def _start(self, settings: NamedSettings, train: Sequence[Structure]) -> StepZero | None:
         """Return how far the untrained start of a method lies from the base: one look a method, whatever the draw."""
@@ -237,28 +239,27 @@ class Workshop:
     def _lift(self, train: Sequence[Structure], valid: Sequence[Structure] = ()) -> Lift:
         return Lift(train, valid, self.base, self.config.fidelity_table(), self.config.target)
 
-    def _evaluated(self, row: str, result: FitResult, fold: int, about: Mapping[str, Any]) -> dict[str, Any]:
+    def _evaluated(self, row: str, result: FitResult, fold: int, numbers: StudyFitNumbers) -> StudyFit:
         config, sides = self.config, self.sides(fold)
         posterior = None if row == BASE else result.posterior  # the base is there to compare with: no bars
         splits = {name: self._errors(result.potential, posterior, fold, name) for name in sides.evaluate}
         if labelled_with(sides.valid, config.target):
-            found = self.predictor.predict(
+            prediction = self.predictor.predict(
                 result.potential, None, sides.valid, config.target, config.target, forces=False
             )
-            splits["valid"] = {config.target: errors_of(found, sides.valid, config.target).as_dict()}
+            splits["valid"] = {config.target: _fit_errors(prediction, sides.valid, config.target)}
         first = next(iter(sides.evaluate.values()), sides.train)
-        return {
-            "splits": splits,
-            "bands": {
-                name: self.predictor.static_barrier(result.potential, posterior, images, config.target)
-                for name, images in self.bands.items()
-            },
-            "fit": {
-                **about,
-                "call_seconds_per_atom": call_seconds(result.potential, first[:TIMED_STRUCTURES], config.target),
-            },
-            "warnings": list(result.warnings),
+        bands = {
+            name: self.predictor.static_barrier(result.potential, posterior, images, config.target)
+            for name, images in self.bands.items()
         }
+        call = call_seconds(result.potential, first[:TIMED_STRUCTURES], config.target)
+        return StudyFit(
+            splits=splits,
+            bands=bands,
+            fit=numbers.model_copy(update={"call_seconds_per_atom": call}),
+            warnings=result.warnings,
+        )
 
     def _held_out(
         self, train: Sequence[Structure], fraction: float, seed: int
@@ -282,19 +283,19 @@ class Workshop:
         found = self.predictor.predict(result.potential, None, judged, target, target, forces=False)
         return errors_of(found, judged, target).energy_rmse
 
-    def _errors(self, potential: ReadoutPotential, posterior: Any, fold: int, name: str) -> dict[str, dict[str, Any]]:
+    def _errors(
+        self, potential: ReadoutPotential, posterior: Posterior | None, fold: int, name: str
+    ) -> dict[str, FitErrors]:
         """Return errors by fidelity: the target's beside the departure from the base, and what else is offered."""
         target, structures = self.config.target, self.sides(fold).evaluate[name]
-        found = self.predictor.predict(potential, posterior, structures, target, target)
-        base = self._base_says(fold, name)
-        errors = {
-            target: {**errors_of(found, structures, target, base).as_dict(), **shares_of(found, structures, target)}
-        }
+        prediction = self.predictor.predict(potential, posterior, structures, target, target)
+        shares = shares_of(prediction, structures, target)
+        errors = {target: _fit_errors(prediction, structures, target, self._base_says(fold, name), shares)}
         for fidelity in potential.fidelities:
             if fidelity == target or not labelled_with(structures, fidelity):
                 continue
-            said = self.predictor.predict(potential, None, structures, fidelity, target)
-            errors[fidelity] = errors_of(said, structures, fidelity).as_dict()
+            prediction = self.predictor.predict(potential, None, structures, fidelity, target)
+            errors[fidelity] = _fit_errors(prediction, structures, fidelity)
         return errors
 
     def _base_says(self, fold: int, name: str) -> SplitPrediction | None:
@@ -312,6 +313,17 @@ class Workshop:
         return context_of(self.config, self.base, seed=seed, folder=folder, progress=self.progress)
 
 
+def _fit_errors(
+    prediction: SplitPrediction,
+    structures: Sequence[Structure],
+    fidelity: str,
+    base: SplitPrediction | None = None,
+    shares: Mapping[str, float] | None = None,
+) -> FitErrors:
+    errors = errors_of(prediction, structures, fidelity, base)
+    return FitErrors.model_validate(errors.as_json() | dict(shares or {}))
+
+
 def call_seconds(potential: ReadoutPotential, structures: Sequence[Structure], fidelity: str) -> float:
     """Return seconds per atom of energies and forces of a small batch: the least of a few timings, neighbours apart."""
     batch = collate(
@@ -325,12 +337,12 @@ def call_seconds(potential: ReadoutPotential, structures: Sequence[Structure], f
     return min(times) / sum(len(structure) for structure in structures)
 
 
-def fit(folder: Path, **arguments: Any) -> dict[str, Any]:
+def fit(folder: Path, **arguments: Any) -> StudyFit | StudyTrial:
     """Make one fit in a worker, for the study whose folder holds that of the fit."""
     return _workshop_of(folder.parents[1]).fit(folder, **arguments)
 
 
-def designs(folder: Path, **arguments: Any) -> dict[str, Any]:
+def designs(folder: Path, **arguments: Any) -> StudyDesigns:
     """Compute designs in a worker, for the study whose folder holds that of the job."""
     return _workshop_of(folder.parent).designs(folder, **arguments)
 

@@ -164,7 +164,7 @@ def test_the_errors_of_the_training_are_those_of_the_sum(learns: str):
     if learns == "labels":  # the sum says the base plus the difference of the labels
         goal += below.energy.numpy() - np.array([frame.labelled("low").energy for frame in valid])
     forces = np.concatenate([frame.labelled("high").forces for frame in valid])
-    row = result.details["epochs"][int(result.diagnostics["best_epoch"]) - 1]
+    row = result.details.epochs[int(result.diagnostics["best_epoch"]) - 1]
     energy_rmse = np.sqrt(np.mean(((found.energy.numpy() - goal) / 4) ** 2))
     assert row["energy_rmse"] == pytest.approx(1000 * energy_rmse, rel=1e-6)
     assert row["force_rmse"] == pytest.approx(1000 * np.sqrt(np.mean((found.forces.numpy() - forces) ** 2)), rel=1e-6)

@@ -50,8 +50,8 @@ def test_one_fidelity_from_scratch_is_scratch_to_the_bit() -> None:
     alone = fit_scratch(lift_of(frames), settings, Context(dtype="float64"))
     found = run(frames, training=training)
     assert found.potential.fingerprint == alone.potential.fingerprint
-    assert [{**row, "seconds": 0} for row in found.details["epochs"]] == [
-        {**row, "seconds": 0} for row in alone.details["epochs"]
+    assert [{**row, "seconds": 0} for row in found.details.epochs] == [
+        {**row, "seconds": 0} for row in alone.details.epochs
     ]
 
 
@@ -75,7 +75,7 @@ def test_each_fidelity_comes_nearer_to_its_own_labels(tiny_potential: ReadoutPot
     frames = two_levels(8, 5)
     settings = {"epochs": 8, "learning_rate": 0.01, "valid_fraction": 0.0}
     found = run(frames, tiny_potential, training=settings)
-    log = found.details["epochs"]
+    log = found.details.epochs
     assert log[-1]["train_loss"] < 0.8 * log[0]["train_loss"]
     low, high = (found.potential.surface(name).readout.weights for name in ("low", "high"))
     assert not np.array_equal(low, high)

@@ -97,7 +97,7 @@ def test_when_the_target_trains_alone_no_other_fidelity_changes_a_bit(form: str,
     backbone = found.potential.backbone
     assert isinstance(backbone, ConditionedMaceBackbone)
     assert all(vector.any() for vector in backbone.conditions["best"].values())
-    log = found.details["epochs"]
+    log = found.details.epochs
     assert log[-1]["train_loss"] < log[0]["train_loss"]
     own = sum(vector.numel() for vector in backbone.conditions["best"].values())
     hidden = 6 if form == "all" else 0  # the units of the last readout
@@ -138,7 +138,7 @@ def test_from_scratch_at_any_number_of_fidelities(form: str) -> None:
     frames = [*two_levels(8, 6), *toy_structures(6, seed=4, fidelity="best", depth=1.5)]
     found = run(frames, target="best", form=form, training={"epochs": 6, "learning_rate": 0.02})
     assert found.potential.fidelities == ("best", "low", "high")
-    log = found.details["epochs"]
+    log = found.details.epochs
     assert log[-1]["train_loss"] < 0.9 * log[0]["train_loss"]
     forces = [said(found.potential, frames, name).forces.numpy() for name in found.potential.fidelities]
     assert min(np.abs(forces[one] - forces[two]).max() for one, two in ((0, 1), (0, 2), (1, 2))) > 1e-4

@@ -234,12 +234,12 @@ def test_energies_alone_and_the_choice_are_reported():
     base = pair_base()
     frames = labelled(geometries(20), base, truth(base), 20, 0.01)
     result = fit(frames, base=base)
-    names = {row["name"] for row in result.details["hyperparameters"]}
+    names = {row.name for row in result.details.hyperparameters}
     assert names == {"alpha", "tau", "model_error"}
-    for row in result.details["hyperparameters"]:
-        assert row["low"] < row["high"]
-    assert {row["name"] for row in result.details["alternatives"]} == {"as fitted", "energies alone"}
-    assert "force_departure_rmse_meV_per_angstrom" in result.details["energies_alone"]
+    for row in result.details.hyperparameters:
+        assert row.low < row.high
+    assert {row.name for row in result.details.alternatives} == {"as fitted", "energies alone"}
+    assert "force_departure_rmse_meV_per_angstrom" in result.details.energies_alone
 
 
 def test_cross_validation_chooses_too():

@@ -48,7 +48,7 @@ def test_potential_offers_the_target_and_knows_its_elements(result: FitResult) -
 
 
 def test_log_holds_every_epoch_and_the_loss_falls(result: FitResult) -> None:
-    log = result.details["epochs"]
+    log = result.details.epochs
     assert [row["epoch"] for row in log] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
     assert log[-1]["valid_loss"] < log[0]["valid_loss"]
     assert result.diagnostics["best_loss"] == min(row["valid_loss"] for row in log)
@@ -61,7 +61,7 @@ def test_validation_errors_are_those_of_the_frozen_potential() -> None:
     result = run(train, valid, dtype="float64", settings=settings_of(epochs=1))
     batch = collate(valid, ["low"] * 3, result.potential.cutoff)
     found = result.potential.predict(batch)
-    row = result.details["epochs"][-1]
+    row = result.details.epochs[-1]
     energy = ((found.energy - batch.energy) / batch.n_atoms).square().mean().sqrt().item()
     forces = (found.forces - batch.forces).square().mean().sqrt().item()
     assert row["energy_rmse"] == pytest.approx(1000 * energy, rel=1e-9)

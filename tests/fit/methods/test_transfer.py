@@ -80,7 +80,7 @@ def test_fitted_reference_energies_survive_the_training(
     base = tiny_potential.surface("low").reference.energies
     assert trained.potential.surface("high").reference.energies == fitted
     assert min(abs(fitted[number] - base[number]) for number in ELEMENTS) > 0.1
-    per_atom = trained.details["epochs"][0]["energy_rmse"]
+    per_atom = trained.details.epochs[0]["energy_rmse"]
     assert per_atom < 1000.0  # meV/atom; with the base's own reference energies it is beyond 10 eV/atom
 
 
@@ -90,7 +90,7 @@ def test_training_comes_nearer_and_leaves_the_base_alone(
     before = energies(tiny_potential, labelled, "low")
     settings = settings_of(epochs=40, learning_rate=0.005, valid_fraction=0.0)
     result = run(labelled, tiny_potential, settings)
-    log = result.details["epochs"]
+    log = result.details.epochs
     assert log[-1]["train_loss"] < 0.2 * log[0]["train_loss"]
     assert np.array_equal(energies(tiny_potential, labelled, "low"), before)
     assert result.diagnostics["n_energies"] == 8.0
@@ -206,7 +206,7 @@ def test_replayed_predictions_of_the_base_are_met_at_first(
     """One batch with all rows: the loss of the base's own rows is zero before the first step, whatever the readout."""
     training = {"loss": {"fidelity_weights": {"high": 0.0}}, "epochs": 1, "batch_size": 32}
     result = with_pieces(labelled, tiny_potential, replay={"through": through}, training=training)
-    assert result.details["epochs"][0]["train_loss"] < 1e-20
+    assert result.details.epochs[0]["train_loss"] < 1e-20
 
 
 def test_replay_through_the_shared_readout_is_one_surface(
@@ -228,5 +228,5 @@ def test_closing_readout_is_the_readout_fit_of_the_trained_model(
     alone = fit_readout(lift, ReadoutSettings(), Context(dtype="float64"))
     assert closed.potential.fingerprint == alone.potential.fingerprint
     assert closed.posterior is not None
-    assert closed.details["epochs"]
+    assert closed.details.epochs
     assert closed.diagnostics["n_parameters"] == trained.diagnostics["n_parameters"]

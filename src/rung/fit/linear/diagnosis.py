@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from rung.fit.linear.evidence import HyperPosterior
 from rung.fit.linear.gaussian import MODEL_ERROR
 from rung.fit.linear.problem import Problem
 from rung.fit.linear.terms import Band, EnergyPairs, Term, assemble
+from rung.results.fit import Alternative, EnergyDifference, FitDetails, HyperParameter
 
 MEANING = {
     "alpha": ("eV/√atom", "energy by which the change of one weight may move a frame"),
@@ -36,7 +36,7 @@ class Explanation:
 
     numbers: Mapping[str, float]
     warnings: tuple[str, ...]
-    tables: Mapping[str, Any]
+    tables: FitDetails
 
 
 def explain(problem: Problem, solution: Solution, terms: Sequence[Term]) -> Explanation:
@@ -47,13 +47,13 @@ def explain(problem: Problem, solution: Solution, terms: Sequence[Term]) -> Expl
         "n_energies": float(len(problem.labelled)),
         "n_parameters": float(len(problem.readout.weights)),
     }
-    tables: dict[str, Any] = {"hyperparameters": hyper_rows(solution)}
+    tables = FitDetails(hyperparameters=hyper_rows(solution))
     if solution.table:
-        tables["cross_validation"] = [dict(row) for row in solution.table]
+        tables = tables.with_tables(FitDetails(cross_validation=solution.table))
     if solution.hypers is not None:
         numbers["log_evidence"] = solution.hypers.log_evidence
         numbers["log_marginal"] = solution.hypers.log_marginal
-        tables["evidence_profile"] = _profile(solution.hypers)
+        tables = tables.with_tables(FitDetails(evidence_profile=_profile(solution.hypers)))
     if not len(data):
         return Explanation(numbers, ("There are no target energies: this is the prior, not a fit.",), tables)
     error, variance = solution.assembly.model.leave_one_out(solution.values)
@@ -75,21 +75,32 @@ def explain(problem: Problem, solution: Solution, terms: Sequence[Term]) -> Expl
                 "compositions, and its forces have no better ground than the base's."
             )
     if any(isinstance(term, Band) and term.anchor != "none" for term in terms):
-        alone = without_band(problem, terms)
-        tables["energies_alone"] = _alone(problem, solution, alone)
-        tables["alternatives"] = _alternatives(solution, alone)
-        tables["differences"] = []
-        for first, second in _compared(problem, terms):
-            names = problem.structures[first].structure_id, problem.structures[second].structure_id
-            found = compare_difference(problem, solution, alone, problem.designs[first], problem.designs[second])
-            tables["differences"].append({"first": names[0], "second": names[1], **asdict(found)})
-            if found.forbidden:
-                warnings.append(
-                    f"The band allows the energy difference between {names[0]} and {names[1]} to change by "
-                    f"{found.prior_mean:.3f} ± {found.prior_stderr:.3f} eV, but energies alone ask for "
-                    f"{found.energies_alone:.3f} eV: widen tau or anchor to other forces."
-                )
+        without, forbidden = _beside_energies_alone(problem, solution, terms)
+        tables = tables.with_tables(without)
+        warnings += forbidden
     return Explanation(numbers, tuple(warnings), tables)
+
+
+def _beside_energies_alone(problem: Problem, solution: Solution, terms: Sequence[Term]) -> tuple[FitDetails, list[str]]:
+    """Return the tables of the fit without a band, and a warning for each difference that the band forbids."""
+    alone = without_band(problem, terms)
+    rows, warnings = [], []
+    for first, second in _compared(problem, terms):
+        names = problem.structures[first].structure_id, problem.structures[second].structure_id
+        difference = compare_difference(problem, solution, alone, problem.designs[first], problem.designs[second])
+        rows.append(EnergyDifference(first=names[0], second=names[1], **asdict(difference)))
+        if difference.forbidden:
+            warnings.append(
+                f"The band allows the energy difference between {names[0]} and {names[1]} to change by "
+                f"{difference.prior_mean:.3f} ± {difference.prior_stderr:.3f} eV, but energies alone ask for "
+                f"{difference.energies_alone:.3f} eV: widen tau or anchor to other forces."
+            )
+    tables = FitDetails(
+        energies_alone=_alone(problem, solution, alone),
+        alternatives=_alternatives(solution, alone),
+        differences=tuple(rows),
+    )
+    return tables, warnings
 
 
 def _within_compositions(problem: Problem, error: Array) -> tuple[float, float, int]:
@@ -110,7 +121,7 @@ def _within_compositions(problem: Problem, error: Array) -> tuple[float, float, 
     return found[0], found[1], freedom
 
 
-def hyper_rows(solution: Solution, meaning: Mapping[str, tuple[str, str]] = MEANING) -> list[dict[str, Any]]:
+def hyper_rows(solution: Solution, meaning: Mapping[str, tuple[str, str]] = MEANING) -> tuple[HyperParameter, ...]:
     """Return one row per hyper-parameter for the report: value, 68 % interval, unit and meaning.
 
     Parameters
@@ -121,29 +132,27 @@ def hyper_rows(solution: Solution, meaning: Mapping[str, tuple[str, str]] = MEAN
         Unit and meaning by name, where they differ from those of the readout fit.
     """
     words = {**MEANING, **meaning}
-    rows: list[dict[str, Any]] = []
+    rows = []
     for name, value in solution.values.items():
         low, high = solution.hypers.interval(name) if solution.hypers is not None else (np.nan, np.nan)
-        unit, says = words.get(name, ("", ""))
-        rows.append({"name": name, "value": value, "low": low, "high": high, "unit": unit, "meaning": says})
-    return rows
+        unit, sense = words.get(name, ("", ""))
+        rows.append(HyperParameter(name=name, value=value, low=low, high=high, unit=unit, meaning=sense))
+    return tuple(rows)
 
 
-def _profile(hypers: HyperPosterior) -> list[dict[str, float]]:
-    return [
+def _profile(hypers: HyperPosterior) -> tuple[dict[str, float], ...]:
+    return tuple(
         {**hypers.at(point), "weight": float(weight)}
         for point, weight in zip(hypers.points, hypers.weights, strict=True)
-    ]
+    )
 
 
-def _alternatives(solution: Solution, alone: Solution) -> list[dict[str, Any]]:
-    rows = []
-    for name, found in (("as fitted", solution), ("energies alone", alone)):
-        if found.hypers is not None:
-            rows.append(
-                {"name": name, "log_evidence": found.hypers.log_marginal, "note": "hyper-parameters integrated"}
-            )
-    return rows
+def _alternatives(solution: Solution, alone: Solution) -> tuple[Alternative, ...]:
+    return tuple(
+        Alternative(name=name, log_evidence=one.hypers.log_marginal, note="hyper-parameters integrated")
+        for name, one in (("as fitted", solution), ("energies alone", alone))
+        if one.hypers is not None
+    )
 
 
 def _alone(problem: Problem, solution: Solution, alone: Solution) -> dict[str, float]:

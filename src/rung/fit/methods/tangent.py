@@ -31,6 +31,7 @@ from rung.fit.linear.terms import MODEL_ERROR_PRIOR, Assembly, band_prior
 from rung.model.device import require_device
 from rung.model.predictions import predict_structures
 from rung.model.trainable import TrainablePotential
+from rung.results.fit import FitDetails
 
 MEANING = ("eV/√atom", "energy by which all moving weights together may move a frame")
 
@@ -128,7 +129,8 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     warnings = () if curvature <= TOLERATED * solution.model_error else (CURVED,)
     rows_of_hypers = hyper_rows(solution, {name: MEANING for name in solution.values if name.startswith("alpha")})
     potential = model.to(base.plain.device).frozen()
-    return FitResult(potential, None, settings, diagnostics, warnings, {"hyperparameters": rows_of_hypers})
+    details = FitDetails(hyperparameters=rows_of_hypers)
+    return FitResult(potential, None, settings, diagnostics, warnings, details)
 
 
 def _start(lift: Lift) -> TrainablePotential:

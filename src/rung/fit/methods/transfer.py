@@ -128,7 +128,7 @@ def _closed(result: FitResult, lift: Lift, settings: ReadoutSettings, context: C
         settings=result.settings,
         diagnostics={**closed.diagnostics, **result.diagnostics},
         warnings=(*result.warnings, *closed.warnings),
-        details={**closed.details, **result.details},
+        details=closed.details.with_tables(result.details),
     )
 
 

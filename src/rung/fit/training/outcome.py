@@ -13,6 +13,7 @@ from rung.fit.training.stages import TrainingSettings
 from rung.fit.training.trainer import Trained
 from rung.fit.training.worker import moving
 from rung.model.trainable import TrainablePotential
+from rung.results.fit import FitDetails
 from rung.settings import Settings
 
 
@@ -32,7 +33,7 @@ def result_of(
     model
         As :func:`~rung.fit.training.trainer.train` left it.
     trained
-        What it did; its log becomes ``details["epochs"]``.
+        What it did; its log becomes ``details.epochs``.
     settings
         The method's settings.
     rows, held
@@ -59,7 +60,7 @@ def result_of(
         settings=settings,
         diagnostics=diagnostics,
         warnings=tuple(warnings),
-        details={"epochs": [dict(row) for row in trained.log], "finished": trained.finished},
+        details=FitDetails(epochs=tuple(trained.log), finished=trained.finished),
     )
 
 
