@@ -1,12 +1,12 @@
-from typing import ClassVar
-
 import numpy as np
 import pytest
 
 from rung.report import figures
-from rung.report.read import read_run
+from rung.report.figures import Learning, Series
+from rung.report.read import RunFiles
 from rung.report.run.predictions import parity
-from rung.storage import write_json
+from rung.results.barrier import Curve
+from rung.results.predictions import Predictions
 
 NAN = float("nan")
 
@@ -16,9 +16,7 @@ def trace(figure, name):
 
 
 def test_parity_has_one_scale_and_a_diagonal():
-    figure = figures.parity(
-        [{"name": "base", "x": [0.0, 1.0], "y": [0.5, 3.0], "y_stderr": [0.1, np.inf]}], x_title="x", y_title="y"
-    )
+    figure = figures.parity([Series("base", [0.0, 1.0], [0.5, 3.0], y_stderr=[0.1, np.inf])], x_title="x", y_title="y")
     assert figure.layout.xaxis.range == figure.layout.yaxis.range
     assert figure.layout.xaxis.range[0] < 0 < 3.0 < figure.layout.xaxis.range[1]
     assert figure.layout.yaxis.scaleanchor == "x"
@@ -27,8 +25,8 @@ def test_parity_has_one_scale_and_a_diagonal():
 
 
 def test_band_shades_one_error_bar_to_each_side():
-    curve = {"name": "lifted", "energies": [0.0, 1.0, 0.2], "stderr": [0.0, 0.1, 0.05], "stderr_total": [0, 0.3, 0.1]}
-    figure = figures.band([curve, {"name": "truth", "energies": [0.0, 1.2, 0.1]}])
+    curve = Curve(name="lifted", energies=(0.0, 1.0, 0.2), stderr=(0.0, 0.1, 0.05), stderr_total=(0, 0.3, 0.1))
+    figure = figures.band([curve, Curve(name="truth", energies=(0.0, 1.2, 0.1))])
     wide, narrow = (one for one in figure.data if one.fill == "toself")
     assert list(wide.y) == pytest.approx([0.0, 1.3, 0.3, 0.1, 0.7, 0.0])
     assert list(narrow.y) == pytest.approx([0.0, 1.1, 0.25, 0.15, 0.9, 0.0])
@@ -37,15 +35,15 @@ def test_band_shades_one_error_bar_to_each_side():
 
 
 def test_a_band_with_unknown_bars_is_drawn_without_them():
-    figure = figures.band([{"name": "lifted", "energies": [0.0, 1.0], "stderr": [None, 0.1], "coordinate": [0.0, 2.5]}])
+    figure = figures.band([Curve(name="lifted", energies=(0.0, 1.0), stderr=(None, 0.1), coordinate=(0.0, 2.5))])
     assert [one.fill for one in figure.data] == [None]
     assert list(figure.data[0].x) == [0.0, 2.5]
 
 
 def test_learning_curve_shows_mean_and_spread():
     curves = [
-        {"name": "readout", "n_labels": [10, 100], "values": [[4.0, 6.0, 8.0], [3.0]]},
-        {"name": "base", "n_labels": [0], "values": [[12.0]]},
+        Learning("readout", [10, 100], [[4.0, 6.0, 8.0], [3.0]]),
+        Learning("base", [0], [[12.0]]),
     ]
     figure = figures.learning_curve(curves, y_title="error", level=2.0)
     line = trace(figure, "readout")
@@ -59,7 +57,7 @@ def test_learning_curve_shows_mean_and_spread():
 
 
 def test_a_base_that_depends_on_the_labels_is_a_curve():
-    curve = {"name": "base", "n_labels": [10, 100], "values": [[14.0], [12.0]]}
+    curve = Learning("base", [10, 100], [[14.0], [12.0]])
     assert list(trace(figures.learning_curve([curve], y_title="error"), "base").y) == [14.0, 12.0]
 
 
@@ -70,14 +68,6 @@ def test_a_logarithmic_axis_has_some_round_ticks_in_range(values):
     assert len(ticks) >= 4 or values[1] / values[0] < 1.5
     assert min(values) / 1.2 <= min(ticks)
     assert max(ticks) <= max(values) * 1.2
-
-
-def test_evidence_is_shown_relative_to_its_best():
-    figure = figures.evidence_profile("tau", [1.0, 0.1, 0.5], [110.0, 100.0, 115.0], unit="eV/Å", chosen=0.5)
-    assert list(figure.data[0].x) == [0.1, 0.5, 1.0]
-    assert list(figure.data[0].y) == [-15.0, 0.0, -5.0]
-    assert figure.layout.xaxis.type == "log"
-    assert figure.layout.xaxis.title.text == "tau, eV/Å"
 
 
 def test_posterior_weights_sum_to_one():
@@ -106,7 +96,7 @@ def test_thinning_keeps_pairs_together():
 
 
 def test_names_from_files_are_escaped():
-    figure = figures.band([{"name": "<b>x</b>", "energies": [0.0, 1.0]}])
+    figure = figures.band([Curve(name="<b>x</b>", energies=(0.0, 1.0))])
     assert figure.data[0].name == "&lt;b&gt;x&lt;/b&gt;"
 
 
@@ -117,36 +107,46 @@ def test_the_words_of_the_design_have_colours_of_their_own():
 
 
 class TestParityOfEnergies:
-    content: ClassVar = {
-        "n_atoms": [2, 2, 4],
-        "formulas": ["A", "A", "B"],
-        "structure_ids": ["a", "b", "c"],
-        "energy": [1.02, 2.0, 9.0],
-        "energy_stderr": [0.02, None, 0.04],
-        "energy_label": [1.0, 2.0, 8.8],
-        "energy_base": [500.0, 501.2, 900.0],
-    }
+    content = Predictions.of(
+        {
+            "fidelity": "high",
+            "n_atoms": [2, 2, 4],
+            "formulas": ["A", "A", "B"],
+            "structure_ids": ["a", "b", "c"],
+            "energy": [1.02, 2.0, 9.0],
+            "energy_stderr": [0.02, None, 0.04],
+            "energy_label": [1.0, 2.0, 8.8],
+            "energy_stderr_label": [None] * 3,
+            "energy_base": [500.0, 501.2, 900.0],
+            "forces": [None] * 3,
+            "forces_stderr": None,
+            "forces_label": [None] * 3,
+            "forces_base": None,
+        },
+        "predictions/test.json",
+    )
 
-    def drawn(self, tmp_path, **change):
-        write_json(tmp_path / "predictions" / "test.json", {**self.content, **change})
-        figures_drawn = []
-        parity(read_run(tmp_path), lambda figure, caption: figures_drawn.append(figure) or "")
-        return figures_drawn
+    def drawn(self, **change):
+        drawn = []
+        run = RunFiles(predictions={"test": self.content.model_copy(update=change)})
+        parity(run, lambda figure, caption: drawn.append(figure) or "")
+        return drawn
 
-    def test_labels_lose_the_mean_of_their_composition_and_nothing_else(self, tmp_path):
-        (figure,) = self.drawn(tmp_path)
+    def test_labels_lose_the_mean_of_their_composition_and_nothing_else(self):
+        (figure,) = self.drawn()
         lifted = trace(figure, "lifted")
         assert list(lifted.x) == pytest.approx([-250.0, 250.0, 0.0])
         assert list(lifted.y) == pytest.approx([-240.0, 250.0, 50.0])
         assert list(lifted.error_y.array) == [10.0, 0.0, 10.0]
 
-    def test_the_base_loses_a_mean_of_its_own(self, tmp_path):
-        (figure,) = self.drawn(tmp_path)
+    def test_the_base_loses_a_mean_of_its_own(self):
+        (figure,) = self.drawn()
         base = trace(figure, "base, one offset per composition")
         assert list(base.y) == pytest.approx([-300.0, 300.0, 0.0])
 
-    def test_forces_without_labels_are_drawn_against_the_base(self, tmp_path):
-        forces = {"forces": [[[1.0, 0, 0]] * 2, None, None], "forces_base": [[[2.0, 0, 0]] * 2, None, None]}
-        _, figure = self.drawn(tmp_path, **forces, forces_label=[None] * 3)
+    def test_forces_without_labels_are_drawn_against_the_base(self):
+        block = np.array([[1.0, 0.0, 0.0]] * 2)
+        forces = {"forces": (block, None, None), "forces_base": (2 * block, None, None)}
+        _, figure = self.drawn(**forces)
         assert figure.layout.xaxis.title.text == "Base, eV/Å"
         assert list(trace(figure, "lifted").x) == [2.0, 0.0, 0.0] * 2

@@ -6,11 +6,14 @@ from html.parser import HTMLParser
 
 import pytest
 
+from rung.doctor.findings import finding
 from rung.errors import MissingExtraError, StorageError
 from rung.evaluate.error_bars import Bar
 from rung.evaluate.paths.barrier import static_barrier
 from rung.report import write_report, write_study_report
 from rung.results.barrier import Panel, write_panels
+from rung.results.findings import CensusRow, Diagnosis
+from rung.results.study import StudyRow, StudySummary, write_rows
 from rung.storage import read_json, write_json, write_text
 from tests.evaluate.paths.wells import DoubleWell, at
 from tests.report.folders import run_folder, study_folder
@@ -117,7 +120,10 @@ def test_a_section_whose_file_is_absent_is_absent(run, name):
     assert SECTIONS[name] not in page_of(run).headings
 
 
-@pytest.mark.parametrize("name", ["metrics.json", "barrier.json", "fit.json", "findings.json", "predictions/test.json"])
+FILES = ("metrics.json", "barrier.json", "fit.json", "findings.json", "provenance.json", "predictions/test.json")
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_each_file_stands_alone(tmp_path, run, name):
     alone = tmp_path / "alone"
     (alone / name).parent.mkdir(parents=True)
@@ -129,23 +135,43 @@ EVIL = "<script>alert('x')</script><img src=http://evil.example onerror=alert(1)
 
 
 def poisoned(value):
+    """Foreign tags in every text, but for words of which only a few are allowed."""
     if isinstance(value, dict):
-        return {name: poisoned(item) for name, item in value.items()} | {EVIL: EVIL}
+        return {name: item if name in ("severity", "worst") else poisoned(item) for name, item in value.items()}
     if isinstance(value, list):
         return [poisoned(item) for item in value]
     return value + EVIL if isinstance(value, str) else value
 
 
+NAMED = {
+    "metrics.json": [("splits",), ("splits", "test"), ("base",), ("fit", "hyperparameters")],
+    "fit.json": [
+        ("settings",),
+        ("diagnostics",),
+        ("details", "energies_alone"),
+        ("details", "cross_validation", 0),
+        ("details", "evidence_profile", 0),
+    ],
+    "provenance.json": [("packages",), ("files",), ("ingredients",)],
+}
+"""Mappings by names that a user gives, or a method."""
+
+
+def with_evil_names(content, places):
+    for place in places:
+        inner = content
+        for part in place:
+            inner = inner[part]
+        inner[EVIL] = next(iter(inner.values()), 1.0)
+    return content
+
+
 def test_text_of_files_is_escaped(run):
-    for name in ("findings.json", "provenance.json", "barrier.json", "predictions/test.json"):
-        content = read_json(run / name)
-        write_json(run / name, poisoned(content))
-    fit = read_json(run / "fit.json")
-    fit["hyperparameters"][0] |= {"name": EVIL, "meaning": EVIL, "unit": EVIL}
-    fit["alternatives"][0] |= {"name": EVIL, "note": EVIL}
-    write_json(run / "fit.json", fit | {"notes": [EVIL], "warnings": EVIL})
-    config = "target: " + json.dumps(EVIL) + "\nmethod: {name: " + json.dumps(EVIL) + "}\n"
-    write_text(run / "config.yaml", config)
+    for name in FILES:
+        write_json(run / name, poisoned(with_evil_names(read_json(run / name), NAMED.get(name, ()))))
+    config = {"target": EVIL, "method": {"name": EVIL}, "base": {"fidelity": EVIL}, "fidelities": {EVIL: {}}}
+    config["fidelities"][EVIL]["level_of_theory"] = EVIL
+    write_text(run / "config.yaml", json.dumps(config))
     text = write_report(run, title=EVIL).read_text()
     page = Page(text)
     assert "<script>alert" not in text
@@ -163,17 +189,17 @@ def test_a_damaged_file_is_named_and_no_report_is_left(run, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "section"),
+    ("name", "content", "place"),
     [
-        ("metrics.json", {"splits": [1]}, "Errors"),
-        ("barrier.json", [{"curves": [{"energies": [1]}]}], "Barriers"),
-        ("predictions/test.json", {"energy": [1.0], "energy_label": [1.0, 2.0], "n_atoms": [1]}, "Predictions"),
-        ("fit.json", {"hyperparameters": [3]}, "chosen"),
+        ("metrics.json", {"splits": [1]}, "splits"),
+        ("barrier.json", [{"curves": [{"energies": [1]}]}], "0.title"),
+        ("predictions/test.json", {"energy": [1.0], "energy_label": [1.0, 2.0], "n_atoms": [1]}, "fidelity"),
+        ("fit.json", {"details": {"hyperparameters": [3]}}, "method"),
     ],
 )
-def test_a_file_of_another_shape_is_one_sentence(run, name, content, section):
+def test_a_file_of_another_shape_is_one_sentence(run, name, content, place):
     write_json(run / name, content)
-    with pytest.raises(StorageError, match=section):
+    with pytest.raises(StorageError, match=rf"{name} is damaged at '{re.escape(place)}'"):
         write_report(run)
 
 
@@ -204,13 +230,11 @@ def test_bands_of_the_evaluation_are_drawn(tmp_path):
 
 
 def test_findings_of_the_doctor_are_shown(tmp_path):
-    from rung.doctor.findings import CensusRow, Diagnosis, Finding
-
-    census = CensusRow("train", "dmc", 7, 5, 5, 0, 0, 2)
-    diagnosis = Diagnosis(
-        (census,), (Finding("warning", "no-sigma", "Two σ are absent.", ("train",), ("dmc",), ("a",)),)
-    )
-    write_json(tmp_path / "findings.json", diagnosis.as_json())
+    counts = {"n_structures": 7, "n_energies": 5, "n_stderr": 5, "n_forces": 0, "n_stress": 0, "n_formulas": 2}
+    Diagnosis.of_findings(
+        [CensusRow(split="train", fidelity="dmc", **counts)],
+        [finding("warning", "no-sigma", "Two σ are absent.", ("train",), ("dmc",), ("a",))],
+    ).write(tmp_path / "findings.json")
     text = page_of(tmp_path).text
     assert "no-sigma" in text
     assert "Two σ are absent." in text
@@ -237,10 +261,21 @@ class TestStudy:
                 lines.append(f"readout,{n},{seed},hop,barrier,{1 + 0.1 * value}")
                 lines.append(f"readout,{n},{seed},hop,barrier_stderr_total,0.05")
         write_text(tmp_path / "study.csv", "\n".join(lines))
-        write_json(tmp_path / "study.json", {"truths": {"hop": 1.352}})
+        StudySummary(title="By hand", truths={"hop": 1.352}).write(tmp_path / "study.json")
         text = Page(write_study_report(tmp_path).read_text()).text
         assert "readout 5.00 ± 1.4 3.50 ± 0.71" in text
         assert "readout hop barrier 68 % 50 % 50 % readout hop barrier 95 % 50 % 100 %" in text
+
+    def test_each_fold_is_judged_by_its_own_bar(self, tmp_path):
+        """Both folds miss the truth by 0.1 eV: the one with a bar of 0.2 eV holds it, the one with 0.01 eV does not."""
+        rows = [
+            StudyRow(method="readout", n_labels=10, seed=0, fold=fold, split="hop", metric=metric, value=value)
+            for fold, bar in enumerate((0.2, 0.01))
+            for metric, value in (("barrier", 1.1), ("barrier_stderr_total", bar))
+        ]
+        write_rows(tmp_path / "study.csv", rows)
+        StudySummary(title="Folds", truths={"hop": 1.0}).write(tmp_path / "study.json")
+        assert "readout hop barrier 68 % 50 %" in Page(write_study_report(tmp_path).read_text()).text
 
     def test_a_study_inside_a_run_is_shown_with_it(self, run):
         study_folder(run / "study")

@@ -3,6 +3,7 @@
 import importlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -11,8 +12,8 @@ from numpy.typing import ArrayLike
 
 from rung.data.labels import Array
 from rung.errors import MissingExtraError
-from rung.report.read import number
 from rung.report.tables import quantity
+from rung.results.barrier import Curve
 
 INK, MUTED, GRID = "#1f2733", "#66707f", "#e8ebf0"
 BASE, LIFTED, ALONE, TRUTH = "#98a2b3", "#1d5fd1", "#d9822b", "#1f2733"
@@ -38,6 +39,49 @@ MOST_POINTS = 3000
 """Force components drawn in a parity plot; more make the file heavy and the picture no clearer."""
 
 
+@dataclass(frozen=True)
+class Series:
+    """One cloud of a parity plot.
+
+    Parameters
+    ----------
+    name
+        Its name in the legend.
+    x, y
+        Labels and predictions, one unit.
+    x_stderr, y_stderr
+        Their one-sigma errors in the same unit; None for none.
+    text
+        What is shown beside each point; empty for nothing.
+    """
+
+    name: str
+    x: ArrayLike
+    y: ArrayLike
+    x_stderr: ArrayLike | None = None
+    y_stderr: ArrayLike | None = None
+    text: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Learning:
+    """One line of a learning curve.
+
+    Parameters
+    ----------
+    name
+        Its name in the legend.
+    n_labels
+        Numbers of labels.
+    values
+        For each of them the values of all seeds.
+    """
+
+    name: str
+    n_labels: Sequence[int]
+    values: Sequence[Sequence[float]]
+
+
 def plotly() -> Any:
     """Return ``plotly.graph_objects``.
 
@@ -57,15 +101,13 @@ def colour(name: str, index: int = 0) -> str:
     return ROLES.get(name.strip().lower(), _OTHERS[index % len(_OTHERS)])
 
 
-def parity(
-    series: Sequence[Mapping[str, Any]], *, x_title: str, y_title: str, equal: bool = True, height: int = 420
-) -> Any:
+def parity(series: Sequence[Series], *, x_title: str, y_title: str, equal: bool = True, height: int = 420) -> Any:
     """Draw predictions against labels, one cloud a series, with the diagonal.
 
     Parameters
     ----------
     series
-        ``{"name", "x", "y"}`` and optionally ``"x_stderr"``, ``"y_stderr"`` (one unit for all) and ``"text"``.
+        The clouds, one unit for all.
     x_title, y_title
         Titles of the axes, with their unit.
     equal
@@ -73,7 +115,9 @@ def parity(
     """
     go = plotly()
     figure = go.Figure()
-    values = np.concatenate([np.empty(0), *(np.asarray(one[axis], dtype=float) for one in series for axis in "xy")])
+    values = np.concatenate(
+        [np.empty(0), *(np.asarray(axis, dtype=float) for one in series for axis in (one.x, one.y))]
+    )
     values = values[np.isfinite(values)]
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
     pad = 0.04 * (high - low or 1.0)
@@ -81,17 +125,17 @@ def parity(
     figure.add_scatter(x=ends, y=ends, mode="lines", line={"color": MUTED, "width": 1, "dash": "dot"}, showlegend=False)
     figure.data[0].hoverinfo = "skip"
     for index, one in enumerate(series):
-        shade = colour(str(one["name"]).split(",")[0], index)
-        many = len(one["x"]) > 500
+        shade = colour(one.name.split(",")[0], index)
+        many = np.size(one.x) > 500
         figure.add_scatter(
-            x=short(one["x"]),
-            y=short(one["y"]),
-            name=escape(str(one["name"])),
+            x=short(one.x),
+            y=short(one.y),
+            name=escape(one.name),
             mode="markers",
-            text=[escape(str(text)) for text in one["text"]] if "text" in one else None,
+            text=[escape(text) for text in one.text] or None,
             marker={"color": shade, "size": 3.5 if many else 7, "opacity": 0.35 if many else 0.7},
-            error_x=_bars(one.get("x_stderr"), shade),
-            error_y=_bars(one.get("y_stderr"), shade),
+            error_x=_bars(one.x_stderr, shade),
+            error_y=_bars(one.y_stderr, shade),
         )
     styled(figure, x_title, y_title, height)
     figure.update_layout(legend={"itemsizing": "constant"})  # the points of a crowd are too small to tell colours by
@@ -103,26 +147,25 @@ def parity(
     return figure
 
 
-def band(curves: Sequence[Mapping[str, Any]], *, height: int = 460) -> Any:
+def band(curves: Sequence[Curve], *, height: int = 460) -> Any:
     """Draw energies along a path: the weights' own error as the dark band, with the model's error as the light one.
 
     Parameters
     ----------
     curves
-        ``{"name", "energies"}`` in eV relative to the first image, and optionally ``coordinate`` (Å), ``stderr`` and
-        ``stderr_total`` (eV), one number an image.
+        The energies, eV.
     """
     go = plotly()
     figure = go.Figure()
-    measured = all(curve.get("coordinate") for curve in curves)
+    measured = all(curve.coordinate for curve in curves)
     for index, curve in enumerate(curves):
-        name = str(curve["name"])
+        name = curve.name
         shade = colour(name, index)
-        y = np.array([number(value) for value in curve["energies"]], dtype=float)
-        x = np.array(curve["coordinate"] if measured else np.arange(len(y)), dtype=float)
-        for key, opacity in (("stderr_total", 0.14), ("stderr", 0.28)):
-            if curve.get(key):
-                shaded(figure, x, y, np.array([number(value) for value in curve[key]]), shade, opacity)
+        y = np.array(curve.energies)
+        x = np.array(curve.coordinate) if measured else np.arange(len(y), dtype=float)
+        for bars, opacity in ((curve.stderr_total, 0.14), (curve.stderr, 0.28)):
+            if bars:
+                shaded(figure, x, y, np.array(bars), shade, opacity)
         figure.add_scatter(
             x=short(x),
             y=short(y, 5),
@@ -136,7 +179,7 @@ def band(curves: Sequence[Mapping[str, Any]], *, height: int = 460) -> Any:
 
 
 def learning_curve(
-    curves: Sequence[Mapping[str, Any]],
+    curves: Sequence[Learning],
     *,
     y_title: str,
     level: float | None = None,
@@ -148,7 +191,7 @@ def learning_curve(
     Parameters
     ----------
     curves
-        ``{"name", "n_labels", "values"}``, ``values`` holding one list of seeds for each number of labels.
+        The lines.
     y_title
         Title of the metric's axis, with its unit.
     level
@@ -158,12 +201,12 @@ def learning_curve(
     """
     go = plotly()
     figure = go.Figure()
-    labels = sorted({int(n) for curve in curves for n in curve["n_labels"] if n})
+    labels = sorted({n for curve in curves for n in curve.n_labels if n})
     for index, curve in enumerate(curves):
-        name, shade = str(curve["name"]), colour(str(curve["name"]), index)
-        seeds = [np.asarray(values, dtype=float) for values in curve["values"]]
+        name, shade = curve.name, colour(curve.name, index)
+        seeds = [np.asarray(values, dtype=float) for values in curve.values]
         means = [float(np.nanmean(values)) for values in seeds]
-        if name == "base" and len(curve["n_labels"]) == 1:
+        if name == "base" and len(curve.n_labels) == 1:
             ends = [labels[0], labels[-1]] if labels else [1, 2]
             line = {"color": shade, "width": 2, "dash": "dot"}
             mean = float(np.nanmean(means))
@@ -171,7 +214,7 @@ def learning_curve(
             continue
         spread = [float(np.nanstd(values, ddof=1)) if np.isfinite(values).sum() > 1 else 0.0 for values in seeds]
         figure.add_scatter(
-            x=[int(n) for n, values in zip(curve["n_labels"], seeds, strict=True) for _ in values],
+            x=[n for n, values in zip(curve.n_labels, seeds, strict=True) for _ in values],
             y=short(np.concatenate(seeds)),
             mode="markers",
             marker={"color": shade, "size": 5, "opacity": 0.3},
@@ -179,7 +222,7 @@ def learning_curve(
             hoverinfo="skip",
         )
         figure.add_scatter(
-            x=[int(n) for n in curve["n_labels"]],
+            x=list(curve.n_labels),
             y=short(means),
             name=escape(name),
             mode="lines+markers",
@@ -204,41 +247,6 @@ def learning_curve(
     if log:
         ticks = _log_ticks([value for trace in figure.data for value in (trace.y or ()) if value and value > 0])
         figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
-    return figure
-
-
-def evidence_profile(
-    name: str, values: ArrayLike, log_evidence: ArrayLike, *, unit: str = "", chosen: float | None = None
-) -> Any:
-    """Draw log evidence, relative to its highest, against one hyper-parameter: a sharp hill is a firm decision.
-
-    Parameters
-    ----------
-    values, log_evidence
-        One number each for every point; the axis is logarithmic where all values are positive.
-    chosen
-        The value that the fit took.
-    """
-    go = plotly()
-    x, y = np.asarray(values, dtype=float), np.asarray(log_evidence, dtype=float)
-    y = y - np.nanmax(y)
-    order = np.argsort(x)
-    figure = go.Figure()
-    figure.add_scatter(
-        x=short(x[order], 6),
-        y=short(y[order]),
-        mode="lines+markers",
-        line={"color": LIFTED, "width": 2.5},
-        marker={"size": 6},
-        showlegend=False,
-    )
-    figure.add_hline(y=-0.5, line={"color": MUTED, "width": 1, "dash": "dot"})
-    if chosen is not None and np.isfinite(chosen):
-        figure.add_vline(x=chosen, line={"color": ALONE, "width": 2})
-    styled(figure, escape(f"{name}, {unit}" if unit else name), "Log evidence below its best", 320)
-    if (x > 0).all():
-        figure.update_xaxes(type="log", tickformat="~g")
-    figure.update_yaxes(range=[max(float(np.nanmin(y)), -12.0) - 0.5, 0.8])
     return figure
 
 
@@ -274,16 +282,16 @@ def posterior_spread(
     return figure
 
 
-def training(epochs: Sequence[Mapping[str, Any]]) -> Any:
+def training(epochs: Sequence[Mapping[str, float]]) -> Any:
     """Draw what a training loop logged against the epoch, each column that ends in ``loss`` a line."""
     go = plotly()
     figure = go.Figure()
-    names = [name for name in dict.fromkeys(key for row in epochs for key in row) if str(name).endswith("loss")]
+    names = [name for name in dict.fromkeys(key for row in epochs for key in row) if name.endswith("loss")]
     for index, name in enumerate(names):
         figure.add_scatter(
-            x=[number(row.get("epoch", place)) for place, row in enumerate(epochs)],
-            y=short([number(row.get(name)) for row in epochs]),
-            name=escape(str(name).replace("_", " ")),
+            x=[row.get("epoch", place) for place, row in enumerate(epochs)],
+            y=short([row.get(name, math.nan) for row in epochs]),
+            name=escape(name.replace("_", " ")),
             mode="lines",
             line={"color": _OTHERS[index % len(_OTHERS)], "width": 2},
         )

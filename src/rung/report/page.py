@@ -1,18 +1,19 @@
 """Put the sections that exist on one self-contained page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rung import __version__
 from rung.errors import StorageError
 from rung.report import figures
-from rung.report.read import RunFiles, StudyFiles, read_run, read_study, sentences
+from rung.report.read import RunFiles, StudyFiles, read_run, read_study
 from rung.report.run import fit as fit_sections
 from rung.report.run import predictions as prediction_sections
 from rung.report.run import sections
+from rung.report.section import Section
 from rung.report.study import compare as compare_sections
 from rung.report.study import sections as study_sections
 from rung.report.style import STYLE
@@ -20,33 +21,35 @@ from rung.storage import write_text
 
 REPORT = "report.html"
 
-_RUN: tuple[tuple[str, Callable[[RunFiles, sections.Draw], str]], ...] = (
-    ("Errors", sections.errors),
-    ("Barriers", sections.barriers),
-    ("Predictions beside labels", prediction_sections.parity),
-    ("Error bars", prediction_sections.coverage),
-    ("Start", sections.checks),
-    ("What was chosen", fit_sections.chosen),
+Files = TypeVar("Files")
+
+_RUN: tuple[Section[RunFiles], ...] = (
+    Section("Errors", sections.errors),
+    Section("Barriers", sections.barriers),
+    Section("Predictions beside labels", prediction_sections.parity),
+    Section("Error bars", prediction_sections.coverage),
+    Section("Start", sections.checks),
+    Section("What was chosen", fit_sections.chosen),
 )
-_TOP: tuple[tuple[str, Callable[[RunFiles, sections.Draw], str]], ...] = (
-    ("Warnings", sections.warnings),
-    ("Summary", sections.summary),
+_TOP: tuple[Section[RunFiles], ...] = (
+    Section("Warnings", sections.warnings),
+    Section("Summary", sections.summary),
 )
-_STUDY_TOP: tuple[tuple[str, Callable[[StudyFiles, sections.Draw], str]], ...] = (("Verdict", study_sections.verdict),)
-_RECORD: tuple[tuple[str, Callable[[RunFiles, sections.Draw], str]], ...] = (
-    ("Data", sections.data),
-    ("Provenance", sections.provenance),
+_RECORD: tuple[Section[RunFiles], ...] = (
+    Section("Data", sections.data),
+    Section("Provenance", sections.provenance),
 )
-_STUDY_REST: tuple[tuple[str, Callable[[StudyFiles, sections.Draw], str]], ...] = (
-    ("Cost beside accuracy", compare_sections.cost),
-    ("What was tried", compare_sections.tuning),
-    ("Checks on every fit", compare_sections.checks),
-    ("Coverage over seeds", study_sections.coverage),
-    ("Failed fits", compare_sections.failures),
-    ("Study settings", study_sections.settings),
+_STUDY_TOP: tuple[Section[StudyFiles], ...] = (Section("Verdict", study_sections.verdict),)
+_STUDY_REST: tuple[Section[StudyFiles], ...] = (
+    Section("Cost beside accuracy", compare_sections.cost),
+    Section("What was tried", compare_sections.tuning),
+    Section("Checks on every fit", compare_sections.checks),
+    Section("Coverage over seeds", study_sections.coverage),
+    Section("Failed fits", compare_sections.failures),
+    Section("Study settings", study_sections.settings),
 )
-_STUDY = (("Learning curves", study_sections.curves), *_STUDY_REST)
-_STUDY_IN_RUN = (("Learning curves", study_sections.curves_and_verdict), *_STUDY_REST)
+_STUDY = (Section("Learning curves", study_sections.curves), *_STUDY_REST)
+_STUDY_IN_RUN = (Section("Learning curves", study_sections.curves_and_verdict), *_STUDY_REST)
 
 
 _FIT = """<script>addEventListener("load", () => document.querySelectorAll(".plotly-graph-div")
@@ -69,23 +72,12 @@ class Pen:
             div_id=f"figure-{self._count}",
             config={"displaylogo": False, "responsive": True, "displayModeBar": False},
         )
-        said = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-        return f"<figure>{drawing}{said}</figure>"
+        below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+        return f"<figure>{drawing}{below}</figure>"
 
-    def sections(
-        self, named: Sequence[tuple[str, Callable[[Any, sections.Draw], str]]], files: Any, folder: Path
-    ) -> list[tuple[str, str]]:
-        """Return the name and HTML of each section; a file of the wrong shape is named by its section."""
-        found = []
-        for name, section in named:
-            try:
-                found.append((name, section(files, self.draw)))
-            except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-                raise StorageError(
-                    f"The result files in {folder} are not in the shape that the section {name!r} reads ({error}); "
-                    "remove the damaged one and run again."
-                ) from error
-        return found
+    def sections(self, named: Sequence[Section[Files]], files: Files) -> list[tuple[str, str]]:
+        """Return the name and HTML of each section."""
+        return [(section.name, section.html(files, self.draw)) for section in named]
 
 
 def write_report(folder: Path, *, title: str | None = None) -> Path:
@@ -109,14 +101,12 @@ def write_report(folder: Path, *, title: str | None = None) -> Path:
     folder = Path(folder)
     run = read_run(folder)
     pen = Pen()
-    parts = [*pen.sections(_RUN, run, folder), *pen.sections(_STUDY_IN_RUN, run.study, folder)]
-    parts += pen.sections(_RECORD, run, folder)
-    top = "".join(body for _, body in pen.sections(_TOP, run, folder))
+    parts = [*pen.sections(_RUN, run), *pen.sections(_STUDY_IN_RUN, run.study), *pen.sections(_RECORD, run)]
+    top = "".join(body for _, body in pen.sections(_TOP, run))
     if not top and not any(body for _, body in parts):
         raise StorageError(f"{folder} holds no results to report; run rung fit first.")
-    notices = sentences(run.provenance.get("notice"), run.study.about.get("notice"))
     heading = title or _heading(run) or folder.resolve().name
-    return write_page(folder / REPORT, heading, _subtitle(run, folder), notices, top, parts)
+    return write_page(folder / REPORT, heading, _subtitle(run, folder), run.notices, top, parts)
 
 
 def write_study_report(folder: Path) -> Path:
@@ -135,16 +125,13 @@ def write_study_report(folder: Path) -> Path:
     if not study.rows:
         raise StorageError(f"{folder} holds no study.csv with results; run rung study first.")
     pen = Pen()
-    parts = pen.sections(_STUDY, study, folder)
-    target = study.about.get("target")
-    heading = str(
-        study.about.get("title") or (f"Learning curves, lifted to {target}" if target else folder.resolve().name)
-    )
+    parts = pen.sections(_STUDY, study)
+    heading = study.summary.title or folder.resolve().name
     methods = list(dict.fromkeys(row.method for row in study.rows if row.method != "base"))
-    seeds = len({row.seed for row in study.rows if row.seed})
+    seeds = len({row.seed for row in study.rows})
     subtitle = f"Study of {', '.join(methods)}; {seeds} seeds"
-    top = "".join(body for _, body in pen.sections(_STUDY_TOP, study, folder))
-    return write_page(folder / REPORT, heading, subtitle, sentences(study.about.get("notice")), top, parts)
+    top = "".join(body for _, body in pen.sections(_STUDY_TOP, study))
+    return write_page(folder / REPORT, heading, subtitle, study.summary.notice, top, parts)
 
 
 def _heading(run: RunFiles) -> str:
@@ -152,14 +139,13 @@ def _heading(run: RunFiles) -> str:
 
 
 def _subtitle(run: RunFiles, folder: Path) -> str:
-    known = run.config.get("fidelities")
-    about = known.get(run.target) if isinstance(known, dict) else None
-    level = about.get("level_of_theory") if isinstance(about, dict) else ""
-    base = run.config.get("base")
-    named = base.get("fidelity") if isinstance(base, dict) else ""
-    parts = [f"Target {run.target}" if run.target else "", f"({level})" if level else ""]
-    start = f"base {named}" if named else ""
-    return " · ".join(part for part in (" ".join(filter(None, parts)), start, f"run {folder.resolve().name}") if part)
+    parts = [f"run {folder.resolve().name}"]
+    if run.config is not None:
+        target, base = run.config.target, run.config.base
+        level = run.config.fidelities[target].level_of_theory if target in run.config.fidelities else ""
+        named = f"Target {target} ({level})" if level else f"Target {target}"
+        parts = [named, *([f"base {base.fidelity}"] if base is not None else []), *parts]
+    return " · ".join(parts)
 
 
 def write_page(

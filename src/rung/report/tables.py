@@ -3,9 +3,6 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
-from typing import Any
-
-from rung.report.read import number
 
 ABSENT = "–"
 
@@ -54,42 +51,46 @@ def quantity(name: str) -> tuple[str, str]:
     return words[:1].upper() + words[1:], "eV" if "barrier" in name else ""
 
 
-def digits(value: Any, significant: int = 3) -> str:
+def digits(value: float | None, significant: int = 3) -> str:
     """Return ``value`` with three significant digits, or a dash where it is unknown."""
-    given = number(value)
-    if not math.isfinite(given):
-        return ABSENT if math.isnan(given) else ("∞" if given > 0 else "−∞")
-    if given == 0:
+    if value is None or math.isnan(value):
+        return ABSENT
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0:
         return "0"
-    magnitude = math.floor(math.log10(abs(float(f"{given:.{significant - 1}e}"))))
+    magnitude = math.floor(math.log10(abs(float(f"{value:.{significant - 1}e}"))))
     if not -4 <= magnitude < 6:
-        mantissa, exponent = f"{given:.{significant - 1}e}".split("e")
+        mantissa, exponent = f"{value:.{significant - 1}e}".split("e")
         return _minus(f"{mantissa}×10") + superscript(int(exponent))
-    rounded = float(f"{given:.{significant - 1}e}")
+    rounded = float(f"{value:.{significant - 1}e}")
     return _minus(f"{rounded:.{max(0, significant - 1 - magnitude)}f}")
 
 
-def electronvolts(value: Any, *, signed: bool = False) -> str:
+def electronvolts(value: float | None, *, signed: bool = False) -> str:
     """Return an energy in eV to the meV, or a dash where it is unknown."""
-    given = number(value)
-    if not math.isfinite(given):
+    if value is None or not math.isfinite(value):
         return ABSENT
-    given = round(given, 3) + 0.0  # minus nothing is nothing
-    return _minus(f"{given:+.3f}" if signed else f"{given:.3f}")
+    rounded = round(value, 3) + 0.0  # minus nothing is nothing
+    return _minus(f"{rounded:+.3f}" if signed else f"{rounded:.3f}")
 
 
-def with_error(value: Any, stderr: Any, decimals: int | None = None) -> str:
+def with_error(value: float | None, stderr: float | None, decimals: int | None = None) -> str:
     """Return ``value ± stderr`` with as many digits as the error allows, two of its own."""
-    given, error = number(value), number(stderr)
-    if not math.isfinite(given):
+    if value is None or not math.isfinite(value):
         return ABSENT
-    if not math.isfinite(error) or error <= 0:
-        return digits(given) if decimals is None else _minus(f"{given:.{decimals}f}")
-    places = min(6, max(0, 1 - math.floor(math.log10(error)))) if decimals is None else decimals
-    return _minus(f"{given:.{places}f} ± {error:.{places}f}")
+    if stderr is None or not math.isfinite(stderr) or stderr <= 0:
+        return digits(value) if decimals is None else _minus(f"{value:.{decimals}f}")
+    places = min(6, max(0, 1 - math.floor(math.log10(stderr)))) if decimals is None else decimals
+    return _minus(f"{value:.{places}f} ± {stderr:.{places}f}")
 
 
-def cell(value: Any) -> str:
+def superscript(exponent: int) -> str:
+    """Return an exponent as people write it: ⁻⁷."""
+    return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def cell(value: object) -> str:
     """Return any value from a file as escaped text, numbers with few digits."""
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -122,7 +123,7 @@ def table(
     return f'<div class="scroll"><table class="{css}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def records(rows: Sequence[Mapping[str, Any]]) -> str:
+def records(rows: Sequence[Mapping[str, object]]) -> str:
     """Return a table of mappings: one column for each key that occurs, in order of appearance."""
     names = list(dict.fromkeys(str(name) for row in rows for name in row))
     if not names:
@@ -132,26 +133,21 @@ def records(rows: Sequence[Mapping[str, Any]]) -> str:
     return table(header, [[cell(row.get(name)) for name in names] for row in rows], text=words)
 
 
-def pairs(values: Mapping[str, Any]) -> str:
+def pairs(values: Mapping[str, object]) -> str:
     """Return a two-column list of a nested mapping, inner keys joined by dots."""
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{cell(value)}</dd>" for name, value in _flatten(values))
     return f"<dl>{rows}</dl>" if rows else ""
 
 
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
+def _flatten(values: Mapping[str, object], prefix: str = "") -> list[tuple[str, object]]:
+    leaves: list[tuple[str, object]] = []
     for name, value in values.items():
         if isinstance(value, Mapping):
-            found += _flatten(value, f"{prefix}{name}.")
+            leaves += _flatten(value, f"{prefix}{name}.")
         else:
-            found.append((f"{prefix}{name}", value))
-    return found
+            leaves.append((f"{prefix}{name}", value))
+    return leaves
 
 
 def _minus(text: str) -> str:
     return text.replace("-", "−")
-
-
-def superscript(exponent: int) -> str:
-    """Return an exponent in raised digits."""
-    return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

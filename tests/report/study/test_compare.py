@@ -1,10 +1,12 @@
 """What a comparison's report says beyond curves: trials, costs, checks, failures."""
 
+import math
+
 import pytest
 
 from rung.report.read import read_study
 from rung.report.study import compare as compare_sections
-from rung.storage import write_json, write_text
+from rung.results.study import STUDY_FILE, TABLE_FILE, FailedFit, StudyRow, StudySummary, TrialEntry, write_rows
 
 ROWS = {
     ("base", "test", "energy_rmse"): (20.0, 22.0),
@@ -24,24 +26,19 @@ ROWS = {
 
 @pytest.fixture
 def study(tmp_path):
-    lines = ["method,n_labels,seed,fold,split,metric,value"]
-    for (method, split, metric), values in ROWS.items():
-        lines += [f"{method},50,{seed},0,{split},{metric},{value}" for seed, value in enumerate(values)]
-    write_text(tmp_path / "study.csv", "\n".join(lines) + "\n")
-    tuning = [
-        {
-            "method": "delta",
-            "change": "as given",
-            "score": 9.0,
-            "scores": [8.0, 10.0],
-            "failed": False,
-            "chosen": False,
-        },
-        {"method": "delta", "change": "a<b = 1", "score": 6.0, "scores": [5.0, 7.0], "failed": False, "chosen": True},
-        {"method": "delta", "change": "c = 1", "score": None, "scores": [], "failed": True, "chosen": False},
+    rows = [
+        StudyRow(method=method, n_labels=50, seed=seed, split=split, metric=metric, value=value)
+        for (method, split, metric), values in ROWS.items()
+        for seed, value in enumerate(values)
     ]
-    failed = [{"fit": "joint-n50-s0", "sentence": "The loss became <nan>."}]
-    write_json(tmp_path / "study.json", {"tuning": tuning, "failures": failed})
+    write_rows(tmp_path / TABLE_FILE, rows)
+    tuning = (
+        TrialEntry(method="delta", change="as given", score=9.0, scores=(8.0, 10.0), failed=False, chosen=False),
+        TrialEntry(method="delta", change="a<b = 1", score=6.0, scores=(5.0, 7.0), failed=False, chosen=True),
+        TrialEntry(method="delta", change="c = 1", score=math.inf, scores=(), failed=True, chosen=False),
+    )
+    failures = (FailedFit(fit="joint-n50-s0", sentence="The loss became <nan>."),)
+    StudySummary(title="Costs", tuning=tuning, failures=failures).write(tmp_path / STUDY_FILE)
     return read_study(tmp_path)
 
 
@@ -95,7 +92,8 @@ def test_failures_are_escaped(study, tmp_path):
 
 
 def test_without_such_results_there_are_no_such_sections(tmp_path):
-    write_text(tmp_path / "study.csv", "method,n_labels,seed,split,metric,value\nreadout,5,0,test,energy_rmse,1.0\n")
+    row = StudyRow(method="readout", n_labels=5, seed=0, split="test", metric="energy_rmse", value=1.0)
+    write_rows(tmp_path / TABLE_FILE, [row])
     bare = read_study(tmp_path)
     for section in (compare_sections.cost, compare_sections.tuning, compare_sections.checks, compare_sections.failures):
         assert section(bare, Pen()) == ""

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
 from rung.report import figures
-from rung.report.read import RunFiles, number, sentences
-from rung.report.run.sections import Draw
-from rung.report.tables import ABSENT, QUANTITIES, SYMBOLS, cell, digits, electronvolts, pairs, quantity, records, table
+from rung.report.read import RunFiles
+from rung.report.section import Draw
+from rung.report.tables import ABSENT, QUANTITIES, SYMBOLS, digits, electronvolts, pairs, quantity, records, table
+from rung.results.fit import Alternative, EnergyDifference, FitRecord, HyperParameter
 from rung.units import MILLI
 
 _AS_FITTED = "_as_fitted"
@@ -16,34 +16,38 @@ _AS_FITTED = "_as_fitted"
 
 def chosen(run: RunFiles, draw: Draw) -> str:
     """Return the hyper-parameters, how sharply the data decide them, and what else was weighed."""
-    fit = run.fit
-    parts = [
-        _hyperparameters(fit.get("hyperparameters") or ()),
-        _spreads(fit.get("evidence_profile") or (), fit.get("hyperparameters") or (), draw),
-        _profiles(fit.get("evidence_profile") or (), draw),
-        _titled("What else was weighed", _alternatives(fit.get("alternatives") or ())),
-        _titled("What energies alone would have done", _alone(fit) + _differences(fit.get("differences") or ())),
-        _titled("Cross-validation", records(fit.get("cross_validation") or ())),
-        _titled("Training", draw(figures.training(fit["epochs"])) if fit.get("epochs") else ""),
-        *(f'<p class="note">{escape(sentence)}</p>' for sentence in sentences(fit.get("notes"))),
-    ]
-    numbers = pairs({name: value for name, value in (run.metrics.get("fit") or {}).items() if name != "warnings"})
+    parts = [] if run.fit is None else _tables(run.fit, draw)
+    content = {} if run.metrics is None else run.metrics.fit.as_json()
+    content.pop("warnings", None)
+    numbers = pairs(content)
     folded = f"<details><summary>All numbers of the fit</summary>{numbers}</details>" if numbers else ""
     return "".join(parts) + folded
+
+
+def _tables(fit: FitRecord, draw: Draw) -> list[str]:
+    details = fit.details
+    return [
+        _hyperparameters(details.hyperparameters),
+        _spreads(details.evidence_profile, details.hyperparameters, draw),
+        _titled("What else was weighed", _alternatives(details.alternatives)),
+        _titled("What energies alone would have done", _alone(fit) + _differences(details.differences)),
+        _titled("Cross-validation", records(details.cross_validation)),
+        _titled("Training", draw(figures.training(details.epochs)) if details.epochs else ""),
+    ]
 
 
 def _titled(title: str, body: str) -> str:
     return f"<h3>{title}</h3>{body}" if body else ""
 
 
-def _hyperparameters(rows: Sequence[Mapping[str, Any]]) -> str:
+def _hyperparameters(rows: Sequence[HyperParameter]) -> str:
     cells = [
         [
-            f"<b>{_symbol(row.get('name'))}</b>",
-            cell(row.get("meaning")),
-            digits(row.get("value")),
+            f"<b>{escape(SYMBOLS.get(row.name, row.name))}</b>",
+            escape(row.meaning),
+            digits(row.value),
             _interval(row),
-            cell(row.get("unit") or ""),
+            escape(row.unit),
             _sharpness(row),
         ]
         for row in rows
@@ -52,61 +56,49 @@ def _hyperparameters(rows: Sequence[Mapping[str, Any]]) -> str:
     return table(header, cells, text=(0, 1, 4, 5), css="chosen") if cells else ""
 
 
-def _symbol(name: Any) -> str:
-    return cell(SYMBOLS.get(str(name), name))
-
-
-def _interval(row: Mapping[str, Any]) -> str:
-    low, high = digits(row.get("low")), digits(row.get("high"))
+def _interval(row: HyperParameter) -> str:
+    low, high = digits(row.low), digits(row.high)
     return ABSENT if ABSENT in (low, high) else f"{low} to {high}"
 
 
-def _sharpness(row: Mapping[str, Any]) -> str:
-    low, high = number(row.get("low")), number(row.get("high"))
-    if not (math.isfinite(low) and math.isfinite(high)):
+def _sharpness(row: HyperParameter) -> str:
+    if not (math.isfinite(row.low) and math.isfinite(row.high)):
         return ABSENT
-    if low == high:
+    if row.low == row.high:
         return "fixed"
-    if low <= 0:
+    if row.low <= 0:
         return ABSENT
-    ratio = high / low
+    ratio = row.high / row.low
     return "sharply" if ratio < 1.5 else "within a factor of two" if ratio < 4 else "hardly"
 
 
-def _alternatives(rows: Sequence[Mapping[str, Any]]) -> str:
+def _alternatives(rows: Sequence[Alternative]) -> str:
     if not rows:
         return ""
-    best = max(
-        (number(row.get("log_evidence")) for row in rows), key=lambda value: -math.inf if math.isnan(value) else value
-    )
+    best = max((row.log_evidence for row in rows), key=lambda value: -math.inf if math.isnan(value) else value)
     cells = [
-        [
-            cell(row.get("name")),
-            digits(row.get("log_evidence"), 4),
-            digits(number(row.get("log_evidence")) - best),
-            cell(row.get("note") or ""),
-        ]
+        [escape(row.name), digits(row.log_evidence, 4), digits(row.log_evidence - best), escape(row.note)]
         for row in rows
     ]
     return table(["", "Log evidence", "less the best", "Note"], cells, text=(0, 3))
 
 
-def _alone(fit: Mapping[str, Any]) -> str:
-    """Return what the energies alone choose and do, beside the fit; errors by split stand in the table of errors."""
-    alone = {name: value for name, value in (fit.get("energies_alone") or {}).items() if not isinstance(value, Mapping)}
-    taken = {str(row.get("name")): row.get("value") for row in fit.get("hyperparameters") or ()}
-    left_out = number((fit.get("diagnostics") or {}).get("leave_one_out_rmse"))
+def _alone(fit: FitRecord) -> str:
+    """Return what the energies alone choose and do, beside the fit."""
+    alone = fit.details.energies_alone
+    taken = {row.name: row.value for row in fit.details.hyperparameters}
+    left_out = fit.diagnostics.get("leave_one_out_rmse", math.nan)
     taken["leave_one_out_rmse_meV_per_cell"] = MILLI * left_out
     rows = []
     for name, value in alone.items():
         if name.endswith(_AS_FITTED):
             continue
         fitted = alone.get(name + _AS_FITTED, taken.get(name))
-        rows.append([escape(_said(name)), digits(value), digits(fitted)])
+        rows.append([escape(_words(name)), digits(value), digits(fitted)])
     return table(["", "energies alone", "as fitted"], rows) if rows else ""
 
 
-def _said(name: str) -> str:
+def _words(name: str) -> str:
     words, unit = quantity(name)
     for ending, spelt in (("_meV_per_cell", "meV per cell"), ("_meV_per_angstrom", "meV/Å")):
         if name.endswith(ending) and name.removesuffix(ending) in QUANTITIES:
@@ -114,17 +106,17 @@ def _said(name: str) -> str:
     return f"{words}, {unit}" if unit else words
 
 
-def _differences(rows: Sequence[Mapping[str, Any]]) -> str:
+def _differences(rows: Sequence[EnergyDifference]) -> str:
     """Return how far the band lets energy differences change, beside what energies alone ask for."""
     if not rows:
         return ""
     cells = [
         [
-            f"{cell(row.get('first'))} less {cell(row.get('second'))}",
-            electronvolts(row.get("base")),
-            f"{electronvolts(row.get('prior_mean'))} ± {electronvolts(row.get('prior_stderr'))}",
-            electronvolts(row.get("energies_alone")),
-            electronvolts(row.get("fitted")),
+            f"{escape(row.first)} less {escape(row.second)}",
+            electronvolts(row.base),
+            f"{electronvolts(row.prior_mean)} ± {electronvolts(row.prior_stderr)}",
+            electronvolts(row.energies_alone),
+            electronvolts(row.fitted),
         ]
         for row in rows
     ]
@@ -133,17 +125,15 @@ def _differences(rows: Sequence[Mapping[str, Any]]) -> str:
     return table(header, cells) + f'<p class="note">{note}</p>'
 
 
-def _spreads(points: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], draw: Draw) -> str:
+def _spreads(points: Sequence[Mapping[str, float]], rows: Sequence[HyperParameter], draw: Draw) -> str:
     """Return where the weight of each free hyper-parameter lies, from weighted points of its posterior."""
-    weighted = [point for point in points if math.isfinite(number(point.get("weight")))]
-    taken = {str(row.get("name")): row for row in rows}
+    taken = {row.name: row for row in rows}
     drawn = []
-    for name in dict.fromkeys(key for point in weighted for key in point if key != "weight"):
-        values = [number(point.get(name)) for point in weighted]
-        if min(values) > 0 and max(values) > 1.001 * min(values):
-            row = taken.get(name, {})
-            weights = [number(point["weight"]) for point in weighted]
-            unit, value = str(row.get("unit") or ""), number(row.get("value"))
+    for name in dict.fromkeys(key for point in points for key in point if key != "weight"):
+        values, weights = _weighted(points, name)
+        if sum(weights) > 0 and max(values) > 1.001 * min(values):
+            row = taken.get(name)
+            unit, value = (row.unit, row.value) if row is not None else ("", math.nan)
             drawn.append(
                 draw(figures.posterior_spread(SYMBOLS.get(name, name), values, weights, unit=unit, chosen=value))
             )
@@ -156,21 +146,8 @@ def _spreads(points: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, An
     return f'<div class="grid three">{"".join(drawn)}</div><p class="note">{note}</p>'
 
 
-def _profiles(rows: Sequence[Mapping[str, Any]], draw: Draw) -> str:
-    """Return curves of log evidence against one hyper-parameter each."""
-    drawn = []
-    for row in rows:
-        values, heights = row.get("values") or (), row.get("log_evidence") or ()
-        if not (isinstance(values, Sequence) and isinstance(heights, Sequence)):
-            continue
-        usable = [(number(x), number(y)) for x, y in zip(values, heights, strict=False)]
-        usable = [(x, y) for x, y in usable if math.isfinite(x) and math.isfinite(y)]
-        if len(usable) > 1:
-            x, y = zip(*usable, strict=True)
-            name, unit = str(row.get("name", "")), str(row.get("unit") or "")
-            drawn.append(draw(figures.evidence_profile(name, x, y, unit=unit, chosen=number(row.get("chosen")))))
-    if not drawn:
-        return ""
-    note = "Orange: the value taken. Dotted: half a unit below the best, about one standard error. A flat curve means "
-    note += "that the labels do not decide."
-    return f'<div class="grid three">{"".join(drawn)}</div><p class="note">{note}</p>'
+def _weighted(points: Sequence[Mapping[str, float]], name: str) -> tuple[list[float], list[float]]:
+    """Return the values of one hyper-parameter with their weights, where both are known and fit a logarithmic axis."""
+    pairs = [(point.get(name, math.nan), point.get("weight", math.nan)) for point in points]
+    usable = [pair for pair in pairs if 0.0 < pair[0] < math.inf and 0.0 <= pair[1] < math.inf]
+    return [value for value, _ in usable], [weight for _, weight in usable]

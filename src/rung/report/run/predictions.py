@@ -1,23 +1,24 @@
 """Sections that set single predictions beside their labels: parity plots and coverage."""
 
-from collections.abc import Mapping
 from html import escape
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.data.labels import Array
 from rung.evaluate.coverage import coverage_table
 from rung.report import figures
-from rung.report.read import RunFiles, by_split, column, components
-from rung.report.run.sections import Draw
+from rung.report.figures import Series
+from rung.report.read import RunFiles
+from rung.report.section import Draw
 from rung.report.tables import table
+from rung.results.predictions import Predictions
 from rung.units import MILLI
 
 
 def parity(run: RunFiles, draw: Draw) -> str:
     """Return parity plots of energies and forces, one pair a split."""
-    return "".join(_parity_pair(split, content, run, draw) for split, content in _ordered(run))
+    return "".join(_parity_pair(split, content, run.method or "lifted", draw) for split, content in _ordered(run))
 
 
 def coverage(run: RunFiles, _: Draw) -> str:
@@ -25,10 +26,10 @@ def coverage(run: RunFiles, _: Draw) -> str:
     rows = []
     for split, content in _ordered(run):
         for what, values, truths, bars in _barred(content):
-            found = coverage_table(values, truths, bars)
-            if found[0].n:
-                rows.append([escape(split), what, *(_share(row.fraction, row.low, row.high) for row in found)])
-                rows[-1].append(str(found[0].n))
+            shares = coverage_table(values, truths, bars)
+            if shares[0].n:
+                rows.append([escape(split), what, *(_share(one.fraction, one.low, one.high) for one in shares)])
+                rows[-1].append(str(shares[0].n))
     if not rows:
         return ""
     note = (
@@ -39,53 +40,53 @@ def coverage(run: RunFiles, _: Draw) -> str:
     return table(header, rows, text=2) + f'<p class="note">{note}</p>'
 
 
-def _ordered(run: RunFiles) -> list[tuple[str, Mapping[str, Any]]]:
+def _ordered(run: RunFiles) -> list[tuple[str, Predictions]]:
     """Return the predictions in the order of the splits in ``metrics.json``, others after them."""
-    order = [split for split, _ in by_split(run.metrics, run.target)]
+    order = [split for split, _ in run.errors]
     names = sorted(run.predictions, key=lambda split: order.index(split) if split in order else len(order))
     return [(split, run.predictions[split]) for split in names]
 
 
-def _parity_pair(split: str, content: Mapping[str, Any], run: RunFiles, draw: Draw) -> str:
+def _parity_pair(split: str, content: Predictions, name: str, draw: Draw) -> str:
     plots = []
-    series = _energy_series(content, run)
+    series = _energy_series(content, name)
     if series:
         figure = figures.parity(series, x_title="Label, meV/atom", y_title="Prediction, meV/atom")
         plots.append(
             draw(figure, "Energies per atom, less the mean label of their composition; the base's less its own.")
         )
-    series, caption, x_title = _force_series(content, run)
+    series, caption, x_title = _force_series(content, name)
     if series:
         figure = figures.parity(series, x_title=x_title, y_title="Prediction, eV/Å")
         plots.append(draw(figure, caption))
     return f'<h3>{escape(split)}</h3><div class="grid two">{"".join(plots)}</div>' if plots else ""
 
 
-def _energy_series(content: Mapping[str, Any], run: RunFiles) -> list[dict[str, Any]]:
-    energy, label, atoms = column(content, "energy"), column(content, "energy_label"), column(content, "n_atoms")
-    if energy is None or label is None or atoms is None or not np.isfinite(label).any():
+def _energy_series(content: Predictions, name: str) -> list[Series]:
+    if not np.isfinite(content.energy_label).any():
         return []
-    formulas = np.array([str(name) for name in content.get("formulas") or ["?"] * len(label)])
-    truth = MILLI * label / atoms
-    x = truth - _means(truth, formulas, np.isfinite(truth))
-    shared = {"x": x, "x_stderr": _scaled(column(content, "energy_stderr_label"), atoms)}
-    text = list(content.get("structure_ids") or [""] * len(label))
-    found: list[dict[str, Any]] = []
-    base = column(content, "energy_base")
-    if base is not None:
-        given = MILLI * base / atoms
-        y = given - _means(given, formulas, np.isfinite(truth))
-        found.append({"name": "base, one offset per composition", "x": x, "y": y, "text": text})
-    y = MILLI * energy / atoms - _means(truth, formulas, np.isfinite(truth))
-    bars = _scaled(column(content, "energy_stderr"), atoms)
-    return [*found, {**shared, "name": run.method or "lifted", "y": y, "y_stderr": bars, "text": text}]
+    formulas, atoms, text = np.array(content.formulas), content.atoms, content.structure_ids
+    truth = MILLI * content.energy_label / atoms
+    labelled = np.isfinite(truth)
+    middle = _means(truth, formulas, labelled)
+    x = truth - middle
+    series = []
+    if content.energy_base is not None:
+        base = MILLI * content.energy_base / atoms
+        y = base - _means(base, formulas, labelled)
+        series.append(Series("base, one offset per composition", x, y, text=text))
+    lifted = Series(
+        name,
+        x,
+        MILLI * content.energy / atoms - middle,
+        x_stderr=MILLI * content.energy_stderr_label / atoms,
+        y_stderr=MILLI * content.energy_stderr / atoms,
+        text=text,
+    )
+    return [*series, lifted]
 
 
-def _scaled(bars: Array | None, atoms: Array) -> Array | None:
-    return None if bars is None else MILLI * bars / atoms
-
-
-def _means(values: Array, formulas: Any, known: Any) -> Array:
+def _means(values: Array, formulas: NDArray[np.str_], known: NDArray[np.bool_]) -> Array:
     """Return for each structure the mean of ``values`` over the labelled structures of its composition."""
     means = np.full(len(values), np.nan)
     for name in np.unique(formulas):
@@ -95,34 +96,33 @@ def _means(values: Array, formulas: Any, known: Any) -> Array:
     return means
 
 
-def _force_series(content: Mapping[str, Any], run: RunFiles) -> tuple[list[dict[str, Any]], str, str]:
-    forces, label, base = (components(content, name) for name in ("forces", "forces_label", "forces_base"))
-    name = run.method or "lifted"
+def _force_series(content: Predictions, name: str) -> tuple[list[Series], str, str]:
+    forces, label, base = (
+        content.components(blocks) for blocks in (content.forces, content.forces_label, content.forces_base)
+    )
     if forces is None or not len(forces):
         return [], "", ""
     if label is not None and np.isfinite(label).any():
         x, y, z = figures.thinned(label, forces, base if base is not None else np.zeros_like(label))
-        series = [{"name": "base", "x": x, "y": z}] if base is not None else []
+        series = [Series("base", x, z)] if base is not None else []
         total = int(np.isfinite(label).sum())
         drawn = f" {len(x)} of {total} are drawn." if len(x) < total else ""
-        return [*series, {"name": name, "x": x, "y": y}], f"Force components.{drawn}", "Label, eV/Å"
+        return [*series, Series(name, x, y)], f"Force components.{drawn}", "Label, eV/Å"
     if base is None:
         return [], "", ""
     x, y = figures.thinned(base, forces)
-    return [{"name": name, "x": x, "y": y}], "Force components against the base's: a departure, no error.", "Base, eV/Å"
+    return [Series(name, x, y)], "Force components against the base's: a departure, no error.", "Base, eV/Å"
 
 
-def _barred(content: Mapping[str, Any]) -> list[tuple[str, Array, Array, Array]]:
-    found = []
-    energy, label, bars = (column(content, name) for name in ("energy", "energy_label", "energy_stderr"))
-    if energy is not None and label is not None and bars is not None:
-        sigma = column(content, "energy_stderr_label")
-        noise = np.zeros(len(bars)) if sigma is None else np.nan_to_num(sigma)
-        found.append(("energy", energy, label, np.hypot(bars, noise)))
-    forces, truth, width = (components(content, name) for name in ("forces", "forces_label", "forces_stderr"))
-    if forces is not None and truth is not None and width is not None and len(forces) == len(truth) == len(width):
-        found.append(("force component", forces, truth, width))
-    return found
+def _barred(content: Predictions) -> list[tuple[str, Array, Array, Array]]:
+    noise = np.nan_to_num(content.energy_stderr_label)
+    rows = [("energy", content.energy, content.energy_label, np.hypot(content.energy_stderr, noise))]
+    forces, truth, width = (
+        content.components(blocks) for blocks in (content.forces, content.forces_label, content.forces_stderr)
+    )
+    if forces is not None and truth is not None and width is not None:
+        rows.append(("force component", forces, truth, width))
+    return rows
 
 
 def _share(fraction: float, low: float, high: float) -> str:

@@ -1,11 +1,14 @@
-"""What a run found, in sentences."""
+"""What a run shows, in sentences."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
-from rung.report.read import Errors, RunFiles, by_split, number
+from rung.report.read import RunFiles
 from rung.report.tables import digits, electronvolts, quantity, with_error
+from rung.results.barrier import BarrierEntry, Panel
+from rung.results.metrics import SplitErrors
+
+REFERENCES = ("base", "truth", "energies alone")
+"""Barriers that others are held against."""
 
 _EQUAL = 0.02
 """Relative change below which nobody should speak of better or worse."""
@@ -13,49 +16,49 @@ _EQUAL = 0.02
 
 def headline(run: RunFiles) -> list[str]:
     """Return sentences, plain text, that say what the run did to energies, forces and barriers."""
-    lifted, base = by_split(run.metrics, run.target), by_split(run.metrics.get("base"), run.target)
-    found = [_what(run)]
-    for (split, fidelity), errors in lifted.items():
+    base = run.base_errors
+    lines = [_what(run)]
+    for (split, fidelity), errors in run.errors.items():
         if fidelity == run.target:
-            found.append(" ".join(_split_sentences(split, errors, base.get((split, fidelity), {}))))
-    for barrier in run.barriers:
-        found += _barrier_sentences(barrier)
-    return [sentence for sentence in found if sentence]
+            lines.append(" ".join(_split_sentences(split, errors, base.get((split, fidelity)))))
+    for panel in run.panels:
+        lines += _barrier_sentences(panel)
+    return [line for line in lines if line]
 
 
 def _what(run: RunFiles) -> str:
-    fit = run.metrics.get("fit") or {}
-    count = fit.get("n_energies")
+    count = 0 if run.metrics is None else run.metrics.fit.n_energies
     labels = f"{count} {run.target} energies" if count else f"labels of {run.target}" if run.target else "its labels"
     method = f"The method {run.method}" if run.method else "The fit"
-    base = run.config.get("base") or {}
-    start = f" from the base {base.get('fidelity')}" if isinstance(base, Mapping) and base.get("fidelity") else ""
+    base = None if run.config is None else run.config.base
+    start = f" from the base {base.fidelity}" if base is not None else ""
     return f"{method} went{start} to {run.target or 'its target'} with {labels}."
 
 
-def _split_sentences(split: str, errors: Errors, base: Errors) -> list[str]:
-    found = []
+def _split_sentences(split: str, errors: SplitErrors, base: SplitErrors | None) -> list[str]:
+    lines = []
     change = _change("energy_rmse", errors, base)
     if change:
-        floor = number(errors.get("noise_floor"))
+        floor = errors.noise_floor
         noise = f"; the labels' own noise is {digits(floor)} meV/atom" if math.isfinite(floor) and floor > 0 else ""
-        found.append(f"On {split}, {change}{noise}.")
+        lines.append(f"On {split}, {change}{noise}.")
     forces = _change("force_rmse", errors, base)
-    departure = number(errors.get("force_departure_rmse"))
+    departure = errors.force_departure_rmse
     if forces:
-        found.append(f"There, {forces}.")
+        lines.append(f"There, {forces}.")
     elif math.isfinite(departure):
-        found.append(
+        lines.append(
             f"Target forces are not known on {split}: its forces departed from the base's by {digits(departure)} meV/Å "
             "r.m.s., which is no error."
         )
     elif change:
-        found.append(f"Nothing is known of the forces on {split}.")
-    return [*found, *_honesty(split, errors)]
+        lines.append(f"Nothing is known of the forces on {split}.")
+    return [*lines, *_honesty(split, errors)]
 
 
-def _change(name: str, errors: Errors, base: Errors) -> str:
-    after, before = number(errors.get(name)), number(base.get(name))
+def _change(name: str, errors: SplitErrors, base: SplitErrors | None) -> str:
+    after: float = getattr(errors, name)
+    before: float = math.nan if base is None else getattr(base, name)
     if not math.isfinite(after):
         return ""
     words, unit = quantity(name)
@@ -68,8 +71,8 @@ def _change(name: str, errors: Errors, base: Errors) -> str:
     return f"{subject}, {verb} from {digits(before)} (base) to {digits(after)} {unit}"
 
 
-def _honesty(split: str, errors: Errors) -> list[str]:
-    z2 = number(errors.get("energy_z2"))
+def _honesty(split: str, errors: SplitErrors) -> list[str]:
+    z2 = errors.energy_z2
     if not math.isfinite(z2) or z2 <= 0:
         return []
     factor = math.sqrt(z2)
@@ -82,24 +85,20 @@ def _honesty(split: str, errors: Errors) -> list[str]:
     return [f"Energy error bars on {split} are too wide by a factor of {digits(1 / factor, 2)} (z² = {digits(z2, 2)})."]
 
 
-def _barrier_sentences(barrier: Mapping[str, Any]) -> list[str]:
-    entries = {str(entry.get("name", "")): entry for entry in barrier.get("barriers") or ()}
-    truth, base = entries.get("truth"), entries.get("base")
-    title = str(barrier.get("title") or "The barrier")
-    found = []
-    for name, entry in entries.items():
-        value = number(entry.get("value"))
-        if name in ("truth", "base", "energies alone") or not math.isfinite(value):
+def _barrier_sentences(panel: Panel) -> list[str]:
+    truth, base = panel.by_name.get("truth"), panel.by_name.get("base")
+    lines = []
+    for name, entry in panel.by_name.items():
+        if name in REFERENCES or not math.isfinite(entry.value):
             continue
-        bar = number(entry.get("stderr_total"))
-        start = f", base {electronvolts(base.get('value'))}" if base else ""
-        end = f"; truth {electronvolts(truth.get('value'))} eV{_distance(value, bar, truth)}" if truth else ""
-        found.append(f"{title}: {name} gives {with_error(value, bar)} eV{start}{end}.")
-    return found
+        start = f", base {electronvolts(base.value)}" if base is not None else ""
+        end = f"; truth {electronvolts(truth.value)} eV{_distance(entry, truth)}" if truth is not None else ""
+        lines.append(f"{panel.title}: {name} gives {with_error(entry.value, entry.stderr_total)} eV{start}{end}.")
+    return lines
 
 
-def _distance(value: float, bar: float, truth: Mapping[str, Any]) -> str:
-    off = abs(value - number(truth.get("value")))
+def _distance(entry: BarrierEntry, truth: BarrierEntry) -> str:
+    off, bar = abs(entry.value - truth.value), entry.stderr_total
     if not (math.isfinite(bar) and bar > 0 and math.isfinite(off)):
         return ""
     return f", {digits(off / bar, 2)} error bars away"

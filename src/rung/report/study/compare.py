@@ -1,16 +1,17 @@
 """The sections of a comparison's report: what failed, what was tried, and what each method costs."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 import numpy as np
 
 from rung.report import figures
-from rung.report.read import StudyFiles, number
-from rung.report.study.sections import Draw
+from rung.report.read import StudyFiles
+from rung.report.section import Draw
 from rung.report.tables import ABSENT, digits, table
+from rung.results.study import TrialEntry
 
 OWN_SPLITS = ("fit", "valid")
 """Splits that nothing is judged on."""
@@ -20,24 +21,23 @@ MICRO = 1e6
 
 def failures(study: StudyFiles, _: Draw) -> str:
     """Return which fits failed, and why."""
-    found = study.about.get("failures") or ()
-    rows = [[escape(str(entry["fit"])), escape(str(entry["sentence"]))] for entry in found]
+    rows = [[escape(failed.fit), escape(failed.sentence)] for failed in study.summary.failures]
     return table(["Fit", "Why it failed"], rows, text=2) if rows else ""
 
 
 def tuning(study: StudyFiles, draw: Draw) -> str:
     """Return every trial with its score on validation structures, drawn and in numbers, the chosen ones marked."""
-    trials = list(study.about.get("tuning") or ())
+    trials = study.summary.tuning
     if not trials:
         return ""
-    folds = any("fold" in trial for trial in trials)
+    folds = any(trial.fold is not None for trial in trials)
     rows = [
         [
-            escape(str(trial["method"])),
-            *([escape(str(trial.get("fold", "")))] if folds else []),
-            escape(str(trial["change"])),
+            escape(trial.method),
+            *(["" if trial.fold is None else str(trial.fold)] if folds else []),
+            escape(trial.change),
             _scored(trial),
-            "chosen" if trial.get("chosen") else "",
+            "chosen" if trial.chosen else "",
         ]
         for trial in trials
     ]
@@ -49,6 +49,16 @@ def tuning(study: StudyFiles, draw: Draw) -> str:
     )
     drawn = f'<div class="grid two">{draw(_validation_curves(trials))}</div>'
     return drawn + table(header, rows, text=words) + f'<p class="note">{note}</p>'
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What one method costs at one number of labels, beside its energy error."""
+
+    method: str
+    n_labels: int
+    seconds: float
+    energy: float
 
 
 def cost(study: StudyFiles, draw: Draw) -> str:
@@ -79,7 +89,7 @@ def cost(study: StudyFiles, draw: Draw) -> str:
                 digits(departure) if method != "base" else ABSENT,
             ]
         )
-        points.append({"name": method, "n_labels": n, "seconds": seconds, "energy": energy})
+        points.append(_Cost(method, n, seconds, energy))
     header = [
         "Method",
         "Labels",
@@ -122,31 +132,29 @@ def checks(study: StudyFiles, _: Draw) -> str:
 
 
 def _worst(study: StudyFiles, method: str, metric: str) -> float:
-    found = [row.value for row in study.rows if row.method == method and row.split == "fit" and row.metric == metric]
-    return max(found, default=math.nan)
+    values = [row.value for row in study.rows if row.method == method and row.split == "fit" and row.metric == metric]
+    return max(values, default=math.nan)
 
 
-def _scored(trial: Mapping[str, Any]) -> str:
-    if trial.get("failed"):
+def _scored(trial: TrialEntry) -> str:
+    if trial.failed:
         return "failed"
-    scores = [number(score) for score in trial.get("scores") or ()]
-    if not scores:
+    if not trial.scores:
         return ABSENT
-    spread = f" ± {digits(float(np.std(scores, ddof=1)), 2)}" if len(scores) > 1 else ""
-    return digits(float(np.mean(scores))) + spread
+    spread = f" ± {digits(float(np.std(trial.scores, ddof=1)), 2)}" if len(trial.scores) > 1 else ""
+    return digits(float(np.mean(trial.scores))) + spread
 
 
-def _validation_curves(trials: Sequence[Mapping[str, Any]]) -> object:
+def _validation_curves(trials: Sequence[TrialEntry]) -> object:
     """Draw the scores of the trials in the order of the config, one line a method, each seed a faint point."""
     figure = figures.plotly().Figure()
-    for index, method in enumerate(dict.fromkeys(str(trial["method"]) for trial in trials)):
+    for index, method in enumerate(dict.fromkeys(trial.method for trial in trials)):
         shade = figures.colour(method, index)
-        mine = [trial for trial in trials if trial["method"] == method]
-        scores = [[number(score) for score in trial.get("scores") or ()] for trial in mine]
-        places = list(range(1, len(mine) + 1))
+        own = [trial for trial in trials if trial.method == method]
+        places = list(range(1, len(own) + 1))
         figure.add_scatter(
-            x=[place for place, found in zip(places, scores, strict=True) for _ in found],
-            y=[score for found in scores for score in found],
+            x=[place for place, trial in zip(places, own, strict=True) for _ in trial.scores],
+            y=[score for trial in own for score in trial.scores],
             mode="markers",
             marker={"color": shade, "size": 5, "opacity": 0.3},
             showlegend=False,
@@ -154,32 +162,30 @@ def _validation_curves(trials: Sequence[Mapping[str, Any]]) -> object:
         )
         figure.add_scatter(
             x=places,
-            y=[float(np.mean(found)) if found else None for found in scores],
+            y=[float(np.mean(trial.scores)) if trial.scores else None for trial in own],
             name=escape(method),
-            text=[escape(str(trial["change"])) for trial in mine],
+            text=[escape(trial.change) for trial in own],
             mode="lines+markers",
             line={"color": shade, "width": 2},
-            marker={"size": [12 if trial.get("chosen") else 7 for trial in mine], "color": shade},
+            marker={"size": [12 if trial.chosen else 7 for trial in own], "color": shade},
         )
     figures.styled(figure, "Trial, in the order of the config", "Energy error on validation, meV/atom", 340)
     return figure
 
 
-def _cost_figure(points: Sequence[Mapping[str, Any]]) -> object:
+def _cost_figure(points: Sequence[_Cost]) -> object:
     """Draw the energy error against the time of a fit, one line a method over its numbers of labels."""
     figure = figures.plotly().Figure()
-    for index, method in enumerate(dict.fromkeys(point["name"] for point in points)):
-        mine = [
-            point for point in points if point["name"] == method and point["seconds"] > 0.0 and point["energy"] > 0.0
-        ]
-        if not mine:
+    for index, method in enumerate(dict.fromkeys(point.method for point in points)):
+        own = [point for point in points if point.method == method and point.seconds > 0.0 and point.energy > 0.0]
+        if not own:
             continue
         shade = figures.colour(method, index)
         figure.add_scatter(
-            x=[point["seconds"] for point in mine],
-            y=[point["energy"] for point in mine],
+            x=[point.seconds for point in own],
+            y=[point.energy for point in own],
             name=escape(method),
-            text=[f"{point['n_labels']} labels" for point in mine],
+            text=[f"{point.n_labels} labels" for point in own],
             mode="lines+markers",
             line={"color": shade, "width": 2, "dash": "dot" if method == "base" else "solid"},
             marker={"size": 8},

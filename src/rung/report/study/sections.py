@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -11,10 +11,11 @@ import numpy as np
 from rung.evaluate.coverage import LEVELS
 from rung.evaluate.coverage import coverage as share_within
 from rung.report import figures
-from rung.report.read import StudyFiles, StudyRow, number, sentences
-from rung.report.tables import ABSENT, cell, digits, pairs, quantity, table
-
-Draw = Callable[..., str]
+from rung.report.figures import Learning
+from rung.report.read import StudyFiles
+from rung.report.section import Draw
+from rung.report.tables import ABSENT, digits, pairs, quantity, table
+from rung.results.study import StudyRow
 
 _COVERAGE = re.compile(r"coverage_(?P<quantity>.+)_(?P<percent>\d+)")
 _BARS = {"barrier": "barrier_stderr_total"}
@@ -26,13 +27,11 @@ _FIRST = ("energy_rmse", "force_rmse", "force_departure_rmse", "energy_rmse_rel"
 
 def verdict(study: StudyFiles, _: Draw) -> str:
     """Return what the fits warned of, and the sentences that say what the study found."""
-    warned = []
-    for entry in study.about.get("warnings") or ():
-        known = isinstance(entry, Mapping)
-        count = len(entry.get("fits") or ()) if known else 0
-        where = f' <span class="small">({count} fits)</span>' if count else ""
-        warned.append(f"<li>{cell(entry.get('sentence') if known else entry)}{where}</li>")
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences(study.about.get("verdict")))
+    warned = [
+        f'<li>{escape(warning.sentence)} <span class="small">({len(warning.fits)} fits)</span></li>'
+        for warning in study.summary.warnings
+    ]
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in dict.fromkeys(study.summary.verdict))
     warnings = f'<ul class="warnings">{"".join(warned)}</ul>' if warned else ""
     return warnings + (f'<ul class="words">{items}</ul>' if items else "")
 
@@ -64,7 +63,7 @@ def curves_and_verdict(study: StudyFiles, draw: Draw) -> str:
 
 
 def coverage(study: StudyFiles, _: Draw) -> str:
-    """Return how often error bars held the truth, over all seeds."""
+    """Return how often error bars held the truth, over all seeds and folds."""
     rows = [*_given_coverage(study), *_barrier_coverage(study)]
     labels = sorted({n for row in rows for n in row.shares})
     cells = [
@@ -83,12 +82,10 @@ def coverage(study: StudyFiles, _: Draw) -> str:
 
 def settings(study: StudyFiles, _: Draw) -> str:
     """Return what was varied and links to the reports of single runs."""
-    said = ("title", "notice", "verdict", "warnings", "truths", "settings", "tuning", "failures")
-    given = study.about.get("settings") or {}
-    known = pairs({**{name: value for name, value in study.about.items() if name not in said}, **given})
+    varied = pairs(study.summary.settings)
     links = "".join(f'<li><a href="{escape(path, quote=True)}">{escape(path)}</a></li>' for path in study.runs)
     listed = f"<details><summary>Reports of single runs</summary><ul>{links}</ul></details>" if links else ""
-    return known + listed
+    return varied + listed
 
 
 @dataclass(frozen=True)
@@ -111,20 +108,25 @@ def _given_coverage(study: StudyFiles) -> Iterator[_CoverageRow]:
 
 
 def _barrier_coverage(study: StudyFiles) -> Iterator[_CoverageRow]:
-    """Yield the coverage of barriers over seeds, where the truth of the band is known."""
+    """Yield the coverage of barriers over seeds and folds, where the truth of the band is known."""
     for split, metric in dict.fromkeys((row.split, row.metric) for row in study.rows if row.metric in _BARS):
         truth = _truth(study, split, metric)
-        bars = {(row.method, row.n_labels, row.seed): row.value for row in _rows(study, split, _BARS[metric])}
+        bars = {_fit(row): row.value for row in _rows(study, split, _BARS[metric])}
         for method in dict.fromkeys(row.method for row in _rows(study, split, metric)):
             mine = [row for row in _rows(study, split, metric) if row.method == method]
             for level in LEVELS:
                 shares = {}
                 for n in sorted({row.n_labels for row in mine}):
                     values = [row.value for row in mine if row.n_labels == n]
-                    errors = [bars.get((method, n, row.seed), math.nan) for row in mine if row.n_labels == n]
+                    errors = [bars.get(_fit(row), math.nan) for row in mine if row.n_labels == n]
                     shares[n] = share_within(values, [truth] * len(values), errors, level)
                 if any(math.isfinite(share) for share in shares.values()):
                     yield _CoverageRow(method, split, "barrier", f"{100 * level:.0f} %", shares)
+
+
+def _fit(row: StudyRow) -> tuple[str, int, int, int]:
+    """Return which fit a row is of."""
+    return row.method, row.n_labels, row.seed, row.fold
 
 
 def _averages(rows: Sequence[StudyRow]) -> dict[int, float]:
@@ -141,8 +143,9 @@ def _percent(shares: Mapping[int, float], n: int) -> str:
 
 
 def _truth(study: StudyFiles, split: str, metric: str) -> float:
-    truths = study.about.get("truths") or {}
-    return number(truths.get(split, truths.get(metric)) if metric in _BARS else truths.get(metric))
+    truths = study.summary.truths
+    known = truths.get(metric, math.nan)
+    return truths.get(split, known) if metric in _BARS else known
 
 
 def _rows(study: StudyFiles, split: str, metric: str) -> list[StudyRow]:
@@ -175,7 +178,7 @@ def _curve(study: StudyFiles, split: str, metric: str) -> object:
         mine = [row for row in rows if row.method == method]
         labels = sorted({row.n_labels for row in mine})
         values = [[row.value for row in mine if row.n_labels == n] for n in labels]
-        lines.append({"name": method, "n_labels": labels, "values": values})
+        lines.append(Learning(method, labels, values))
     truth = _truth(study, split, metric)
     positive = all(row.value > 0 for row in rows) and metric not in _BARS
     return figures.learning_curve(

@@ -45,7 +45,7 @@ def _content(panels: Sequence[TaskPanel], pen: Pen) -> Content:
 
 def band_figure(panel: TaskPanel) -> Any:
     """Draw the curves of a panel, and noisy energies as points with their one-sigma errors."""
-    figure = figures.band([curve.as_json() for curve in panel.curves])
+    figure = figures.band(panel.curves)
     points = panel.points
     if points is not None:
         figure.add_scatter(
