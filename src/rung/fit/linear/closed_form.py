@@ -189,8 +189,10 @@ class HingeFit:
             anchor=self.anchor,
             weight=self.weight,
         )
-        solution = programme.solve(tau)
-        return np.concatenate([solution[:n_weights], basis @ solution[n_weights:]])
+        coordinates = np.zeros((n_weights + n_elements, n_weights + basis.shape[1]))
+        coordinates[:n_weights, :n_weights] = np.eye(n_weights)
+        coordinates[n_weights:, n_weights:] = basis
+        return np.asarray(coordinates @ programme.solve(tau))
 
     def left_out(self, kept: Positions, others: Positions, tau: float) -> Array:
         """Return how far the fit to the energies ``kept`` is from the ``others``, over their errors, shape ``(m,)``.
