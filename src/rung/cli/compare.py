@@ -11,13 +11,12 @@ from rich.table import Table
 
 from rung.cli.console import ERR, OUT, TerminalProgress
 from rung.cli.options import command
+from rung.report.summary import UNKNOWN
 from rung.settings import Option, Settings
 
 if TYPE_CHECKING:
     from rung.jobs import Executor
     from rung.study import StudyConfig, StudyStatus
-
-UNKNOWN = "–"
 
 
 class StudyFile(Settings):

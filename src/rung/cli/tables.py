@@ -8,13 +8,13 @@ from rich.table import Table
 from rung.cli.console import ERR, OUT
 from rung.demo import FinishedDemo
 from rung.features.cache import CacheEntry
+from rung.report.summary import UNKNOWN, number
 from rung.results.findings import Diagnosis
 from rung.results.metrics import Evaluation, SplitErrors, by_split
 from rung.run.stages import FinishedRun
 from rung.study import FinishedStudy
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
-UNKNOWN = "–"
 
 
 def print_diagnosis(diagnosis: Diagnosis) -> None:
@@ -29,7 +29,7 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
     for finding in diagnosis.findings:
         OUT.print(f"{finding.severity}:", finding.sentence, style=STYLES[finding.severity], markup=False)
     if not diagnosis.findings:
-        OUT.print("Nothing to complain of.")
+        OUT.print("No findings.")
 
 
 def print_errors(evaluation: Evaluation) -> None:
@@ -50,7 +50,7 @@ def print_errors(evaluation: Evaluation) -> None:
     for sentence in worse_forces(evaluation):
         OUT.print(sentence, style=STYLES["warning"], markup=False)
     floors = {
-        f"{split}: {_number(after.noise_floor)}"
+        f"{split}: {number(after.noise_floor, 1)}"
         for (split, _), after in errors.items()
         if math.isfinite(after.noise_floor)
     }
@@ -136,7 +136,7 @@ def print_demo(demo: FinishedDemo) -> None:
         for heading in ("path", "potential", "barrier", "error bar"):
             table.add_column(heading, justify="left" if heading in ("path", "potential") else "right")
         for row in demo.barriers:
-            table.add_row(row.path, row.name, _number(row.value, 3), _number(row.stderr_total, 3))
+            table.add_row(row.path, row.name, number(row.value), number(row.stderr_total))
         OUT.print(table)
     print_curves(demo.study)
     print_failures(demo.study)
@@ -172,15 +172,11 @@ def _numbers(errors: SplitErrors) -> list[str]:
         (errors.force_departure_rmse, 0),
         (errors.energy_z2, 2),
     )
-    return [_number(value, places) for value, places in numbers]
-
-
-def _number(value: float, places: int = 1) -> str:
-    return f"{value:.{places}f}" if math.isfinite(value) else UNKNOWN
+    return [number(value, places) for value, places in numbers]
 
 
 def _spread(pair: tuple[float, float] | None, places: int) -> str:
     if pair is None:
         return UNKNOWN
     mean, spread = pair
-    return _number(mean, places) + (f" ± {_number(spread, places)}" if math.isfinite(spread) else "")
+    return number(mean, places) + (f" ± {number(spread, places)}" if math.isfinite(spread) else "")
