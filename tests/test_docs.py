@@ -145,3 +145,9 @@ def test_pages_have_examples() -> None:
 def test_links_between_files_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}, which does not exist"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_paths_that_a_page_names_exist(page: Path) -> None:
+    paths = set(re.findall(r"\b(?:tests|src|benchmarks|examples|docs)/[\w/.-]+\.(?:py|yaml|md|sh)\b", page.read_text()))
+    assert sorted(path for path in paths if not (ROOT / path).exists()) == []

@@ -20,7 +20,7 @@ QUANTITIES: Mapping[str, tuple[str, str]] = {
     "noise_floor": ("Noise of the labels", "meV/atom"),
     "barrier": ("Barrier", "eV"),
     "barrier_stderr": ("Error bar of the barrier, weights alone", "eV"),
-    "barrier_stderr_total": ("Error bar of the barrier, in all", "eV"),
+    "barrier_stderr_total": ("Total error bar of the barrier", "eV"),
     "seconds": ("Time of the fit", "s"),
     "call_seconds_per_atom": ("Time of one call", "s/atom"),
     "step_zero_energy": ("Distance of the untrained start from the base, energies", "meV/atom"),

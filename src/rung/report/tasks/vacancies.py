@@ -78,7 +78,7 @@ def _shared(hop: RowHop) -> float:
 
 
 def _hops(hops: Sequence[RowHop]) -> str:
-    header = ["Fidelity", "Way", "Vacancies", "Cell", "Barrier, eV", "For each atom, eV", "± weights", "± in all", ""]
+    header = ["Fidelity", "Way", "Vacancies", "Cell", "Barrier, eV", "For each atom, eV", "± weights", "± total", ""]
     rows = [
         [
             escape(hop.fidelity),
@@ -109,7 +109,7 @@ def _defects(entry: Defects) -> str:
     size = "×".join(str(side) for side in entry.size)
     return (
         f"<h3>{escape(entry.fidelity)}, {size} cells</h3>"
-        + table(["Energy", "eV", "± weights", "± in all"], rows)
+        + table(["Energy", "eV", "± weights", "± total"], rows)
         + f'<p class="note">{escape(sentence)} Binding is positive where vacancies attract.</p>'
     )
 
