@@ -9,6 +9,8 @@ from typing import Generic, Literal, TypeVar
 from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
 from rung.features.cache import DesignCache
+from rung.features.design import Design
+from rung.features.passes import build_designs
 from rung.fidelity import Fidelity, require_fidelity
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential, Surface
@@ -79,6 +81,20 @@ class Base:
     def surface(self) -> Surface:
         """Readout and reference energies of ``fidelity``."""
         return self.potential.surface(self.fidelity)
+
+    def energy_designs(
+        self, structures: Sequence[Structure], cache: DesignCache | None, progress: Progress = SILENT
+    ) -> list[Design]:
+        """Return the design of each structure without forces, from the cache where it holds one."""
+        return build_designs(
+            structures,
+            self.plain.backbone,
+            self.surface.readout,
+            forces=False,
+            fidelity=self.fidelity,
+            cache=cache,
+            progress=progress,
+        )
 
 
 @dataclass(frozen=True)

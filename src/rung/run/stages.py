@@ -14,7 +14,6 @@ from rung.data.cells import cells_of
 from rung.data.structure import Structure
 from rung.errors import ModelError
 from rung.features.cache import DesignCache
-from rung.features.passes import build_designs
 from rung.fit.lift import Base, Context, Lift
 from rung.fit.methods import method_of
 from rung.fit.methods.offset import OffsetSettings, fit_offset
@@ -158,15 +157,7 @@ def features(work: Work) -> None:
     if base is not None and designs is not None:
         designs.prepare(work.lift, settings, work.context)
         structures = [structure for split in work.evaluated.values() for structure in split]
-        build_designs(
-            structures,
-            base.plain.backbone,
-            base.surface.readout,
-            forces=False,
-            fidelity=base.fidelity,
-            cache=work.cache,
-            progress=work.progress,
-        )
+        base.energy_designs(structures, work.cache, work.progress)
         structures += work.splits["train"]
     Features(n_structures=len(structures), seconds=time.monotonic() - started).write(work.folder.features)
 

@@ -1,15 +1,11 @@
 """`offset`: the base with new reference energies, the least that a new level of theory asks for."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
-from rung.data.structure import Structure
-from rung.features.design import Design
-from rung.features.passes import build_designs
-from rung.fit.lift import Base, Context, Designs, FitResult, Lift, Method, NamedSettings
+from rung.fit.lift import Context, Designs, FitResult, Lift, Method, NamedSettings
 from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.diagnosis import explain
 from rung.fit.linear.model_error import FeatureError
@@ -48,7 +44,7 @@ def fit_offset(lift: Lift, settings: OffsetSettings, context: Context) -> FitRes
     """
     base = lift.require_base("offset")
     labelled = lift.require_labelled()
-    designs, surface = _energy_designs(labelled, base, context), base.surface
+    designs, surface = base.energy_designs(labelled, context.cache, context.progress), base.surface
     elements = tuple(sorted(base.plain.elements))
     problem = Problem(tuple(labelled), tuple(designs), surface.readout, surface, elements, lift.goal)
     terms: tuple[Term, ...] = (Energies(), WeightPrior(alpha=FROZEN, random_alpha=FROZEN))
@@ -68,21 +64,9 @@ def fit_offset(lift: Lift, settings: OffsetSettings, context: Context) -> FitRes
     )
 
 
-def _energy_designs(structures: Sequence[Structure], base: Base, context: Context) -> list[Design]:
-    return build_designs(
-        structures,
-        base.plain.backbone,
-        base.surface.readout,
-        forces=False,
-        fidelity=base.fidelity,
-        cache=context.cache,
-        progress=context.progress,
-    )
-
-
 def _prepare(lift: Lift, settings: OffsetSettings, context: Context) -> None:
     del settings
-    _energy_designs(lift.labelled, lift.require_base("offset"), context)
+    lift.require_base("offset").energy_designs(lift.labelled, context.cache, context.progress)
 
 
 def _frozen(solution: Solution, n_weights: int) -> Solution:
