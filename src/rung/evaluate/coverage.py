@@ -1,7 +1,7 @@
 """How often error bars hold the truth."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
@@ -37,10 +37,6 @@ class Coverage:
     n: int
     low: float
     high: float
-
-    def as_dict(self) -> dict[str, float]:
-        """Return the fields as JSON has them."""
-        return asdict(self)
 
 
 def coverage(values: ArrayLike, truths: ArrayLike, stderr: ArrayLike, level: float) -> float:
