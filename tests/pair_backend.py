@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rung.backends.archive import opening
+from rung.backends.archive import pickle_start
 from rung.backends.plain import array_from_plain, array_to_plain, surface_from_plain, surface_to_plain
 from rung.backends.protocol import Backend, Heads
 from rung.data.batch import Batch
@@ -106,7 +106,7 @@ class PairBackend(Backend):
     blocks: Mapping[str, str] = {"readouts": "the last weights", "all": "everything"}
 
     def detects(self, path: Path) -> bool:
-        begins = opening(path)
+        begins = pickle_start(path)
         return begins is not None and begins.kind == "dict" and begins.strings[:1] == ("pair_model",)
 
     def load(

@@ -19,7 +19,7 @@ _UNREADABLE = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, 
 
 
 @dataclass(frozen=True)
-class Opening:
+class PickleStart:
     """How the pickle in a file that ``torch.save`` wrote begins, read without running it.
 
     Parameters
@@ -34,7 +34,7 @@ class Opening:
     strings: tuple[str, ...]
 
 
-def opening(path: Path) -> Opening | None:
+def pickle_start(path: Path) -> PickleStart | None:
     """Return how a file begins; None where it is not readable as an archive of torch."""
     head = _head_of_pickle(Path(path))
     if head is None:
@@ -53,18 +53,18 @@ def opening(path: Path) -> Opening | None:
                 strings.append(argument)
     except ValueError:  # the head of a longer pickle ends in the middle of an operation
         pass
-    return Opening(kind, tuple(strings))
+    return PickleStart(kind, tuple(strings))
 
 
 def is_checkpoint(path: Path) -> bool:
     """Whether a file begins as a checkpoint of rung does."""
-    begins = opening(path)
+    begins = pickle_start(path)
     return begins is not None and begins.kind == "dict" and begins.strings[:2] == CHECKPOINT
 
 
 def content_of(path: Path) -> str:
     """Return a phrase that says what a file holds, as far as its first bytes tell."""
-    begins = opening(path)
+    begins = pickle_start(path)
     if begins is not None:
         return f"it holds a {begins.kind or 'pickle'}"
     if zipfile.is_zipfile(path):
@@ -121,7 +121,7 @@ def check_archive(path: Path) -> None:
     path = Path(path)
     require_file(path)
     refuse_damaged(path)
-    if opening(path) is None:
+    if pickle_start(path) is None:
         raise ModelError(f"{path} is no model file: {content_of(path)}.")
 
 

@@ -58,8 +58,9 @@ class Backend(ABC):
     def detects(self, path: Path) -> bool:
         """Whether the content of a file is a model for :meth:`load`.
 
-        It must be cheap, import no engine and run nothing from the file; :func:`rung.backends.archive.opening` reads
-        how a pickle begins. Any file may be asked about: for one that is damaged or of another kind the answer is no.
+        It must be cheap, import no engine and run nothing from the file;
+        :func:`rung.backends.archive.pickle_start` reads how a pickle begins. Any file may be asked about: for one that
+        is damaged or of another kind the answer is no.
         """
 
     @abstractmethod

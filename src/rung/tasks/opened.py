@@ -3,6 +3,7 @@
 
 import importlib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -47,12 +48,12 @@ class Source(Opening):
         return bool(_IMPORTED.fullmatch(self.model)) and not Path(self.model).exists()
 
 
-class Choice(Opening, Generic[P]):
+class PotentialOptions(Opening, ABC, Generic[P]):
     """Settings that say which potential a task evaluates."""
 
+    @abstractmethod
     def open(self) -> P:
         """Return the potential."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def open_fidelities(source: Source, fidelities: Sequence[str]) -> dict[str, Open
     return potentials
 
 
-class OneFidelity(Source, Choice[Opened]):
+class OneFidelity(Source, PotentialOptions[Opened]):
     """A potential at one fidelity."""
 
     fidelity: str
@@ -179,7 +180,7 @@ class OneFidelity(Source, Choice[Opened]):
         return open_calculator(self, self.fidelity)
 
 
-class OptionalModel(Choice[Callable[[], Opened] | None]):
+class OptionalModel(PotentialOptions[Callable[[], Opened] | None]):
     """A potential at one fidelity, or none."""
 
     model: str | None = None
@@ -197,7 +198,7 @@ class OptionalModel(Choice[Callable[[], Opened] | None]):
         return partial(open_calculator, source, self.fidelity)
 
 
-class SeveralFidelities(Source, Choice[Mapping[str, Opened]]):
+class SeveralFidelities(Source, PotentialOptions[Mapping[str, Opened]]):
     """A potential at fidelities that stand side by side."""
 
     fidelity: tuple[str, ...] = Field(min_length=1)

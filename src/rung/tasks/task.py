@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from rung.progress import SILENT, Progress
 from rung.report.summary import Summary
 from rung.settings import Settings
-from rung.tasks.opened import Choice
+from rung.tasks.opened import PotentialOptions
 
 P = TypeVar("P")
 S = TypeVar("S", bound=Settings)
@@ -55,7 +55,7 @@ class Task(Generic[P, S, R]):
     note: str
     kept: str
     example: str
-    potential: type[Choice[P]]
+    potential: type[PotentialOptions[P]]
     settings: type[S]
     work: Work[P, S, R]
     summary: Callable[[R], Summary]

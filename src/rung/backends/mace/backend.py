@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from rung.backends.archive import opening
+from rung.backends.archive import pickle_start
 from rung.backends.mace.backbone import MaceBackbone
 from rung.backends.mace.blocks import BLOCKS
 from rung.backends.mace.settings import MaceArchitecture, SmallMaceArchitecture
@@ -33,7 +33,7 @@ class MaceBackend(Backend):
 
     def detects(self, path: Path) -> bool:
         """Whether the file is a pickle of one object of a class of mace."""
-        begins = opening(path)
+        begins = pickle_start(path)
         return begins is not None and begins.kind.startswith("mace.")
 
     def load(
