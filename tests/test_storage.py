@@ -7,12 +7,18 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
+import torch
+from ase.build import bulk
+from ase.io import write
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from rung.errors import StorageError
 from rung.storage import FolderLock, atomic_path, content_hash, file_hash, read_json, write_json, write_text
+from tests.full_disk import small_files
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -33,6 +39,43 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(StorageError, match=r"No space left on device; nothing was left"):
         write_text(tmp_path / "result.txt", "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def savez(path):
+    with path.open("wb") as file:
+        np.savez(file, positions=np.random.default_rng(0).normal(size=5000))
+
+
+WRITERS = {
+    "torch": lambda path: torch.save({"weights": torch.randn(5000)}, path),
+    "numpy": savez,
+    "ase": lambda path: write(path, [bulk("Cu") * (6, 6, 6)] * 3, format="traj"),
+    "extxyz": lambda path: write(path, [bulk("Cu") * (6, 6, 6)] * 3, format="extxyz"),
+    "pyarrow": lambda path: parquet.write_table(pyarrow.table({"x": np.random.default_rng(0).normal(size=5000)}), path),
+    "text": lambda path: path.write_text("x" * 50000),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_whatever_library_meets_a_full_disk_it_is_one_sentence_and_the_old_file_stays(tmp_path, writer):
+    path = tmp_path / "result"
+    path.write_text("old")
+    with small_files(4096), pytest.raises(StorageError) as caught, atomic_path(path) as temporary:
+        WRITERS[writer](temporary)
+    assert str(caught.value) == f"Cannot write {path}: File too large; the file of before stands there."
+    assert path.read_text() == "old"
+    assert [item.name for item in tmp_path.iterdir()] == ["result"]
+
+
+def test_a_defect_of_a_writer_is_no_full_disk(tmp_path):
+    with pytest.raises(NotImplementedError), atomic_path(tmp_path / "result"):
+        raise NotImplementedError
+    with (
+        pytest.raises(StorageError, match="there is no such device; nothing was left"),
+        atomic_path(tmp_path / "result"),
+    ):
+        raise RuntimeError("there is\n no such device.")
     assert list(tmp_path.iterdir()) == []
 
 

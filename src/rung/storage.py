@@ -16,6 +16,9 @@ import numpy as np
 
 from rung.errors import StorageError
 
+_PROBE = 1 << 16
+"""Bytes that are written once more where a library does not say why it could not write."""
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -24,7 +27,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises
     ------
     StorageError
-        When the operating system refuses (no space, no permission), with one sentence that names the file.
+        When the operating system refuses (no space, no permission), with one sentence that names the file; whichever
+        library writes, and whatever it makes of the refusal.
     """
     path = Path(path)
     temporary: Path | None = None
@@ -38,13 +42,44 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(f"Cannot write {path}: {reason}; nothing was left under that name.") from error
+    except (NotImplementedError, RecursionError):
+        raise  # defects, though Python counts them among the RuntimeErrors
+    except (OSError, RuntimeError) as error:  # torch raises a RuntimeError where a disk is full
+        left = "the file of before stands there" if path.exists() else "nothing was left under that name"
+        raise StorageError(f"Cannot write {path}: {_reason(error, temporary)}; {left}.") from error
     finally:
         if temporary is not None:
             with contextlib.suppress(FileNotFoundError):
                 temporary.unlink()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a refusal of the operating system within the block into one sentence that names ``path``.
+
+    Raises
+    ------
+    StorageError
+        For any :class:`OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"Cannot write {path}: {error.strerror or error}.") from error
+
+
+def _reason(error: OSError | RuntimeError, temporary: Path | None) -> str:
+    """Return why a file could not be written: the system's own words, which a library may have swallowed."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)  # a library adds words of its own
+    if temporary is not None:
+        try:
+            with temporary.open("ab") as file:
+                file.write(bytes(_PROBE))
+                os.fsync(file.fileno())
+        except OSError as refused:
+            return refused.strerror or str(refused)
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 def write_bytes(path: Path, content: bytes) -> None:

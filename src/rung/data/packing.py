@@ -19,7 +19,7 @@ from rung.data.structure import Structure
 from rung.errors import StorageError
 from rung.fidelity import require_fidelity
 from rung.progress import SILENT, Progress
-from rung.storage import content_hash, file_hash, write_json
+from rung.storage import content_hash, file_hash, write_json, writing
 
 VERSION = 1
 """Of the layout; rows of another are packed again."""
@@ -99,11 +99,9 @@ def write_rows(
         When the files cannot be written.
     """
     folder = Path(folder)
-    try:
+    with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
-    except OSError as error:
-        raise StorageError(f"Cannot write {folder}: {error.strerror or error}.") from error
     try:
         shapes = _write(rows, cutoff, temporary, tuple(names), progress, total)
         hashes = tuple((name, file_hash(temporary / f"{name}.raw")) for name in ("atom_start", "fidelity", *HASHED))

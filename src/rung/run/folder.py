@@ -14,7 +14,7 @@ from rung.results.metrics import METRICS_FILE
 from rung.results.predictions import PREDICTIONS
 from rung.results.provenance import PROVENANCE_FILE, Provenance
 from rung.run.provenance import differences
-from rung.storage import FolderLock
+from rung.storage import FolderLock, writing
 
 LOCK_FILE = ".lock"
 LOG_FILE = "log.txt"
@@ -131,11 +131,8 @@ class RunFolder:
 
     def note(self, sentence: str) -> None:
         """Append one line with the time to the log."""
-        try:
-            with self.log.open("a", encoding="utf-8") as file:
-                file.write(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {sentence}\n")
-        except OSError as error:
-            raise StorageError(f"Cannot write {self.log}: {error.strerror}.") from error
+        with writing(self.log), self.log.open("a", encoding="utf-8") as file:
+            file.write(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {sentence}\n")
 
     def _foreign(self) -> str:
         """Return the name of a file that the run would overwrite and that is no run's; empty where there is none."""

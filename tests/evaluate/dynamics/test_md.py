@@ -13,6 +13,7 @@ from rung.evaluate.dynamics.md import FOR_LABELLING, SAMPLES, STATE, TRAJECTORY,
 from rung.evaluate.dynamics.radial import radial_distribution
 from rung.evaluate.dynamics.statistics import inefficiency, line, mean_error, statistics
 from rung.units import BOLTZMANN
+from tests.full_disk import small_files
 
 
 def copper(repeat=1):
@@ -63,6 +64,14 @@ def test_a_run_that_died_goes_on_to_the_same_bits(tmp_path, ensemble):
     states = [np.load(tmp_path / name / STATE) for name in ("whole", "broken")]
     for name in ("positions", "momenta", "generator"):
         assert (states[0][name] == states[1][name]).all()
+
+
+def test_a_full_disk_is_one_sentence_and_the_run_goes_on_to_the_same_bits(tmp_path):
+    run_md(copper(), EMT(), settings(), tmp_path / "whole")
+    with small_files(800), pytest.raises(StorageError, match=r"trajectory\.extxyz: File too large"):
+        run_md(copper(), EMT(), settings(), tmp_path / "full")
+    run_md(copper(), EMT(), settings(), tmp_path / "full")
+    assert files(tmp_path / "full") == files(tmp_path / "whole")
 
 
 def test_more_steps_go_on_from_the_end(tmp_path):

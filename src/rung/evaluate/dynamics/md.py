@@ -27,7 +27,7 @@ from rung.evaluate.dynamics.stability import Limits
 from rung.evaluate.error_bars import ErrorBars
 from rung.evaluate.identity import claim, exact_geometry
 from rung.progress import SILENT, Progress
-from rung.storage import write_text
+from rung.storage import write_text, writing
 
 TRAJECTORY = "trajectory.extxyz"
 SAMPLES = "samples.csv"
@@ -231,15 +231,26 @@ class _Log:
             _require_length(folder / name, length)
         self._trajectory = _opened(folder / TRAJECTORY, offsets[0])
         self._samples = _opened(folder / SAMPLES, offsets[1])
+        self._places = {self._trajectory: folder / TRAJECTORY, self._samples: folder / SAMPLES}
         if not offsets[1]:
-            self._samples.write((",".join(COLUMNS) + "\n").encode())
+            self._append(self._samples, ",".join(COLUMNS) + "\n")
 
     def __enter__(self) -> "_Log":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._trajectory.close()
-        self._samples.close()
+        try:
+            self._close(self._trajectory)
+        finally:
+            self._close(self._samples)
+
+    def _close(self, file: IO[bytes]) -> None:
+        with writing(self._places[file]):
+            file.close()
+
+    def _append(self, file: IO[bytes], text: str) -> None:
+        with writing(self._places[file]):
+            file.write(text.encode())
 
     def text(self, motion: Motion) -> str:
         self._atoms.positions = motion.positions
@@ -247,19 +258,20 @@ class _Log:
         return frame_text(self._atoms, info, {}, ())
 
     def frame(self, motion: Motion) -> None:
-        self._trajectory.write(self.text(motion).encode())
+        self._append(self._trajectory, self.text(motion))
 
     def sample(self, motion: Motion) -> None:
         kinetic = self._integrator.kinetic_energy(motion.momenta)
         values = (motion.energy, kinetic, self._integrator.temperature_of(motion.momenta))
-        self._samples.write((",".join([str(motion.step), *(repr(float(value)) for value in values)]) + "\n").encode())
+        self._append(self._samples, ",".join([str(motion.step), *(repr(float(value)) for value in values)]) + "\n")
 
     def flushed(self) -> tuple[int, int]:
         """Put everything on the disk and return how long the files are."""
         lengths = []
         for file in (self._trajectory, self._samples):
-            file.flush()
-            os.fsync(file.fileno())
+            with writing(self._places[file]):
+                file.flush()
+                os.fsync(file.fileno())
             lengths.append(file.tell())
         return lengths[0], lengths[1]
 
@@ -270,12 +282,10 @@ def _require_length(path: Path, length: int) -> None:
 
 
 def _opened(path: Path, length: int) -> IO[bytes]:
-    try:
+    with writing(path):
         file = path.open("r+b" if path.exists() else "w+b")
         file.truncate(length)
         file.seek(length)
-    except OSError as error:
-        raise StorageError(f"Cannot write {path}: {error.strerror}.") from error
     return file
 
 
