@@ -83,7 +83,7 @@ class Testbed:
 
     def designs(self, split: str, readout, anchored: Sequence[int] | None = None) -> list[Design]:
         frames = self.splits[split]
-        arguments = {"fidelity": "pbe", "cache": self.cache, "kind": "jacobian"}
+        arguments = {"fidelity": "pbe", "cache": self.cache, "kind": "jacobian", "keep_features": anchored is None}
         chosen = range(len(frames)) if anchored is None else anchored
         found = dict(
             zip(
@@ -123,7 +123,10 @@ def problems(testbed: Testbed, units: int) -> tuple[Problem, dict[str, list[Desi
     anchored = Band().frames(bare)
     designs = testbed.designs("train", readout, anchored)
     elements = tuple(sorted(testbed.base.elements))
-    problem = Problem(bare, tuple(designs), readout, Surface(readout, surface.reference), elements, TARGET)
+    environments = Base(testbed.base, "pbe").environments(bare, bare, testbed.cache)
+    problem = Problem(
+        bare, tuple(designs), readout, Surface(readout, surface.reference), elements, TARGET, environments
+    )
     return problem, {name: testbed.designs(name, readout) for name in testbed.splits if name != "train"}
 
 
@@ -175,8 +178,7 @@ def score(
         row[f"{name} barrier"] = energies[top] - energies[0]
         row[f"{name} error"] = energies[top] - energies[0] - (truth.max() - truth[0])
         row[f"{name} bar weights"] = np.sqrt(variance.weights)
-        row[f"{name} bar"] = np.sqrt(variance.correlated)
-        row[f"{name} bar ends"] = np.sqrt(variance.independent)
+        row[f"{name} bar"] = variance.stderr()
     return row
 
 
@@ -251,11 +253,11 @@ COVERAGE_HEAD = (
     "within its bars",
     "r.m.s. z",
 )
-BARS = ("bar weights", "bar", "bar ends")
+BARS = ("bar weights", "bar")
 
 
 def coverage(testbed: Testbed, draws: int) -> Iterator[str]:
-    """Percentages inside one and 1.96 sigma (68 and 95 are due); bars: weights alone / correlated / independent."""
+    """Percentages inside one and 1.96 sigma (68 and 95 are due); bars of barriers: weights alone / total."""
     yield row_of(COVERAGE_HEAD)
     yield row_of(["---"] * len(COVERAGE_HEAD))
     for units, names in ((0, ("energies only", "base anchor, scaled (default)")), (128, ("default + 128 units",))):

@@ -150,7 +150,8 @@ def test_energy_bars(lifted: Checkpoint, calculator: RungCalculator) -> None:
     gradient = _derivative(lifted, METHANE, forces=False)[0]
     variance = gradient @ lifted.posterior.covariance @ gradient
     assert calculator.get_energy_stderr(METHANE, model_error=False) == pytest.approx(np.sqrt(variance), rel=1e-6)
-    total = np.sqrt(variance + len(METHANE) * lifted.posterior.model_error**2)
+    smooth = gradient @ lifted.posterior.model_covariance @ gradient
+    total = np.sqrt(variance + smooth + len(METHANE) * lifted.posterior.model_error**2)
     assert calculator.get_energy_stderr(METHANE) == pytest.approx(total, rel=1e-6)
 
 
@@ -162,7 +163,9 @@ def test_force_bars(lifted: Checkpoint, calculator: RungCalculator) -> None:
     assert weights.shape == (3, 3)
     np.testing.assert_allclose(weights.reshape(-1) ** 2, variance, rtol=1e-5, atol=1e-12)
     total = calculator.get_forces_stderr(WATER)
-    np.testing.assert_allclose(total**2, weights**2 + lifted.posterior.force_error**2, rtol=1e-10)
+    smooth = np.diag(jacobian @ lifted.posterior.model_covariance[:n_weights, :n_weights] @ jacobian.T)
+    own = total**2 - weights**2
+    np.testing.assert_allclose(own.reshape(-1), smooth + lifted.posterior.force_error**2, rtol=1e-5)
 
 
 def test_covariance_of_several(lifted: Checkpoint, calculator: RungCalculator) -> None:
@@ -171,12 +174,11 @@ def test_covariance_of_several(lifted: Checkpoint, calculator: RungCalculator) -
     weights = calculator.energy_covariance(structures, model_error="none")
     np.testing.assert_allclose(weights, gradients @ lifted.posterior.covariance @ gradients.T, rtol=1e-5, atol=1e-9)
     sizes = np.array([len(atoms) for atoms in structures])
-    own = np.diag(sizes * lifted.posterior.model_error**2)
-    np.testing.assert_allclose(calculator.energy_covariance(structures), weights + own, rtol=1e-10)
-    correlated = calculator.energy_covariance(structures, model_error="correlated")
-    random = gradients @ lifted.posterior.model_covariance @ gradients.T
-    np.testing.assert_allclose(correlated, weights + random, rtol=1e-5, atol=1e-9)
-    assert np.linalg.eigvalsh(correlated).min() > -1e-9
+    smooth = gradients @ lifted.posterior.model_covariance @ gradients.T
+    rough = np.diag(sizes * lifted.posterior.model_error**2)
+    total = calculator.energy_covariance(structures)
+    np.testing.assert_allclose(total, weights + smooth + rough, rtol=1e-5, atol=1e-9)
+    assert np.linalg.eigvalsh(total).min() > -1e-9
 
 
 def test_a_composition_that_no_label_identifies(calculator: RungCalculator) -> None:
@@ -193,12 +195,13 @@ def test_a_composition_that_no_label_identifies(calculator: RungCalculator) -> N
 
 def test_differences_use_the_covariance(calculator: RungCalculator) -> None:
     other = rattled(METHANE, 8)
-    for kind in ("none", "independent", "correlated"):
+    for kind in ("none", "total"):
         covariance = calculator.energy_covariance([METHANE, other], model_error=kind)
         wanted = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
         found = calculator.energy_difference_stderr(METHANE, other, model_error=kind)
         assert found == pytest.approx(np.sqrt(wanted), rel=1e-6)
     assert calculator.energy_difference_stderr(METHANE, METHANE, model_error="none") == pytest.approx(0, abs=1e-7)
+    assert calculator.energy_difference_stderr(METHANE, METHANE) == pytest.approx(0, abs=1e-7)
 
 
 def test_the_last_structure_is_the_default(calculator: RungCalculator) -> None:
@@ -232,8 +235,6 @@ def test_bars_need_what_the_fit_knew(lifted: Checkpoint) -> None:
     assert calculator.get_energy_stderr(WATER) > 0
     with pytest.raises(ModelError, match=r"\[6\]"):
         calculator.get_energy_stderr(METHANE)
-    with pytest.raises(ModelError, match="'independent'"):
-        calculator.energy_covariance([WATER], model_error="correlated")
     with pytest.raises(ConfigError, match="'all'"):
         calculator.energy_covariance([WATER], model_error="all")  # type: ignore[arg-type]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -15,7 +15,7 @@ from rung.errors import ConfigError, ModelError
 from rung.features.errorbars import JointEnergies, PosteriorErrors
 from rung.fidelity import require_fidelity
 from rung.model.draws import drawn_potential
-from rung.model.errorbars import DifferenceVariance, ModelErrorKind
+from rung.model.errorbars import EnergyVariance, ModelErrorKind
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
 from rung.model.predictions import predict_structures
@@ -102,9 +102,9 @@ class RungCalculator(Calculator):
         atoms
             By default those of the last calculation.
         model_error
-            Whether to add what the fitted form cannot express, √N s; without it, the weights and E0 alone.
+            Whether to add what the fitted form cannot express; without it, the weights and E0 alone.
         """
-        kind: ModelErrorKind = "independent" if model_error else "none"
+        kind: ModelErrorKind = "total" if model_error else "none"
         return float(np.sqrt(self.energy_covariance([self._atoms_or_last(atoms)], model_error=kind)[0, 0]))
 
     def get_forces_stderr(self, atoms: Atoms | None = None, *, model_error: bool = True) -> Array:
@@ -120,7 +120,7 @@ class RungCalculator(Calculator):
         structure = Structure(self._atoms_or_last(atoms), "", {})
         return self._errors().forces_stderr(structure, model_error=model_error)
 
-    def energy_covariance(self, structures: Sequence[Atoms], *, model_error: ModelErrorKind = "independent") -> Array:
+    def energy_covariance(self, structures: Sequence[Atoms], *, model_error: ModelErrorKind = "total") -> Array:
         """Return the covariance of the energies of several structures, eV², shape ``(S, S)``.
 
         Parameters
@@ -128,8 +128,8 @@ class RungCalculator(Calculator):
         structures
             The structures.
         model_error
-            ``none``: the weights and E0 alone. ``independent``: with N s² on the diagonal. ``correlated``: with the
-            model's own error as a random function of the features, so that what structures share cancels.
+            ``none``: the weights and E0 alone. ``total``: with the model's own error, of which structures share what
+            they have in common.
 
         Notes
         -----
@@ -138,16 +138,14 @@ class RungCalculator(Calculator):
         """
         return self._energies(structures).covariance(model_error)
 
-    def energy_difference_variance(self, first: Atoms, second: Atoms) -> DifferenceVariance:
+    def energy_difference_variance(self, first: Atoms, second: Atoms) -> EnergyVariance:
         """Return the variance of the energy of ``first`` minus that of ``second``, eV², by what it counts.
 
         It is infinite where their compositions differ in a way that no label identifies.
         """
         return self.energy_combination_variance([first, second], [1.0, -1.0])
 
-    def energy_combination_variance(
-        self, structures: Sequence[Atoms], coefficients: Sequence[float]
-    ) -> DifferenceVariance:
+    def energy_combination_variance(self, structures: Sequence[Atoms], coefficients: Sequence[float]) -> EnergyVariance:
         """Return the variance of Σ c E over several structures, eV², by what it counts.
 
         Parameters
@@ -163,9 +161,7 @@ class RungCalculator(Calculator):
         """
         return self._energies(structures).combination_variance(coefficients)
 
-    def energy_difference_stderr(
-        self, first: Atoms, second: Atoms, *, model_error: ModelErrorKind | Literal["larger"] = "larger"
-    ) -> float:
+    def energy_difference_stderr(self, first: Atoms, second: Atoms, *, model_error: ModelErrorKind = "total") -> float:
         """Return the one-sigma error of the energy of ``first`` minus that of ``second``, eV.
 
         Parameters
@@ -173,7 +169,7 @@ class RungCalculator(Calculator):
         first, second
             The structures.
         model_error
-            As for :meth:`energy_covariance`, or ``larger``: the larger of ``independent`` and ``correlated``.
+            As for :meth:`energy_covariance`.
         """
         return self.energy_difference_variance(first, second).stderr(model_error)
 

@@ -18,6 +18,7 @@ from rung.backends.plain import array_from_plain, array_to_plain
 from rung.backends.registry import detect
 from rung.errors import ModelError
 from rung.fidelity import require_fidelity
+from rung.model.environments import EnvironmentKernel
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
 from rung.storage import atomic_path, jsonable
@@ -173,11 +174,14 @@ def _posterior_to_plain(posterior: Posterior) -> dict[str, Any]:
         "model_error": float(posterior.model_error),
         "force_error": float(posterior.force_error),
         "model_covariance": None if own is None else array_to_plain(own),
+        "rough_error": None if posterior.rough_error is None else float(posterior.rough_error),
+        "environment_axes": None if posterior.environments is None else array_to_plain(posterior.environments.axes),
     }
 
 
 def _posterior_from_plain(data: Mapping[str, Any]) -> Posterior:
     own = data["model_covariance"]
+    axes = data.get("environment_axes")  # fits of 0.1.0 do not know which environments are alike
     return Posterior(
         parameters=tuple(data["parameters"]),
         mean=array_from_plain(data["mean"]),
@@ -186,4 +190,6 @@ def _posterior_from_plain(data: Mapping[str, Any]) -> Posterior:
         model_error=data["model_error"],
         force_error=data["force_error"],
         model_covariance=None if own is None else array_from_plain(own),
+        rough_error=data.get("rough_error"),
+        environments=None if axes is None else EnvironmentKernel(array_from_plain(axes)),
     )

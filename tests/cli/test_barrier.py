@@ -97,10 +97,10 @@ def test_error_bars_of_first_order_and_of_draws(run: Run) -> None:
     band = read("out/high/band.extxyz", ":")
     variance = calculator.energy_difference_variance(band[2], band[0])
     assert entry["stderr_first_order"] == pytest.approx(np.sqrt(variance.weights), rel=1e-4)
-    assert entry["stderr_total_first_order"] == pytest.approx(np.sqrt(variance.headline), rel=1e-4)
+    assert entry["stderr_total_first_order"] == pytest.approx(np.sqrt(variance.total), rel=1e-4)
     assert entry["draws"]["n_converged"] == 3
     assert entry["stderr"] == pytest.approx(np.std(entry["draws"]["barriers"], ddof=1))
-    own = variance.headline - variance.weights
+    own = variance.total - variance.weights
     assert entry["stderr_total"] == pytest.approx(np.sqrt(entry["stderr"] ** 2 + own), rel=1e-4)
     assert "symmetric" in " ".join(entry["notes"])
 

@@ -60,10 +60,10 @@ def test_a_gradient_counts_atoms_where_the_posterior_names_their_element() -> No
 
 def test_the_order_of_reference_energies_does_not_matter() -> None:
     one, other = (joint_energies(designs(), ELEMENTS, posterior(order)) for order in ((6, 8), (8, 6)))
-    for kind in ("none", "independent", "correlated"):
+    for kind in ("none", "total"):
         assert_allclose(one.covariance(kind), other.covariance(kind), rtol=1e-12)
     coefficients = [2.0, -1.0, -1.0, 0.0, 0.5, 0.0]
-    for name in ("weights", "correlated", "independent"):
+    for name in ("weights", "smooth", "rough"):
         values = [getattr(item.combination_variance(coefficients), name) for item in (one, other)]
         assert values[0] == pytest.approx(values[1], rel=1e-12)
 
@@ -74,14 +74,13 @@ def test_joint_bars_are_written_out_sums() -> None:
     weights = gradients @ known.covariance @ gradients.T
     sizes = np.array([len(structure) for structure in structures()])
     assert_allclose(joint.covariance(), weights, rtol=1e-12)
-    assert_allclose(joint.covariance("independent"), weights + np.diag(sizes * 0.02**2), rtol=1e-12)
-    assert_allclose(
-        joint.covariance("correlated"), weights + gradients @ known.model_covariance @ gradients.T, rtol=1e-12
-    )
+    own = gradients @ known.model_covariance @ gradients.T + np.diag(sizes * 0.02**2)
+    assert_allclose(joint.covariance("total"), weights + own, rtol=1e-12)
     variance = joint.combination_variance([1.0, -1.0, 0.0, 0.0, 0.0, 0.0])
     apart = gradients[0] - gradients[1]
     assert variance.weights == pytest.approx(apart @ known.covariance @ apart, rel=1e-12)
-    assert variance.independent - variance.weights == pytest.approx((sizes[0] + sizes[1]) * 0.02**2, rel=1e-6)
+    assert variance.smooth == pytest.approx(apart @ known.model_covariance @ apart, rel=1e-9)
+    assert variance.rough == pytest.approx((sizes[0] + sizes[1]) * 0.02**2, rel=1e-6)
     changes = joint.changes(3, seed=5)
     assert changes.shape == (3, 6)
     assert_allclose(changes[2], gradients @ drawn_change(known, 5, 2), rtol=1e-12)
@@ -119,7 +118,10 @@ def test_bars_of_structures_are_those_of_their_designs() -> None:
     structure, design = structures()[0], designs(forces=True)[0]
     weights = errors.forces_stderr(structure, model_error=False)
     assert_allclose(weights**2, force_variance(design, posterior()), rtol=1e-12)
-    assert_allclose(errors.forces_stderr(structure) ** 2, weights**2 + 0.1**2, rtol=1e-12)
+    smooth = replace(posterior(), covariance=posterior().model_covariance)
+    assert_allclose(
+        errors.forces_stderr(structure) ** 2, weights**2 + force_variance(design, smooth) + 0.1**2, rtol=1e-12
+    )
     assert errors.atom_energies_stderr(structure).shape == (8,)
 
 

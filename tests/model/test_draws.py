@@ -63,7 +63,7 @@ def test_a_combination_with_two_energies_is_their_difference(calculator: RungCal
     )
     twice = calculator.energy_combination_variance([METHANE, other], [2, -2])
     once = calculator.energy_difference_variance(METHANE, other)
-    assert twice.independent == pytest.approx(4 * once.independent, rel=1e-9)
+    assert twice.total == pytest.approx(4 * once.total, rel=1e-9)
 
 
 def test_no_posterior_no_draws(calculator: RungCalculator) -> None:

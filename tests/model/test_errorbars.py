@@ -1,17 +1,13 @@
 """Variances of what is linear in the parameters, written out, and infinite where no label identifies them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from rung.errors import ConfigError, ModelError
-from rung.model.errorbars import (
-    DifferenceVariance,
-    linear_covariance,
-    model_error_covariance,
-    unidentified,
-    variance_of_difference,
-)
+from rung.errors import ConfigError
+from rung.model.errorbars import EnergyVariance, linear_covariance, unidentified, variance_of_sum
 from rung.model.posterior import Posterior
 
 SIZE = 5
@@ -47,36 +43,30 @@ def test_a_part_of_rounding_size_along_an_unknown_direction_is_none() -> None:
     assert unidentified(GRADIENTS[0] + 1e-6 * np.eye(SIZE)[-1], posterior())
 
 
-def test_the_models_own_error_counts_by_kind() -> None:
-    sizes = np.array([2.0, 3.0, 4.0])
-    assert not model_error_covariance(GRADIENTS, sizes, posterior(), "none").any()
-    assert_allclose(model_error_covariance(GRADIENTS, sizes, posterior(), "independent"), np.diag(sizes * 0.09))
-    expected = GRADIENTS @ posterior().model_covariance @ GRADIENTS.T
-    assert_allclose(model_error_covariance(GRADIENTS, sizes, posterior(), "correlated"), expected, rtol=1e-12)
-    with pytest.raises(ModelError, match="'independent'"):
-        model_error_covariance(GRADIENTS, sizes, posterior(random=False), "correlated")
-    with pytest.raises(ConfigError, match="'all'"):
-        model_error_covariance(GRADIENTS, sizes, posterior(), "all")  # type: ignore[arg-type]
+def test_the_smooth_part_of_the_models_own_error_is_a_covariance_over_the_parameters() -> None:
+    known = posterior(unknown=False)
+    with_error = linear_covariance(GRADIENTS, known, model_error=True)
+    expected = GRADIENTS @ (known.covariance + known.model_covariance) @ GRADIENTS.T
+    assert_allclose(with_error, expected, rtol=1e-12)
+    bare = posterior(random=False, unknown=False)
+    assert_allclose(linear_covariance(GRADIENTS, bare, model_error=True), linear_covariance(GRADIENTS, bare))
 
 
-def test_the_variance_of_a_difference_is_that_of_its_gradient() -> None:
+def test_the_variance_of_a_sum_is_that_of_its_gradient_and_of_the_environments_left_over() -> None:
     apart = GRADIENTS[0] - GRADIENTS[1]
-    variance = variance_of_difference(apart, 7.0, posterior())
+    variance = variance_of_sum(apart, 7.0, posterior())
     assert variance.weights == pytest.approx(apart @ posterior().covariance @ apart, rel=1e-12)
-    assert variance.correlated == pytest.approx(1.5 * variance.weights, rel=1e-12)
-    assert variance.independent == pytest.approx(variance.weights + 7.0 * 0.09, rel=1e-12)
-    assert variance.headline == max(variance.correlated, variance.independent)
-    infinite = variance_of_difference(GRADIENTS[2], 7.0, posterior())
-    assert np.isinf([infinite.weights, infinite.correlated, infinite.independent]).all()
+    assert variance.smooth == pytest.approx(0.5 * variance.weights, rel=1e-12)
+    assert variance.rough == pytest.approx(7.0 * 0.09, rel=1e-12)
+    assert variance.total == pytest.approx(variance.weights + variance.smooth + variance.rough, rel=1e-12)
+    half = variance_of_sum(apart, 7.0, replace(posterior(), rough_error=0.2))
+    assert half.rough == pytest.approx(7.0 * 0.04, rel=1e-12)
+    infinite = variance_of_sum(GRADIENTS[2], 7.0, posterior())
+    assert np.isinf([infinite.weights, infinite.smooth, infinite.rough]).all()
 
 
-def test_the_error_of_a_difference_is_of_the_kind_asked_for() -> None:
-    variance = DifferenceVariance(weights=1.0, correlated=9.0, independent=4.0)
-    assert [variance.stderr(kind) for kind in ("none", "independent", "correlated", "larger")] == [1.0, 2.0, 3.0, 3.0]
-    assert variance.stderr() == 3.0
-    without = variance_of_difference(GRADIENTS[0], 1.0, posterior(random=False))
-    assert np.isnan(without.correlated) and without.headline == without.independent
-    with pytest.raises(ModelError, match="'independent'"):
-        without.stderr("correlated")
+def test_the_error_of_a_sum_is_of_the_kind_asked_for() -> None:
+    variance = EnergyVariance(weights=4.0, smooth=9.0, rough=3.0)
+    assert (variance.stderr("none"), variance.stderr("total"), variance.stderr()) == (2.0, 4.0, 4.0)
     with pytest.raises(ConfigError, match="'larger'"):
-        without.stderr("larges")  # type: ignore[arg-type]
+        variance.stderr("larger")  # type: ignore[arg-type]

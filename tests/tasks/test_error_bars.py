@@ -32,11 +32,11 @@ def test_bars_are_those_of_the_calculator() -> None:
     assert bars is not None
     variance = calculator.energy_difference_variance(TOP, START)
     bar = bars.difference(TOP, START)
-    assert (bar.weights, bar.total) == pytest.approx((np.sqrt(variance.weights), np.sqrt(variance.independent)))
+    assert (bar.weights, bar.total) == pytest.approx((np.sqrt(variance.weights), np.sqrt(variance.total)))
     assert bars.combination([TOP, START], [1.0, -1.0]) == bar
     assert bars.combination([TOP, START], [2.0, -2.0]).weights == pytest.approx(2 * bar.weights)
     assert bars.of_atoms(TOP).tolist() == calculator.get_atom_energies_stderr(TOP).tolist()
-    assert variance.independent == pytest.approx(variance.weights + 6 * 0.02**2)
+    assert variance.rough == pytest.approx(6 * 0.02**2)
 
 
 def test_without_a_posterior_there_are_none() -> None:
@@ -56,4 +56,4 @@ def test_what_the_fit_has_not_seen_is_said() -> None:
     far = with_own_error(0.5)
     note = note_of(far)
     assert "unlike what the fit has seen" in note
-    assert f"{np.sqrt(far.energy_difference_variance(TOP, START).correlated):.3f} eV" in note
+    assert f"{np.sqrt(far.energy_difference_variance(TOP, START).smooth):.3f} eV" in note

@@ -2,7 +2,26 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rung.data.labels import Array
+
+
+@dataclass(frozen=True)
+class AtomFeatures:
+    """What the backbone says of the ``n`` atoms of a structure.
+
+    Parameters
+    ----------
+    features
+        Shape ``(n, D)``, in single precision: they tell which environments are alike, not energies.
+    numbers
+        Atomic numbers, shape ``(n,)``.
+    """
+
+    features: NDArray[np.float32]
+    numbers: NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -24,6 +43,8 @@ class Design:
         eV that no readout changes.
     fixed_forces
         eV/Å that no readout changes, shape ``(3n,)`` or ``(0,)``.
+    atoms
+        The features of the atoms, where they were asked for: error bars read which environments are alike.
     """
 
     energy: Array
@@ -31,6 +52,7 @@ class Design:
     composition: Array
     fixed_energy: float
     fixed_forces: Array
+    atoms: AtomFeatures | None = None
 
     @property
     def n_atoms(self) -> int:

@@ -13,12 +13,13 @@ from rung.errors import ModelError
 from rung.features.design import Design
 from rung.features.passes import build_designs
 from rung.model.draws import drawn_change
+from rung.model.environments import overlaps
 from rung.model.errorbars import (
-    DifferenceVariance,
+    EnergyVariance,
     ModelErrorKind,
     linear_covariance,
-    model_error_covariance,
-    variance_of_difference,
+    variance_of_sum,
+    with_model_error,
 )
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential, Surface
@@ -48,11 +49,38 @@ def energy_gradient(design: Design, elements: Sequence[int], posterior: Posterio
     return np.concatenate([design.energy, [counts.get(number, 0.0) for number in posterior.elements]])
 
 
-def force_variance(design: Design, posterior: Posterior) -> Array:
-    """Return the variance that the weights give to each component of the forces, (eV/Å)², shape ``(n, 3)``."""
+def force_variance(design: Design, posterior: Posterior, *, model_error: bool = False) -> Array:
+    """Return the variance of each component of the forces, (eV/Å)², shape ``(n, 3)``.
+
+    Parameters
+    ----------
+    design
+        With forces, of the readout whose weights are the posterior's first parameters.
+    posterior
+        Of the parameters.
+    model_error
+        Whether the model's own error counts; without, it is the variance that the weights give.
+    """
     n_weights = design.forces.shape[1]
-    weights = posterior.covariance[:n_weights, :n_weights]
-    return np.maximum(np.sum((design.forces @ weights) * design.forces, axis=1), 0.0).reshape(-1, 3)
+    weights = (posterior.total if model_error else posterior.covariance)[:n_weights, :n_weights]
+    variance = np.maximum(np.sum((design.forces @ weights) * design.forces, axis=1), 0.0).reshape(-1, 3)
+    return np.asarray(variance + posterior.force_error**2 if model_error else variance)
+
+
+def shared_environments(designs: Sequence[Design], posterior: Posterior) -> Array:
+    """Return Σ_ij k(i, j) over the atoms of each two structures, shape ``(S, S)``.
+
+    Where the posterior does not know which environments are alike, or the designs hold no features of their atoms,
+    each atom stands for itself, and only one and the same geometry shares.
+    """
+    atoms = [design.atoms for design in designs]
+    kernel = posterior.environments
+    if kernel is not None and all(one is not None for one in atoms):
+        return overlaps([kernel.environments(one.features, one.numbers) for one in atoms if one is not None])
+    energies = np.array([np.concatenate([design.energy, design.composition]) for design in designs])
+    _, geometry = np.unique(energies, axis=0, return_inverse=True)
+    sizes = np.array([float(design.n_atoms) for design in designs])
+    return np.where(geometry[:, None] == geometry[None, :], sizes[:, None], 0.0)
 
 
 @dataclass(frozen=True)
@@ -63,29 +91,31 @@ class JointEnergies:
     ----------
     gradients
         ∂E/∂(weights, E0), shape ``(S, K)``.
-    n_atoms
-        Atoms of each structure, shape ``(S,)``.
+    overlaps
+        How much of the model's rough error each two structures share, in atoms, shape ``(S, S)``.
     posterior
         Of the parameters.
     """
 
     gradients: Array
-    n_atoms: Array
+    overlaps: Array
     posterior: Posterior
 
     def covariance(self, model_error: ModelErrorKind = "none") -> Array:
-        """Return the covariance of the energies, eV², shape ``(S, S)``, with the model's own error as asked for.
+        """Return the covariance of the energies, eV², shape ``(S, S)``, with the model's own error or without.
 
         Rows of structures whose composition no label identifies are infinite; differences that cancel it must be
         formed by :meth:`combination_variance`.
         """
-        weights = linear_covariance(self.gradients, self.posterior)
-        return weights + model_error_covariance(self.gradients, self.n_atoms, self.posterior, model_error)
+        if not with_model_error(model_error):
+            return linear_covariance(self.gradients, self.posterior)
+        smooth = linear_covariance(self.gradients, self.posterior, model_error=True)
+        return np.asarray(smooth + self.posterior.rough_variance * self.overlaps)
 
-    def combination_variance(self, coefficients: Sequence[float]) -> DifferenceVariance:
+    def combination_variance(self, coefficients: Sequence[float]) -> EnergyVariance:
         """Return the variance of Σ c E, eV²; infinite where it depends on what no label identifies."""
         factors = np.asarray(coefficients, dtype=float)
-        return variance_of_difference(factors @ self.gradients, float(factors**2 @ self.n_atoms), self.posterior)
+        return variance_of_sum(factors @ self.gradients, float(factors @ self.overlaps @ factors), self.posterior)
 
     def changes(self, count: int, *, seed: int = 0) -> Array:
         """Return the changes of the energies on ``count`` draws from the posterior, eV, shape ``(count, S)``."""
@@ -96,7 +126,7 @@ class JointEnergies:
 def joint_energies(designs: Sequence[Design], elements: Sequence[int], posterior: Posterior) -> JointEnergies:
     """Return the joint uncertainty of the energies of several designs; arguments as for :func:`energy_gradient`."""
     gradients = [energy_gradient(design, elements, posterior) for design in designs]
-    return JointEnergies(np.array(gradients), np.array([float(design.n_atoms) for design in designs]), posterior)
+    return JointEnergies(np.array(gradients), shared_environments(designs, posterior), posterior)
 
 
 @dataclass(frozen=True)
@@ -140,8 +170,7 @@ class PosteriorErrors:
     def forces_stderr(self, structure: Structure, *, model_error: bool = True) -> Array:
         """Return the one-sigma error of each component of the forces, eV/Å, shape ``(n, 3)``."""
         (design,) = self._designs([structure], forces=True)
-        extra = self.posterior.force_error**2 if model_error else 0.0
-        return np.sqrt(force_variance(design, self.posterior) + extra)
+        return np.sqrt(force_variance(design, self.posterior, model_error=model_error))
 
     def atom_energies_stderr(self, structure: Structure) -> Array:
         """Return √(hᵀΣh) of each atom, eV, shape ``(n,)``, where h are its energy's derivatives by the weights."""
@@ -155,4 +184,5 @@ class PosteriorErrors:
 
     def _designs(self, structures: Sequence[Structure], *, forces: bool) -> list[Design]:
         backbone, readout = self.potential.backbone, self.surface.readout
-        return build_designs(structures, backbone, readout, forces=forces, fidelity=self.fidelity)
+        alike = self.posterior.environments is not None
+        return build_designs(structures, backbone, readout, forces=forces, fidelity=self.fidelity, keep_features=alike)

@@ -1,6 +1,7 @@
 """Designs and features of many structures: from the cache where it has them, else by the cheapest passes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ from rung.data.labels import Array
 from rung.data.structure import Structure, composition_matrix
 from rung.features.cache import Arrays, DesignCache, EntryKind
 from rung.features.cost import Kind, cheaper_kind
-from rung.features.design import Design
+from rung.features.design import AtomFeatures, Design
 from rung.features.entries import EntryMaker, check_columns
 from rung.features.jacobian import MovePlan, forces_design
 from rung.model.protocols import Backbone
@@ -28,6 +29,7 @@ def build_designs(
     cache: DesignCache | None = None,
     kind: Literal["auto", "jacobian", "summed"] = "auto",
     batch_size: int | None = None,
+    keep_features: bool = False,
     progress: Progress = SILENT,
 ) -> list[Design]:
     """Return the design of each structure, in the order given; equal geometries are computed once.
@@ -54,6 +56,8 @@ def build_designs(
         alone), or ``auto``: what the cache has, else the cheaper.
     batch_size
         Structures a batch; by default as many as make about 100 atoms on a CPU, 2,000 elsewhere.
+    keep_features
+        Whether the designs hold the features of their atoms, as error bars need them.
     progress
         Advances by one for each structure.
 
@@ -80,7 +84,11 @@ def build_designs(
     maker = EntryMaker(backbone, readout, fidelity, cache, wanted, choose if forces else None, batch_size)
     designs: dict[str, Design] = {}
     for structure, arrays in maker.collect(structures, progress):
-        designs[structure.geometry_hash] = design_of(structure, backbone, readout, arrays, forces=forces)
+        design = design_of(structure, backbone, readout, arrays, forces=forces)
+        if keep_features:
+            atoms = AtomFeatures(arrays["features"].astype(np.float32), structure.atoms.numbers)
+            design = replace(design, atoms=atoms)
+        designs[structure.geometry_hash] = design
     return [designs[structure.geometry_hash] for structure in structures]
 
 

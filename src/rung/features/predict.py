@@ -7,8 +7,8 @@ import numpy as np
 
 from rung.data.labels import Array
 from rung.features.design import Design
-from rung.features.errorbars import energy_gradient, force_variance, joint_energies
-from rung.model.errorbars import DifferenceVariance, unidentified
+from rung.features.errorbars import energy_gradient, force_variance, joint_energies, shared_environments
+from rung.model.errorbars import EnergyVariance, variance_of_sum
 from rung.model.posterior import Posterior
 from rung.model.potential import Surface
 from rung.model.readout import Readout
@@ -25,7 +25,7 @@ class DesignPrediction:
     energy_variance
         eV², from the posterior of the weights and E0; infinite where E0 is not identified, NaN without a posterior.
     energy_total_variance
-        The same with the model's own error, N s².
+        The same with the model's own error.
     forces
         eV/Å, shape ``(n, 3)``, or shape ``(0, 3)`` where the design holds none.
     force_variance, force_total_variance
@@ -79,9 +79,7 @@ def predict_designs(
     return [_predicted(design, surface, elements, posterior) for design in designs]
 
 
-def difference_variance(
-    first: Design, second: Design, elements: Sequence[int], posterior: Posterior
-) -> DifferenceVariance:
+def difference_variance(first: Design, second: Design, elements: Sequence[int], posterior: Posterior) -> EnergyVariance:
     """Return the variance of ``E(first) - E(second)``; infinite where their compositions differ unidentified."""
     return joint_energies([first, second], elements, posterior).combination_variance([1.0, -1.0])
 
@@ -96,15 +94,14 @@ def _predicted(
         missing = np.full_like(forces, np.nan)
         return DesignPrediction(float(energy), np.nan, np.nan, forces, missing, missing)
     gradient = energy_gradient(design, elements, posterior)
-    variance = np.inf if unidentified(gradient, posterior) else float(gradient @ posterior.covariance @ gradient)
-    of_forces = force_variance(design, posterior)
+    variance = variance_of_sum(gradient, float(shared_environments([design], posterior)[0, 0]), posterior)
     return DesignPrediction(
         float(energy),
-        variance,
-        variance + design.n_atoms * posterior.model_error**2,
+        variance.weights,
+        variance.total,
         forces,
-        of_forces,
-        of_forces + posterior.force_error**2,
+        force_variance(design, posterior),
+        force_variance(design, posterior, model_error=True),
     )
 
 

@@ -6,17 +6,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
+from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
 from rung.features.cache import DesignCache
 from rung.features.design import Design
-from rung.features.passes import build_designs
+from rung.features.passes import build_designs, features_of
 from rung.fidelity import Fidelity, require_fidelity
+from rung.model.environments import KnownEnvironments, environment_kernel
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential, Surface
 from rung.progress import SILENT, Progress
 from rung.results.fit import FitDetails
 from rung.settings import Settings
+
+SPREAD_STRUCTURES = 300
+"""How many training structures tell how far the features of an element spread."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,37 @@ class Base:
             fidelity=self.fidelity,
             cache=cache,
             progress=progress,
+        )
+
+    def environments(
+        self,
+        train: Sequence[Structure],
+        labelled: Sequence[Structure],
+        cache: DesignCache | None,
+        progress: Progress = SILENT,
+    ) -> KnownEnvironments:
+        """Return which environments of the structures ``labelled`` are alike, in features of the base.
+
+        Parameters
+        ----------
+        train
+            All training structures: an even choice of them tells how far the features spread.
+        labelled
+            Those whose energies are fitted.
+        cache, progress
+            As for :meth:`energy_designs`.
+        """
+        backbone, fidelity = self.plain.backbone, self.fidelity
+        spread = [train[k] for k in evenly_spread(range(len(train)), SPREAD_STRUCTURES)]
+        structures = [*spread, *labelled]
+        features = features_of(structures, backbone, fidelity=fidelity, cache=cache, progress=progress)
+        kernel = environment_kernel(features[: len(spread)], [structure.atoms.numbers for structure in spread])
+        return KnownEnvironments(
+            kernel,
+            {
+                structure.geometry_hash: kernel.environments(rows, structure.atoms.numbers)
+                for structure, rows in zip(labelled, features[len(spread) :], strict=True)
+            },
         )
 
 

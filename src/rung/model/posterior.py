@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rung.data.labels import Array
+from rung.model.environments import EnvironmentKernel
 
 _E0 = re.compile(r"E0\[(\d+)\]")
 
@@ -27,11 +28,16 @@ class Posterior:
     model_error
         The model's own error s, eV/√atom: what the fitted form cannot express.
     force_error
-        The same for a component of a force, eV/Å.
+        The part of it that is rough, in a component of a force, eV/Å.
     model_covariance
-        The model's own error as a random function of the features, a covariance over the parameters whose energy
-        variance is s² per atom, shape ``(K, K)``: for differences, in which what two structures share cancels.
-        None where the method does not know it.
+        The smooth part of the model's own error as a covariance over the parameters, shape ``(K, K)``: a random
+        function in the span of the readout's basis, with the reference energies that go with it. None where the method
+        does not know it.
+    rough_error
+        The rough part, eV/√atom: an error of its own for each environment. None stands for ``model_error``.
+    environments
+        Which environments share their rough part; None where the method does not know it: then only one and the same
+        structure does.
     """
 
     parameters: tuple[str, ...]
@@ -41,9 +47,21 @@ class Posterior:
     model_error: float
     force_error: float
     model_covariance: Array | None = None
+    rough_error: float | None = None
+    environments: EnvironmentKernel | None = None
 
     @cached_property
     def elements(self) -> tuple[int, ...]:
         """Atomic numbers of the reference energies, in the order of ``parameters``."""
         names = (_E0.fullmatch(name) for name in self.parameters)
         return tuple(int(name[1]) for name in names if name is not None)
+
+    @cached_property
+    def total(self) -> Array:
+        """The covariance of the parameters with the smooth part of the model's own error, shape ``(K, K)``."""
+        return self.covariance if self.model_covariance is None else self.covariance + self.model_covariance
+
+    @property
+    def rough_variance(self) -> float:
+        """The variance of the rough part for each atom, eV²."""
+        return (self.model_error if self.rough_error is None else self.rough_error) ** 2

@@ -108,7 +108,7 @@ class Predictor:
         return BandBarrier(
             barrier=barrier,
             barrier_stderr=float(np.sqrt(variance.weights)),
-            barrier_stderr_total=float(np.sqrt(variance.headline)),
+            barrier_stderr_total=float(np.sqrt(variance.total)),
         )
 
     def designs(
@@ -121,7 +121,14 @@ class Predictor:
         missing = [structure for structure, key in zip(structures, keys, strict=True) if key not in self._designs]
         if missing:
             made = build_designs(
-                missing, backbone, readout, forces=forces, fidelity=fidelity, cache=self.cache, progress=self.progress
+                missing,
+                backbone,
+                readout,
+                forces=forces,
+                fidelity=fidelity,
+                cache=self.cache,
+                keep_features=True,
+                progress=self.progress,
             )
             for structure, design in zip(missing, made, strict=True):
                 self._designs[*common, structure.geometry_hash, forces] = design

@@ -12,7 +12,7 @@ from rung.evaluate.error_bars import Bar
 
 if TYPE_CHECKING:
     from rung.calculator import RungCalculator
-    from rung.model.errorbars import DifferenceVariance
+    from rung.model.errorbars import EnergyVariance
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,12 @@ class PosteriorBars:
     def domain_note(self, image: Atoms, reference: Atoms) -> str:
         """Return a sentence where ``image`` is unlike what the fit has seen; empty where it is not."""
         variance = self.calculator.energy_difference_variance(image, reference)
-        if not variance.correlated > variance.independent:
+        if not variance.smooth > variance.rough:
             return ""
         return (
-            "The highest image is unlike what the fit has seen: the error of its features "
-            f"({np.sqrt(variance.correlated):.3f} eV) exceeds what the model's own error would make of two ordinary "
-            f"structures ({np.sqrt(variance.independent):.3f} eV). Label structures near it before you trust the "
-            "barrier."
+            "The highest image is unlike what the fit has seen: the smooth part of the model's own error "
+            f"({np.sqrt(variance.smooth):.3f} eV) exceeds its rough part ({np.sqrt(variance.rough):.3f} eV), which it "
+            "does not near the training set. Label structures near it before you trust the barrier."
         )
 
 
@@ -65,5 +64,5 @@ def error_bars_of(calculator: "RungCalculator") -> PosteriorBars | None:
     return PosteriorBars(calculator) if calculator.has_error_bars else None
 
 
-def _bar(variance: "DifferenceVariance") -> Bar:
-    return Bar(float(np.sqrt(variance.weights)), float(np.sqrt(variance.headline)))
+def _bar(variance: "EnergyVariance") -> Bar:
+    return Bar(float(np.sqrt(variance.weights)), float(np.sqrt(variance.total)))

@@ -13,8 +13,8 @@ from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError, FitError
 from rung.features.passes import build_designs
 from rung.fit.fidelities.differences import difference
-from rung.fit.lift import FitResult
-from rung.fit.linear.problem import Problem
+from rung.fit.lift import Base, FitResult
+from rung.fit.linear.problem import Problem, shared_error
 from rung.fit.linear.terms import Band, Energies, WeightPrior
 from rung.fit.methods.delta import DeltaSettings, fit_delta
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
@@ -99,7 +99,8 @@ def test_the_features_learner_solves_the_regression_of_the_difference_on_the_fea
     gap = [frame.labelled("high").energy - float(said(base, "low", [frame]).energy[0]) for frame in frames[:12]]
     a, z = np.array([item.energy for item in seen]), np.array([item.composition for item in seen])
     cover = (0.2 / scale) ** 2
-    covariance = a * cover @ a.T + np.diag([0.01**2 + 4 * 0.03**2] * 12)
+    environments = Base(base, "low").environments(frames, frames[:12], None)
+    covariance = a * cover @ a.T + 0.01**2 * np.eye(12) + 0.03**2 * shared_error(frames[:12], environments)
     whole = np.block([[covariance, z], [z.T, np.zeros((2, 2))]])
     dual = np.linalg.solve(whole, [*gap, 0.0, 0.0])
     expected = [item.energy @ (cover * (a.T @ dual[:12])) + item.composition @ dual[12:] for item in held]

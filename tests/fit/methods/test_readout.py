@@ -72,8 +72,8 @@ def test_predictions_from_designs_equal_the_potential():
     assert_allclose(np.diag(covariance), [item.energy_variance for item in found], rtol=1e-6)
     pair = difference_variance(designs[0], designs[2], sorted(base.elements), result.posterior)
     assert pair.weights == pytest.approx(covariance[0, 0] + covariance[2, 2] - 2 * covariance[0, 2], rel=1e-4, abs=1e-9)
-    assert pair.weights < pair.correlated
-    assert pair.independent == pytest.approx(pair.weights + 8 * result.posterior.model_error**2)
+    assert pair.smooth > 0
+    assert pair.rough == pytest.approx(8 * 0.5 * result.posterior.model_error**2)  # no features are kept: N each
 
 
 def test_anchoring_a_frame_twice_changes_nothing():
@@ -226,7 +226,7 @@ def test_one_composition_leaves_other_compositions_without_a_bar():
     found = predict_designs(designs, result.potential.surface("high"), sorted(base.elements), result.posterior)
     assert np.isfinite(found[0].energy_variance)
     assert np.isinf(found[1].energy_variance)
-    assert np.isinf(difference_variance(designs[0], designs[1], sorted(base.elements), result.posterior).correlated)
+    assert np.isinf(difference_variance(designs[0], designs[1], sorted(base.elements), result.posterior).total)
     assert any("do not identify" in sentence for sentence in result.warnings)
 
 

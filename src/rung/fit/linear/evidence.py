@@ -104,7 +104,7 @@ def log_evidence(model: LinearModel, hypers: Mapping[str, float]) -> tuple[float
     response = curvature @ prior.inverse + 2.0 * moved @ prior.directions.T + 2.0 * np.outer(pulled, prior.mean)
     leverage = 1.0 / variance - np.sum((weighted @ half.T) ** 2, axis=1)
     gradient = dict.fromkeys(model.hypers, 0.0)
-    gradient[MODEL_ERROR] = float(hypers[MODEL_ERROR] ** 2 * np.sum(solved**2 - leverage))
+    gradient[MODEL_ERROR] = float(hypers[MODEL_ERROR] ** 2 * np.sum(data.model * (solved**2 - leverage)))
     start = 0
     for scale, component in zip(prior.scales, prior.components, strict=True):
         stop = start + len(component.direction_stderr)

@@ -73,7 +73,8 @@ class EnergyData:
     statistical
         Covariance of the labels' errors, eV², shape ``(n, n)``.
     model
-        Covariance of the model's own error per s², shape ``(n, n)``: N on the diagonal for plain energies.
+        Covariance of the model's own error per s², in atoms, shape ``(n, n)``: what the environments of two structures
+        share; N on the diagonal where no two environments are alike.
     """
 
     design: Array
@@ -188,19 +189,35 @@ class LinearModel:
 
     @cached_property
     def rotated(self) -> "Rotated":
-        """The contrasts, turned once so that their noise is diagonal whatever s is."""
+        """The contrasts, turned once so that both parts of their noise are diagonal whatever s is."""
         statistical = self.contrasts.T @ self.noise({MODEL_ERROR: 0.0}) @ self.contrasts
-        lower = np.linalg.cholesky(self.contrasts.T @ self.data.model @ self.contrasts)
-        half = solve_triangular(lower, statistical, lower=True)
-        spectrum, axes = np.linalg.eigh(solve_triangular(lower, half.T, lower=True))
+        model = self.contrasts.T @ self.data.model @ self.contrasts
+        # either may be singular (exact labels; frames with equal environments), so their sum is whitened
+        sizes = np.trace(statistical), np.trace(model)
+        balance = sizes[0] / sizes[1] if min(sizes) > 0 else 1.0
+        lower = _factor(statistical + balance * model)[0]
+        half = solve_triangular(lower, model, lower=True)
+        share, axes = np.linalg.eigh(solve_triangular(lower, half.T, lower=True))
+        share = np.clip(share, 0.0, 1.0 / balance)
         turn = self.contrasts @ solve_triangular(lower, axes, lower=True, trans="T")
         return Rotated(
             turn.T @ self.data.design,
             turn.T @ self.data.target,
-            np.maximum(spectrum, 0.0),
+            1.0 - balance * share,
+            share,
             turn,
             -float(np.log(np.diag(lower)).sum()),
         )
+
+    def error_size(self, residual: Array) -> float:
+        """Return the s, eV/√atom, that makes ``residual`` of the energies, eV, shape ``(n,)``, as likely as may be.
+
+        Changes of E0 do not count.
+        """
+        rotated = self.rotated
+        own = rotated.model > 1e-9 * rotated.model.max(initial=0.0)
+        rest = (rotated.turn.T @ residual)[own]
+        return float(np.sqrt(np.sum(rest**2 / rotated.model[own]) / max(len(rest), 1)))
 
     def posterior(self, hypers: Mapping[str, float]) -> Gaussian:
         """Return the distribution of (d, e) given the energies, in closed form.
@@ -266,8 +283,10 @@ class Rotated:
         Shape ``(k, P)``.
     target
         Shape ``(k,)``.
-    spectrum
-        The statistical variance of each contrast; the model's own is s² for all, shape ``(k,)``.
+    statistical
+        The statistical variance of each contrast, shape ``(k,)``.
+    model
+        The variance of the model's own error in each contrast, per s², shape ``(k,)``.
     turn
         The contrasts as combinations of the data, shape ``(n, k)``.
     log_determinant
@@ -276,13 +295,14 @@ class Rotated:
 
     design: Array
     target: Array
-    spectrum: Array
+    statistical: Array
+    model: Array
     turn: Array
     log_determinant: float
 
     def variance(self, model_error: float) -> Array:
         """Return the noise of each contrast, shape ``(k,)``; two exact labels that contradict each other raise."""
-        variance = self.spectrum + model_error**2
+        variance = self.statistical + model_error**2 * self.model
         if (variance <= 0).any():
             raise FitError(SINGULAR)
         return np.asarray(variance)

@@ -13,8 +13,15 @@ from rung.features.design import Design
 from rung.features.predict import surface_energies
 from rung.fidelity import Fidelity
 from rung.fit.linear.gaussian import EnergyData
+from rung.model.environments import KnownEnvironments
 from rung.model.potential import Surface
 from rung.model.readout import Readout
+
+LABEL_FLOOR = 1e-4
+"""Least error of a label without one that repeats another, eV/√atom: no computed energy is converged exactly."""
+
+NEARLY_EQUAL = 0.999
+"""Share of their environments above which one structure repeats another."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,9 @@ class Problem:
         Atomic numbers in the order of ``Design.composition``.
     target
         The fidelity that is lifted to.
+    environments
+        Which environments of the labelled frames are alike; without, only frames of one geometry share the model's
+        own error.
     """
 
     structures: tuple[Structure, ...]
@@ -41,6 +51,7 @@ class Problem:
     surface: Surface
     elements: tuple[int, ...]
     target: Fidelity
+    environments: KnownEnvironments | None = None
 
     @cached_property
     def labelled(self) -> Array:
@@ -98,7 +109,12 @@ class Problem:
         rows = self.labelled
         structures = [self.structures[k] for k in rows]
         return energy_data(
-            structures, self.target, self.base_energy[rows], self.energy_design[rows], self.composition[rows]
+            structures,
+            self.target,
+            self.base_energy[rows],
+            self.energy_design[rows],
+            self.composition[rows],
+            self.environments,
         )
 
 
@@ -108,7 +124,12 @@ def without_composition(design: Array, composition: Array) -> Array:
 
 
 def energy_data(
-    structures: Sequence[Structure], target: Fidelity, before: Array, design: Array, composition: Array
+    structures: Sequence[Structure],
+    target: Fidelity,
+    before: Array,
+    design: Array,
+    composition: Array,
+    environments: KnownEnvironments | None = None,
 ) -> EnergyData:
     """Return the labelled energies less what the base says of them, with their errors.
 
@@ -120,6 +141,8 @@ def energy_data(
         The base's energies, eV, shape ``(n,)``.
     design, composition
         Derivatives by the weights, shape ``(n, P)``, and atoms of each element, shape ``(n, E)``.
+    environments
+        Which environments are alike; without, each atom stands for itself and frames of one geometry share.
 
     Raises
     ------
@@ -127,8 +150,33 @@ def energy_data(
         When an ``energy_stderr`` is negative; an absent one counts as zero.
     """
     energy, statistical = energy_labels(structures, target)
+    shared = shared_error(structures, environments)
+    statistical = statistical + np.diag(_floor(structures, np.diag(statistical), shared))
+    return EnergyData(design, composition, energy - before, statistical, shared)
+
+
+def shared_error(structures: Sequence[Structure], environments: KnownEnvironments | None) -> Array:
+    """Return the covariance of the model's own error per s², in atoms, shape ``(n, n)``.
+
+    The error belongs to environments: the frames share it as far as theirs agree, so that a geometry that is labelled
+    twice, or repeated within its cell, says no more of the error than once.
+    """
+    names = np.array([structure.geometry_hash for structure in structures], dtype=str)
     n_atoms = np.array([len(structure) for structure in structures], dtype=float)
-    return EnergyData(design, composition, energy - before, statistical, np.diag(n_atoms))
+    if environments is not None:
+        return environments.overlaps(names.tolist())
+    return np.where(names[:, None] == names[None, :], n_atoms[:, None], 0.0)
+
+
+def _floor(structures: Sequence[Structure], variance: Array, shared: Array) -> Array:
+    """Return what the variance of labels without an error needs where they repeat others, eV², shape ``(n,)``.
+
+    Two exact labels of equal environments say nothing of the model's own error, so nothing else allows their rounding.
+    """
+    own = np.sqrt(np.maximum(np.diag(shared), 1e-300))
+    alike = shared / own[:, None] / own[None, :] - np.eye(len(own))
+    repeats = (variance == 0) & (alike.max(axis=1, initial=0.0) > NEARLY_EQUAL)
+    return np.where(repeats, LABEL_FLOOR**2 * np.array([len(structure) for structure in structures]), 0.0)
 
 
 def energy_labels(structures: Sequence[Structure], target: Fidelity) -> tuple[Array, Array]:

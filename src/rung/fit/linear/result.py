@@ -30,9 +30,7 @@ def moved_surface(problem: Problem, weights: Array, reference: Array) -> Surface
 
 def posterior_of(problem: Problem, solution: Solution, error: FeatureError) -> Posterior:
     """Return the posterior with the model's own error in energies, forces and differences."""
-    size, n_weights = len(solution.gaussian.mean), len(problem.readout.weights)
-    model_covariance = np.zeros((size, size))
-    model_covariance[:n_weights, :n_weights] = solution.model_error**2 * error.covariance
+    smooth = error.smooth_share
     return Posterior(
         parameters=(*problem.readout.parameters, *(f"E0[{element}]" for element in problem.elements)),
         mean=solution.gaussian.mean,
@@ -40,5 +38,7 @@ def posterior_of(problem: Problem, solution: Solution, error: FeatureError) -> P
         unidentified=solution.gaussian.unidentified,
         model_error=solution.model_error,
         force_error=solution.model_error * error.force_ratio,
-        model_covariance=model_covariance,
+        model_covariance=smooth * solution.model_error**2 * error.covariance,
+        rough_error=float(np.sqrt(1.0 - smooth)) * solution.model_error,
+        environments=problem.environments.kernel if problem.environments is not None else None,
     )

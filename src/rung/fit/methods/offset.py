@@ -8,7 +8,7 @@ import numpy as np
 from rung.fit.lift import Context, Designs, FitResult, Lift, Method, NamedSettings
 from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.diagnosis import explain
-from rung.fit.linear.model_error import FeatureError
+from rung.fit.linear.model_error import feature_error
 from rung.fit.linear.problem import Problem
 from rung.fit.linear.result import moved_surface, posterior_of
 from rung.fit.linear.terms import Energies, Term, WeightPrior, assemble
@@ -49,14 +49,15 @@ def fit_offset(lift: Lift, settings: OffsetSettings, context: Context) -> FitRes
     problem = Problem(tuple(labelled), tuple(designs), surface.readout, surface, elements, lift.goal)
     terms: tuple[Term, ...] = (Energies(), WeightPrior(alpha=FROZEN, random_alpha=FROZEN))
     size = len(surface.readout.weights)
+    # error bars of differences need to know which environments are alike; the fit stays plain least squares
+    environments = base.environments(lift.train, (), context.cache, context.progress)
     solution = _frozen(quadratic_solution(assemble(terms, problem)), size)
     explained = explain(problem, solution, terms)
-    nothing = FeatureError(np.zeros((size, size)), np.nan)
     return FitResult(
         potential=base.plain.with_surface(
             lift.target, moved_surface(problem, solution.gaussian.mean[:size], solution.gaussian.mean[size:])
         ),
-        posterior=posterior_of(problem, solution, nothing),
+        posterior=posterior_of(replace(problem, environments=environments), solution, feature_error(problem, ())),
         settings=settings,
         diagnostics=explained.numbers,
         warnings=explained.warnings,
@@ -66,7 +67,9 @@ def fit_offset(lift: Lift, settings: OffsetSettings, context: Context) -> FitRes
 
 def _prepare(lift: Lift, settings: OffsetSettings, context: Context) -> None:
     del settings
-    lift.require_base("offset").energy_designs(lift.labelled, context.cache, context.progress)
+    base = lift.require_base("offset")
+    base.energy_designs(lift.labelled, context.cache, context.progress)
+    base.environments(lift.train, (), context.cache, context.progress)
 
 
 def _frozen(solution: Solution, n_weights: int) -> Solution:

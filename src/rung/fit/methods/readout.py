@@ -113,6 +113,7 @@ def gather(lift: Lift, settings: ReadoutSettings, context: Context) -> Problem:
         surface=Surface(readout, base.surface.reference),
         elements=tuple(sorted(base.plain.elements)),
         target=lift.goal,
+        environments=base.environments(train, lift.labelled, context.cache, context.progress),
     )
 
 

@@ -147,8 +147,7 @@ def _step_zero(lift: Lift, settings: TangentSettings) -> StepZero:
 
 def _curvature(model: LinearModel, u: Array, change: Array) -> float:
     """Return by how much the network's energies left the linear model, r.m.s. in eV/√atom, E0 apart."""
-    rest = model.rotated.turn.T @ (change - model.data.design @ u)  # in these contrasts N s² is s² for all
-    return float(np.sqrt(np.sum(rest**2) / max(len(rest), 1)))
+    return model.error_size(change - model.data.design @ u)
 
 
 def _numbers(solution: Solution) -> dict[str, float]:
