@@ -7,6 +7,7 @@ import json
 import math
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -162,6 +163,24 @@ def file_hash(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()[:32]
+
+
+class DamagedFileWarning(UserWarning):
+    """A file is not what was written there; it is kept under another name and made again."""
+
+
+def set_aside(path: Path, why: str) -> Path:
+    """Give a damaged file another name, warn of it, and return where it is now; whoever calls makes it again."""
+    path = Path(path)
+    kept = path.with_name(f"{path.name}.damaged")
+    with writing(kept):
+        path.replace(kept)
+    warnings.warn(
+        f"{path} is damaged ({' '.join(why.split()).rstrip('.')}); it is kept as {kept.name} and made again.",
+        DamagedFileWarning,
+        stacklevel=3,
+    )
+    return kept
 
 
 def sweep(folder: Path) -> None:

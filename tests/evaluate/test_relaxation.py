@@ -31,6 +31,41 @@ def test_relaxation_is_ases(plane: bool) -> None:
     assert not relax(start, EMT(), RelaxationSettings(steps=1)).converged
 
 
+class Killed(EMT):
+    """Dies after so many calls, as a process does."""
+
+    left = -1
+
+    def calculate(self, *arguments, **options) -> None:
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+        super().calculate(*arguments, **options)
+
+
+@pytest.mark.parametrize("cell", [False, True])
+def test_a_relaxation_that_was_killed_again_and_again_ends_as_an_unbroken_one_does(tmp_path, cell: bool) -> None:
+    start = bulk("Cu", cubic=True)
+    start.set_cell(start.cell.array @ np.diag([1.03, 0.98, 1.01]), scale_atoms=True)
+    start.rattle(0.1, seed=0)
+    settings = RelaxationSettings(fmax=1e-6, cell=cell)
+    due = relax(start, EMT(), settings)
+    calculator, kills = Killed(), 0
+    while True:
+        calculator.left = 3 + 2 * kills
+        try:
+            found = relax(start, calculator, settings, state=tmp_path / "state.npz")
+        except KeyboardInterrupt:
+            kills += 1
+            continue
+        break
+    assert kills >= 3
+    assert (found.steps, found.converged) == (due.steps, True)
+    assert found.energy == pytest.approx(due.energy, abs=1e-9), "EMT's neighbour lists remember where they were made"
+    np.testing.assert_allclose(found.atoms.positions, due.atoms.positions, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found.atoms.cell.array, due.atoms.cell.array, rtol=0, atol=1e-9)
+
+
 def test_a_cell_that_cannot_relax_is_one_sentence() -> None:
     class NoStress(EMT):
         implemented_properties = ("energy", "forces")

@@ -38,6 +38,35 @@ def test_another_potential_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "vacancies.json").read_text() == before
 
 
+class Killed(Carton):
+    """Dies after so many calls, as a process does."""
+
+    left = 0
+
+    def calculate(self, *arguments: object, **options: object) -> None:
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+        super().calculate(*arguments, **options)
+
+
+def test_a_study_that_was_killed_again_and_again_ends_as_an_unbroken_one_does(tmp_path: Path) -> None:
+    study_vacancies({"high": Opened.of(Carton(), fidelity="high", source="one")}, QUICK, tmp_path / "whole")
+    calculator, kills = Killed(), 0
+    same = {"high": Opened.of(calculator, fidelity="high", source="one")}
+    while True:
+        calculator.left = 9 + 2 * kills
+        try:
+            study_vacancies(same, QUICK, tmp_path / "broken")
+        except KeyboardInterrupt:
+            kills += 1
+            continue
+        break
+    assert kills >= 3
+    found, due = ((tmp_path / name / "vacancies.json").read_text() for name in ("broken", "whole"))
+    assert found == due
+
+
 def test_a_folder_of_rung_0_1_goes_on_with_its_own_potential_alone(tmp_path: Path) -> None:
     study_vacancies(potentials(Carton()), QUICK, tmp_path)
     (tmp_path / "provenance.json").unlink()

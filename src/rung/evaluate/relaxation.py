@@ -1,17 +1,22 @@
 """Relaxation of a structure, with its cell where asked for, with any ASE calculator."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.filters import FrechetCellFilter
-from ase.optimize import BFGS
 from pydantic import Field
 
+from rung.data.labels import Array
 from rung.errors import ConfigError, DataError
+from rung.evaluate.identity import exact_geometry
+from rung.evaluate.optimisation import KeptBFGS, Stand, optimise
 from rung.progress import SILENT, Progress
 from rung.settings import Settings
+from rung.storage import content_hash
 
 
 class RelaxationSettings(Settings):
@@ -40,7 +45,7 @@ class Relaxation:
     max_force
         Largest force left on an atom, eV/Å.
     steps
-        Steps taken.
+        Steps taken in all.
     converged
         Whether the forces asked for were reached.
     """
@@ -52,7 +57,14 @@ class Relaxation:
     converged: bool
 
 
-def relax(start: Atoms, calculator: Any, settings: RelaxationSettings, *, progress: Progress = SILENT) -> Relaxation:
+def relax(
+    start: Atoms,
+    calculator: Any,
+    settings: RelaxationSettings,
+    *,
+    state: Path | None = None,
+    progress: Progress = SILENT,
+) -> Relaxation:
     """Relax ``start``; constraints hold.
 
     Parameters
@@ -63,6 +75,9 @@ def relax(start: Atoms, calculator: Any, settings: RelaxationSettings, *, progre
         Any ASE calculator; with stress where the cell relaxes.
     settings
         What to reach.
+    state
+        A file in which the relaxation is kept every few steps; a later call goes on from there, to the bits of a call
+        that nobody broke off. More steps may be allowed then.
     progress
         Where steps are reported.
 
@@ -80,17 +95,23 @@ def relax(start: Atoms, calculator: Any, settings: RelaxationSettings, *, progre
         _require_stress(atoms)
         mask = [True, True, False, False, False, True] if settings.plane else [True] * 6
         moving = FrechetCellFilter(atoms, mask=mask)
-    converged = False
-    with progress.task("relaxation", settings.steps) as task, BFGS(moving, logfile=None) as optimizer:
-        for done in optimizer.irun(fmax=settings.fmax, steps=settings.steps):
-            largest = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
-            if not np.isfinite(largest):
-                break
-            converged = bool(done)
-            task.describe(f"largest force {largest:.3f} eV/Å")
-            task.advance()
-        steps = optimizer.get_number_of_steps()
+    key = content_hash(*exact_geometry(start), settings.model_dump_json(exclude={"steps"}))
+    before = None if state is None else Stand.read(state, key)
+    if before is not None:
+        atoms.set_cell(before.cells[0])
+        atoms.set_positions(before.positions[0], apply_constraint=False)
+
+    def save(steps: int, memory: Mapping[str, Array]) -> None:
+        if state is not None:
+            Stand.of([atoms], steps, 0, memory).write(state, key)
+
+    with progress.task("relaxation", settings.steps) as task, KeptBFGS(moving, logfile=None) as optimizer:
+        task.advance(0 if before is None else before.steps)
+        converged, steps = optimise(
+            optimizer, fmax=settings.fmax, steps=settings.steps, before=before, task=task, save=save
+        )
     energy = float(atoms.get_potential_energy())
+    largest = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
     relaxed = atoms.copy()
     return Relaxation(relaxed, energy, largest, steps, converged)
 

@@ -18,7 +18,8 @@ from rung.tasks.opened import OneFidelity, Opened, read_start
 from rung.tasks.task import Task
 
 STRUCTURE = "relaxed.extxyz"
-FOLDER = TaskFolder("a relaxation", (RELAXATION_FILE, STRUCTURE), begun=(RELAXATION_FILE,))
+STATE = "relaxation.npz"
+FOLDER = TaskFolder("a relaxation", (RELAXATION_FILE, STRUCTURE, STATE), begun=(RELAXATION_FILE, STATE))
 
 
 class RelaxationTask(Settings):
@@ -32,6 +33,8 @@ class RelaxationTask(Settings):
 
 def relax_file(potential: Opened, task: RelaxationTask, out: Path, *, progress: Progress = SILENT) -> RelaxationResult:
     """Relax a structure into ``out/relaxed.extxyz``; return what ``out/relax.json`` then says.
+
+    A relaxation that was broken off goes on in its folder, to the same result.
 
     Parameters
     ----------
@@ -57,7 +60,7 @@ def relax_file(potential: Opened, task: RelaxationTask, out: Path, *, progress: 
         "setting": content_hash(settings.model_dump_json(exclude={"steps"})),
     }
     with FOLDER.open(out, {potential.fidelity: potential}, identity):
-        relaxation = relax(atoms, potential.calculator, settings, progress=progress)
+        relaxation = relax(atoms, potential.calculator, settings, state=out / STATE, progress=progress)
         result = _result(potential, settings, relaxation, atoms.cell.array.tolist())
         write_structures(out / STRUCTURE, [Structure(relaxation.atoms, "", {})])
         result.write(out / RELAXATION_FILE)
@@ -85,7 +88,8 @@ def _result(
 
 TASK = Task(
     name="relax",
-    note="Exit code 1: the forces asked for were not reached.",
+    note="A relaxation that was stopped goes on when the same command is given again. Exit code 1: the forces asked "
+    "for were not reached.",
     kept="The structure as it stands is in",
     example="rung relax model.rung start.xyz --fidelity dmc --cell --out relaxed",
     potential=OneFidelity,

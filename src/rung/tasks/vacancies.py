@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import numpy as np
 from ase import Atoms
-from ase.io import read, write
+from ase.io import write
 from pydantic import Field
 
 from rung.errors import ConfigError, DataError, one_of
 from rung.evaluate.error_bars import UNKNOWN, Bar
+from rung.evaluate.optimisation import Stand
 from rung.evaluate.paths.band_folder import BandFolder
 from rung.evaluate.paths.barrier import BandSettings, Barrier, BarrierSettings, relaxed_barrier
 from rung.evaluate.paths.vacancies import (
@@ -205,12 +206,12 @@ def _is_of(hop: HopInCell, folder: Path, potential: Opened) -> bool:
     if hop.potential:
         return hop.potential == potential.fingerprint
     kept = BandFolder(folder / "hop-0")
-    stored = kept.read("initial")
+    stored = kept.shown("initial")
     if stored is None:
         return False
     now = stored[0].copy()
     now.calc = potential.calculator
-    kept.check_energy(stored[0], now, "initial")
+    kept.check_energy(Stand.of(stored, 0, 0, {}), now, "initial")
     return True
 
 
@@ -286,20 +287,19 @@ def _relaxed_layers(potential: Opened, task: VacancyTask, out: Path, progress: P
     folder = out / potential.fidelity / "defects"
     with progress.task(f"{potential.fidelity}, defects", len(layers)) as steps:
         for name, atoms in layers.items():
-            layers[name] = _relaxed_layer(atoms, potential.calculator, task, folder / f"{name}.traj")
+            layers[name] = _relaxed_layer(atoms, potential.calculator, task, folder, name)
             steps.advance()
     return layers
 
 
-def _relaxed_layer(atoms: Atoms, calculator: Any, task: VacancyTask, file: Path) -> Atoms:
-    """Return ``atoms`` relaxed, beginning where ``file`` left them if it is of the same structure."""
-    start = atoms
-    if file.exists():
-        before = read(file, format="traj")
-        if len(before) == len(atoms) and np.allclose(before.cell.array, atoms.cell.array):
-            start = before
-    layer = relaxed(start, calculator, fmax=task.band.endpoint_fmax, steps=task.band.max_steps)
-    with atomic_path(file) as temporary:
+def _relaxed_layer(atoms: Atoms, calculator: Any, task: VacancyTask, folder: Path, name: str) -> Atoms:
+    """Return ``atoms`` relaxed; ``folder`` keeps where the relaxation stands, and the layer for people."""
+    state: Path | None = folder / f"{name}.npz"
+    before = None if (folder / f"{name}.npz").exists() else BandFolder(folder).shown(name)
+    if before is not None and len(before[0]) == len(atoms) and np.allclose(before[0].cell.array, atoms.cell.array):
+        atoms, state = before[0], None  # rung 0.1 left no more, and its layer stays
+    layer = relaxed(atoms, calculator, fmax=task.band.endpoint_fmax, steps=task.band.max_steps, state=state)
+    with atomic_path(folder / f"{name}.traj") as temporary:
         write(temporary, layer, format="traj")
     return layer
 

@@ -6,10 +6,11 @@ from ase.calculators.emt import EMT
 from ase.io import read
 from ase.mep import NEBTools
 
-from rung.errors import ConfigError, DataError, StorageError
+from rung.errors import ConfigError, DataError
 from rung.evaluate.error_bars import Bar
 from rung.evaluate.paths.barrier import BarrierSettings, relaxed_barrier, static_barrier
 from rung.evaluate.paths.endpoints import check_endpoints, matched
+from rung.storage import DamagedFileWarning
 from tests.evaluate.paths.wells import DoubleWell, at
 
 TIGHT = BarrierSettings(images=7, fmax=0.005, endpoint_fmax=0.001, interpolation="linear", max_steps=400)
@@ -102,20 +103,68 @@ def test_a_guess_decides_the_number_of_images_and_is_kept():
     assert found.barrier == pytest.approx(DoubleWell().truth()[0], abs=1e-5)
 
 
+class Killed(DoubleWell):
+    """Dies after so many calls, as a process does."""
+
+    def __init__(self, calls):
+        super().__init__()
+        self.left = calls
+
+    def calculate(self, *args, **kwargs):
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+        super().calculate(*args, **kwargs)
+
+
+def require_the_same(found, due):
+    assert found.steps == due.steps
+    assert found.barrier == due.barrier
+    for one, other in zip(found.images, due.images, strict=True):
+        np.testing.assert_array_equal(one.positions, other.positions)
+
+
+@pytest.mark.parametrize("calls", [3, 71])
+def test_a_band_that_was_killed_again_and_again_ends_as_an_unbroken_one_does(tmp_path, relaxed, calls):
+    """Each kill comes a few steps later: in the ends, before and after the highest image begins to climb."""
+    kills = 0
+    while True:
+        try:
+            found = relaxed_barrier(
+                at(-0.9, 0.1, 0.05), at(1.1), Killed(calls + 31 * kills), TIGHT, folder=tmp_path / "broken"
+            )
+        except KeyboardInterrupt:
+            kills += 1
+            continue
+        break
+    assert kills >= 2
+    require_the_same(found, relaxed)
+
+
 def test_restart_goes_on_from_the_folder(tmp_path):
     few = TIGHT.model_copy(update={"max_steps": 4})
     assert not relaxed_barrier(at(-0.9), at(1.1), DoubleWell(), few, folder=tmp_path).converged
     kept = [image.positions.copy() for image in read(tmp_path / "band.traj", ":")]
-    whole = relaxed_barrier(at(-0.9), at(1.1), DoubleWell(), TIGHT)
-    resumed = relaxed_barrier(at(-0.9), at(1.1), DoubleWell(), TIGHT, folder=tmp_path)
+    whole, once = DoubleWell(), DoubleWell()
+    unbroken = relaxed_barrier(at(-0.9), at(1.1), whole, TIGHT)
+    resumed = relaxed_barrier(at(-0.9), at(1.1), once, TIGHT, folder=tmp_path)
     assert len(kept) == 7
     assert resumed.converged
-    assert resumed.steps < whole.steps
-    assert resumed.barrier == pytest.approx(whole.barrier, abs=1e-5)
-    again = relaxed_barrier(at(-0.9), at(1.1), DoubleWell(), TIGHT, folder=tmp_path)
-    assert again.steps == 0
-    assert again.barrier == resumed.barrier
+    require_the_same(resumed, unbroken)
+    assert once.calls < whole.calls
+    again = DoubleWell()
+    require_the_same(relaxed_barrier(at(-0.9), at(1.1), again, TIGHT, folder=tmp_path), unbroken)
+    assert again.calls == 7, "no step is taken: each image is looked at once"
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_folder_of_an_older_rung_goes_on_from_its_images(tmp_path):
+    few = TIGHT.model_copy(update={"max_steps": 4})
+    relaxed_barrier(at(-0.9), at(1.1), DoubleWell(), few, folder=tmp_path)
+    for file in tmp_path.glob("*.npz"):
+        file.unlink()
+    resumed = relaxed_barrier(at(-0.9), at(1.1), DoubleWell(), TIGHT, folder=tmp_path)
+    assert resumed.barrier == pytest.approx(DoubleWell().truth()[0], abs=1e-5)
 
 
 def test_a_folder_of_another_band_is_refused(tmp_path):
@@ -126,11 +175,25 @@ def test_a_folder_of_another_band_is_refused(tmp_path):
         relaxed_barrier(at(-0.9), at(1.1), DoubleWell(tilt=0.2), TIGHT, folder=tmp_path)
 
 
-def test_a_damaged_trajectory_is_named(tmp_path):
-    relaxed_barrier(at(-0.9), at(1.1), DoubleWell(), TIGHT, folder=tmp_path)
-    (tmp_path / "band.traj").write_bytes(b"- of Ulm")
-    with pytest.raises(StorageError, match=r"band\.traj"):
-        relaxed_barrier(at(-0.9), at(1.1), DoubleWell(), TIGHT, folder=tmp_path)
+@pytest.mark.parametrize("name", ["band.traj", "band.npz", "initial.npz", "final.traj"])
+def test_a_damaged_file_is_named_and_made_again(tmp_path, name):
+    whole = relaxed_barrier(at(-0.9), at(1.1), DoubleWell(), TIGHT, folder=tmp_path)
+    before = (tmp_path / name).read_bytes()
+    damaged = before[: len(before) // 2]
+    (tmp_path / name).write_bytes(damaged)
+    with pytest.warns(DamagedFileWarning, match=rf"{name} is damaged .* it is kept as {name}\.damaged and made again"):
+        require_the_same(relaxed_barrier(at(-0.9), at(1.1), DoubleWell(), TIGHT, folder=tmp_path), whole)
+    assert (tmp_path / f"{name}.damaged").read_bytes() == damaged
+    assert (tmp_path / name).stat().st_size == len(before)
+
+
+@pytest.mark.parametrize("name", ["band", "initial"])
+def test_a_missing_file_is_made_again(tmp_path, name):
+    whole = relaxed_barrier(at(-0.9), at(1.1), DoubleWell(), TIGHT, folder=tmp_path)
+    for file in tmp_path.glob(f"{name}.[nt]*"):
+        file.unlink()
+    require_the_same(relaxed_barrier(at(-0.9), at(1.1), DoubleWell(), TIGHT, folder=tmp_path), whole)
+    assert (tmp_path / f"{name}.npz").exists() and (tmp_path / f"{name}.traj").exists()
 
 
 class Distances:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
-from ase.calculators.singlepoint import SinglePointCalculator
 
 from rung.data.labels import Array
 from rung.errors import DataError
 from rung.evaluate.error_bars import UNKNOWN, Bar, ErrorBars
+from rung.evaluate.paths.band_folder import frozen
 from rung.evaluate.paths.endpoints import check_same_atoms, displacements
 from rung.results.barrier import Curve
 from rung.results.barrier_task import TaskBarrier
@@ -146,15 +146,6 @@ class OneImage(Calculator):
             "energy": float(self._shared.get_potential_energy(image)),
             "forces": np.array(self._shared.get_forces(image), dtype=float),
         }
-
-
-def frozen(image: Atoms) -> Atoms:
-    """Return a copy of ``image`` with its energy and forces as plain numbers."""
-    copy = image.copy()
-    copy.calc = SinglePointCalculator(
-        copy, energy=image.get_potential_energy(), forces=image.get_forces(apply_constraint=False)
-    )
-    return copy
 
 
 def evaluated(image: Atoms, calculator: Any) -> Atoms:

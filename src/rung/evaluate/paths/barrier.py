@@ -1,6 +1,6 @@
 """Barriers between two structures: nudged elastic bands with a climbing image, with any ASE calculator."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,31 +9,27 @@ import numpy as np
 from ase import Atoms
 from ase.build import minimize_rotation_and_translation
 from ase.mep import NEB
-from ase.optimize import BFGS, FIRE
-from ase.optimize.optimize import Optimizer
 from pydantic import Field
 from pydantic_core import to_json
 
 from rung.errors import DataError
 from rung.evaluate.error_bars import ErrorBars
 from rung.evaluate.identity import geometry_key
+from rung.evaluate.optimisation import KeptBFGS, KeptFIRE, Stand, optimise
 from rung.evaluate.paths.band import (
     OneImage,
     StaticBarrier,
     evaluated,
-    frozen,
     measured_band,
     static_barrier,
 )
 from rung.evaluate.paths.band_folder import BandFolder
 from rung.evaluate.paths.endpoints import check_endpoints, check_same_atoms, matched, same_place, unwrapped
-from rung.progress import SILENT, Progress, Task
+from rung.progress import SILENT, Progress
 from rung.settings import Option, Settings
 from rung.storage import content_hash
 
 __all__ = ["Barrier", "BarrierSettings", "StaticBarrier", "relaxed_barrier", "static_barrier"]
-
-_SAVE_EVERY = 5
 
 
 class BandSettings(Settings):
@@ -86,7 +82,7 @@ class Barrier(StaticBarrier):
     converged
         Whether both ends and the band reached the forces asked for.
     steps
-        Steps that the band took in this call.
+        Steps that the band took in all, those before a restart counted.
     max_force
         Largest force on an atom of the band at the end, eV/Å.
     reason
@@ -127,7 +123,8 @@ def relaxed_barrier(
     guess_images
         A whole band to start from, ends counted; its ends are replaced, and its length holds instead of ``images``.
     folder
-        Where ends and band are kept every few steps; a later call with the same ends goes on from there.
+        Where ends and band are kept every few steps, with what their optimisers know; a later call with the same ends
+        goes on from there, to the band of a call that nobody broke off.
     progress
         Where steps are reported.
     error_bars
@@ -157,8 +154,9 @@ def relaxed_barrier(
     reason = _ends_fail(first, last, (first_done, last_done), settings)
     band, steps, force = [first, unwrapped(first, last)], 0, float("nan")
     if not reason:
-        band = _first_band(first, last, settings, guess_images, kept)
-        steps, force, done = _relax_band(band, calculator, settings, kept, progress)
+        before = kept.read("band")
+        band = _first_band(first, last, settings, guess_images, before)
+        steps, force, done = _relax_band(band, calculator, settings, kept, before, progress)
         reason = "" if done else _band_fails(steps, force)
     # of an image that broke down nothing more can be computed, its energy's error least of all
     bars = error_bars if np.isfinite(force) or len(band) == 2 else None
@@ -193,26 +191,37 @@ def _relaxed_end(
 ) -> tuple[Atoms, bool]:
     end = given.copy()
     end.calc = OneImage(calculator)
-    found = kept.read(name)
-    if found is not None:
-        end.set_positions(found[0].positions, apply_constraint=False)
-        kept.check_energy(found[0], end, name)
+    before = kept.read(name)
+    if before is not None:
+        end.set_positions(before.positions[0], apply_constraint=False)
+        kept.check_energy(before, end, name)
     if not settings.relax_endpoints:
         return end, True
-    with progress.task(f"{name} structure", settings.endpoint_steps) as task, BFGS(end, logfile=None) as optimizer:
-        done = _drive(
-            optimizer, settings.endpoint_fmax, settings.endpoint_steps, task, lambda: kept.write(name, [frozen(end)])
+    with progress.task(f"{name} structure", settings.endpoint_steps) as task, KeptBFGS(end, logfile=None) as optimizer:
+        task.advance(0 if before is None else before.steps)
+        done, _ = optimise(
+            optimizer,
+            fmax=settings.endpoint_fmax,
+            steps=settings.endpoint_steps,
+            before=before,
+            task=task,
+            save=kept.keep(name, [end]),
         )
     return end, done
 
 
 def _first_band(
-    first: Atoms, last: Atoms, settings: BarrierSettings, guess: Sequence[Atoms] | None, kept: BandFolder
+    first: Atoms, last: Atoms, settings: BarrierSettings, guess: Sequence[Atoms] | None, before: Stand | None
 ) -> list[Atoms]:
-    """Return the ends with images between them: from the folder, from the guess, or interpolated."""
-    between = kept.read("band") or guess
+    """Return the ends with images between them: from where the band stood, from the guess, or interpolated."""
     end = unwrapped(first, last)
     end.calc = last.calc
+    if before is not None:
+        band = [first, *(first.copy() for _ in before.positions[1:-1])]
+        for image, positions in zip(band[1:], before.positions[1:-1], strict=True):
+            image.set_positions(positions, apply_constraint=False)
+        return [*band, end]
+    between = guess
     if between is None:
         band = [first, *(first.copy() for _ in range(settings.images - 2)), end]
         _band(band, settings).interpolate(settings.interpolation, mic=True, apply_constraint=False)
@@ -237,48 +246,39 @@ def _band(images: list[Atoms], settings: BarrierSettings) -> NEB:
 
 
 def _relax_band(
-    images: list[Atoms], calculator: Any, settings: BarrierSettings, kept: BandFolder, progress: Progress
+    images: list[Atoms],
+    calculator: Any,
+    settings: BarrierSettings,
+    kept: BandFolder,
+    before: Stand | None,
+    progress: Progress,
 ) -> tuple[int, float, bool]:
     """Relax ``images`` in place; return the steps taken, the largest force left and whether that is small enough."""
     for image in images[1:-1]:
         image.calc = OneImage(calculator)
     band = _band(images, settings)
-    steps = 0
+    stand, first = before, 0 if before is None else before.stage
     with progress.task("band", settings.max_steps) as task:
-        for climb, fmax in _stages(settings):
+        task.advance(0 if before is None else before.steps)
+        for stage, (climb, fmax) in list(enumerate(_stages(settings)))[first:]:
             band.climb = climb
-            with FIRE(band, logfile=None) as optimizer:
-                done = _drive(
+            with KeptFIRE(band, logfile=None) as optimizer:
+                done, steps = optimise(
                     optimizer,
-                    fmax,
-                    settings.max_steps - steps,
-                    task,
-                    lambda: kept.write("band", [frozen(image) for image in images]),
+                    fmax=fmax,
+                    steps=settings.max_steps,
+                    before=stand,
+                    task=task,
+                    save=kept.keep("band", images, stage),
                 )
-                steps += optimizer.get_number_of_steps()
             if not done:
                 break
+            stand = Stand.of(images, steps, stage + 1, {})
     return steps, float(np.linalg.norm(band.get_forces(), axis=1).max()), done
 
 
 def _stages(settings: BarrierSettings) -> Iterator[tuple[bool, float]]:
+    """Yield what relaxes the band, one after the other: whether the highest image climbs, and the force to reach."""
     if settings.climb:
         yield False, max(settings.climb_below, settings.fmax)
     yield settings.climb, settings.fmax
-
-
-def _drive(optimizer: Optimizer, fmax: float, steps: int, task: Task, save: Callable[[], None]) -> bool:
-    """Run until the forces are small, the steps are spent or a force is not finite; return whether they are small."""
-    converged = False
-    for step, done in enumerate(optimizer.irun(fmax=fmax, steps=steps)):
-        largest = float(np.linalg.norm(optimizer.atoms.get_forces(), axis=1).max())
-        if not np.isfinite(largest):
-            return False
-        converged = bool(done)
-        task.describe(f"largest force {largest:.3f} eV/Å")
-        if step:
-            task.advance()
-            if step % _SAVE_EVERY == 0:
-                save()
-    save()
-    return converged

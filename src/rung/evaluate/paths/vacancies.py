@@ -2,19 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from ase import Atoms
 from ase.build import mx2
 from ase.data import atomic_numbers
-from ase.optimize import BFGS
 from pydantic import Field, field_validator
 
 from rung.data.labels import Array
 from rung.errors import DataError
 from rung.evaluate.error_bars import UNKNOWN, Bar, ErrorBars
 from rung.evaluate.paths.endpoints import displacements
+from rung.evaluate.relaxation import RelaxationSettings, relax
 from rung.settings import Settings
 
 
@@ -165,24 +166,33 @@ def _middle(layer: Atoms) -> float:
     return float(layer.positions[:, 2].mean())
 
 
-def relaxed(atoms: Atoms, calculator: Any, *, fmax: float = 0.02, steps: int = 300) -> Atoms:
-    """Return ``atoms`` with positions relaxed in a cell that stays, carrying ``calculator``.
+def relaxed(atoms: Atoms, calculator: Any, *, fmax: float = 0.02, steps: int = 300, state: Path | None = None) -> Atoms:
+    """Return ``atoms`` with positions relaxed in a cell that stays.
+
+    Parameters
+    ----------
+    atoms
+        Where it begins.
+    calculator
+        Any ASE calculator.
+    fmax
+        Largest force on an atom to reach, eV/Å.
+    steps
+        Steps that may be taken.
+    state
+        As for :func:`~rung.evaluate.relaxation.relax`.
 
     Raises
     ------
     DataError
         When the forces are not small after the steps allowed.
     """
-    image = atoms.copy()
-    image.calc = calculator
-    with BFGS(image, logfile=None) as optimizer:
-        if not optimizer.run(fmax=fmax, steps=steps):
-            raise DataError(
-                f"{image.get_chemical_formula()} did not relax to {fmax} eV/Å in {steps} steps; allow more steps."
-            )
-    kept = image.copy()
-    kept.calc = None
-    return kept
+    found = relax(atoms, calculator, RelaxationSettings(fmax=fmax, steps=steps), state=state)
+    if not found.converged:
+        raise DataError(
+            f"{atoms.get_chemical_formula()} did not relax to {fmax} eV/Å in {steps} steps; allow more steps."
+        )
+    return found.atoms
 
 
 @dataclass(frozen=True)
