@@ -1,8 +1,12 @@
 """What can be said of a model file before anything in it is loaded."""
 
+import lzma
 import pickletools
+import struct
+import sys
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +19,18 @@ _HEAD = 1 << 16
 """Bytes of a pickle that are looked at."""
 
 _EMPTY = {"EMPTY_DICT": "dict", "EMPTY_LIST": "list", "EMPTY_TUPLE": "tuple"}
-_UNREADABLE = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error)
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    lzma.LZMAError,
+)
 
 
 @dataclass(frozen=True)
@@ -123,6 +138,70 @@ def check_archive(path: Path) -> None:
     refuse_damaged(path)
     if pickle_start(path) is None:
         raise ModelError(f"{path} is no model file: {content_of(path)}.")
+
+
+@dataclass(frozen=True)
+class TorchArchive:
+    """The members of a file that torch wrote, without the folder that it puts around all.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sizes
+        Bytes of each member; together they are no more than the file, so that a small file cannot fill the memory.
+    total
+        Bytes of the file.
+    folder
+        The folder around all, with the slash; empty where there is none.
+    """
+
+    path: Path
+    sizes: Mapping[str, int]
+    total: int
+    folder: str
+
+    @classmethod
+    def open(cls, path: Path) -> "TorchArchive":
+        """Look at the list of members.
+
+        Raises
+        ------
+        ModelError
+            When the file is no such archive, is packed by another program, or is of a machine of another byte order.
+        """
+        path = Path(path)
+        total = path.stat().st_size
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = archive.infolist()
+        except _UNREADABLE as error:
+            raise ModelError(f"{path} is truncated or damaged ({error}): copy or download it again.") from error
+        pickles = [one.filename for one in members if _inside(one.filename) == "data.pkl"]
+        if len(pickles) != 1 or len({one.filename for one in members}) != len(members):
+            raise ModelError(f"{path} is no archive as torch writes it; save the model with torch.save.")
+        if sum(one.file_size for one in members) > total:
+            raise ModelError(f"{path} holds more bytes than it has, so it was packed again; save it with torch.save.")
+        folder = pickles[0].removesuffix("data.pkl")
+        sizes = {one.filename.removeprefix(folder): one.file_size for one in members}
+        made = cls(path, sizes, total, folder)
+        if "byteorder" in sizes and made.record("byteorder") != sys.byteorder.encode():
+            raise ModelError(f"{path} is of a machine of another byte order; save the model on one like this.")
+        return made
+
+    def record(self, name: str) -> bytes:
+        """Return the content of a member.
+
+        Raises
+        ------
+        ModelError
+            When there is none, or its checksum is wrong.
+        """
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                return archive.read(self.folder + name)
+        except (*_UNREADABLE, KeyError) as error:
+            raise ModelError(f"{self.path} is damaged at {name!r} ({error}): copy or download it again.") from error
 
 
 def _head_of_pickle(path: Path) -> bytes | None:

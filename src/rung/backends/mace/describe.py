@@ -4,7 +4,7 @@ Both have the same attributes, so one description serves both; that is also what
 otherwise evaluate with a part missing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -16,6 +16,8 @@ MODEL_CLASSES = ("MACE", "ScaleShiftMACE")
 READOUT_CLASSES = ("LinearReadoutBlock", "NonLinearReadoutBlock", "NonLinearBiasReadoutBlock")
 RADIAL_CLASSES = {"BesselBasis": "bessel", "GaussianBasis": "gaussian", "ChebychevBasis": "chebyshev"}
 TRANSFORM_CLASSES = {"AgnesiTransform": "Agnesi", "SoftTransform": "Soft"}
+MOST_MEMBERS, MOST_MODULES, MOST_LEVELS, MOST_LETTERS = 200, 10_000, 30, 100
+"""What a model may have: a large one has 4 layers, some hundred modules on 7 levels, and names of 30 letters."""
 _UNKNOWN_TERMS = ("joint_embedding", "embedding_readout", "les", "dipole", "coulomb_energy")
 
 _FUNCTION_NAMES = {
@@ -49,7 +51,7 @@ def function_name(function: Any) -> str:
     inert = getattr(function, "inert_name", None)
     if inert in _FUNCTION_NAMES.values() and str(function.inert_module).split(".")[0] == "torch":
         return str(inert)
-    shown = str(inert or getattr(function, "__name__", repr(function)))
+    shown = str(inert or getattr(function, "__name__", type(function).__name__))
     raise ModelError(one_of(shown, set(_FUNCTION_NAMES.values()), "activation of a MACE readout"))
 
 
@@ -88,8 +90,43 @@ def heads_of(model: Any) -> list[str]:
 
 
 def children(container: Any) -> list[Any]:
-    """Return the members of a ``ModuleList``, live or inert, in order."""
-    return list(container._modules.values())
+    """Return the members of a ``ModuleList``, live or inert, in order.
+
+    Raises
+    ------
+    ModelError
+        When there are more of them than any model has layers.
+    """
+    members = container._modules
+    if not isinstance(members, Mapping) or len(members) > MOST_MEMBERS:
+        raise ModelError(f"A list of modules has no more than {MOST_MEMBERS} members.")
+    return list(members.values())
+
+
+def submodules(module: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield a module and all within it, live or inert, each with its path and a dot.
+
+    Raises
+    ------
+    ModelError
+        When there are more than any model has: a file may hold one module in a thousand places, at every depth again.
+    """
+    waiting = [(prefix, module)]
+    seen = 0
+    while waiting:
+        path, one = waiting.pop()
+        seen += 1
+        if seen > MOST_MODULES or path.count(".") > MOST_LEVELS:
+            raise ModelError(f"The model has more than {MOST_MODULES} modules, or more than {MOST_LEVELS} levels.")
+        yield path, one
+        held = [(name, child) for name, child in vars(one).get("_modules", {}).items() if child is not None]
+        if any(not isinstance(name, str) or len(name) > MOST_LETTERS for name, _ in held):
+            raise ModelError(f"The model has a module without a name of up to {MOST_LETTERS} letters.")
+        waiting += [
+            (f"{path}{name}.", child)
+            for name, child in reversed(held)
+            if hasattr(child, "__dict__") and "_modules" in vars(child)
+        ]
 
 
 def refuse_unknown(model: Any) -> None:

@@ -9,14 +9,28 @@ import torch
 from torch import Tensor
 
 from rung.backends.archive import check_archive, untrusted
+from rung.backends.inert import Inert, read_inert
 from rung.backends.mace.backbone import adopt
-from rung.backends.mace.describe import children, class_name, describe, refuse_unknown
+from rung.backends.mace.bounds import check_bounds
+from rung.backends.mace.describe import children, class_name, describe, refuse_unknown, submodules
 from rung.backends.mace.importing import environment_restored
-from rung.backends.mace.inert import Inert, read_inert
 from rung.backends.mace.rebuild import build, load_scalars, load_tensors, scalars_of
 from rung.backends.protocol import Heads
 from rung.errors import ModelError, UntrustedError
 from rung.model.potential import ReadoutPotential
+
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What mace, e3nn and torch raise at parts that do not fit, or are none."""
 
 
 def load(
@@ -43,37 +57,38 @@ def _rebuild(path: Path) -> torch.nn.Module:
         )
     if not isinstance(picture, Inert):
         raise ModelError(f"{path} is not a MACE model: it holds a {type(picture).__name__}.")
-    refuse_unknown(picture)
+    try:
+        refuse_unknown(picture)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    except _DAMAGE as error:
+        raise UntrustedError(untrusted(path, f"a part of it is missing: {_said(error)}")) from error
     try:
         tensors = dict(_tensors(picture))
-        model = build(describe(picture), _type_of_constants(tensors))
+        description = describe(picture)
+        check_bounds(description, tensors)
+        model = build(description, _type_of_constants(tensors))
         model = model.to(dtype=_floating_type(tensors))
         load_tensors(model, tensors)
         load_scalars(model, scalars_of(picture))
-    except (
-        ModelError,
-        AttributeError,
-        KeyError,
-        TypeError,
-        ValueError,
-        RuntimeError,
-        AssertionError,
-        RecursionError,
-    ) as error:
-        raise UntrustedError(untrusted(path, str(error))) from error
+    except (ModelError, *_DAMAGE) as error:
+        raise UntrustedError(untrusted(path, _said(error))) from error
     return model
 
 
-def _tensors(module: Inert, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+def _tensors(module: Inert) -> Iterator[tuple[str, Tensor]]:
     """Yield what ``state_dict`` of the live model would hold, but for what e3nn generates."""
-    transient = module.__dict__.get("_non_persistent_buffers_set", set())
-    for group in ("_parameters", "_buffers"):
-        for name, tensor in module.__dict__.get(group, {}).items():
-            if isinstance(tensor, Tensor) and name not in transient:
-                yield prefix + name, tensor.detach()
-    for name, child in module.__dict__.get("_modules", {}).items():
-        if isinstance(child, Inert) and "_modules" in child.__dict__:
-            yield from _tensors(child, f"{prefix}{name}.")
+    for path, one in submodules(module):
+        transient = vars(one).get("_non_persistent_buffers_set", set())
+        for group in ("_parameters", "_buffers"):
+            for name, tensor in vars(one).get(group, {}).items():
+                if isinstance(tensor, Tensor) and name not in transient:
+                    yield path + name, tensor.detach()
+
+
+def _said(error: Exception) -> str:
+    """Return the sentence of an error of whatever length, as one that can stand within another."""
+    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
 
 
 def _floating_type(tensors: dict[str, Tensor]) -> torch.dtype:

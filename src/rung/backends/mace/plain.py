@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from rung.backends.mace.backbone import MaceBackbone, freeze
+from rung.backends.mace.bounds import check_bounds
 from rung.backends.mace.conditioned import ConditionedMaceBackbone, moved_to
 from rung.backends.mace.describe import describe
 from rung.backends.mace.rebuild import build, load_scalars, load_tensors, scalars_of
@@ -51,6 +52,7 @@ def restore(data: Mapping[str, Any], *, dtype: torch.dtype | None, device: str) 
 def _build(data: Mapping[str, Any]) -> torch.nn.Module:
     state = data["state"]
     try:
+        check_bounds(data["description"], state)
         model = build(data["description"], state["node_embedding.linear.weight"].dtype)
         load_tensors(model, state)
         load_scalars(model, data["scalars"])

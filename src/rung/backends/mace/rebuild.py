@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rung.backends.mace.describe import Description
+from rung.backends.mace.describe import Description, submodules
 from rung.backends.mace.engine import modules, o3
 from rung.errors import ModelError, one_of
 from rung.model.readout import ACTIVATIONS
@@ -163,17 +163,14 @@ def load_tensors(model: torch.nn.Module, tensors: Mapping[str, Tensor]) -> None:
     model.load_state_dict({**own, **tensors})
 
 
-def scalars_of(module: Any, prefix: str = "") -> dict[str, float]:
+def scalars_of(module: Any) -> dict[str, float]:
     """Return the numbers that a model keeps outside its tensors and that its output depends on, by path."""
-    found = {
-        prefix + name: value
-        for name, value in vars(module).items()
+    return {
+        path + name: value
+        for path, one in submodules(module)
+        for name, value in vars(one).items()
         if name in _SCALARS and isinstance(value, (bool, int, float))
     }
-    for name, child in vars(module).get("_modules", {}).items():
-        if child is not None and hasattr(child, "__dict__") and "_modules" in vars(child):
-            found.update(scalars_of(child, f"{prefix}{name}."))
-    return found
 
 
 def load_scalars(model: torch.nn.Module, scalars: Mapping[str, float]) -> None:
