@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase import Atoms
+from scipy.spatial import cKDTree
 
-from rung.data.labels import empty_labels
+from rung.data.labels import Labels, empty_labels
 from rung.data.structure import Structure
 from rung.doctor import diagnose
+from rung.doctor.gradients import STEP, STEP_FRAMES, nearest_frames, steps
 from rung.units import BOHR, HARTREE
 from tests.doctor.analytic import Morse, relabelled
 from tests.doctor.sabotage import at, check_found, check_found_with_base, everywhere, names_found, with_reading, zeroed
@@ -85,3 +88,38 @@ def test_opposite_forces_that_nothing_else_decides_are_both_named(mos2):
     diagnosis = diagnose({"one": (relabelled(small, "pbe", forces=lambda f: -f),)})
     [finding] = [f for f in diagnosis.findings if f.code == "gradients-as-forces"]
     assert finding.fidelities == ("pbe", "r2scan")
+
+
+def springs(count: int, stiffness: float = 3.0) -> list[Structure]:
+    """Return frames of three atoms on springs of their own, far from the origin, the first frame twice."""
+    moves = np.random.default_rng(0).normal(scale=0.2, size=(count, 3, 3))
+    moves[-1] = moves[0]
+    none = np.full((3, 3), np.nan)
+    return [
+        Structure(
+            Atoms("OH2", positions=move + 500.0),
+            f"frame-{k}",
+            {"pbe": Labels(0.5 * stiffness * (move**2).sum(), np.nan, -stiffness * move, none, np.full(6, np.nan))},
+        )
+        for k, move in enumerate(moves)
+    ]
+
+
+def test_the_nearest_frame_is_that_of_a_tree_and_no_copy():
+    frames = springs(300)
+    pairs = list(nearest_frames(frames))
+    points = np.array([frame.atoms.positions.ravel() for frame in frames])
+    distance, place = cKDTree(points[:-1]).query(points, 3)
+    for structure, near in pairs:
+        k = int(structure.structure_id.removeprefix("frame-"))
+        other = place[k][distance[k] > 1e-6][0]
+        assert np.linalg.norm(points[other] - near.atoms.positions.ravel()) < 1e-6
+    assert len(pairs) > 200 and {0, 299} <= {int(one.structure_id.removeprefix("frame-")) for one, _ in pairs}
+    farthest = [np.linalg.norm(one.atoms.positions - two.atoms.positions, axis=1).max() for one, two in pairs]
+    assert max(farthest) <= STEP
+
+
+def test_the_finite_steps_of_many_frames_are_looked_for_by_some():
+    frames = springs(STEP_FRAMES + 500)
+    slope = steps(frames, "pbe")
+    assert slope.value == pytest.approx(1.0) and slope.is_sure and 900 < slope.n <= STEP_FRAMES

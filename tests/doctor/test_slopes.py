@@ -9,6 +9,7 @@ from rung.doctor.slopes import (
     explanations,
     slope_through_zero,
     slope_within_groups,
+    thinned_pairs,
     weighted_median,
 )
 
@@ -83,3 +84,17 @@ def test_units_explain_slopes_both_ways(unit, size):
 def test_no_unit_explains_a_slope_of_one():
     assert explanations(1.0, "low", "high", ENERGY_UNITS) == ""
     assert explanations(0.3, "low", "high", ENERGY_UNITS) == ""
+
+
+@pytest.mark.parametrize("count", [1, 7, 10_000])
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 40, 301])
+def test_thinned_pairs_are_those_of_the_whole_list(size, count):
+    first, second = np.triu_indices(size, 1)
+    thin = slice(None, None, 1 + len(first) // count)
+    one, other = thinned_pairs(size, count)
+    assert (one == first[thin]).all() and (other == second[thin]).all()
+
+
+def test_pairs_of_many_members_are_never_all_formed():
+    first, second = thinned_pairs(2_000_000, 100)  # all of them would take 32 terabytes
+    assert 90 <= len(first) <= 100 and (first < second).all() and second.max() < 2_000_000

@@ -13,7 +13,7 @@ from ase.data import covalent_radii
 from rung.data.batch import neighbours
 from rung.data.labels import Array, Labels
 from rung.data.readers.structures import reading_of
-from rung.data.splits import evenly_spread
+from rung.data.splits import evenly_spaced, evenly_spread
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
 from rung.doctor.findings import few, finding, frames, ids
@@ -22,6 +22,14 @@ from rung.results.findings import Finding
 
 STEP = 0.6
 """Å: the farthest that an atom moves in a finite step; the mean force then gives ΔE within a fifth or so."""
+
+STEP_FRAMES = 1_000
+"""Frames of one kind that look for the frame nearest to them: more would not move a median."""
+
+COPY = 1.0e-4
+"""Å, over all atoms together: nearer frames are copies, whose energies differ by rounding."""
+
+DISTANCES_AT_ONCE = 2_000_000
 
 BOND = 1.2
 """Of the sum of covalent radii: the length up to which a pair counts as a bond."""
@@ -165,16 +173,10 @@ def steps(members: Sequence[Structure], fidelity: str) -> Slope:
             groups.setdefault((structure.atoms.numbers.tobytes(), cell.tobytes()), []).append(structure)
     expected, changes = [], []
     for group in groups.values():
-        positions = np.stack([structure.atoms.positions for structure in group])
-        for k, structure in enumerate(group):
-            moves = positions - positions[k]
-            farthest = np.linalg.norm(moves, axis=2).max(axis=1)
-            farthest[farthest < 1e-6] = np.inf  # the frame itself, and copies of it
-            nearest = int(np.argmin(farthest))
-            if farthest[nearest] > STEP:
-                continue
-            here, there = structure.labels[fidelity], group[nearest].labels[fidelity]
-            work = -0.5 * float(((here.forces + there.forces) * moves[nearest]).sum())
+        for structure, near in nearest_frames(group):
+            here, there = structure.labels[fidelity], near.labels[fidelity]
+            move = near.atoms.positions - structure.atoms.positions
+            work = -0.5 * float(((here.forces + there.forces) * move).sum())
             noise = float(np.sqrt(np.nansum([here.energy_stderr**2, there.energy_stderr**2])))
             if abs(work) > 3.0 * noise:
                 expected.append(work)
@@ -182,6 +184,24 @@ def steps(members: Sequence[Structure], fidelity: str) -> Slope:
     slope = slope_through_zero(expected, changes)
     # Relaxed frames differ in energy and have no forces to speak of: their slopes are large and scatter.
     return slope if slope.is_tight else replace(slope, agreement=0.0)
+
+
+def nearest_frames(group: Sequence[Structure]) -> Iterator[tuple[Structure, Structure]]:
+    """Yield frames with the frame nearest to each, where no atom moves by more than ``STEP`` from one to the other.
+
+    At most ``STEP_FRAMES`` frames, spread evenly, look for their nearest one among all: the cost is linear in frames.
+    """
+    points = np.stack([structure.atoms.positions.ravel() for structure in group])
+    points -= points.mean(axis=0)  # far-off squares would drown the distances in rounding
+    squares = np.sum(points**2, axis=1)
+    chosen = evenly_spaced(len(group), STEP_FRAMES)
+    for rows in np.array_split(chosen, 1 + len(chosen) * len(group) // DISTANCES_AT_ONCE):
+        distance = squares[rows, None] + squares - 2.0 * points[rows] @ points.T
+        distance[distance < COPY**2] = np.inf  # the frame itself, and copies of it
+        for k, nearest in zip(rows, np.argmin(distance, axis=1), strict=True):
+            move = (points[nearest] - points[k]).reshape(-1, 3)
+            if COPY < np.linalg.norm(move) and np.linalg.norm(move, axis=1).max() <= STEP:
+                yield group[int(k)], group[int(nearest)]
 
 
 def bonds(members: Sequence[Structure], fidelity: str) -> Slope:

@@ -118,9 +118,10 @@ def _of_energies(structures: Sequence[Structure], against: Sequence[float], fide
     if within.is_sure or not structures:
         return "within one composition", within
     composition = composition_matrix(structures, elements_in(structures))
-    left = np.eye(len(structures)) - composition @ np.linalg.pinv(composition)
+    energies = np.column_stack([against, labels])
+    left = energies - composition @ (np.linalg.pinv(composition) @ energies)
     freedom = len(structures) - int(np.linalg.matrix_rank(composition))
-    return "beyond any reference energies", slope_through_zero(left @ against, left @ labels, freedom)
+    return "beyond any reference energies", slope_through_zero(left[:, 0], left[:, 1], freedom)
 
 
 def _of_stress(structures: Sequence[Structure], against: Sequence[Array], fidelity: str) -> Slope:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import units as ase_units
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rung.data.labels import Array
 from rung.units import BOHR, HARTREE, KCAL_PER_MOL
@@ -114,13 +114,25 @@ def slope_within_groups(x: Sequence[float], y: Sequence[float], groups: Sequence
         places.setdefault(group, []).append(k)
     share = max(1, MAX_PAIRS // max(1, len(places)))
     for members in places.values():
-        first, second = np.triu_indices(len(members), 1)
-        thin = slice(None, None, 1 + len(first) // share)
+        first, second = thinned_pairs(len(members), share)
         index = np.array(members)
-        steps_x.append(across[index[second[thin]]] - across[index[first[thin]]])
-        steps_y.append(up[index[second[thin]]] - up[index[first[thin]]])
+        steps_x.append(across[index[second]] - across[index[first]])
+        steps_y.append(up[index[second]] - up[index[first]])
         n += len(members) - 1
     return slope_through_zero(_joined(steps_x), _joined(steps_y), n)
+
+
+def thinned_pairs(size: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return about ``count`` of the pairs ``i < j`` below ``size``, at even places in their order, or all if fewer.
+
+    Only the pairs that are returned are ever formed: all pairs of some ten thousand frames would fill the memory.
+    """
+    total = size * (size - 1) // 2
+    place = np.arange(0, total, 1 + total // count, dtype=np.int64)
+    first = np.arange(size, dtype=np.int64)
+    start = first * (2 * size - first - 1) // 2  # the place of the pair (i, i + 1)
+    first = np.searchsorted(start[: size - 1], place, side="right") - 1
+    return first, place - start[first] + first + 1
 
 
 def weighted_median(values: Array, weights: Array) -> float:
