@@ -200,7 +200,7 @@ def nearest_frames(group: Sequence[Structure]) -> Iterator[tuple[Structure, Stru
         distance[distance < COPY**2] = np.inf  # the frame itself, and copies of it
         for k, nearest in zip(rows, np.argmin(distance, axis=1), strict=True):
             move = (points[nearest] - points[k]).reshape(-1, 3)
-            if COPY < np.linalg.norm(move) and np.linalg.norm(move, axis=1).max() <= STEP:
+            if np.linalg.norm(move) > COPY and np.linalg.norm(move, axis=1).max() <= STEP:
                 yield group[int(k)], group[int(nearest)]
 
 
