@@ -18,6 +18,7 @@ from rung.backends.plain import array_from_plain, array_to_plain
 from rung.backends.registry import detect
 from rung.errors import ModelError
 from rung.fidelity import require_fidelity
+from rung.model.device import require_device
 from rung.model.environments import EnvironmentKernel
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
@@ -91,6 +92,7 @@ def load(path: Path | str, *, dtype: str | None = None, device: str = "cpu") -> 
         When the file is missing, damaged, not a checkpoint of rung, or of a newer version.
     """
     path = Path(path)
+    require_device(device)
     if not is_checkpoint(path):
         backend = detect(path)  # or one sentence that says what the file is
         raise ModelError(
@@ -130,6 +132,7 @@ def open_model(
         When a checkpoint does not hold the fidelity.
     """
     path = Path(path)
+    require_device(device)
     if not is_checkpoint(path):
         potential = load_base(path, fidelity=fidelity, head=head, trusted=trusted, dtype=dtype, device=device)
         return Checkpoint(potential)

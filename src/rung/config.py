@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
 from rung.errors import ConfigError
 from rung.fidelity import Fidelity, require_fidelity
 from rung.fit.methods import MethodSettings, method_of
-from rung.settings import Settings
-from rung.storage import write_text
+from rung.settings import PLAIN, Settings, is_plain, shown
+from rung.yaml_files import read_yaml, write_yaml
 
 CACHE_FOLDER = "rung-cache"
 
@@ -69,9 +68,10 @@ class DataSettings(Settings):
     @model_validator(mode="after")
     def _split_names(self) -> Self:
         for name in self.evaluate:
-            if name in ("train", "valid") or Path(name).name != name:
+            if name in ("train", "valid") or not is_plain(name):
                 raise ConfigError(
-                    f"The name {name!r} of an evaluate split must be a plain name other than train, valid."
+                    f"The name {shown(name)} of an evaluate split must be a plain name other than train, valid: "
+                    f"{PLAIN}."
                 )
         return self
 
@@ -97,7 +97,7 @@ class RunConfig(Settings):
     """Where models run, as torch spells it: cpu, cuda, cuda:1."""
     dtype: Literal["float32", "float64"] | None = None
     """The type in which models run; by default the base's own, and float32 for new models."""
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=1024)
     """CPU threads of torch; by default as many as torch takes (OMP_NUM_THREADS)."""
     cache: Path | None = None
     """The folder of the cache of designs; by default `rung-cache` beside the run folder."""
@@ -180,12 +180,12 @@ def load_config(path: Path) -> RunConfig:
 
 def write_config(config: RunConfig, path: Path) -> None:
     """Write a resolved config as YAML that :func:`load_config` reads back to an equal one."""
-    write_text(Path(path), yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    write_yaml(path, config.model_dump(mode="json"))
 
 
 def read_config(path: Path, kind: type[Config], changes: Mapping[str, Any] | None = None) -> Config:
     """Read a config of any kind from YAML, with ``changes`` of its keys and its paths made absolute."""
-    values = {**read_yaml(path), **(changes or {})}
+    values = {**read_settings(path), **(changes or {})}
     try:
         config = kind.read(values, where=str(path))
     except ConfigError as error:
@@ -194,16 +194,11 @@ def read_config(path: Path, kind: type[Config], changes: Mapping[str, Any] | Non
     return config.resolved(path.parent)
 
 
-def read_yaml(path: Path) -> Mapping[str, Any]:
+def read_settings(path: Path) -> Mapping[str, Any]:
     """Return the mapping that a YAML file holds, or raise a :class:`~rung.errors.ConfigError` that says why not."""
-    try:
-        values = yaml.safe_load(path.read_text())
-    except FileNotFoundError as error:
-        raise ConfigError(f"There is no config file {path}.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The config file {path} cannot be read: {error}.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}.") from error
+    if not Path(path).exists():
+        raise ConfigError(f"There is no config file {path}.")
+    values = read_yaml(path)
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path} holds no settings; a config is a mapping that begins with 'run: FOLDER'.")
     return values

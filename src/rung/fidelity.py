@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from rung.errors import ConfigError, one_of
 
+LONGEST_NAME = 100
+"""Letters of a name after which files are named: file systems take some 250 bytes, with what rung adds."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
@@ -32,6 +35,11 @@ class Fidelity:
         """Refuse names that cannot stand in a label key and errors that are not finite."""
         if not _NAME.fullmatch(self.name):
             raise ConfigError(f"The fidelity name {self.name!r} must be letters, digits, '_', '.', '+' or '-'.")
+        if len(self.name) > LONGEST_NAME:
+            raise ConfigError(
+                f"The fidelity name {self.name[:20] + '…'!r} has {len(self.name)} letters; give one of up to "
+                f"{LONGEST_NAME}, for files are named after it."
+            )
         if not (math.isfinite(self.energy_shared_stderr) and self.energy_shared_stderr >= 0):
             raise ConfigError(
                 f"energy_shared_stderr of fidelity {self.name!r} must be a finite number of eV, 0 or more."

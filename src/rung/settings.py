@@ -1,17 +1,20 @@
 """Settings: frozen, typed data with a sentence per field; unknown keys raise with the nearest known name."""
 
+import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Self, TypeVar, Union, get_args, get_origin
 
-import yaml
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from rung.errors import ConfigError, one_of
+from rung.fidelity import LONGEST_NAME
+from rung.yaml_files import read_yaml
 
 _TAG_FIELDS = ("name", "kind")
 _LONGEST_INPUT = 80
@@ -41,11 +44,67 @@ class Option:
 
 S = TypeVar("S", bound="Settings")
 
+PLAIN = f"up to {LONGEST_NAME} bytes without a slash, a control character or a dot in front"
+"""What a name is after which files are named."""
+
+_MOST_LETTERS, _LARGEST, _MOST = 10_000, 1e15, 1 << 63
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def is_plain(name: str) -> bool:
+    """Return whether files may be named after ``name``."""
+    fits = 0 < len(name.encode("utf-8", "surrogatepass")) <= LONGEST_NAME
+    return fits and not name.startswith(".") and not re.search(r"[\x00-\x1f\x7f/]", name)
+
+
+def shown(name: str) -> str:
+    """Return a name in quotes, cut where it is long."""
+    return repr(name if len(name) <= _LONGEST_INPUT else name[: _LONGEST_INPUT - 1] + "…")
+
+
+def _require_usual(value: Any) -> None:
+    """Raise a :class:`ValueError` at a number or a text that no setting has, at any depth of lists and mappings."""
+    if isinstance(value, float):
+        if math.isnan(value) or _LARGEST < abs(value) < math.inf:
+            raise ValueError(f"a number should be one, and no larger than {_LARGEST:g}")
+    elif isinstance(value, int):
+        if not -_MOST <= value < _MOST:
+            raise ValueError("a whole number should fit into 64 bits")
+    elif isinstance(value, (str, Path)):
+        if _CONTROL.search(str(value)):
+            raise ValueError("text should have no control character (NUL and the like)")
+        if len(str(value)) > _MOST_LETTERS:
+            raise ValueError(f"text should have no more than {_MOST_LETTERS} letters")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            _require_usual(key)
+            _require_usual(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _require_usual(item)
+
+
+def _infinite(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_infinite, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_infinite, value))
+    return isinstance(value, float) and math.isinf(value)
+
 
 class Settings(BaseModel):
     """The base of every group of settings: frozen, and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=True)
+
+    @field_validator("*")
+    @classmethod
+    def _usual(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse NaN, NUL and what is huge anywhere, and infinity where the default is not infinite itself."""
+        _require_usual(value)
+        if _infinite(value) and not _infinite(cls.model_fields[str(info.field_name)].default):
+            raise ValueError("a number should be finite")
+        return value
 
     @classmethod
     def read(cls, values: Mapping[str, Any], where: str = "settings") -> Self:
@@ -81,10 +140,9 @@ class Settings(BaseModel):
         """
         if path is None:
             return cls.read(options, "options")
-        try:
-            content = yaml.safe_load(Path(path).read_text()) or {}
-        except (OSError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path} cannot be read as YAML ({' '.join(str(error).split())}).") from error
+        content = read_yaml(path)
+        if content is None:
+            content = {}
         if not isinstance(content, dict):
             raise ConfigError(f"{path} holds no settings; give one to a line, as name: value.")
         return cls.read(_united(_placed(cls, content), options, path), str(path))

@@ -11,6 +11,7 @@ from rung.backends.protocol import Backend, Heads
 from rung.backends.registry import detect, named, owner
 from rung.errors import ConfigError, ModelError, one_of
 from rung.model.delta import SummedBackbone, alone
+from rung.model.device import require_device
 from rung.model.potential import ReadoutPotential
 from rung.model.protocols import Backbone
 
@@ -58,6 +59,7 @@ def load_base(
         When the package of the backend is not installed.
     """
     path = Path(path)
+    require_device(device)
     backend = detect(path)
     return backend.load(path, fidelity=fidelity, head=head, trusted=trusted, dtype=torch_dtype(dtype), device=device)
 

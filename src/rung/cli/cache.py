@@ -4,6 +4,8 @@
 from pathlib import Path
 from typing import Annotated
 
+from pydantic import Field
+
 from rung.cli.console import ERR
 from rung.cli.options import command
 from rung.settings import Option, Settings
@@ -19,7 +21,7 @@ class CacheFolder(Settings):
 class Prune(CacheFolder):
     """What to delete from it."""
 
-    older_than_days: float | None = None
+    older_than_days: float | None = Field(default=None, ge=0)
     """Delete entries that were written more than so many days ago; by default none for its age."""
 
 

@@ -33,7 +33,7 @@ class Where(Settings):
 
     status: bool = False
     """Only say how far the study is; nothing is touched."""
-    workers: int | None = Field(default=None, ge=1)
+    workers: int | None = Field(default=None, ge=1, le=1024)
     """Fit in so many processes of this machine, whatever the config says."""
     profile: Path | None = None
     """A YAML file that says where to fit, in place of the config's executor: {name: slurm, partition: debug}."""

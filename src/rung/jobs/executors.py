@@ -20,7 +20,7 @@ class Processes(Settings):
     """Perform jobs in worker processes on this machine."""
 
     name: Literal["processes"] = "processes"
-    workers: int = Field(default_factory=lambda: len(os.sched_getaffinity(0)), ge=1)
+    workers: int = Field(default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, le=1024)
     """How many at once; by default as many as there are cores."""
 
 
@@ -38,13 +38,13 @@ class Slurm(Settings):
     """Features that a node must have."""
     gres: str | None = None
     """Generic resources of a node, such as gpu:1."""
-    jobs: int = Field(default=1, ge=1)
+    jobs: int = Field(default=1, ge=1, le=10000)
     """At most so many Slurm jobs, of one node each, at a time."""
-    workers_per_node: int = Field(default=1, ge=1)
+    workers_per_node: int = Field(default=1, ge=1, le=1024)
     """Worker processes on each node."""
-    cores_per_node: int | None = Field(default=None, ge=1)
+    cores_per_node: int | None = Field(default=None, ge=1, le=4096)
     """Cores to ask for on each node; by default what Slurm gives."""
-    memory_per_node: int | None = Field(default=None, ge=1)
+    memory_per_node: int | None = Field(default=None, ge=1, le=100000)
     """GB of memory to ask for on each node."""
     walltime: str = "01:00:00"
     """How long a Slurm job may last, HH:MM:SS; another takes its place while work is left."""

@@ -17,7 +17,7 @@ def require_device(name: str) -> torch.device:
         device = torch.device(name)
         absent = device.type == "cuda" and not torch.cuda.is_available()
         if not absent:
-            torch.zeros(1, device=device)
+            torch.zeros(1, device=device).item()  # a device of torch that holds no numbers (meta) is none here
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"There is no device {name!r} here ({reason}); use cpu, cuda or cuda:1.") from error

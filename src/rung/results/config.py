@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-import yaml
 from pydantic import Field
 
-from rung.errors import StorageError
+from rung.errors import ConfigError, StorageError
 from rung.results.base import Entry, Result
+from rung.yaml_files import read_yaml
 
 CONFIG_FILE = "config.yaml"
 
@@ -50,11 +50,10 @@ class ConfigNames(Result):
     def read(cls, path: Path) -> Self:
         """Read the file, which is YAML; errors as for any result file."""
         try:
-            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise StorageError(f"There is no file {path}.") from error
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise StorageError(f"{path} is not readable YAML.") from error
+            content = read_yaml(path)
+        except ConfigError as error:
+            there = Path(path).exists()
+            raise StorageError(f"{path} is not readable YAML. {error}" if there else str(error)) from error
         if not isinstance(content, Mapping):
             raise StorageError(f"{path} holds no settings.")
         return cls.of(content, str(path))

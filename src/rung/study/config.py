@@ -6,11 +6,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from rung.config import RunConfig, read_config, read_yaml
+from rung.config import RunConfig, read_config, read_settings
 from rung.errors import ConfigError, one_of
+from rung.fidelity import LONGEST_NAME
 from rung.fit.methods import METHODS, MethodSettings, method_of
 from rung.jobs import Executor
-from rung.settings import Settings
+from rung.settings import PLAIN, Settings, is_plain
 
 
 def _named(value: Any) -> Any:
@@ -41,7 +42,7 @@ class SplitSettings(Settings):
 
     by: str = "structure_id"
     """What is never torn apart: structure_id, composition, or the name of an entry in a frame's info."""
-    folds: int | None = Field(default=None, ge=2)
+    folds: int | None = Field(default=None, ge=2, le=10000)
     """Deal the training structures into so many folds; each is held out once and evaluated on, as the split heldout."""
     withhold: Annotated[dict[str, Values], BeforeValidator(_as_values)] = Field(default_factory=dict)
     """Values by key: training structures with one of them under every key lose their target labels, and stay; what is
@@ -105,8 +106,11 @@ class StudyConfig(RunConfig):
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         for name, settings in self.compare.items():
-            if name in (self.method.name, "base") or Path(name).name != name:
-                raise ConfigError(f"compare.{name}: the name must be plain and differ from base, {self.method.name!r}.")
+            if name in (self.method.name, "base") or not is_plain(name):
+                raise ConfigError(
+                    f"compare.{name[:LONGEST_NAME]}: the name must be plain and differ from base, "
+                    f"{self.method.name!r}: {PLAIN}."
+                )
             if self.base is None and method_of(settings).base == "needed":
                 raise ConfigError(
                     f"compare.{name}: the method {settings.name!r} needs a base; "
@@ -204,5 +208,5 @@ def load_executor(path: Path) -> Mapping[str, Any]:
     ConfigError
         When it is missing, or holds anything else.
     """
-    said = Profile.read({"executor": read_yaml(Path(path))}, where=str(path))
+    said = Profile.read({"executor": read_settings(Path(path))}, where=str(path))
     return said.executor.model_dump(mode="json")

@@ -52,11 +52,11 @@ class BarrierTask(Settings):
     """When a band has images enough, with auto."""
     band: BandSettings = BandSettings()
     """How a band is relaxed."""
-    draws: int = Field(default=16, ge=0)
+    draws: int = Field(default=16, ge=0, le=10000)
     """Posterior draws on which the band is relaxed again; 0 leaves the error bar of first order."""
     seed: int = Field(default=0, ge=0)
     """Which draws."""
-    temperatures: Annotated[tuple[float, ...], Option(("rate",))] = ()
+    temperatures: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Option(("rate",))] = ()
     """Temperatures of rates, K; with any, the modes of the start are computed too."""
     check_saddle: Annotated[bool, Option(off=("no-modes",))] = True
     """Whether the modes of the highest image are computed."""
@@ -72,8 +72,8 @@ class BarrierTask(Settings):
     @field_validator("images")
     @classmethod
     def _enough(cls, images: Literal["auto"] | int) -> Literal["auto"] | int:
-        if images != "auto" and images < 3:
-            raise ValueError("images should be greater than or equal to 3, or auto")
+        if images != "auto" and not 3 <= images <= 1000:
+            raise ValueError("images should be greater than or equal to 3 and at most 1000, or auto")
         return images
 
 

@@ -61,7 +61,7 @@ class FreeEnergyTask(Settings):
     """Images from which the windows start; without it a path variable's own band, else a moving spring."""
     analysis: AnalysisSettings = AnalysisSettings()
     """How samples become a profile and a barrier."""
-    draws: int = Field(default=32, ge=0)
+    draws: int = Field(default=32, ge=0, le=10000)
     """Posterior draws for the model's error; none where the model has no posterior."""
     target_energies: Path | None = None
     """Structures of frames.extxyz that carry energies of another fidelity: the barrier is reweighted to it."""

@@ -51,9 +51,9 @@ UNITS = {
 class RunsSettings(Settings):
     """Which runs a potential makes; of files none of it counts."""
 
-    runs: int = Field(default=3, ge=1)
+    runs: int = Field(default=3, ge=1, le=10000)
     """Runs at each temperature, and of each draw; they differ in their first momenta and in the thermostat's noise."""
-    draws: int = Field(default=0, ge=0)
+    draws: int = Field(default=0, ge=0, le=10000)
     """Draws from the posterior that are run in place of the potential itself; 0 runs the potential itself."""
     steps: int = Field(default=20000, ge=1)
     """Steps of each run; more may be asked for later."""
@@ -79,15 +79,15 @@ class TransportTask(Settings):
     """Trajectories that ASE reads, one run a file, frames at equal times apart; with a model, the start structure."""
     diffusion: DiffusionSettings
     """What moves, and how displacements become diffusivities."""
-    temperatures: Annotated[tuple[float, ...], Option(("temperature",))] = Field(min_length=1)
+    temperatures: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Option(("temperature",))] = Field(min_length=1)
     """K: one for all files, or one each in the order of the files; with a model, those to run at, each once."""
     frame_fs: float | None = Field(default=None, gt=0)
     """Time between two frames of the files, fs."""
-    draw: tuple[int, ...] = ()
+    draw: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """Which draw of the potential moved each run, in the order of the files; none where it was the potential itself."""
     unwrapped: bool = False
     """Whether the positions of the files run on beyond the cell already."""
-    extrapolate: tuple[float, ...] = ()
+    extrapolate: tuple[Annotated[float, Field(gt=0)], ...] = ()
     """Temperatures at which the Arrhenius fit is evaluated, K."""
     runs: RunsSettings = RunsSettings()
     """The runs of a model."""

@@ -55,17 +55,17 @@ class VacancyTask(Settings):
 
     monolayer: Monolayer = Monolayer()
     """The layer."""
-    counts: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
+    counts: tuple[Annotated[int, Field(ge=1, le=100)], ...] = (1, 2, 3, 4, 5, 6)
     """Numbers of vacancies in a row whose hops are found."""
     ways: tuple[Way, ...] = ("concerted",)
     """All atoms of the row at once, or one after the other."""
-    margin: int = Field(default=2, ge=2)
+    margin: int = Field(default=2, ge=2, le=50)
     """Repeats of the first cell beyond the row, both ways: n vacancies in (n + margin) × (1 + margin) cells."""
-    most: Annotated[int, Option(("most-margin",))] = Field(default=4, ge=2)
+    most: Annotated[int, Option(("most-margin",))] = Field(default=4, ge=2, le=50)
     """No cell has a larger margin."""
     tolerance: float = Field(default=0.02, gt=0)
     """The barrier for each atom counts as converged where a larger cell changes it by less, eV."""
-    images: int = Field(default=5, ge=3)
+    images: int = Field(default=5, ge=3, le=1000)
     """Images of each band, both ends counted."""
     band: BandSettings = BandSettings()
     """How a band is relaxed."""
@@ -73,7 +73,7 @@ class VacancyTask(Settings):
         default_factory=dict
     )
     """μ of the chalcogen for each fidelity, eV an atom, on its scale of energies; absent: no formation energy."""
-    defect_margin: int = Field(default=4, ge=2)
+    defect_margin: int = Field(default=4, ge=2, le=50)
     """Repeats of the cell in which formation and binding energies are found."""
 
     @property

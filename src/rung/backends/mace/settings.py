@@ -1,6 +1,6 @@
 """The shape of a new MACE model, as a user writes it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ class MaceArchitecture(Architecture):
 
     kind: Literal["mace"] = "mace"
     """Which backend builds it."""
-    channels: int = Field(default=32, ge=1)
+    channels: int = Field(default=32, ge=1, le=4096)
     """Copies of each irreducible representation in the hidden features."""
     max_l: int = Field(default=1, ge=0, le=3)
     """Highest rotation order of the hidden features: 0 passes scalars between layers, 1 vectors too."""
@@ -28,15 +28,15 @@ class MaceArchitecture(Architecture):
     """Number of interaction layers."""
     correlation: int = Field(default=3, ge=1, le=4)
     """Body order of a message less one."""
-    readout_units: int = Field(default=16, ge=1)
+    readout_units: int = Field(default=16, ge=1, le=4096)
     """Hidden units of the last, non-linear readout."""
     activation: Literal["silu", "tanh", "abs"] = "silu"
     """Activation of the hidden units of the last readout."""
     radial_basis: Literal["bessel", "gaussian", "chebyshev"] = "bessel"
     """Functions of the distance."""
-    radial_functions: int = Field(default=8, ge=1)
+    radial_functions: int = Field(default=8, ge=1, le=1024)
     """How many of them."""
-    radial_units: tuple[int, ...] = Field(default=(64, 64, 64), min_length=1)
+    radial_units: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(default=(64, 64, 64), min_length=1)
     """Hidden units of the network from radial functions to the weights of a message."""
     cutoff_power: int = Field(default=5, ge=2)
     """Power of the polynomial that takes the radial functions to zero at the cutoff."""
@@ -52,7 +52,7 @@ class SmallMaceArchitecture(MaceArchitecture):
     With a hundred energies and no forces a larger one learnt them by heart and was best before it had learnt anything.
     """
 
-    channels: int = Field(default=8, ge=1)
+    channels: int = Field(default=8, ge=1, le=4096)
     """Copies of each irreducible representation in the hidden features."""
     max_l: int = Field(default=0, ge=0, le=3)
     """Highest rotation order of the hidden features: 0 passes scalars between layers, 1 vectors too."""
@@ -64,5 +64,5 @@ class SmallMaceArchitecture(MaceArchitecture):
     """Number of interaction layers."""
     correlation: int = Field(default=1, ge=1, le=4)
     """Body order of a message less one."""
-    radial_units: tuple[int, ...] = Field(default=(16,), min_length=1)
+    radial_units: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(default=(16,), min_length=1)
     """Hidden units of the network from radial functions to the weights of a message."""

@@ -21,6 +21,7 @@ from ase.io.extxyz import key_val_str_to_dict
 
 from rung.data.labels import STRUCTURE_ID
 from rung.data.readers.ase import frames_through_ase
+from rung.data.readers.comment_keys import key_twice
 from rung.data.readers.reader import Finder, Frame, Reader
 from rung.errors import DataError
 
@@ -146,6 +147,10 @@ def _check_frame(lines: Sequence[str], place: int, stop: int, path: Path, before
         raise DataError(f"{path}, line {before + place + 1}: the frame has no atoms.")
     if end > stop:
         raise DataError(f"{path} is cut short: the frame at line {before + place + 1} announces {header} atoms.")
+    twice = key_twice(lines[place + 1])
+    if twice is not None:
+        where = f"{path}, line {before + place + 2}"
+        raise DataError(f"{where}: the key {twice!r} stands twice in the comment; leave one, for only the last counts.")
     declared = _PROPERTIES.search(lines[place + 1])
     if declared is not None:
         width = _width(declared.group(1), path, before + place + 2)

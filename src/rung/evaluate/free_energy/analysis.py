@@ -34,7 +34,7 @@ _TOP = 0.7
 class AnalysisSettings(Settings):
     """How samples become a profile and a barrier."""
 
-    bins: int = Field(default=60, ge=8)
+    bins: int = Field(default=60, ge=8, le=100000)
     """Bins between the ends of the sampled range."""
     reactant: Literal["low", "high"] = "low"
     """On which side of the top the reactant is."""

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
-import yaml
 from ase import Atoms
 from ase.geometry import find_mic
 from ase.io import read
@@ -17,6 +16,7 @@ from rung.data.labels import Array
 from rung.errors import ConfigError, DataError
 from rung.evaluate.paths.endpoints import check_same_atoms, unwrapped
 from rung.settings import Settings
+from rung.yaml_files import read_yaml
 
 _COINCIDENT = 1e-3
 """Å: two places closer than this give no direction."""
@@ -77,7 +77,7 @@ class PathSettings(Settings):
     """The atoms that count; by default all."""
     sharpness: float | None = Field(default=None, gt=0)
     """λ, 1/Å², how sharply the nearest image is told from the next; by default 2.3 over the mean squared step."""
-    extend: int = Field(default=2, ge=0)
+    extend: int = Field(default=2, ge=0, le=100)
     """Images that are added beyond each end on a straight line, so that a minimum is not the end of the variable."""
 
 
@@ -173,10 +173,7 @@ def read_collective(path: Path) -> CollectiveSettings:
         When a key is unknown or missing, or the file cannot be read.
     """
     path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read as YAML ({' '.join(str(error).split())}).") from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds no collective variable; give its kind and what that needs.")
     settings = _File.read({"cv": content}, str(path)).cv

@@ -25,9 +25,9 @@ FEWEST_EFFECTIVE = 50.0
 class ReweightingSettings(Settings):
     """How many resamplings give the statistical error."""
 
-    resamples: int = Field(default=200, ge=10)
+    resamples: int = Field(default=200, ge=10, le=1000000)
     """Bootstrap resamplings within each window."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Of the resampling."""
 
 

@@ -64,7 +64,7 @@ class BandSettings(Settings):
 class BarrierSettings(BandSettings):
     """How a band is relaxed."""
 
-    images: int = Field(default=7, ge=3)
+    images: int = Field(default=7, ge=3, le=1000)
     """Images of the band, both ends counted."""
 
     def deciding(self, *free: str) -> str:

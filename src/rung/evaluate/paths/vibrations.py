@@ -30,7 +30,7 @@ class VibrationSettings(Settings):
 
     step: Annotated[float, Option(("displacement",))] = Field(default=0.01, gt=0)
     """How far each coordinate is moved to both sides, Å."""
-    moving: tuple[int, ...] | None = None
+    moving: tuple[Annotated[int, Field(ge=0)], ...] | None = None
     """Indices of the atoms that move; by default all that no constraint holds."""
     floor: float = Field(default=15.0, ge=0)
     """A mode below this counts as neither real nor imaginary in the test of a saddle, cm⁻¹."""

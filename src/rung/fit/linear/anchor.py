@@ -120,7 +120,7 @@ class MaskElements(Settings):
     """Atoms of some elements are not anchored."""
 
     kind: Literal["mask_elements"] = "mask_elements"
-    numbers: tuple[int, ...]
+    numbers: tuple[Annotated[int, Field(ge=1, le=118)], ...]
     """Atomic numbers."""
 
     def __call__(self, anchor: AnchorForces) -> AnchorForces:

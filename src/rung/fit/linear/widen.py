@@ -19,11 +19,11 @@ from rung.settings import Settings
 class Widening(Settings):
     """Random units added to the last non-linear readout."""
 
-    units: int = Field(default=0, ge=0)
+    units: int = Field(default=0, ge=0, le=100000)
     """How many; 0 leaves the readout as it is."""
     spread: float = Field(default=1.5, gt=0)
     """R.m.s. of what goes into a unit's activation over the training atoms."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Of the random directions."""
 
 

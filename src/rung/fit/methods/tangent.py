@@ -55,7 +55,7 @@ class TangentSettings(NamedSettings):
     """A regular expression: which tensors move, by their names in the backend's model."""
     groups: Literal["one", "layers"] = "one"
     """One prior width for all tensors, or one for each layer."""
-    probes: int = Field(default=0, ge=0)
+    probes: int = Field(default=0, ge=0, le=10000)
     """How many random directional derivatives of forces hold the band; 0 goes without a band."""
     scale_stderr: float = Field(default=0.3, ge=0)
     """One-sigma uncertainty of the factor on the anchor's forces."""

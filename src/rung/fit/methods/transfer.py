@@ -34,7 +34,7 @@ from rung.settings import Settings
 class LoraSettings(Settings):
     """Low-rank adapters at every linear layer (LoRA, Hu et al., arXiv:2106.09685), merged at the end."""
 
-    rank: int = Field(default=4, ge=1)
+    rank: int = Field(default=4, ge=1, le=4096)
     """Rank of each adapter."""
     alpha: float = Field(default=8.0, gt=0)
     """The adapters' product is multiplied by alpha / rank."""

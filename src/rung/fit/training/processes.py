@@ -24,9 +24,9 @@ _LAUNCHED = ("LOCAL_RANK", "SLURM_PROCID")
 class Processes(Settings):
     """On how many devices a training runs; the batch is shared between them, so results do not change."""
 
-    devices: int = Field(default=1, ge=1)
+    devices: int = Field(default=1, ge=1, le=1024)
     """Devices (or CPU processes) on each node."""
-    nodes: int = Field(default=1, ge=1)
+    nodes: int = Field(default=1, ge=1, le=4096)
     """Machines; more than one needs torchrun or srun."""
     strategy: Literal["auto", "ddp", "ddp_spawn", "ddp_find_unused_parameters_true"] = "auto"
     """Lightning Fabric's name of how gradients are shared; auto chooses."""
