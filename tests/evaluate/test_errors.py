@@ -87,9 +87,18 @@ def test_relative_errors_ignore_an_offset_per_composition(energies, first, secon
 
 
 def test_relative_errors_leave_lone_compositions_out():
-    assert relative_errors(np.array([1.0, 5.0, 3.0]), ["A", "B", "A"]).tolist() == [-1.0, 1.0]
+    found = relative_errors(np.array([1.0, 5.0, 3.0]), ["A", "B", "A"])
+    assert found == pytest.approx([-np.sqrt(2.0), np.sqrt(2.0)])  # one mean of two errors takes half of their variance
     lone = split_errors([1.0, 5.0, 3.0], [0.0] * 3, [1] * 3, ["A", "B", "A"])
-    assert lone.energy_rmse_rel == pytest.approx(1000.0)
+    assert lone.energy_rmse_rel == pytest.approx(1000.0 * np.sqrt(2.0))
+
+
+def test_relative_errors_are_as_large_as_the_errors_whatever_the_number_of_structures():
+    random = np.random.default_rng(3)
+    for members in (2, 3, 20):
+        errors = random.normal(size=6000)
+        found = relative_errors(errors, [str(k // members) for k in range(len(errors))])
+        assert np.sqrt(np.mean(found**2)) == pytest.approx(1.0, rel=0.04)
 
 
 def test_layouts_of_forces_agree():

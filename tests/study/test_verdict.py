@@ -4,15 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from rung.results.fits import BandBarrier, StudyFit, StudyFitNumbers
 from rung.results.study import StudyRow
+from rung.study.comparison import comparisons
 from rung.study.config import StudyConfig
 from rung.study.plan import Fit
 from rung.study.status import Failure
 from rung.study.table import rows_of
-from rung.study.verdict import Difference, caveats, paired, verdict
+from rung.study.verdict import caveats, verdict
 from tests.results.made import fit_errors
 
 NOTHING: tuple[Failure, ...] = ()
@@ -45,43 +45,68 @@ def rows(values: dict[str, dict[str, tuple[float, ...]]], n_labels: int = 100) -
     ]
 
 
-def test_differences_are_paired_over_the_draws_that_both_have() -> None:
-    one = {(0, 0): 11.0, (1, 0): 21.0, (2, 0): 32.0, (3, 0): 99.0}
-    other = {(0, 0): 10.0, (1, 0): 20.0, (2, 0): 30.0}
-    found = paired(one, other)
-    assert (found.mean, found.n) == (pytest.approx(4 / 3), 3)
-    assert found.spread == pytest.approx(np.std([1, 1, 2], ddof=1))
-    assert not found.inside  # though each method alone spreads over 20
-    assert Difference(0.5, 0.6, 3).inside
-    assert Difference(5.0, float("nan"), 1).inside  # one draw shows nothing
+def said_of(table: list[StudyRow], **changes: Any) -> str:
+    config = config_of(**changes)
+    return " ".join(verdict(config, table, comparisons(config, table, ())))
 
 
-def test_what_lies_inside_the_spread_is_called_so() -> None:
+def test_with_five_draws_a_method_may_be_called_worse_and_no_difference_is_called_so() -> None:
+    table = rows(
+        {
+            "readout": {"energy_rmse": (10.0, 20.0, 30.0, 15.0, 25.0), "force_rmse": (100.0, 101.0, 102.0, 99.0, 98.0)},
+            "offset": {"energy_rmse": (12.0, 22.1, 31.9, 17.0, 27.0), "force_rmse": (90.0, 91.0, 92.0, 89.0, 88.0)},
+            "tangent": {
+                "energy_rmse": (9.0, 22.0, 30.5, 14.8, 25.1),
+                "force_rmse": (300.0, 301.0, 299.0, 300.0, 302.0),
+            },
+        }
+    )
+    said = said_of(table, seeds=[0, 1, 2, 3, 4])
+    assert "paired over 5 draws, readout has the least; worse: offset (by 2.0, 95 %: 1.9 to 2.1) meV/atom" in said
+    assert "no difference is shown: tangent (+0.3, 95 %: -1.1 to 1.7) meV/atom" in said
+    assert "would mostly have gone unseen" in said
+    assert "Of the force errors on test with 100 energies, paired over 5 draws, offset has the least" in said
+
+
+def test_with_fewer_draws_the_interval_is_shown_and_nobody_is_called_worse() -> None:
     table = rows(
         {
             "readout": {"energy_rmse": (10.0, 20.0, 30.0), "force_rmse": (100.0, 101.0, 102.0)},
-            "offset": {"energy_rmse": (12.0, 22.1, 31.9), "force_rmse": (90.0, 91.0, 92.0)},
-            "tangent": {"energy_rmse": (9.0, 22.0, 30.5), "force_rmse": (300.0, 301.0, 299.0)},
+            "offset": {"energy_rmse": (12.0, 22.1, 31.9), "force_rmse": (190.0, 191.0, 192.0)},
         }
     )
-    said = " ".join(verdict(config_of(), table))
-    assert "least: readout; worse: offset by 2.0 ± 0.1 meV/atom; inside the spread" in said
-    assert "tangent (+0.5 ± 1.5) meV/atom" in said
-    assert "Of the force errors on test with 100 energies, paired over 3 draws, least: offset" in said
+    said = said_of(table)
+    assert "; worse" not in said and "gone unseen" not in said
+    assert "too few draws to call one worse: offset (+2.0, 95 %: 1.8 to 2.2) meV/atom" in said
+    alone = rows({name: {"energy_rmse": (one,)} for name, one in (("readout", 10.0), ("offset", 12.0))})
+    assert "there is one draw alone" in said_of(alone, seeds=[0])
+
+
+def test_draws_that_take_every_label_are_one(tmp_path: Path) -> None:
+    table = rows(
+        {
+            "readout": {"energy_rmse": (10.0, 10.0, 10.0), "force_rmse": (100.0, 100.0, 100.0)},
+            "offset": {"energy_rmse": (12.0, 12.0, 12.0), "force_rmse": (90.0, 90.0, 90.0)},
+        }
+    )
+    said = said_of(table)
+    assert "there is one draw alone" in said and "± 0" not in said
+    noted = " ".join(caveats(config_of(run=str(tmp_path)), table, NOTHING))
+    assert "With 100 labels the draws of a method are the same" in noted
 
 
 def test_energies_are_never_told_without_forces() -> None:
     table = rows({"readout": {"energy_rmse": (10.0, 12.0), "force_departure_rmse": (40.0, 42.0)}})
-    (sentence,) = verdict(config_of(), table)
+    (sentence,) = verdict(config_of(), table, ())
     assert "energies err by 11.0 ± 1.4 meV/atom, a force component leaves the base by 41 ± 1 meV/Å" in sentence
-    assert verdict(config_of(), rows({"readout": {"energy_rmse": (10.0, 12.0)}})) == ()
+    assert verdict(config_of(), rows({"readout": {"energy_rmse": (10.0, 12.0)}}), ()) == ()
 
 
 def test_forces_that_got_worse_are_named() -> None:
     forces = {"base": (100.0, 100.0, 100.0), "readout": (120.0, 121.0, 119.0), "offset": (100.0, 100.0, 100.0)}
     table = rows({name: {"energy_rmse": (10.0, 10.1, 10.2), "force_rmse": found} for name, found in forces.items()})
-    (said,) = [sentence for sentence in verdict(config_of(), table) if "do not use" in sentence]
-    assert "the forces of readout are worse than the base's (100 ± 0 meV/Å)" in said
+    (said,) = [sentence for sentence in verdict(config_of(), table, ()) if "do not use" in sentence]
+    assert "the forces of readout are worse than the base's (100 meV/Å)" in said
 
 
 def test_a_method_that_was_tuned_less_is_named(tmp_path: Path) -> None:
@@ -97,7 +122,8 @@ def test_a_method_that_was_tuned_less_is_named(tmp_path: Path) -> None:
 def test_few_draws_failures_and_validation_labels_are_held_against_it() -> None:
     failed = (Failure("tangent-n50-s0", "The weights diverged.", Path("error.json")),)
     said = " ".join(caveats(config_of(), [], failed, n_valid=71))
-    assert "A spread from 3 draws is itself uncertain by about 50 %" in said
+    assert "3 draws are too few to call a method worse than another" in said
+    assert "uncertain by about 50 %" in said
     assert "1 fit failed and is not in the table (tangent-n50-s0)" in said
     assert "The 71 target energies of data.valid are not counted" in said
     assert "There is one draw" in " ".join(caveats(config_of(seeds=[0]), [], NOTHING))

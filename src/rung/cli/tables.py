@@ -11,6 +11,7 @@ from rung.features.cache import CacheEntry
 from rung.report.summary import UNKNOWN, number
 from rung.results.findings import Diagnosis
 from rung.results.metrics import Evaluation, SplitErrors, by_split
+from rung.results.study import MethodComparison
 from rung.run.stages import FinishedRun
 from rung.study import FinishedStudy
 
@@ -83,10 +84,41 @@ def print_run(run: FinishedRun) -> None:
 def print_study(study: FinishedStudy) -> None:
     """Print the learning curves of a study, its verdict, and what failed."""
     print_curves(study)
+    print_comparisons(study)
     for sentence in study.verdict:
         OUT.print(f"- {sentence}", markup=False)
     print_failures(study)
     ERR.print(f"{study.n_new} fits were done now; everything is in {study.folder}.", markup=False)
+
+
+def print_comparisons(study: FinishedStudy) -> None:
+    """Print what the difference of each method from the best is worth, one table a split."""
+    for split in dict.fromkeys(one.split for one in study.comparisons):
+        table = Table(title=f"{split}: differences from the method that errs least, with 95 % intervals")
+        for heading in ("energies", "quantity", "method"):
+            table.add_column(heading)
+        for heading in ("error", "more than the best", "p, corrected", ""):
+            table.add_column(heading, justify="right")
+        last = None
+        for one in study.comparisons:
+            if one.split != split:
+                continue
+            block = one.n_labels, one.metric
+            if last is not None and block != last:
+                table.add_section()
+            words = (str(one.n_labels), CURVES[one.metric][0]) if block != last else ("", "")
+            last = block
+            interval = f" ({one.low:.1f} to {one.high:.1f})" if math.isfinite(one.low) else ""
+            more = "" if one.best else f"{one.difference:+.1f}{interval}"
+            p = f"{one.p:.3f}" if math.isfinite(one.p) else ""
+            table.add_row(*words, one.method, f"{one.mean:.1f}", more, p, "least" if one.best else _worth(one))
+        OUT.print(table)
+
+
+def _worth(one: MethodComparison) -> str:
+    if one.worse:
+        return "worse"
+    return "one draw" if one.n_draws < 2 else "no difference shown"
 
 
 def print_failures(study: FinishedStudy) -> None:

@@ -89,7 +89,10 @@ def split_errors(
 
 
 def relative_errors(errors: Array, formulas: Sequence[str]) -> Array:
-    """Return ``errors`` less the mean of their composition; compositions with one structure are left out.
+    """Return ``errors`` less the mean of their composition, times √(k/(k-1)) for its k structures.
+
+    A mean over the same k errors follows them, so that their spread about it is too small by that factor. Compositions
+    with one structure are left out.
 
     Parameters
     ----------
@@ -100,7 +103,7 @@ def relative_errors(errors: Array, formulas: Sequence[str]) -> Array:
     """
     names = np.asarray(formulas, dtype=str)
     parts = [errors[names == name] for name in dict.fromkeys(formulas)]
-    left = [part - part.mean() for part in parts if len(part) > 1]
+    left = [(part - part.mean()) * np.sqrt(len(part) / (len(part) - 1)) for part in parts if len(part) > 1]
     return np.concatenate(left) if left else np.empty(0)
 
 

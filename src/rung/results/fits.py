@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from pydantic import Field
+
 from rung.results.base import Entry, Number, Result
 from rung.results.metrics import SplitErrors
 
@@ -13,7 +15,7 @@ class FitErrors(SplitErrors):
     """
 
     coverage_energy_68: Number = float("nan")
-    """Share of energies whose label lay within the error bar of 68 %; labels count as exact."""
+    """Share of energies whose label lay within the 68 % interval of prediction and label together."""
     coverage_energy_95: Number = float("nan")
     """The same for 95 %."""
     coverage_forces_68: Number = float("nan")
@@ -48,6 +50,19 @@ class StudyFitNumbers(Entry):
     """Energies and forces of a small batch in rung, the least of three timings, s; absent for a trial."""
 
 
+class StructureErrors(Entry):
+    """The errors of one fit at the target, structure by structure: what resampling the test structures needs."""
+
+    groups: tuple[str, ...]
+    """The group of each structure, by the key of the split."""
+    energy: tuple[Number, ...]
+    """Error of each energy, meV/atom; null without a label."""
+    force: tuple[Number, ...]
+    """R.m.s. error of the force components of each structure, meV/Å; null where there is none."""
+    n_forces: tuple[int, ...]
+    """Force components of each structure that were compared."""
+
+
 class StudyFit(Result):
     """The result of one fit of a study."""
 
@@ -59,6 +74,8 @@ class StudyFit(Result):
     """The numbers of the fit."""
     warnings: tuple[str, ...]
     """What the method warns of, in sentences."""
+    structures: Mapping[str, StructureErrors] = Field(default_factory=dict)
+    """Errors at the target of each structure, by split; empty in fits of 0.1.0."""
 
 
 class StudyTrial(Result):

@@ -29,7 +29,8 @@ class SplitErrors(Entry):
     energy_rmse_rel: Number
     """The same r.m.s. after one offset per composition, meV/atom: what is left once only differences between structures
     of equal composition count. A structure that is alone in its composition says nothing of differences and is left
-    out; with k structures a composition, one in k degrees of freedom went into the offset."""
+    out; with k structures a composition the offset takes one of k degrees of freedom, which the factor √(k/(k-1))
+    makes up for."""
     force_mae: Number
     """Mean absolute error of the force components, meV/Å."""
     force_rmse: Number

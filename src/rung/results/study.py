@@ -73,6 +73,39 @@ class SharedWarning(Entry):
     """The names of the fits."""
 
 
+class MethodComparison(Entry):
+    """One method beside the one that errs least, at one number of labels."""
+
+    split: str
+    """The split."""
+    metric: str
+    """``energy_rmse``, meV/atom, or ``force_rmse``, meV/Å."""
+    n_labels: int
+    """How many target energies the fits saw."""
+    method: str
+    """The name of the method's rows."""
+    mean: Number
+    """Mean error over draws."""
+    spread: Number
+    """Standard deviation between draws; null for one draw, or where all draws are the same."""
+    n_draws: int
+    """Distinct draws that the method shares with the best."""
+    best: bool
+    """Whether it has the least mean."""
+    difference: Number
+    """Mean of its error less that of the best, draw by draw; null for the best."""
+    low: Number
+    """Lower end of the 95 % interval of the difference; null where it is not known."""
+    high: Number
+    """Upper end."""
+    p: Number
+    """P value of no difference, corrected for all pairs of methods (Holm); null for the best."""
+    worse: bool
+    """Whether it may be called worse than the best: p at most 0.05 with five draws or more."""
+    detectable: Number
+    """The smallest difference that so many draws show in 80 % of cases; null where it is not known."""
+
+
 class StudySummary(Result):
     """What a study says beside its table."""
 
@@ -82,6 +115,8 @@ class StudySummary(Result):
     """Sentences for the top of the report: who made the labels, and what may be done with them."""
     verdict: tuple[str, ...] = ()
     """What the rows show, in sentences, and what is to be held against it."""
+    comparisons: tuple[MethodComparison, ...] = ()
+    """Methods beside the best, by split, metric and number of labels."""
     truths: Mapping[str, Number] = Field(default_factory=dict)
     """True values by metric, or barriers by the name of their band, eV; empty where none is known."""
     tuning: tuple[TrialEntry, ...] = ()

@@ -106,16 +106,17 @@ def errors_of(
 def shares_of(prediction: SplitPrediction, structures: Sequence[Structure], fidelity: str) -> dict[str, float]:
     """Return how often error bars of 68 % and 95 % held the labels, as ``coverage_energy_68`` and so on.
 
-    Meant for labels that are exact; noise of a label is not in the bars. Empty where nothing has a bar.
+    The bars are those of prediction and label together, as in z². Empty where nothing has a bar.
     """
     labels = [structure.labelled(fidelity) for structure in structures]
     found: dict[str, float] = {}
-    shares = coverage_table(prediction.energy, [label.energy for label in labels], prediction.energy_stderr, LEVELS)
+    bars = np.hypot(prediction.energy_stderr, np.nan_to_num([label.energy_stderr for label in labels]))
+    shares = coverage_table(prediction.energy, [label.energy for label in labels], bars, LEVELS)
     found |= {f"coverage_energy_{100 * share.level:.0f}": share.fraction for share in shares if share.n}
     if prediction.forces_stderr is None:
         return found
     blocks = [
-        (forces, label.forces, stderr)
+        (forces, label.forces, np.hypot(stderr, np.nan_to_num(label.forces_stderr)))
         for forces, label, stderr in zip(prediction.forces, labels, prediction.forces_stderr, strict=True)
         if forces is not None and stderr is not None
     ]

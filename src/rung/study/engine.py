@@ -19,6 +19,7 @@ from rung.results.study import (
     STUDY_FILE,
     TABLE_FILE,
     FailedFit,
+    MethodComparison,
     SharedWarning,
     StudyRow,
     StudySummary,
@@ -27,6 +28,7 @@ from rung.results.study import (
 )
 from rung.run.folder import RunFolder
 from rung.run.opening import in_free_folder, opened
+from rung.study.comparison import comparisons
 from rung.study.config import StudyConfig
 from rung.study.plan import DESIGNS, FIT, Fit, Step, choose, designs_job, fit_steps, names, reads_designs, trial_steps
 from rung.study.status import Failure, StatusReader, StudyStatus
@@ -59,6 +61,8 @@ class FinishedStudy:
         What failed, and why; the rest went on.
     verdict
         What was found, in sentences.
+    comparisons
+        Each method beside the best, by split, metric and number of labels.
     """
 
     folder: Path
@@ -66,6 +70,7 @@ class FinishedStudy:
     n_new: int
     failures: tuple[Failure, ...] = ()
     verdict: tuple[str, ...] = ()
+    comparisons: tuple[MethodComparison, ...] = ()
 
     def summary(self, split: str, metric: str) -> dict[str, dict[int, tuple[float, float]]]:
         """Return mean and standard deviation over seeds (and folds) of one metric, by method and number of labels."""
@@ -222,8 +227,9 @@ def _concluded(
     results = [(step.fit, StudyFit.read(step.job.result)) for step in steps if step.job is not None]
     rows = tuple(row for fit, result in results for row in rows_of(fit, result, config.target, low))
     failures = StatusReader(config).read().failures
-    said = (*verdict(config, rows), *caveats(config, rows, failures, _validated(config, results)))
-    study = FinishedStudy(config.run, rows, len(steps) - before, failures, said)
+    compared = comparisons(config, rows, results)
+    said = (*verdict(config, rows, compared), *caveats(config, rows, failures, _validated(config, results)))
+    study = FinishedStudy(config.run, rows, len(steps) - before, failures, said, compared)
     if not rows:
         return study
     _write_table(folder, rows)
@@ -263,6 +269,7 @@ def _summary(
         title=f"{config.run.name}: {config.target} with few energies",
         notice=tuple(notices),
         verdict=study.verdict,
+        comparisons=study.comparisons,
         truths=_truths(workshop),
         tuning=tuple(_tuning(config)),
         failures=tuple(FailedFit(fit=one.name, sentence=one.sentence) for one in study.failures),

@@ -1,13 +1,14 @@
 """What a study found, in words: paired differences, forces beside energies, and what is to be held against it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from rung.results.study import StudyRow
+from rung.results.study import MethodComparison, StudyRow
+from rung.study.comparison import judged_splits
 from rung.study.config import StudyConfig
 from rung.study.plan import BASE, choose
+from rung.study.statistics import FEWEST_DRAWS, LEVEL, Values, distinct, holm, paired
 from rung.study.status import Failure
 from rung.study.table import values_of
 
@@ -17,57 +18,28 @@ LOW_FIDELITY_KEPT = 1.05
 ROUNDING = 0.1
 """meV/atom and meV/Å below which a growth is rounding, as of a base that labelled the frames itself."""
 
-Values = Mapping[tuple[int, int], float]
-"""One metric by seed and fold."""
 
-
-@dataclass(frozen=True)
-class Difference:
-    """How far one method is from another, fit by fit on the same draws.
+def verdict(config: StudyConfig, rows: Sequence[StudyRow], comparisons: Sequence[MethodComparison]) -> tuple[str, ...]:
+    """Return what the rows say: for each split at the largest number of labels, then at the smaller ones in short.
 
     Parameters
     ----------
-    mean
-        Of the differences, in the unit of the metric; positive where the first errs more.
-    spread
-        Standard deviation of the differences between seeds and folds; NaN for a single one.
-    n
-        How many draws both have.
+    config, rows
+        The study and its table.
+    comparisons
+        What :func:`rung.study.comparison.comparisons` makes of them.
     """
-
-    mean: float
-    spread: float
-    n: int
-
-    @property
-    def inside(self) -> bool:
-        """Whether the difference is no larger than its own spread, or the spread is unknown."""
-        return not abs(self.mean) > self.spread
-
-
-def paired(one: Values, other: Values) -> Difference:
-    """Return the difference of ``one`` less ``other`` over the draws that both have; NaN where there is none."""
-    common = sorted(one.keys() & other.keys())
-    differences = np.array([one[key] - other[key] for key in common])
-    if not common:
-        return Difference(np.nan, np.nan, 0)
-    spread = float(np.std(differences, ddof=1)) if len(common) > 1 else float("nan")
-    return Difference(float(differences.mean()), spread, len(common))
-
-
-def verdict(config: StudyConfig, rows: Sequence[StudyRow]) -> tuple[str, ...]:
-    """Return what the rows say: for each split at the largest number of labels, then at the smaller ones in short."""
     found: list[str] = []
-    splits = [
-        split for split in dict.fromkeys(row.split for row in rows) if split not in (*config.bands, "fit", "valid")
-    ]
-    for split in splits:
+    for split in judged_splits(config, rows):
         energies = values_of(rows, split, "energy_rmse")
         number = max((n for by_number in energies.values() for n in by_number), default=0)
         found += _each(rows, split, number)
-        found += _ranking(rows, split, number, "energy_rmse", "energy", "meV/atom")
-        found += _ranking(rows, split, number, "force_rmse", "force", "meV/Å")
-        found += _short(config, rows, split, number)
+        for metric in ("energy_rmse", "force_rmse"):
+            for n_labels in sorted(set(config.labels), reverse=True):
+                table = [
+                    one for one in comparisons if (one.split, one.metric, one.n_labels) == (split, metric, n_labels)
+                ]
+                found += _ranking(table)
         found += _worse_forces(rows, split, number)
     return tuple(found)
 
@@ -85,51 +57,53 @@ def _each(rows: Sequence[StudyRow], split: str, number: int) -> Iterator[str]:
             )
 
 
-def _ranking(rows: Sequence[StudyRow], split: str, number: int, metric: str, what: str, unit: str) -> Iterator[str]:
-    """Yield who errs least, and by how much the others err more, paired draw by draw."""
-    at = _at(rows, split, metric, number)
-    methods = [method for method in at if method != BASE]
-    if len(methods) < 2:
+def _ranking(table: Sequence[MethodComparison]) -> Iterator[str]:
+    """Yield who errs least, who errs more, and what the draws could not have shown."""
+    if len(table) < 2:
         return
-    best = min(methods, key=lambda method: float(np.mean(list(at[method].values()))))
-    differences = {method: paired(at[method], at[best]) for method in methods if method != best}
-    n_draws = max(difference.n for difference in differences.values())
+    (best,) = [one for one in table if one.best]
+    others = [one for one in table if not one.best]
+    what, unit = ("energy", "meV/atom") if best.metric == "energy_rmse" else ("force", "meV/Å")
+    n_draws = max(one.n_draws for one in others)
+    where = f"on {best.split} with {best.n_labels} energies"
     if n_draws < 2:
         yield (
-            f"On {split} with {number} energies {best} has the least {what} error, but there is one draw alone: "
+            f"{best.method} has the least {what} error {where} ({best.mean:.1f} {unit}), but there is one draw alone: "
             "nothing says whether the order would hold for another."
         )
         return
-    clear = [f"{name} by {one.mean:.1f} ± {one.spread:.1f}" for name, one in differences.items() if not one.inside]
-    close = [f"{name} ({one.mean:+.1f} ± {one.spread:.1f})" for name, one in differences.items() if one.inside]
-    sentence = f"Of the {what} errors on {split} with {number} energies, paired over {n_draws} draws, least: {best}"
-    if clear:
-        sentence += f"; worse: {', '.join(clear)} {unit}"
-    if close:
-        sentence += f"; inside the spread, so no difference is shown: {', '.join(close)} {unit}"
+    worse = [one for one in others if one.worse]
+    rest = [one for one in others if not one.worse]
+    sentence = f"Of the {what} errors {where}, paired over {n_draws} draws, {best.method} has the least"
+    if worse:
+        listed = ", ".join(f"{one.method} (by {one.difference:.1f}, {_interval(one)})" for one in worse)
+        sentence += f"; worse: {listed} {unit}"
+    if rest:
+        shown = "no difference is shown" if n_draws >= FEWEST_DRAWS else "too few draws to call one worse"
+        listed = ", ".join(f"{one.method} ({one.difference:+.1f}, {_interval(one)})" for one in rest)
+        sentence += f"; {shown}: {listed} {unit}"
+        sizes = [one.detectable for one in rest if np.isfinite(one.detectable)]
+        if sizes and n_draws >= FEWEST_DRAWS:
+            sentence += f". Differences below {max(sizes):.1f} {unit} would mostly have gone unseen"
     yield sentence + "."
 
 
-def _short(config: StudyConfig, rows: Sequence[StudyRow], split: str, largest: int) -> Iterator[str]:
-    """Yield who errs least in energy at each smaller number of labels."""
-    parts = []
-    for number in sorted(set(config.labels) - {largest}):
-        at = {name: one for name, one in _at(rows, split, "energy_rmse", number).items() if name != BASE}
-        if len(at) < 2:
-            continue
-        best = min(at, key=lambda method: float(np.mean(list(at[method].values()))))
-        close = [name for name in at if name != best and paired(at[name], at[best]).inside]
-        parts.append(f"{number}: {best}" + (f" (inside the spread: {', '.join(close)})" if close else ""))
-    if parts:
-        yield f"Least energy error on {split} with fewer energies — {'; '.join(parts)}."
+def _interval(one: MethodComparison) -> str:
+    return f"95 %: {one.low:.1f} to {one.high:.1f}" if np.isfinite(one.low) else "no interval"
 
 
 def _worse_forces(rows: Sequence[StudyRow], split: str, number: int) -> Iterator[str]:
-    """Yield which methods' forces got worse than the base's, beyond the spread: energies that improve can hide it."""
+    """Yield which methods' forces got worse than the base's: energies that improve can hide it."""
     at = _at(rows, split, "force_rmse", number)
     if BASE not in at:
         return
-    worse = [method for method in at if method != BASE and _clearly_more(paired(at[method], at[BASE]))]
+    differences = {method: paired(at[method], at[BASE]) for method in at if method != BASE}
+    corrected = dict(zip(differences, holm([one.p for one in differences.values()]), strict=True))
+    worse = [
+        method
+        for method, one in differences.items()
+        if one.mean > 0.0 and (one.n < FEWEST_DRAWS or corrected[method] <= LEVEL) and one.mean > ROUNDING
+    ]
     if worse:
         yield (
             f"On {split} with {number} energies the forces of {', '.join(worse)} are worse than the base's "
@@ -151,7 +125,7 @@ def caveats(
     n_valid
         Target energies of the validation structures.
     """
-    found = [*_draws(config), *_tuned_less(config), *_flat(config), *_low_fidelity(rows)]
+    found = [*_draws(config), *_same_draws(rows), *_tuned_less(config), *_flat(config), *_low_fidelity(rows)]
     if n_valid:
         found.append(
             f"The {n_valid} target energies of data.valid are not counted among the labels, yet methods that stop by "
@@ -168,8 +142,26 @@ def _draws(config: StudyConfig) -> Iterator[str]:
     n_draws = len(config.seeds) * len(config.folds())
     if n_draws == 1:
         yield "There is one draw: differences between methods have no known spread."
-    elif n_draws < 5:
-        yield f"A spread from {n_draws} draws is itself uncertain by about {100 / np.sqrt(2 * (n_draws - 1)):.0f} %."
+    elif n_draws < FEWEST_DRAWS:
+        yield (
+            f"{n_draws} draws are too few to call a method worse than another: a spread from them is itself uncertain "
+            f"by about {100 / np.sqrt(2 * (n_draws - 1)):.0f} %. Give at least {FEWEST_DRAWS} seeds."
+        )
+
+
+def _same_draws(rows: Sequence[StudyRow]) -> Iterator[str]:
+    """Yield at which numbers of labels all draws are the same."""
+    splits = {row.split for row in rows if row.metric == "energy_rmse" and row.split != "valid"}
+    same: set[int] = set()
+    for split in splits:
+        for method, by_number in values_of(rows, split, "energy_rmse").items():
+            if method != BASE:
+                same |= {n for n, values in by_number.items() if len(values) > 1 and len(distinct(values)) == 1}
+    if same:
+        yield (
+            f"With {', '.join(str(n) for n in sorted(same))} labels the draws of a method are the same, as where each "
+            "takes every label: they count as one draw and have no spread."
+        )
 
 
 def _tuned_less(config: StudyConfig) -> Iterator[str]:
@@ -256,11 +248,7 @@ def _at(rows: Sequence[StudyRow], split: str, metric: str, number: int) -> dict[
     }
 
 
-def _clearly_more(difference: Difference) -> bool:
-    return difference.mean > 0.0 and (difference.n == 1 or not difference.inside)
-
-
 def _told(values: Values, places: int) -> str:
-    known = list(values.values())
+    known = list(distinct(values).values())
     spread = f" ± {np.std(known, ddof=1):.{places}f}" if len(known) > 1 else ""
     return f"{np.mean(known):.{places}f}{spread}"

@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import TypeAdapter
 
 from rung.data.batch import collate
@@ -31,7 +32,7 @@ from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.results.config import CONFIG_FILE
 from rung.results.findings import Diagnosis
-from rung.results.fits import FitErrors, StudyDesigns, StudyFit, StudyFitNumbers, StudyTrial
+from rung.results.fits import FitErrors, StructureErrors, StudyDesigns, StudyFit, StudyFitNumbers, StudyTrial
 from rung.run.checking import sound_diagnosis
 from rung.run.checks import START_STRUCTURES, start_of
 from rung.run.evaluation import SplitPrediction, errors_of, shares_of
@@ -40,6 +41,7 @@ from rung.run.predictor import Predictor
 from rung.storage import read_json
 from rung.study.config import StudyConfig, load_study_config
 from rung.study.plan import BASE
+from rung.units import MILLI
 
 HELD_OUT = "heldout"
 WITHHELD = "{}, withheld"
@@ -242,7 +244,9 @@ class Workshop:
     def _evaluated(self, row: str, result: FitResult, fold: int, numbers: StudyFitNumbers) -> StudyFit:
         config, sides = self.config, self.sides(fold)
         posterior = None if row == BASE else result.posterior  # the base is there to compare with: no bars
-        splits = {name: self._errors(result.potential, posterior, fold, name) for name in sides.evaluate}
+        splits, structures = {}, {}
+        for name in sides.evaluate:
+            splits[name], structures[name] = self._errors(result.potential, posterior, fold, name)
         if labelled_with(sides.valid, config.target):
             prediction = self.predictor.predict(
                 result.potential, None, sides.valid, config.target, config.target, forces=False
@@ -259,6 +263,7 @@ class Workshop:
             bands=bands,
             fit=numbers.model_copy(update={"call_seconds_per_atom": call}),
             warnings=result.warnings,
+            structures=structures,
         )
 
     def _held_out(
@@ -285,18 +290,19 @@ class Workshop:
 
     def _errors(
         self, potential: ReadoutPotential, posterior: Posterior | None, fold: int, name: str
-    ) -> dict[str, FitErrors]:
-        """Return errors by fidelity: the target's beside the departure from the base, and what else is offered."""
+    ) -> tuple[dict[str, FitErrors], StructureErrors]:
+        """Return errors by fidelity, the target's beside the departure from the base, and those of each structure."""
         target, structures = self.config.target, self.sides(fold).evaluate[name]
         prediction = self.predictor.predict(potential, posterior, structures, target, target)
         shares = shares_of(prediction, structures, target)
         errors = {target: _fit_errors(prediction, structures, target, self._base_says(fold, name), shares)}
+        each = structure_errors(prediction, structures, target, self.config.split.by)
         for fidelity in potential.fidelities:
             if fidelity == target or not labelled_with(structures, fidelity):
                 continue
             prediction = self.predictor.predict(potential, None, structures, fidelity, target)
             errors[fidelity] = _fit_errors(prediction, structures, fidelity)
-        return errors
+        return errors, each
 
     def _base_says(self, fold: int, name: str) -> SplitPrediction | None:
         base = self.base
@@ -322,6 +328,28 @@ def _fit_errors(
 ) -> FitErrors:
     errors = errors_of(prediction, structures, fidelity, base)
     return FitErrors.model_validate(errors.as_json() | dict(shares or {}))
+
+
+def structure_errors(
+    prediction: SplitPrediction, structures: Sequence[Structure], fidelity: str, by: str
+) -> StructureErrors:
+    """Return the errors of each structure against its labels, in groups by the key ``by``.
+
+    A test structure without that key is a group of its own.
+    """
+    key = key_of(by)
+    energy, force, counts = [], [], []
+    for place, structure in enumerate(structures):
+        label = structure.labelled(fidelity)
+        energy.append(MILLI * float(prediction.energy[place] - label.energy) / len(structure))
+        forces = prediction.forces[place]
+        error = np.empty(0) if forces is None else MILLI * (forces - label.forces).reshape(-1)
+        known = error[np.isfinite(error)]
+        counts.append(len(known))
+        force.append(float(np.sqrt(np.mean(known**2))) if len(known) else float("nan"))
+    keyed = by in ("structure_id", "composition") or all(by in structure.info for structure in structures)
+    groups = [str(key(structure)) if keyed else structure.structure_id for structure in structures]
+    return StructureErrors(groups=tuple(groups), energy=tuple(energy), force=tuple(force), n_forces=tuple(counts))
 
 
 def call_seconds(potential: ReadoutPotential, structures: Sequence[Structure], fidelity: str) -> float:
