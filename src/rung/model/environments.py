@@ -30,6 +30,9 @@ PAIRS_AT_ONCE = 4_000_000
 MOST_PAIRS = 400_000_000
 """Pairs of atoms up to which all structures are compared with each other: some seconds."""
 
+MOST_STRUCTURES = 3_000
+"""The same for structures: a fit whose energies all share errors costs the cube of their number."""
+
 
 @dataclass(frozen=True)
 class Environments:
@@ -91,6 +94,15 @@ class KnownEnvironments:
         }
         return overlaps([closer[name] for name in geometries], geometries)
 
+    def are_compared(self, geometries: Sequence[str]) -> bool:
+        """Return whether the structures are few enough to be compared with each other."""
+        return _are_few([len(self.by_geometry[name]) for name in geometries])
+
+    def own(self, geometries: Sequence[str]) -> Array:
+        """Return the diagonal of :meth:`overlaps`, shape ``(S,)``."""
+        names = {name: self.overlaps([name])[0, 0] for name in set(geometries)}
+        return np.array([names[name] for name in geometries])
+
 
 def environment_kernel(
     features: Sequence[Array], numbers: Sequence[NDArray[np.integer]], *, length: float = LENGTH
@@ -129,13 +141,13 @@ def overlaps(structures: Sequence[Environments], geometries: Sequence[str] | Non
     structures
         Environments of each.
     geometries
-        A name for each geometry. With more than ``MOST_PAIRS`` pairs of atoms only structures of one name are compared
-        with each other, since all pairs would take minutes.
+        A name for each geometry. With more than ``MOST_PAIRS`` pairs of atoms or ``MOST_STRUCTURES`` structures only
+        those of one name are compared with each other, since all would take minutes.
     """
     if not structures:
         return np.zeros((0, 0))
-    n_atoms = np.array([len(one) for one in structures])
-    if geometries is not None and int(n_atoms.sum()) ** 2 > MOST_PAIRS:
+    n_atoms = [len(one) for one in structures]
+    if geometries is not None and not _are_few(n_atoms):
         return _of_equal_names(structures, geometries)
     total = np.zeros((len(structures), len(structures)))
     owner = np.repeat(np.arange(len(structures)), n_atoms)
@@ -150,6 +162,10 @@ def overlaps(structures: Sequence[Environments], geometries: Sequence[str] | Non
 def self_overlap(structure: Environments) -> float:
     """Return Σ_ij k(i, j) over the atoms of one structure."""
     return float(overlaps([structure])[0, 0])
+
+
+def _are_few(n_atoms: Sequence[int]) -> bool:
+    return len(n_atoms) <= MOST_STRUCTURES and sum(n_atoms) ** 2 <= MOST_PAIRS
 
 
 def _of_equal_names(structures: Sequence[Environments], geometries: Sequence[str]) -> Array:

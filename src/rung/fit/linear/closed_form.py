@@ -10,8 +10,9 @@ from scipy.optimize import minimize
 
 from rung.data.labels import Array
 from rung.errors import ConfigError, FitError
+from rung.fit.linear.energies import Energies, Positions
 from rung.fit.linear.evidence import HyperPosterior, averaged, infer
-from rung.fit.linear.gaussian import MODEL_ERROR, EnergyData, Gaussian, Positions
+from rung.fit.linear.gaussian import MODEL_ERROR, Gaussian
 from rung.fit.linear.hinge import HingeProgramme
 from rung.fit.linear.problem import Problem
 from rung.fit.linear.terms import TAU_OVER_FORCE, Assembly, Band, Term, assemble, band_weight, gather_anchor
@@ -159,7 +160,7 @@ class HingeFit:
         As in :class:`~rung.fit.linear.hinge.HingeProgramme`, over d alone.
     """
 
-    data: EnergyData
+    data: Energies
     noise: Array
     prior: Array
     reference_stderr: float
@@ -235,7 +236,7 @@ def _hinge_fit(problem: Problem, guide: Solution, band: Band) -> HingeFit:
             prior += component.gram / values[component.hyper] ** 2
     return HingeFit(
         data=model.data,
-        noise=model.data.statistical + values[MODEL_ERROR] ** 2 * model.data.model,
+        noise=model.data.covariance(values[MODEL_ERROR]),
         prior=prior,
         reference_stderr=model.reference_stderr,
         forces=design[kept],

@@ -1,5 +1,6 @@
 """What a user should know of a linear fit: what was chosen, how sharply, and what energies alone would have done."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -234,7 +235,8 @@ def _widest(problem: Problem) -> tuple[int, int] | None:
     rows = problem.labelled
     labels = np.array([problem.structures[k].labelled(problem.target.name).energy for k in rows])
     formulas = [problem.structures[k].formula for k in rows]
-    common = max(sorted(set(formulas)), key=formulas.count)
+    counts = Counter(formulas)
+    common = max(sorted(counts), key=counts.__getitem__)
     inside = [k for k, formula in enumerate(formulas) if formula == common]
     if len(inside) < 2:
         return None
@@ -268,10 +270,10 @@ def _warnings(problem: Problem, solution: Solution) -> Sequence[str]:
                 "The labelled compositions do not identify every reference energy: energies of other compositions "
                 "have no error bar, and comparisons between compositions are refused."
             )
-    sigma = np.sqrt(np.diag(data.statistical))
-    if (sigma == 0).any():
+    exact = data.label_variance == 0
+    if exact.any():
         found.append(
-            f"{int((sigma == 0).sum())} energies carry no energy_stderr: they count as exact up to the model's error."
+            f"{int(exact.sum())} energies carry no energy_stderr: they count as exact up to the model's error."
         )
     return found
 

@@ -9,14 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 from scipy.stats import qmc
 from scipy.stats import t as student
 
 from rung.data.labels import Array
 from rung.errors import FitError
-from rung.fit.linear.gaussian import MODEL_ERROR, Gaussian, LinearModel, _factor
+from rung.fit.linear.gaussian import MODEL_ERROR, Explained, Gaussian, LinearModel
 
 DEGREES_OF_FREEDOM = 5.0
 """Of the Student distribution through which the points are drawn: heavier tails than the posterior has."""
@@ -85,16 +84,10 @@ class HyperPosterior:
 
 def log_evidence(model: LinearModel, hypers: Mapping[str, float]) -> tuple[float, dict[str, float]]:
     """Return the log restricted likelihood of the energies and its derivative by each log hyper-parameter."""
-    prior, data = model.prior(hypers), model.rotated
-    variance = data.variance(hypers[MODEL_ERROR])
-    residual = data.target - data.design @ prior.mean
-    weighted = data.design / variance[:, None]
-    gram = data.design.T @ weighted
-    inner = _factor(np.eye(prior.root.shape[1]) + prior.root.T @ gram @ prior.root)
-    half = solve_triangular(inner[0], prior.root.T, lower=True)  # C - its part that the data explain = half' half
-    solved = residual / variance - weighted @ (half.T @ (half @ (weighted.T @ residual)))
-    log_determinant = np.log(variance).sum() + 2.0 * np.log(np.diag(inner[0])).sum() - 2.0 * data.log_determinant
-    value = -0.5 * (residual @ solved + log_determinant + len(residual) * np.log(2 * np.pi))
+    prior, data = model.prior(hypers), model.blind
+    known = Explained(data, prior, hypers[MODEL_ERROR])
+    residual, solved, gram, half = known.residual, known.solved, known.gram, known.half
+    value = -0.5 * (residual @ solved + known.log_determinant + data.freedom * np.log(2 * np.pi))
     # With K the contrasts' covariance: d(value) = ½ tr[(K⁻¹r rᵀK⁻¹ - K⁻¹) dK] + rᵀK⁻¹ A dm
     pulled = data.design.T @ solved
     curvature = prior.inverse @ (np.outer(pulled, pulled) - gram + gram @ half.T @ half @ gram)
@@ -102,9 +95,8 @@ def log_evidence(model: LinearModel, hypers: Mapping[str, float]) -> tuple[float
     moved = curvature @ prior.directions
     # d(value) for a step of Λ along each gram: through the covariance, the uncertain directions and the mean
     response = curvature @ prior.inverse + 2.0 * moved @ prior.directions.T + 2.0 * np.outer(pulled, prior.mean)
-    leverage = 1.0 / variance - np.sum((weighted @ half.T) ** 2, axis=1)
     gradient = dict.fromkeys(model.hypers, 0.0)
-    gradient[MODEL_ERROR] = float(hypers[MODEL_ERROR] ** 2 * np.sum(data.model * (solved**2 - leverage)))
+    gradient[MODEL_ERROR] = hypers[MODEL_ERROR] ** 2 * known.precision.response(solved, known.factor)
     start = 0
     for scale, component in zip(prior.scales, prior.components, strict=True):
         stop = start + len(component.direction_stderr)

@@ -11,16 +11,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import cho_solve, solve_triangular
 
 from rung.data.labels import Array
-from rung.errors import FitError
-
-SINGULAR = "The fit is singular: give the energies an energy_stderr or a model error, and the weights a prior."
-
-Positions = NDArray[np.intp]
-"""Which of the data are meant, by their places."""
+from rung.fit.linear.energies import Blind, Energies, Positions
+from rung.fit.linear.factors import cholesky, complement, inverse, rank
+from rung.fit.linear.rotated import Rotated, rotated
 
 MODEL_ERROR = "model_error"
 """The hyper-parameter s, eV/√atom."""
@@ -59,17 +55,13 @@ class PriorComponent:
 
 
 @dataclass(frozen=True)
-class EnergyData:
-    """``n`` energies, or differences of energies, less what the base says of them.
+class EnergyData(Energies):
+    """Energies, or differences of energies, with any covariance of their errors.
 
     Parameters
     ----------
-    design
-        A, shape ``(n, P)``.
-    composition
-        Z, shape ``(n, E)``: the elements of the fit.
-    target
-        y, eV, shape ``(n,)``.
+    design, composition, target
+        As in :class:`~rung.fit.linear.energies.Energies`.
     statistical
         Covariance of the labels' errors, eV², shape ``(n, n)``.
     model
@@ -77,26 +69,38 @@ class EnergyData:
         share; N on the diagonal where no two environments are alike.
     """
 
-    design: Array
-    composition: Array
-    target: Array
     statistical: Array
     model: Array
-
-    def __len__(self) -> int:
-        """Return the number of data."""
-        return len(self.target)
-
-    @cached_property
-    def identified(self) -> Array:
-        """Orthonormal rows that span the changes of E0 which the data identify, shape ``(r, E)``."""
-        return row_space(self.composition)
 
     @cached_property
     def contrasts(self) -> Array:
         """Orthonormal columns Q, shape ``(n, n - r)``, blind to any change of E0: Qᵀ Z = 0."""
         left, singular, _ = np.linalg.svd(self.composition, full_matrices=True)
-        return left[:, _rank(singular, self.composition.shape) :]
+        return left[:, rank(singular, self.composition.shape) :]
+
+    @property
+    def label_variance(self) -> Array:
+        """Statistical variance of each label, eV², shape ``(n,)``."""
+        return np.diag(self.statistical)
+
+    def variance(self, model_error: float) -> Array:
+        """Return the diagonal of R(s), eV², shape ``(n,)``."""
+        return np.diag(self.covariance(model_error))
+
+    def covariance(self, model_error: float) -> Array:
+        """Return R(s), eV², shape ``(n, n)``."""
+        return self.statistical + model_error**2 * self.model
+
+    def solve(self, values: Array, model_error: float) -> Array:
+        """Return ``R(s)⁻¹ values``, shape ``(n, c)``."""
+        return np.asarray(cho_solve(cholesky(self.covariance(model_error)), values))
+
+    def blind(self, reference_stderr: float) -> Rotated:
+        """Return the contrasts; an E0 prior that is not flat counts as noise, and then everything is a contrast."""
+        if not np.isfinite(reference_stderr):
+            return rotated(self.statistical, self.model, self.contrasts, self.design, self.target)
+        known = self.statistical + reference_stderr**2 * self.composition @ self.composition.T
+        return rotated(known, self.model, np.eye(len(self)), self.design, self.target)
 
     def rows(self, chosen: Positions) -> "EnergyData":
         """Return the data whose positions are ``chosen``."""
@@ -154,7 +158,7 @@ class LinearModel:
     """
 
     components: Sequence[PriorComponent]
-    data: EnergyData
+    data: Energies
     reference_stderr: float = np.inf
 
     @property
@@ -177,47 +181,22 @@ class LinearModel:
 
     def noise(self, hypers: Mapping[str, float]) -> Array:
         """Return R(s), eV², shape ``(n, n)``; an E0 prior that is not flat counts as noise."""
-        noise = self.data.statistical + hypers[MODEL_ERROR] ** 2 * self.data.model
+        noise = self.data.covariance(hypers[MODEL_ERROR])
         if np.isfinite(self.reference_stderr):
             noise = noise + self.reference_stderr**2 * self.data.composition @ self.data.composition.T
         return noise
 
     @cached_property
-    def contrasts(self) -> Array:
-        """Q: the combinations of data that no flat E0 touches."""
-        return np.eye(len(self.data)) if np.isfinite(self.reference_stderr) else self.data.contrasts
-
-    @cached_property
-    def rotated(self) -> "Rotated":
-        """The contrasts, turned once so that both parts of their noise are diagonal whatever s is."""
-        statistical = self.contrasts.T @ self.noise({MODEL_ERROR: 0.0}) @ self.contrasts
-        model = self.contrasts.T @ self.data.model @ self.contrasts
-        # either may be singular (exact labels; frames with equal environments), so their sum is whitened
-        sizes = np.trace(statistical), np.trace(model)
-        balance = sizes[0] / sizes[1] if min(sizes) > 0 else 1.0
-        lower = _factor(statistical + balance * model)[0]
-        half = solve_triangular(lower, model, lower=True)
-        share, axes = np.linalg.eigh(solve_triangular(lower, half.T, lower=True))
-        share = np.clip(share, 0.0, 1.0 / balance)
-        turn = self.contrasts @ solve_triangular(lower, axes, lower=True, trans="T")
-        return Rotated(
-            turn.T @ self.data.design,
-            turn.T @ self.data.target,
-            1.0 - balance * share,
-            share,
-            turn,
-            -float(np.log(np.diag(lower)).sum()),
-        )
+    def blind(self) -> Blind:
+        """The energies as far as no flat E0 touches them."""
+        return self.data.blind(self.reference_stderr)
 
     def error_size(self, residual: Array) -> float:
         """Return the s, eV/√atom, that makes ``residual`` of the energies, eV, shape ``(n,)``, as likely as may be.
 
         Changes of E0 do not count.
         """
-        rotated = self.rotated
-        own = rotated.model > 1e-9 * rotated.model.max(initial=0.0)
-        rest = (rotated.turn.T @ residual)[own]
-        return float(np.sqrt(np.sum(rest**2 / rotated.model[own]) / max(len(rest), 1)))
+        return self.blind.error_size(residual)
 
     def posterior(self, hypers: Mapping[str, float]) -> Gaussian:
         """Return the distribution of (d, e) given the energies, in closed form.
@@ -232,7 +211,7 @@ class LinearModel:
         prior, data = self.prior(hypers), self.data
         n_weights, n_elements = self.n_weights, data.composition.shape[1]
         flat = not np.isfinite(self.reference_stderr)
-        unidentified = _complement(data.identified) if flat else np.zeros((0, n_elements))
+        unidentified = complement(data.identified) if flat else np.zeros((0, n_elements))
         null = np.hstack([np.zeros((len(unidentified), n_weights)), unidentified])
         mean, covariance = prior.mean, prior.covariance
         e_mean, e_covariance = np.zeros(n_elements), np.zeros((n_elements, n_elements))
@@ -240,14 +219,14 @@ class LinearModel:
         if not flat:
             e_covariance = self.reference_stderr**2 * np.eye(n_elements)
         if len(data):
-            mean, covariance = self.rotated.given(prior, hypers[MODEL_ERROR])
+            known = Explained(self.blind, prior, hypers[MODEL_ERROR])
+            mean, covariance = known.mean, known.covariance
             basis = data.identified.T if flat else np.eye(n_elements)  # e = basis @ u
-            factor = _factor(data.statistical + hypers[MODEL_ERROR] ** 2 * data.model)
-            solved = cho_solve(factor, data.composition @ basis)
+            solved = data.solve(data.composition @ basis, hypers[MODEL_ERROR])
             information = (data.composition @ basis).T @ solved
             if not flat:
                 information = information + np.eye(n_elements) / self.reference_stderr**2
-            inner = _inverse(information)
+            inner = inverse(information)
             gain = basis @ inner @ solved.T
             e_mean = gain @ (data.target - data.design @ mean)
             response = -gain @ data.design
@@ -262,60 +241,48 @@ class LinearModel:
         The variance is that of the label, its noise included; NaN where the others do not identify the composition.
         Source: Dubrule, Math. Geol. 15, 687 (1983), for a flat trend.
         """
-        prior, data = self.prior(hypers), self.data
-        total = self.noise(hypers) + data.design @ prior.covariance @ data.design.T
-        contrasts = self.contrasts
-        inner = _factor(contrasts.T @ total @ contrasts)
-        residual = data.target - data.design @ prior.mean
-        projected = contrasts @ cho_solve(inner, contrasts.T)
-        diagonal = np.diag(projected).copy()
-        diagonal[diagonal < 1e-10 * np.abs(1.0 / np.diag(total))] = np.nan
-        return projected @ residual / diagonal, 1.0 / diagonal
+        prior, data, model_error = self.prior(hypers), self.data, hypers[MODEL_ERROR]
+        known = Explained(self.blind, prior, model_error)
+        projected, diagonal = known.precision.of_data(known.solved, known.factor)
+        total = data.variance(model_error) + np.sum((data.design @ prior.root) ** 2, axis=1)
+        if np.isfinite(self.reference_stderr):
+            total = total + self.reference_stderr**2 * np.sum(data.composition**2, axis=1)
+        diagonal = np.where(diagonal < 1e-10 / total, np.nan, diagonal)
+        return projected / diagonal, 1.0 / diagonal
 
 
-@dataclass(frozen=True)
-class Rotated:
-    """Contrasts of the energies in which both parts of the noise are diagonal: the cost of a fit is then ``k P²``.
+class Explained:
+    """What energies say of d at given hyper-parameters.
+
+    With K the covariance of the blind energies when d is unknown, ``K⁻¹ = P - factor factorᵀ``.
 
     Parameters
     ----------
-    design
-        Shape ``(k, P)``.
-    target
-        Shape ``(k,)``.
-    statistical
-        The statistical variance of each contrast, shape ``(k,)``.
-    model
-        The variance of the model's own error in each contrast, per s², shape ``(k,)``.
-    turn
-        The contrasts as combinations of the data, shape ``(n, k)``.
-    log_determinant
-        Of the turn within the contrasts, for densities.
+    data
+        The energies as far as no E0 touches them.
+    prior
+        Of d.
+    model_error
+        s, eV/√atom.
     """
 
-    design: Array
-    target: Array
-    statistical: Array
-    model: Array
-    turn: Array
-    log_determinant: float
+    def __init__(self, data: Blind, prior: "Prior", model_error: float) -> None:
+        self.precision = data.precision(model_error)
+        weighted = self.precision.solve(data.design)
+        self.gram = data.design.T @ weighted
+        inner = cholesky(np.eye(prior.root.shape[1]) + prior.root.T @ self.gram @ prior.root)[0]
+        self.half = solve_triangular(inner, prior.root.T, lower=True)  # C - its part that the data explain = half' half
+        self.factor = weighted @ self.half.T
+        self.residual = data.target - data.design @ prior.mean
+        pull = weighted.T @ self.residual
+        self.solved = self.precision.solve(self.residual) - self.factor @ (self.half @ pull)
+        self.mean = prior.mean + self.half.T @ (self.half @ pull)
+        self.log_determinant = self.precision.log_determinant + 2.0 * float(np.log(np.diag(inner)).sum())
 
-    def variance(self, model_error: float) -> Array:
-        """Return the noise of each contrast, shape ``(k,)``; two exact labels that contradict each other raise."""
-        variance = self.statistical + model_error**2 * self.model
-        if (variance <= 0).any():
-            raise FitError(SINGULAR)
-        return np.asarray(variance)
-
-    def given(self, prior: "Prior", model_error: float) -> tuple[Array, Array]:
-        """Return mean and covariance of d."""
-        variance = self.variance(model_error)
-        gram = self.design.T @ (self.design / variance[:, None])
-        inner = _factor(np.eye(prior.root.shape[1]) + prior.root.T @ gram @ prior.root)
-        half = solve_triangular(inner[0], prior.root.T, lower=True)
-        residual = self.target - self.design @ prior.mean
-        mean = prior.mean + half.T @ (half @ (self.design.T @ (residual / variance)))
-        return mean, half.T @ half
+    @property
+    def covariance(self) -> Array:
+        """Of d, shape ``(P, P)``."""
+        return np.asarray(self.half.T @ self.half)
 
 
 class Prior:
@@ -331,7 +298,7 @@ class Prior:
             (scale * component.gram for scale, component in zip(self.scales, components, strict=True)),
             start=np.zeros_like(components[0].gram),
         )
-        self._factor = _factor(self.precision)
+        self._factor = cholesky(self.precision)
 
     @cached_property
     def inverse(self) -> Array:
@@ -367,30 +334,3 @@ class Prior:
     def covariance(self) -> Array:
         """C = Λ⁻¹ + V Vᵀ, shape ``(P, P)``."""
         return np.asarray(self.inverse + self.directions @ self.directions.T)
-
-
-def _factor(matrix: Array) -> tuple[Array, bool]:
-    try:
-        factor, _ = cho_factor(matrix, lower=True)
-    except np.linalg.LinAlgError as error:
-        raise FitError(SINGULAR) from error
-    return np.tril(factor), True
-
-
-def _inverse(matrix: Array) -> Array:
-    return np.asarray(cho_solve(_factor(matrix), np.eye(len(matrix)))) if len(matrix) else matrix
-
-
-def _rank(singular: Array, shape: tuple[int, ...]) -> int:
-    return int(np.sum(singular > max(shape) * np.finfo(float).eps * singular.max(initial=0.0)))
-
-
-def row_space(matrix: Array) -> Array:
-    """Return orthonormal rows that span the rows of ``matrix``."""
-    _, singular, right = np.linalg.svd(matrix, full_matrices=False)
-    return np.asarray(right[: _rank(singular, matrix.shape)])
-
-
-def _complement(rows: Array) -> Array:
-    _, _, right = np.linalg.svd(rows, full_matrices=True)
-    return np.asarray(right[len(rows) :])

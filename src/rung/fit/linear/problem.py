@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.data.labels import Array
 from rung.data.structure import Structure
@@ -12,7 +13,9 @@ from rung.errors import FitError
 from rung.features.design import Design
 from rung.features.predict import surface_energies
 from rung.fidelity import Fidelity
+from rung.fit.linear.energies import Energies
 from rung.fit.linear.gaussian import EnergyData
+from rung.fit.linear.grouped import GroupedEnergies
 from rung.model.environments import KnownEnvironments
 from rung.model.potential import Surface
 from rung.model.readout import Readout
@@ -98,8 +101,11 @@ class Problem:
         return np.maximum(scale, 1e-3 * scale.max())
 
     @cached_property
-    def energies(self) -> EnergyData:
+    def energies(self) -> Energies:
         """The labelled energies less the base's.
+
+        Their errors are kept by groups where only frames of one geometry share the model's own error: without
+        environments, and with so many frames that all cannot be compared with each other.
 
         Raises
         ------
@@ -108,13 +114,15 @@ class Problem:
         """
         rows = self.labelled
         structures = [self.structures[k] for k in rows]
-        return energy_data(
+        known = self.environments
+        grouped = known is None or not known.are_compared([structure.geometry_hash for structure in structures])
+        return (grouped_energies if grouped else energy_data)(
             structures,
             self.target,
             self.base_energy[rows],
             self.energy_design[rows],
             self.composition[rows],
-            self.environments,
+            known,
         )
 
 
@@ -149,10 +157,37 @@ def energy_data(
     FitError
         When an ``energy_stderr`` is negative; an absent one counts as zero.
     """
-    energy, statistical = energy_labels(structures, target)
+    energy, sigma = energy_labels(structures, target)
     shared = shared_error(structures, environments)
-    statistical = statistical + np.diag(_floor(structures, np.diag(statistical), shared))
+    own = np.sqrt(np.maximum(np.diag(shared), 1e-300))
+    alike = shared / own[:, None] / own[None, :] - np.eye(len(own))
+    floor = _floor(structures, sigma, alike.max(axis=1, initial=0.0) > NEARLY_EQUAL)
+    statistical = np.diag(sigma**2) + target.energy_shared_stderr**2 + np.diag(floor)
     return EnergyData(design, composition, energy - before, statistical, shared)
+
+
+def grouped_energies(
+    structures: Sequence[Structure],
+    target: Fidelity,
+    before: Array,
+    design: Array,
+    composition: Array,
+    environments: KnownEnvironments | None = None,
+) -> GroupedEnergies:
+    """Return what :func:`energy_data` does where only frames of one geometry share the model's own error.
+
+    Parameters and errors are the same. Memory and time are linear in structures.
+    """
+    energy, sigma = energy_labels(structures, target)
+    names = [structure.geometry_hash for structure in structures]
+    group = np.unique(np.array(names, dtype=str), return_inverse=True)[1]
+    size = np.array([len(structure) for structure in structures], dtype=float)
+    if environments is not None:
+        size = environments.own(names)
+    floor = _floor(structures, sigma, np.bincount(group)[group] > 1)
+    return GroupedEnergies(
+        design, composition, energy - before, sigma**2 + floor, target.energy_shared_stderr, size, group
+    )
 
 
 def shared_error(structures: Sequence[Structure], environments: KnownEnvironments | None) -> Array:
@@ -168,21 +203,18 @@ def shared_error(structures: Sequence[Structure], environments: KnownEnvironment
     return np.where(names[:, None] == names[None, :], n_atoms[:, None], 0.0)
 
 
-def _floor(structures: Sequence[Structure], variance: Array, shared: Array) -> Array:
+def _floor(structures: Sequence[Structure], sigma: Array, repeats: NDArray[np.bool_]) -> Array:
     """Return what the variance of labels without an error needs where they repeat others, eV², shape ``(n,)``.
 
     Two exact labels of equal environments say nothing of the model's own error, so nothing else allows their rounding.
     """
-    own = np.sqrt(np.maximum(np.diag(shared), 1e-300))
-    alike = shared / own[:, None] / own[None, :] - np.eye(len(own))
-    repeats = (variance == 0) & (alike.max(axis=1, initial=0.0) > NEARLY_EQUAL)
-    return np.where(repeats, LABEL_FLOOR**2 * np.array([len(structure) for structure in structures]), 0.0)
+    return np.where(
+        repeats & (sigma == 0), LABEL_FLOOR**2 * np.array([len(structure) for structure in structures]), 0.0
+    )
 
 
 def energy_labels(structures: Sequence[Structure], target: Fidelity) -> tuple[Array, Array]:
-    """Return the labelled energies, eV, shape ``(n,)``, and the covariance of their errors, eV², shape ``(n, n)``.
-
-    An absent ``energy_stderr`` counts as zero; what all labels of the fidelity share is in every entry.
+    """Return the labelled energies and the error of each alone, eV, shape ``(n,)``; an absent error counts as zero.
 
     Raises
     ------
@@ -193,5 +225,4 @@ def energy_labels(structures: Sequence[Structure], target: Fidelity) -> tuple[Ar
     sigma = np.nan_to_num(np.array([label.energy_stderr for label in labels], dtype=float))
     if (sigma < 0).any():
         raise FitError(f"{target.name}_energy_stderr is negative in {int((sigma < 0).sum())} frames.")
-    energy = np.array([label.energy for label in labels], dtype=float)
-    return energy, np.diag(sigma**2) + target.energy_shared_stderr**2 * np.ones((len(labels), len(labels)))
+    return np.array([label.energy for label in labels], dtype=float), sigma
