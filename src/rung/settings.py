@@ -148,6 +148,20 @@ class Settings(BaseModel):
         return cls.read(_united(_placed(cls, content), options, path), str(path))
 
 
+def paths_in(value: Any) -> Iterator[Path]:
+    """Yield every path that settings name, at any depth."""
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from paths_in(getattr(value, name))
+    elif isinstance(value, Mapping):
+        yield from paths_in(tuple(value.values()))
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from paths_in(item)
+
+
 def group_of(field: FieldInfo) -> type[Settings] | None:
     """Return the class of settings that a field holds, or may hold; None where it holds something else."""
     united = get_origin(field.annotation) in (Union, UnionType)

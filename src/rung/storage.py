@@ -6,9 +6,10 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +17,12 @@ from typing import IO, Any
 import numpy as np
 
 from rung.errors import StorageError
+
+TEMPORARY = ".rung.tmp"
+"""How the names of half-written files and folders end; they begin with a dot."""
+
+DAMAGED = ".damaged"
+"""What is added to the name of a file that was set aside."""
 
 _PROBE = 1 << 16
 """Bytes that are written once more where a library does not say why it could not write."""
@@ -35,7 +42,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=TEMPORARY, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -172,7 +179,7 @@ class DamagedFileWarning(UserWarning):
 def set_aside(path: Path, why: str) -> Path:
     """Give a damaged file another name, warn of it, and return where it is now; whoever calls makes it again."""
     path = Path(path)
-    kept = path.with_name(f"{path.name}.damaged")
+    kept = path.with_name(path.name + DAMAGED)
     with writing(kept):
         path.replace(kept)
     warnings.warn(
@@ -183,10 +190,49 @@ def set_aside(path: Path, why: str) -> Path:
     return kept
 
 
-def sweep(folder: Path) -> None:
-    """Delete what a killed process left half written in ``folder``; call it while its lock is held."""
-    for path in Path(folder).glob(".*.tmp"):
-        path.unlink(missing_ok=True)
+def is_temporary(path: Path) -> bool:
+    """Return whether a name is that of a file or folder that rung had not finished."""
+    return path.name.startswith(".") and path.name.endswith(TEMPORARY)
+
+
+def sweep(*folders: Path) -> None:
+    """Delete what killed processes of rung left half written in ``folders``; call it while their lock is held."""
+    for folder in folders:
+        for path in Path(folder).glob(f".*{TEMPORARY}"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def require_own(folder: Path, markers: Iterable[str], *, beside: Iterable[str] = ()) -> None:
+    """Refuse a folder that holds files and that rung did not make, before anything is written there.
+
+    Parameters
+    ----------
+    folder
+        It may be absent, or empty.
+    markers
+        Patterns of files, each of which says that rung made it.
+    beside
+        Names that do not count, such as that of a lock.
+
+    Raises
+    ------
+    StorageError
+        When it holds anything else.
+    """
+    folder = Path(folder)
+    if not folder.is_dir() or any(next(folder.glob(marker), None) for marker in markers):
+        return
+    passed = {".lock", *beside}
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in passed and not is_temporary(path))
+    if foreign:
+        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        raise StorageError(
+            f"{folder} holds files that rung did not make ({foreign[0]}{more}), so nothing is written there; choose "
+            "another folder, one that is new or empty."
+        )
 
 
 class FolderLock:

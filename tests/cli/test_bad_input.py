@@ -25,6 +25,7 @@ from rung.data.splits import without_labels
 from rung.data.structure import Structure
 from rung.features.cache import DesignCache
 from rung.run.folder import RunFolder
+from rung.storage import DamagedFileWarning, read_json
 from tests.run.small_world import SmallWorld
 
 Sabotage = Callable[[SmallWorld], dict[str, Any]]
@@ -214,7 +215,7 @@ def test_a_full_disk_leaves_no_entry_and_no_model(
     world: SmallWorld, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = os.fsync
-    left = [3]  # the run's own first files still fit
+    left = [5]  # the run's own first files still fit, and the tag of the cache
 
     def full(handle: int) -> None:
         left[0] -= 1
@@ -271,8 +272,32 @@ def test_an_interrupt_says_how_to_go_on_and_leaves_nothing_half_done(
     _require_whole(world)
 
 
-def test_a_damaged_result_is_named(finished: SmallWorld, capsys: pytest.CaptureFixture[str]) -> None:
-    Path(finished.folder / "run" / "metrics.json").write_text("{")
-    code, said = _fit(finished, capsys)
+def test_a_damaged_result_is_named_and_made_again(finished: SmallWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(finished.folder / "run" / "metrics.json")
+    whole = read_json(path)["splits"]
+    path.write_text("{")
+    with pytest.warns(DamagedFileWarning, match=r"metrics\.json is damaged .* kept as metrics\.json\.damaged"):
+        code, said = _fit(finished, capsys)
+    assert code == 0, said
+    assert read_json(path)["splits"] == whole
+
+
+@pytest.mark.parametrize("name", ["model.rung", "mine.model"])
+def test_an_export_replaces_no_file(finished: SmallWorld, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    model = finished.folder / "run" / "model.rung"
+    out = finished.folder / "run" / name
+    out.touch()
+    before = model.read_bytes(), out.read_bytes()
+    assert main(["export", str(model), str(out), "--fidelity", "high"]) == 2
+    assert f"{out} is there already, and an export replaces no file; name another." in capsys.readouterr().err
+    assert (model.read_bytes(), out.read_bytes()) == before
+
+
+def test_the_user_s_own_files_are_left_alone(world: SmallWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    (world.folder / "high.model").write_text("mine")
+    before = {path: path.read_bytes() for path in world.folder.iterdir() if path.is_file()}
+    code, said = _fit(world, capsys, run=".")
     assert code == 2
-    assert "metrics.json is not readable JSON" in said
+    assert "holds files that rung did not make" in said
+    before[world.folder / "config.yaml"] = (world.folder / "config.yaml").read_bytes()
+    assert {path: path.read_bytes() for path in world.folder.iterdir() if path.is_file()} == before

@@ -19,6 +19,7 @@ from numpy.testing import assert_array_equal
 from rung.errors import StorageError
 from rung.features.cache import DamagedEntryWarning, DesignCache, EntryKey
 from rung.features.passes import build_designs
+from rung.storage import TEMPORARY
 from tests.pair_backbone import PairBackbone, pair_readout, pair_structures
 
 KEY = EntryKey("features", "backbone", "", "", "structure", "float32")
@@ -35,7 +36,7 @@ def cache(tmp_path: Path) -> DesignCache:
 
 
 def files(cache: DesignCache) -> list[Path]:
-    return [path for path in cache.folder.rglob("*") if path.is_file()]
+    return [path for path in cache.folder.rglob("*") if path.is_file() and path.name != "CACHEDIR.TAG"]
 
 
 def test_an_entry_comes_back_bit_for_bit(cache):
@@ -115,8 +116,8 @@ def test_pruning_takes_what_is_old_foreign_damaged_or_left_behind(cache):
     long_ago = time.time() - 10 * 86400
     os.utime(cache.path_of(old), (long_ago, long_ago))
     cache.path_of(damaged).write_bytes(cache.path_of(damaged).read_bytes()[:-1])
-    abandoned = cache.path_of(KEY).parent / f".{KEY.digest}.npz.abcd.tmp"
-    being_written = abandoned.with_name(f".{KEY.digest}.npz.efgh.tmp")
+    abandoned = cache.path_of(KEY).parent / f".{KEY.digest}.npz.abcd{TEMPORARY}"
+    being_written = abandoned.with_name(f".{KEY.digest}.npz.efgh{TEMPORARY}")
     abandoned.write_bytes(b"half")
     being_written.write_bytes(b"half")
     os.utime(abandoned, (long_ago, long_ago))
@@ -124,6 +125,25 @@ def test_pruning_takes_what_is_old_foreign_damaged_or_left_behind(cache):
     assert {entry.path for entry in removed} == {cache.path_of(key) for key in (old, foreign, damaged)}
     assert set(files(cache)) == {cache.path_of(KEY), being_written}
     assert cache.get(KEY) is not None
+
+
+def test_what_is_no_entry_is_never_deleted_and_a_folder_of_other_files_is_no_cache(cache):
+    mine = cache.folder / "ab" / "data.npz"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    with pytest.raises(StorageError, match=r"holds files that rung did not make \(ab\)"):
+        cache.put(KEY, ARRAYS)
+    assert cache.prune(older_than=-1.0) == [] and mine.read_bytes() == b"mine"
+    assert list(cache.folder.rglob("*")) == [mine.parent, mine]
+
+
+def test_a_cache_says_that_it_is_one_and_one_of_an_older_rung_is_taken(cache):
+    cache.put(KEY, ARRAYS)
+    tag = cache.folder / "CACHEDIR.TAG"
+    assert tag.read_text().startswith("Signature: 8a477f597d28d172789f06886806bc55\n")
+    tag.unlink()
+    cache.put(replace(KEY, structure="other"), ARRAYS)
+    assert tag.exists() and len(list(cache.entries())) == 2
 
 
 def test_pruning_without_limits_takes_only_what_is_damaged(cache):
@@ -153,7 +173,7 @@ def test_a_full_disk_in_the_middle_of_a_build_keeps_what_was_written(cache, monk
     def full(self, content):
         nonlocal written
         written += 1
-        if written > 3:
+        if written > 4:  # the first is the tag of the folder
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return write(self, content)
 

@@ -14,7 +14,7 @@ from rung.errors import DataError, ExecutorError
 from rung.jobs import HerePool, Job, Slurm, open_pool, perform
 from rung.jobs.workers import ParslPool
 from rung.settings import Settings
-from rung.storage import FolderLock, read_json, write_json
+from rung.storage import TEMPORARY, FolderLock, read_json, write_json
 
 
 class Double(Settings):
@@ -140,10 +140,11 @@ def test_what_a_killed_process_left_is_swept_but_not_what_it_resumes_from(tmp_pa
     job = job_of(tmp_path, 3)
     job.request.write(tmp_path / "task.json")
     write_json(tmp_path / "checkpoints" / "kept.json", 1)
-    half = tmp_path / "checkpoints" / ".training.pt.x.tmp"
+    half, packed = (tmp_path / "checkpoints" / f".{name}.x{TEMPORARY}" for name in ("training.pt", "rows"))
     half.write_text("half")
+    write_json(packed / "rows.json", 1)
     perform(job)
-    assert not half.exists() and (tmp_path / "checkpoints" / "kept.json").exists()
+    assert not half.exists() and not packed.exists() and (tmp_path / "checkpoints" / "kept.json").exists()
 
 
 def test_a_second_process_waits_and_finds_it_done(tmp_path: Path) -> None:

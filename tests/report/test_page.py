@@ -10,11 +10,11 @@ from rung.doctor.findings import finding
 from rung.errors import MissingExtraError, StorageError
 from rung.evaluate.error_bars import Bar
 from rung.evaluate.paths.barrier import static_barrier
-from rung.report import write_report, write_study_report
+from rung.report import damage_of_page, write_report, write_study_report
 from rung.results.barrier import Panel, write_panels
 from rung.results.findings import CensusRow, Diagnosis
 from rung.results.study import StudyRow, StudySummary, write_rows
-from rung.storage import read_json, write_json, write_text
+from rung.storage import DamagedFileWarning, read_json, write_json, write_text
 from tests.evaluate.paths.wells import DoubleWell, at
 from tests.report.folders import run_folder, study_folder
 
@@ -100,8 +100,23 @@ def test_unknown_forces_are_a_departure_and_never_an_error(whole):
 
 
 def test_equal_files_make_equal_pages(whole):
-    library = re.compile(r"<script>(?s:.*?)</script></head>")
+    library = re.compile(r"<script>(?s:.*?)</script></head>|<!-- [0-9a-f]{32} -->")
     assert library.sub("", write_report(whole[0]).read_text()) == library.sub("", whole[1])
+
+
+def test_a_page_that_is_not_whole_is_known_and_what_rung_did_not_write_is_kept(whole, tmp_path):
+    page = write_report(shutil.copytree(whole[0], tmp_path / "run"))
+    text = page.read_text()
+    assert damage_of_page(page) == ""
+    page.write_text(text.rpartition("<!--")[0])
+    assert damage_of_page(page) == "", "pages of rung 0.1 had no seal"
+    for damaged in (text[: len(text) // 2], text.replace("error", "erro"), "<p>My own report.</p>"):
+        page.write_text(damaged)
+        assert damage_of_page(page) == "it is no whole page of rung"
+        with pytest.warns(DamagedFileWarning, match=r"it is kept as report\.html\.damaged"):
+            write_report(tmp_path / "run")
+        assert page.read_text() == text
+        assert page.with_name("report.html.damaged").read_text() == damaged
 
 
 SECTIONS = {

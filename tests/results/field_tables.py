@@ -16,6 +16,7 @@ from typing import Annotated, Any, get_args, get_origin
 from rung.results.barrier import Panel
 from rung.results.barrier_task import TaskPanel
 from rung.results.base import Entry
+from rung.results.demo import Mark
 from rung.results.findings import Diagnosis
 from rung.results.fit import Features, FitRecord
 from rung.results.fits import StudyDesigns, StudyFit, StudyTrial
@@ -44,6 +45,7 @@ FILES: Mapping[str, tuple[str, type[Entry]]] = {
     "`barrier.json`": ("[]", Panel),
     "`study.csv`": ("", StudyRow),
     "`study.json`": ("", StudySummary),
+    "`demo.json`": ("", Mark),
     "`task.json`": ("", JobRequest),
     "`error.json`": ("", JobError),
     "`fits/…/metrics.json`": ("", StudyFit),

@@ -1,6 +1,7 @@
 """A run is a folder: its stages, what they find, and what may never happen to it."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from rung.run import stages
 from rung.run.evaluation import predict
 from rung.run.folder import RunFolder
 from rung.run.stages import run_fit
-from rung.storage import jsonable, read_json
+from rung.storage import TEMPORARY, DamagedFileWarning, jsonable, read_json, write_json
 from tests.run.small_world import SmallWorld
 
 ALL = ("features", "fit", "evaluate", "export", "report")
@@ -127,13 +128,120 @@ def test_a_run_that_broke_in_any_stage_resumes_to_the_same_result(
         raise StorageError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patched = tuple((name, done, refuse if name == broken else stage) for name, done, stage in stages.STAGES)
+        patched = tuple(replace(one, do=refuse) if one.name == broken else one for one in stages.STAGES)
         patch.setattr(stages, "STAGES", patched)
         with pytest.raises(StorageError, match="the disk is full"):
             run_fit(config)
     resumed = run_fit(config)
     assert resumed.stages == ALL[ALL.index(broken) :]
     assert _without_times(jsonable(resumed.metrics.as_json())) == whole
+
+
+def _damaged(path: Path, how: str) -> bytes:
+    """Damage a file, and return what it holds then."""
+    content = path.read_bytes()
+    middle = len(content) // 2
+    left = {
+        "cut": content[:middle],
+        "other": b"[]",
+        "flipped": content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :],
+    }[how]
+    path.write_bytes(left)
+    return left
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "again"),
+    [
+        ("findings.json", "other", ()),
+        pytest.param("features.json", "cut", ("features", "evaluate", "report"), marks=pytest.mark.slow),
+        ("model.rung", "flipped", ("fit", "evaluate", "export", "report")),
+        pytest.param("fit.json", "flipped", ("fit", "evaluate", "export", "report"), marks=pytest.mark.slow),
+        pytest.param("predictions/test.json", "flipped", ("evaluate", "report"), marks=pytest.mark.slow),
+        pytest.param("metrics.json", "other", ("evaluate", "report"), marks=pytest.mark.slow),
+        ("high.model", "cut", ("export", "report")),
+        ("report.html", "flipped", ("report",)),
+    ],
+)
+def test_a_stage_is_done_when_all_its_files_are_the_ones_that_were_written(
+    finished: SmallWorld, name: str, how: str, again: tuple[str, ...]
+) -> None:
+    config = load_config(finished.config())
+    whole = _without_times(read_json(config.run / "metrics.json"))
+    path = config.run / name
+    left = _damaged(path, how)
+    with pytest.warns(DamagedFileWarning, match=rf"{name} is damaged .* it is kept as .*\.damaged and made again"):
+        assert run_fit(config).stages == again
+    assert path.with_name(f"{path.name}.damaged").read_bytes() == left
+    assert _without_times(read_json(config.run / "metrics.json")) == whole
+    assert run_fit(config).stages == ()
+    path.unlink()
+    with pytest.warns(DamagedFileWarning, match=rf"{name} is missing; it is made again"):
+        assert run_fit(config).stages == again
+    assert path.exists()
+    assert f"{path.name} is missing" in (config.run / "log.txt").read_text()
+
+
+def test_what_no_longer_fits_is_made_again_even_after_a_kill(
+    finished: SmallWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed once the model was made again, whatever was made from the old one is there, and whole."""
+    config = load_config(finished.config())
+    (config.run / "model.rung").unlink()
+
+    def killed(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            stages, "STAGES", tuple(replace(one, do=killed) if one.name == "evaluate" else one for one in stages.STAGES)
+        )
+        with pytest.raises(KeyboardInterrupt), pytest.warns(DamagedFileWarning, match=r"model\.rung is missing"):
+            run_fit(config)
+    assert run_fit(config).stages == ("evaluate", "export", "report")
+
+
+def test_a_run_of_rung_0_1_is_finished_without_hashes(finished: SmallWorld) -> None:
+    config = load_config(finished.config())
+    provenance = config.run / "provenance.json"
+    write_json(provenance, {name: value for name, value in read_json(provenance).items() if name != "written"})
+    assert run_fit(config).stages == ()
+    (config.run / "model.rung").unlink()
+    with pytest.warns(DamagedFileWarning, match=r"model\.rung is missing"):
+        assert run_fit(config).stages == ("fit", "evaluate", "export", "report")
+
+
+def test_the_user_s_own_files_are_left_alone(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``run: .`` beside a config, a model and a temporary file of one's own."""
+    monkeypatch.chdir(world.folder)
+    path = world.config("config.yaml", run=".")
+    (world.folder / "high.model").write_text("mine")
+    (world.folder / ".mine.tmp").write_text("mine")
+    before = _files(world.folder)
+    with pytest.raises(StorageError, match=r"holds files that rung did not make \(.mine.tmp and [0-9]+ more\)"):
+        run_fit(load_config(path))
+    assert _files(world.folder) == before
+    assert not (world.folder / ".lock").exists()
+
+
+def test_what_a_kill_left_is_swept_and_nothing_else(finished: SmallWorld) -> None:
+    config = load_config(finished.config())
+    mine = [config.run / ".mine.tmp", config.run / "predictions" / ".draft.20240101.tmp"]
+    left = [config.run / f".fit.json.x{TEMPORARY}", config.run / "predictions" / f".test.json.y{TEMPORARY}"]
+    for path in (*mine, *left):
+        path.write_text("half")
+    packed = config.run / "checkpoints" / f".rows.z{TEMPORARY}"
+    packed.mkdir(parents=True)
+    (packed / "energy.raw").write_text("half")
+    run_fit(config)
+    assert [path.exists() for path in (*mine, *left, packed)] == [True, True, False, False, False]
+
+
+def test_the_folder_of_a_task_is_no_run(world: SmallWorld) -> None:
+    config = load_config(world.config())
+    write_json(config.run / "provenance.json", {"task": "a barrier", "identity": {}, "potentials": {}, "calls": []})
+    with pytest.raises(StorageError, match="holds a barrier and no run of rung fit; choose another folder"):
+        run_fit(config)
 
 
 def test_another_config_never_overwrites_a_run(finished: SmallWorld) -> None:
@@ -186,7 +294,7 @@ def test_a_folder_with_results_of_something_else_is_left_alone(world: SmallWorld
     config = load_config(world.config())
     config.run.mkdir()
     (config.run / "metrics.json").write_text("mine")
-    with pytest.raises(StorageError, match="is no run of rung"):
+    with pytest.raises(StorageError, match=r"holds files that rung did not make \(metrics.json\)"):
         run_fit(config)
     assert (config.run / "metrics.json").read_text() == "mine"
 

@@ -9,7 +9,8 @@ from ase.calculators.lj import LennardJones
 from rung import __version__
 from rung.errors import DataError, StorageError
 from rung.results.task import PROVENANCE, TaskProvenance
-from rung.storage import write_json, write_text
+from rung.settings import Settings
+from rung.storage import TEMPORARY, DamagedFileWarning, write_json, write_text
 from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import Opened
 
@@ -88,7 +89,7 @@ def test_what_rung_did_not_make_is_not_written_over(tmp_path: Path, name: str) -
     kind = TaskFolder(KIND.task, KIND.files, begun=("walk.npz",))
     write_text(tmp_path / name, "mine")
     write_text(tmp_path / "notes.txt", "mine too")
-    with pytest.raises(StorageError, match=f"{name} is there and rung did not make it"), kind.open(tmp_path, EMT_HERE):
+    with pytest.raises(StorageError, match="holds files that rung did not make"), kind.open(tmp_path, EMT_HERE):
         pass
     assert not (tmp_path / PROVENANCE).exists()
     write_text(tmp_path / "walk.npz", "what rung 0.1 left")
@@ -96,10 +97,52 @@ def test_what_rung_did_not_make_is_not_written_over(tmp_path: Path, name: str) -
         assert (tmp_path / name).read_text() == "mine"
 
 
+class Reads(Settings):
+    """What the walk is told."""
+
+    track: Path
+
+
+def test_results_are_never_written_over_what_is_read(tmp_path: Path) -> None:
+    with KIND.open(tmp_path, EMT_HERE):
+        write_text(tmp_path / "walk.json", "mine, by now")
+    reads = Reads(track=tmp_path / "emt" / ".." / "walk.json")
+    sentence = "is read, and results would be written over it"
+    with pytest.raises(StorageError, match=sentence), KIND.open(tmp_path, EMT_HERE, reads=reads):
+        pass
+    assert (tmp_path / "walk.json").read_text() == "mine, by now"
+
+
+def test_results_that_are_missing_or_changed_are_said_and_kept(tmp_path: Path) -> None:
+    for _ in range(2):
+        with KIND.open(tmp_path, EMT_HERE):
+            write_text(tmp_path / "walk.json", "{}")
+            write_text(tmp_path / "emt" / "steps.csv", "1")
+    (tmp_path / "walk.json").write_text("mine, by now")
+    (tmp_path / "emt" / "steps.csv").unlink()
+    with pytest.warns(DamagedFileWarning) as said, KIND.open(tmp_path, EMT_HERE):
+        write_text(tmp_path / "walk.json", "{}")
+    sentences = [str(one.message) for one in said]
+    assert any(f"{tmp_path / 'walk.json'} is damaged" in one for one in sentences)
+    assert any(f"{tmp_path / 'emt' / 'steps.csv'} is missing" in one for one in sentences)
+    assert (tmp_path / "walk.json.damaged").read_text() == "mine, by now"
+
+
+def test_work_that_was_broken_off_is_no_damage(tmp_path: Path) -> None:
+    with KIND.open(tmp_path, EMT_HERE):
+        write_text(tmp_path / "walk.json", "{}")
+    with pytest.raises(KeyboardInterrupt), KIND.open(tmp_path, EMT_HERE):
+        write_text(tmp_path / "walk.json", "half of it")
+        raise KeyboardInterrupt
+    with KIND.open(tmp_path, EMT_HERE):
+        assert (tmp_path / "walk.json").read_text() == "half of it"
+
+
 def test_what_a_kill_left_is_swept_from_the_task_s_own_folders_alone(tmp_path: Path) -> None:
-    own = [tmp_path / ".a.tmp", tmp_path / "emt" / "deep" / ".b.tmp", tmp_path / "legs" / ".c.tmp"]
-    foreign = tmp_path / "elsewhere" / ".d.tmp"
-    for path in (*own, foreign):
+    own = [tmp_path / name / f".a{TEMPORARY}" for name in (".", "emt/deep", "legs")]
+    foreign = [tmp_path / "elsewhere" / f".a{TEMPORARY}", tmp_path / ".mine.tmp", tmp_path / "emt" / ".mine.tmp"]
+    write_text(tmp_path / "walk.json", "what rung 0.1 left")
+    for path in (*own, *foreign):
         write_text(path, "half")
     with KIND.open(tmp_path, EMT_HERE):
-        assert [path.exists() for path in (*own, foreign)] == [False, False, False, True]
+        assert [path.exists() for path in (*own, *foreign)] == [False, False, False, True, True, True]

@@ -19,7 +19,7 @@ from rung.data.structure import Structure
 from rung.errors import StorageError
 from rung.fidelity import require_fidelity
 from rung.progress import SILENT, Progress
-from rung.storage import content_hash, file_hash, write_json, writing
+from rung.storage import TEMPORARY, content_hash, file_hash, write_json, writing
 
 VERSION = 1
 """Of the layout; rows of another are packed again."""
@@ -101,7 +101,7 @@ def write_rows(
     folder = Path(folder)
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+        temporary = Path(mkdtemp(prefix=f".{folder.name}.", suffix=TEMPORARY, dir=folder.parent))
     try:
         shapes = _write(rows, cutoff, temporary, tuple(names), progress, total)
         hashes = tuple((name, file_hash(temporary / f"{name}.raw")) for name in ("atom_start", "fidelity", *HASHED))

@@ -17,10 +17,6 @@ PM6_NOTICE = (
     "trained in minutes."
 )
 
-LOCK = ".demo-lock"
-MARK = "demo.json"
-"""Which demo a folder is."""
-
 STUDY = "study"
 """Folder of the learning curve within the demo's: the report of a run shows a study that lies there."""
 

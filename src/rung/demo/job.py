@@ -18,17 +18,10 @@ from rung.jobs import Here
 from rung.progress import SILENT, Progress
 from rung.report import write_report
 from rung.results.barrier import BARRIER_FILE, Panel, read_panels, write_panels
-from rung.results.base import Result
+from rung.results.demo import DEMO_FILE, DEMO_LOCK, Mark
 from rung.run.stages import FinishedRun, run_fit
 from rung.storage import FolderLock
 from rung.study import FinishedStudy, StudyConfig, compare
-
-
-class Mark(Result):
-    """What says which demo a folder is."""
-
-    data: str
-    """The name of the demo."""
 
 
 @dataclass(frozen=True)
@@ -101,20 +94,20 @@ def run_demo(name: Name, folder: Path | None = None, *, progress: Progress = SIL
     data = demo_data.folder(name)
     chosen = (Path(configs.FOLDERS[name]) if folder is None else Path(folder)).absolute()
     _refuse_foreign(chosen, name)
-    with FolderLock(chosen, configs.LOCK):
+    with FolderLock(chosen, DEMO_LOCK):
         _refuse_foreign(chosen, name)
-        Mark(data=name).write(chosen / configs.MARK)
+        Mark(data=name).write(chosen / DEMO_FILE)
         return _mos2(data, chosen, progress) if name == "mos2" else _pm6_dft(data, chosen, progress)
 
 
 def _refuse_foreign(folder: Path, name: str) -> None:
     """Raise where ``folder`` is another demo's, or holds files that are no demo's."""
-    mark = folder / configs.MARK
+    mark = folder / DEMO_FILE
     if mark.exists():
         before = Mark.read(mark).data
         if before != name:
             raise StorageError(f"{folder} holds the demo {before!r}; name another folder with --folder.")
-    elif folder.exists() and any(path.name != configs.LOCK for path in folder.iterdir()):
+    elif folder.exists() and any(path.name != DEMO_LOCK for path in folder.iterdir()):
         raise StorageError(f"{folder} is not empty and holds no demo; name another folder with --folder.")
 
 

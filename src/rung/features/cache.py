@@ -19,13 +19,16 @@ from typing import Any, Literal
 import numpy as np
 
 from rung.errors import StorageError
-from rung.storage import content_hash, write_bytes
+from rung.storage import TEMPORARY, content_hash, require_own, write_bytes, write_text
 
 FORMAT_VERSION = 1
 
 EntryKind = Literal["features", "jacobian", "summed"]
 Arrays = dict[str, np.ndarray[Any, Any]]
 
+_ENTRIES = f"{'[0-9a-f]' * 2}/{'[0-9a-f]' * 32}.npz"
+_TAG = "CACHEDIR.TAG"
+_TAG_TEXT = "Signature: 8a477f597d28d172789f06886806bc55\n# Designs of rung; rung cache list says what is here.\n"
 _SEAL = 64  # hexadecimal digits of SHA-256
 _ANOTHER = "it holds another entry"
 _ABANDONED = 3600.0  # seconds after which nobody can still be writing a temporary file
@@ -101,6 +104,19 @@ class DesignCache:
         """Return where the entry of ``key`` stands, whether or not it exists."""
         return Path(self.folder) / key.digest[:2] / f"{key.digest}.npz"
 
+    def claim(self) -> None:
+        """Mark the folder as a cache, so that programs that keep copies pass it over (https://bford.info/cachedir).
+
+        Raises
+        ------
+        StorageError
+            When it holds files, and is no cache of rung: nothing is written among files of somebody else.
+        """
+        folder = Path(self.folder)
+        if not (folder / _TAG).exists():
+            require_own(folder, (_ENTRIES,))
+            write_text(folder / _TAG, _TAG_TEXT)
+
     def get(self, key: EntryKey) -> Arrays | None:
         """Return the arrays of an entry, or None where it is absent, or damaged: then it warns and deletes it.
 
@@ -129,6 +145,7 @@ class DesignCache:
         StorageError
             When the operating system refuses (no space, no permission); no file is left then.
         """
+        self.claim()
         named: dict[str, Any] = {"key": np.array(json.dumps(asdict(key))), **arrays}
         buffer = io.BytesIO()
         np.savez(buffer, **named)
@@ -137,7 +154,7 @@ class DesignCache:
 
     def entries(self) -> Iterator[CacheEntry]:
         """Yield every entry in the order of file names, damaged ones too."""
-        for path in sorted(Path(self.folder).glob("??/*.npz")):
+        for path in sorted(Path(self.folder).glob(_ENTRIES)):
             try:
                 status = path.stat()
                 yield CacheEntry(path, _read_key(path), status.st_size, status.st_mtime)
@@ -188,7 +205,7 @@ class DesignCache:
             if old or foreign or entry.path in broken:
                 _delete(entry.path)
                 removed.append(entry)
-        for leftover in Path(self.folder).glob("??/.*.tmp"):
+        for leftover in Path(self.folder).glob(f"??/.*{TEMPORARY}"):
             if _age(leftover, now) > _ABANDONED:
                 _delete(leftover)
         return removed

@@ -16,7 +16,7 @@ from rung.results.base import Result
 from rung.results.jobs import ERROR_FILE, REQUEST_FILE, JobError, JobRequest
 from rung.results.metrics import METRICS_FILE
 from rung.settings import Settings
-from rung.storage import FolderLock, jsonable, locked, write_json
+from rung.storage import FolderLock, jsonable, locked, sweep, write_json
 
 LOCK = ".lock"
 
@@ -131,8 +131,7 @@ def _clear(job: Job) -> None:
                 shutil.rmtree(path)
             elif path.name != LOCK:
                 path.unlink()
-    for path in job.folder.rglob(".*.tmp"):
-        path.unlink(missing_ok=True)
+    sweep(job.folder, *(path for path in job.folder.rglob("*") if path.is_dir()))
     job.error.unlink(missing_ok=True)
 
 

@@ -17,11 +17,14 @@ from rung.report.section import Section
 from rung.report.study import compare as compare_sections
 from rung.report.study import sections as study_sections
 from rung.report.style import STYLE
-from rung.storage import write_text
+from rung.storage import content_hash, set_aside, write_text
 
 REPORT = "report.html"
 
 Files = TypeVar("Files")
+
+_FOOTER, _END = "<footer>Made by rung", "</body></html>\n"
+"""How a page of rung is known: no text that is shown can hold either, for it is escaped."""
 
 _RUN: tuple[Section[RunFiles], ...] = (
     Section("Errors", sections.errors),
@@ -178,11 +181,30 @@ def write_page(
         f"<title>{escape(title)}</title><style>{STYLE}</style>{library}</head><body>"
         f'<header><div><h1>{escape(title)}</h1><p class="subtitle">{escape(subtitle)}</p>'
         f"<nav>{links}</nav></div></header>"
-        f"<main>{notice}{top}{body}{fit}<footer>Made by rung {__version__}. This page needs no network.</footer></main>"
-        "</body></html>\n"
+        f"<main>{notice}{top}{body}{fit}{_FOOTER} {__version__}. This page needs no network.</footer></main>"
+        f"{_END}"
     )
-    write_text(path, page)
+    if fault := damage_of_page(path):
+        set_aside(path, fault)
+    write_text(path, page + _seal(page))
     return path
+
+
+def damage_of_page(path: Path) -> str:
+    """Return why a file is no whole page of rung; empty where it is one, or there is no file.
+
+    A page ends with a hash of all that stands before it; those of rung 0.1 do not.
+    """
+    if not path.exists():
+        return ""
+    text = path.read_bytes().decode(errors="replace")
+    page, end, seal = text.partition(_END)
+    whole = not seal or end + seal == end + _seal(page + end)
+    return "" if end and whole and _FOOTER in page else "it is no whole page of rung"
+
+
+def _seal(page: str) -> str:
+    return f"<!-- {content_hash(page)} -->\n"
 
 
 def _library() -> str:

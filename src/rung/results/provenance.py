@@ -48,5 +48,8 @@ class Provenance(Result):
     """What decides the result, hashed, by key: settings as they are, files by their content."""
     notice: tuple[str, ...] = ()
     """Sentences for the top of the report: who made the labels, and what may be done with them."""
+    written: Mapping[str, str] = {}
+    """The first 32 hexadecimal digits of the SHA-256 of each file that a stage wrote, by its name in the folder. Empty
+    text where it is to be made again; rung 0.1 left no hashes."""
     export: Export | None = None
     """What became of the export; absent before it was tried."""

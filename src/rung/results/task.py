@@ -42,3 +42,5 @@ class TaskProvenance(Result):
     """By fidelity."""
     calls: tuple[Call, ...]
     """All calls, in order."""
+    written: Mapping[str, str] = {}
+    """The first 32 hexadecimal digits of the SHA-256 of each file of results, by its name in the folder."""

@@ -9,7 +9,7 @@ from rung.data.readers.structures import read_structures
 from rung.data.splits import labelled_with
 from rung.data.structure import Structure
 from rung.doctor import diagnose_files
-from rung.errors import ConfigError, DataError
+from rung.errors import ConfigError, DataError, StorageError
 from rung.fidelity import Fidelity
 from rung.fit.lift import Base, Context, Lift
 from rung.fit.methods.offset import OffsetSettings, fit_offset
@@ -110,7 +110,11 @@ def export_file(settings: ExportSettings) -> None:
     ------
     ModelError
         When the model cannot be one native file; the sentence says why.
+    StorageError
+        When there is a file of that name: an export never replaces one.
     """
+    if settings.out.exists():
+        raise StorageError(f"{settings.out} is there already, and an export replaces no file; name another.")
     opened = open_model(settings.model, fidelity=settings.fidelity, trusted=settings.trusted)
     export(opened.potential, settings.fidelity, settings.out)
 

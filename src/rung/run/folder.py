@@ -8,18 +8,19 @@ from pathlib import Path
 from rung.config import RunConfig, write_config
 from rung.errors import StorageError
 from rung.results.config import CONFIG_FILE
+from rung.results.demo import DEMO_FILE, DEMO_LOCK
 from rung.results.findings import FINDINGS_FILE
 from rung.results.fit import FEATURES_FILE, FIT_FILE
 from rung.results.metrics import METRICS_FILE
 from rung.results.predictions import PREDICTIONS
 from rung.results.provenance import PROVENANCE_FILE, Provenance
 from rung.run.provenance import differences
-from rung.storage import FolderLock, writing
+from rung.storage import FolderLock, file_hash, read_json, require_own, sweep, writing
 
 LOCK_FILE = ".lock"
 LOG_FILE = "log.txt"
-UNFINISHED = (".*.tmp", f"{PREDICTIONS}/.*.tmp")
-"""Temporary files of atomic writes; folders within that have a lock of their own are not touched."""
+MARKS = (PROVENANCE_FILE, DEMO_FILE)
+"""Files that say that rung made a folder."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,12 @@ class RunFolder:
         return FolderLock(self.path, LOCK_FILE)
 
     def sweep(self) -> None:
-        """Delete what a killed process left half written; call it while the lock is held."""
-        for pattern in UNFINISHED:
-            for path in self.path.glob(pattern):
-                path.unlink(missing_ok=True)
+        """Delete what a killed process left half written; folders within that have a lock of their own stay."""
+        sweep(self.path, self.path / PREDICTIONS, self.checkpoints)
+
+    def require_own(self) -> None:
+        """Raise a :class:`~rung.errors.StorageError` if the folder holds files and rung did not make it."""
+        require_own(self.path, MARKS, beside=(DEMO_LOCK,))
 
     def stamp(self, config: RunConfig, provenance: Provenance) -> None:
         """Make the folder the run of ``config``, or find that it is that already.
@@ -108,20 +111,59 @@ class RunFolder:
         Raises
         ------
         StorageError
-            When the folder is the run of another config or other data, or holds files that it would overwrite.
+            When the folder is the run of another config or other data, or rung did not make it.
         """
+        self.require_own()
         if self.provenance.exists():
             self.require_same(provenance.ingredients)
-        elif foreign := self._foreign():
-            raise StorageError(f"{self.path} is no run of rung, yet holds {foreign}; choose another folder as run.")
         else:
-            write_config(config, self.config)
             provenance.write(self.provenance)
+        if not self.config.exists():  # after the provenance, which says from now on whose folder this is
+            write_config(config, self.config)
+
+    def damage(self, path: Path) -> str:
+        """Return why a file is not the one that a stage wrote; empty where it is, or no hash of it is known."""
+        known = self._hashes().get(self._name(path))
+        return "" if known in (None, file_hash(path)) else "it is not what was written there"
+
+    def outdated(self, path: Path) -> bool:
+        """Return whether a file is to be made again, for what it was made from has changed."""
+        return self._hashes().get(self._name(path)) == ""
+
+    def recorded(self, path: Path) -> bool:
+        """Return whether a file was written once."""
+        return self._name(path) in self._hashes()
+
+    def record(self, *paths: Path) -> None:
+        """Keep the hashes of files that a stage wrote."""
+        self._record({self._name(path): file_hash(path) for path in paths})
+
+    def outdate(self, *paths: Path) -> None:
+        """Let files count as missing until they are made again: what they were made from is about to change."""
+        existing = {self._name(path): "" for path in paths if path.exists() and not self.outdated(path)}
+        if existing:
+            self._record(existing)
+
+    def _require_run(self) -> None:
+        content = read_json(self.provenance)
+        if isinstance(content, Mapping) and isinstance(task := content.get("task"), str):
+            raise StorageError(f"{self.path} holds {task} and no run of rung fit; choose another folder as run.")
+
+    def _hashes(self) -> Mapping[str, str]:
+        return Provenance.read(self.provenance).written
+
+    def _record(self, hashes: Mapping[str, str]) -> None:
+        known = Provenance.read(self.provenance)
+        known.model_copy(update={"written": {**known.written, **hashes}}).write(self.provenance)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.path).as_posix()
 
     def require_same(self, ingredients: Mapping[str, str]) -> None:
         """Raise a :class:`~rung.errors.StorageError` if the folder is the run of other ``ingredients``."""
         if not self.provenance.exists():
             return
+        self._require_run()
         changed = differences(Provenance.read(self.provenance).ingredients, ingredients)
         if changed:
             raise StorageError(
@@ -133,11 +175,6 @@ class RunFolder:
         """Append one line with the time to the log."""
         with writing(self.log), self.log.open("a", encoding="utf-8") as file:
             file.write(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {sentence}\n")
-
-    def _foreign(self) -> str:
-        """Return the name of a file that the run would overwrite and that is no run's; empty where there is none."""
-        written = (self.findings, self.model, self.fit, self.metrics, self.report)
-        return next((path.name for path in written if path.exists()), "")
 
 
 def next_free(folder: Path) -> Path:

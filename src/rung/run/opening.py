@@ -7,8 +7,9 @@ from rung.config import Config
 from rung.model.device import require_device
 from rung.results.findings import Diagnosis
 from rung.run.folder import RunFolder, next_free
-from rung.run.inputs import set_threads
+from rung.run.inputs import design_cache, set_threads
 from rung.run.provenance import ingredients, provenance, require_files
+from rung.run.stage import whole
 
 
 def in_free_folder(config: Config) -> Config:
@@ -46,8 +47,11 @@ def opened(
     FindingsError
         When the check finds an error; nothing is written then.
     StorageError
-        When the folder belongs to another config, or another process works in it.
+        When the folder belongs to another config, rung did not make it, or another process works in it.
     """
+    RunFolder(config.run).require_own()
+    if (cache := design_cache(config)) is not None and cache.folder.exists():
+        cache.claim()
     set_threads(config)
     require_files(config)
     require_device(config.device)
@@ -58,11 +62,12 @@ def opened(
     with folder.lock():
         folder.require_same(made_of)
         folder.sweep()
-        if diagnosis is None and not folder.findings.exists():
+        if diagnosis is None and not folder.provenance.exists():
             diagnosis = check()
         known = provenance(config, made_of)
         folder.stamp(config, known if notice is None else known.model_copy(update={"notice": notice}))
-        if diagnosis is not None:
-            diagnosis.write(folder.findings)
+        if not whole(folder, "check", [folder.findings]):
+            (diagnosis or check()).write(folder.findings)
+            folder.record(folder.findings)
             folder.note("check: no errors")
         yield folder

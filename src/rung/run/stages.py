@@ -1,9 +1,10 @@
-"""The stages of a run: check, features, fit, evaluate, export, report; one whose result file exists is skipped."""
+"""The stages of a run: check, features, fit, evaluate, export, report; one whose files are all there is skipped."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from rung.backends import export, native_suffix
 from rung.checkpoint import Checkpoint
@@ -19,7 +20,7 @@ from rung.fit.methods import method_of
 from rung.fit.methods.offset import OffsetSettings, fit_offset
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
-from rung.report import write_report
+from rung.report import damage_of_page, write_report
 from rung.results.findings import Diagnosis
 from rung.results.fit import Features, FitRecord
 from rung.results.metrics import Checks, FitNumbers, Metrics, SplitErrors, StartDistance
@@ -31,6 +32,7 @@ from rung.run.folder import RunFolder
 from rung.run.inputs import context_of, design_cache, lift_of, open_base, open_splits
 from rung.run.opening import in_free_folder, opened
 from rung.run.predictor import with_bars
+from rung.run.stage import Stage, carried_out
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def run_fit(
     """
     work = Work(in_free_folder(config) if new else config, progress)
     with opened(work.config, lambda: check(work), notice=tuple(notices)):
-        stages = tuple(name for name, done, stage in STAGES if not done(work) and _timed(name, stage, work))
+        stages = carried_out(STAGES, work, work.folder, work.progress)
     metrics = Metrics.read(work.folder.metrics)
     warned = Diagnosis.read(work.folder.findings).of_severity("warning")
     warnings = (
@@ -239,6 +241,9 @@ def _numbers(fitted: FitRecord, designs: Features) -> FitNumbers:
 def export_native(work: Work) -> None:
     """Write the target as one file of the base's backend, or say in ``provenance.json`` why it cannot be one."""
     target, potential = work.config.target, work.fitted.potential
+    known = Provenance.read(work.folder.provenance)
+    if known.export is not None:  # that of an earlier model counts no more, whatever comes next
+        known.model_copy(update={"export": None}).write(work.folder.provenance)
     try:
         path = work.folder.native(target, native_suffix(potential, target))
         export(potential, target, path)
@@ -254,28 +259,31 @@ def report(work: Work) -> None:
     write_report(work.folder.path)
 
 
-def _exported(work: Work) -> bool:
-    return Provenance.read(work.folder.provenance).export is not None
+def _evaluation(work: Work) -> tuple[Path, ...]:
+    return (*(work.folder.predictions(name) for name in work.config.data.evaluate), work.folder.metrics)
 
 
-STAGES: tuple[tuple[str, Callable[[Work], bool], Callable[[Work], None]], ...] = (
-    ("features", lambda work: work.folder.features.exists(), features),
-    ("fit", lambda work: work.folder.fit.exists(), fit),
-    ("evaluate", lambda work: work.folder.metrics.exists(), evaluate),
-    ("export", _exported, export_native),
-    ("report", lambda work: work.folder.report.exists(), report),
+def _exported(work: Work) -> tuple[Path, ...] | None:
+    known = Provenance.read(work.folder.provenance).export
+    if known is None:
+        return None
+    return () if known.file is None else (work.folder.path / known.file,)
+
+
+STAGES: tuple[Stage[Work], ...] = (
+    Stage("features", features, lambda work: (work.folder.features,)),
+    Stage("fit", fit, lambda work: (work.folder.model, work.folder.fit)),
+    Stage("evaluate", evaluate, _evaluation, after=("features", "fit")),
+    Stage("export", export_native, _exported, after=("fit",)),
+    Stage(
+        "report",
+        report,
+        lambda work: (work.folder.report,),
+        after=("features", "fit", "evaluate", "export"),
+        damage=damage_of_page,
+    ),
 )
-"""Name, whether it is done, and what does it; the check comes before, for it decides whether there is a folder."""
-
-
-def _timed(name: str, stage: Callable[[Work], None], work: Work) -> bool:
-    started = time.monotonic()
-    work.folder.note(f"{name}: begins")
-    with work.progress.task(name.capitalize(), 1) as task:
-        stage(work)
-        task.advance()
-    work.folder.note(f"{name}: {time.monotonic() - started:.1f} s")
-    return True
+"""In order; the check comes before them, for it decides whether there is a folder."""
 
 
 def _predicted(work: Work, structures: tuple[Structure, ...]) -> SplitPrediction:

@@ -24,7 +24,7 @@ from rung.report.tasks.barrier import PAGE, barrier_summary, write_barrier_repor
 from rung.results.barrier import BARRIER_FILE, write_panels
 from rung.results.barrier_task import BandSize, TaskBarrier, TaskPanel
 from rung.settings import Option, Settings
-from rung.storage import atomic_path, content_hash
+from rung.storage import atomic_path, content_hash, set_aside
 from rung.tasks.error_bars import PosteriorBars
 from rung.tasks.fixed_paths import static_panel, target_panel
 from rung.tasks.folder import TaskFolder
@@ -174,7 +174,7 @@ def find_barriers(
         deciding = _settings(task).deciding("images", "max_steps", "endpoint_steps")
         identity = {"start": geometry_key(*ends), "setting": content_hash(deciding)}
     panels: list[TaskPanel] = []
-    with FOLDER.open(out, potentials, identity):
+    with FOLDER.open(out, potentials, identity, reads=task):
         if ends is not None:
             barriers = [
                 _barrier(name, *ends, potential, task, out / name, progress) for name, potential in potentials.items()
@@ -295,14 +295,24 @@ def _kept_modes(
 ) -> Vibrations:
     """Return the modes of ``atoms``, from ``file`` where they are its."""
     key = content_hash(settings.model_dump_json(), geometry_key(atoms))
-    if file.exists():
-        with np.load(file, allow_pickle=False) as stored:
-            if str(stored["key"]) == key:
-                return Vibrations(stored["quanta"], stored["modes"], int(stored["n_rigid"]), float(stored["floor"]))
+    if file.exists() and (kept := _read_modes(file, key)) is not None:
+        return kept
     modes = vibrations(atoms, calculator, settings, progress=progress)
     with atomic_path(file) as temporary, temporary.open("wb") as stream:
         np.savez(stream, key=key, quanta=modes.quanta, modes=modes.modes, n_rigid=modes.n_rigid, floor=modes.floor)
     return modes
+
+
+def _read_modes(file: Path, key: str) -> Vibrations | None:
+    """Return the modes that a file holds; None where they are of another key, or damaged: then it is set aside."""
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            if str(stored["key"]) != key:
+                return None
+            return Vibrations(stored["quanta"], stored["modes"], int(stored["n_rigid"]), float(stored["floor"]))
+    except Exception as error:  # numpy and zipfile have no common error: whatever they raise, the file is damaged
+        set_aside(file, f"{type(error).__name__}: {error}")
+        return None
 
 
 def _relaxed_panel(barriers: Sequence[FidelityBarrier]) -> TaskPanel:

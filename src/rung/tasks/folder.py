@@ -3,16 +3,19 @@
 import platform
 import shlex
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from pathlib import Path
 
 from rung import __version__
 from rung.errors import DataError, StorageError
 from rung.results.task import PROVENANCE, Call, Potential, TaskProvenance
-from rung.storage import FolderLock, read_json, sweep
+from rung.settings import Settings, paths_in
+from rung.storage import DamagedFileWarning, FolderLock, file_hash, read_json, require_own, set_aside, sweep
 from rung.tasks.opened import Opened
 
 
@@ -25,7 +28,7 @@ class TaskFolder:
     task
         What the folder holds, in words: "a barrier".
     files
-        The files that it writes; "{fidelity}" stands for each fidelity. None is written over unless rung made it.
+        Patterns of the files of results; "{fidelity}" stands for each fidelity. What a task reads is never among them.
     begun
         Patterns of what a folder has in which work has begun; those of rung 0.1 have no provenance beside it.
     inside
@@ -43,8 +46,12 @@ class TaskFolder:
         folder: Path,
         potentials: Mapping[str, Opened] | None = None,
         identity: Mapping[str, str] | None = None,
+        *,
+        reads: Settings | None = None,
     ) -> Iterator[Path]:
         """Lock the folder, refuse other work in it, sweep it, and say in it whose work it holds.
+
+        Results that are missing or damaged are said, for the work that follows makes them again.
 
         Parameters
         ----------
@@ -54,23 +61,35 @@ class TaskFolder:
             Those of this call, by fidelity; a folder may gain fidelities.
         identity
             What decides the results, a hash each, by a word for it ("start", "setting"); a folder may gain entries.
+        reads
+            Names the files that the task reads.
 
         Raises
         ------
         StorageError
-            When another process works in the folder, or it holds files that rung did not make.
+            When another process works in the folder, it holds files and rung did not make it, or results would be
+            written over a file that the task reads.
         DataError
             When it holds another task, or results of another start, setting or potential.
         """
         folder, potentials = Path(folder), potentials or {}
+        require_own(folder, (PROVENANCE, *self.begun))
         with FolderLock(folder):
-            before = self._before(folder, potentials)
+            before = self._before(folder)
             now = self._after(folder, before, potentials, identity or {})
+            self._refuse_inputs(folder, potentials, reads)
             self._sweep(folder, potentials)
-            now.write(folder / PROVENANCE)
+            _say_damage(folder, before.written)
+            # until the work is done nobody knows what its files should be
+            others = {name: key for name, key in before.written.items() if not self._writes(name, potentials)}
+            now.model_copy(update={"written": others}).write(folder / PROVENANCE)
             yield folder
+            hashes = {
+                path.relative_to(folder).as_posix(): file_hash(path) for path in self._results(folder, potentials)
+            }
+            now.model_copy(update={"written": others | hashes}).write(folder / PROVENANCE)
 
-    def _before(self, folder: Path, fidelities: Iterable[str]) -> TaskProvenance:
+    def _before(self, folder: Path) -> TaskProvenance:
         """Return what the folder says of itself; of a new one, nothing."""
         file = folder / PROVENANCE
         if file.exists():
@@ -85,13 +104,6 @@ class TaskFolder:
             before = TaskProvenance.of(content, str(file))
             # a call that was refused before it kept anything binds nobody
             return before if self._begun(folder) else before.model_copy(update={"identity": {}, "potentials": {}})
-        if not self._begun(folder):
-            for name in self._names(fidelities):
-                if (folder / name).exists():
-                    raise StorageError(
-                        f"{folder / name} is there and rung did not make it, so it is not written over; choose another "
-                        "folder."
-                    )
         return TaskProvenance(task=self.task, identity={}, potentials={}, calls=())
 
     def _after(
@@ -127,9 +139,26 @@ class TaskFolder:
     def _begun(self, folder: Path) -> bool:
         return any(next(folder.glob(pattern), None) for pattern in self.begun)
 
-    def _names(self, fidelities: Iterable[str]) -> Iterator[str]:
+    def _patterns(self, fidelities: Iterable[str]) -> Iterator[str]:
         for file in self.files:
-            yield from dict.fromkeys(file.format(fidelity=name) for name in (fidelities or ("",)))
+            of_each = [file.format(fidelity=name) for name in fidelities]
+            yield from of_each if "{fidelity}" in file else [file]
+
+    def _results(self, folder: Path, fidelities: Iterable[str]) -> Iterator[Path]:
+        for pattern in self._patterns(fidelities):
+            yield from folder.glob(pattern)
+
+    def _writes(self, name: str, fidelities: Iterable[str]) -> bool:
+        return any(fnmatch(name, pattern) for pattern in self._patterns(fidelities))
+
+    def _refuse_inputs(self, folder: Path, fidelities: Iterable[str], reads: Settings | None) -> None:
+        results = {path.resolve() for path in self._results(folder, fidelities)}
+        for path in () if reads is None else paths_in(reads):
+            if path.resolve() in results:
+                raise StorageError(
+                    f"{path} is read, and results would be written over it; move it elsewhere, or choose another "
+                    "folder for the results."
+                )
 
     def _sweep(self, folder: Path, fidelities: Iterable[str]) -> None:
         """Delete what killed processes left half written, and nothing beside the task's own folders."""
@@ -138,6 +167,16 @@ class TaskFolder:
             for below in (folder / name, *(folder / name).rglob("*")):
                 if below.is_dir():
                     sweep(below)
+
+
+def _say_damage(folder: Path, written: Mapping[str, str]) -> None:
+    """Warn of results that are missing, and set aside what is not what was written."""
+    for name, key in written.items():
+        path = folder / name
+        if not path.exists():
+            warnings.warn(f"{path} is missing; it is made again.", DamagedFileWarning, stacklevel=5)
+        elif file_hash(path) != key:
+            set_aside(path, "it is not what was written there")
 
 
 def _call() -> Call:

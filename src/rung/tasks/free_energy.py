@@ -41,7 +41,7 @@ from rung.tasks.opened import OneFidelity, Opened, read_start
 from rung.tasks.other_surfaces import FRAMES, SampledBarrier, model_error, to_target
 from rung.tasks.task import Task
 
-FOLDER = TaskFolder("a free energy", (FREE_ENERGY_FILE, PAGE, FRAMES, MARKER), begun=(MARKER,))
+FOLDER = TaskFolder("a free energy", (FREE_ENERGY_FILE, PAGE, FRAMES), begun=(MARKER,))
 
 
 class FreeEnergyTask(Settings):
@@ -119,7 +119,7 @@ def find_free_energy(
         "setting": content_hash(sampling.deciding()),
         "collective variable": content_hash(variable_key),
     }
-    with FOLDER.open(out, {potential.fidelity: potential}, identity):
+    with FOLDER.open(out, {potential.fidelity: potential}, identity, reads=task):
         windows = sample_windows(
             atoms,
             potential.calculator,

@@ -13,8 +13,6 @@ from rung.errors import ConfigError
 from rung.evaluate.dynamics.md import (
     FOR_LABELLING,
     MARKER,
-    SAMPLES,
-    STATE,
     TRAJECTORY,
     MDSettings,
     Trajectory,
@@ -34,7 +32,10 @@ from rung.tasks.opened import OneFidelity, Opened, read_start
 from rung.tasks.task import Task
 
 FOLDER = TaskFolder(
-    "a run of dynamics", (MD_FILE, PAGE, TRAJECTORY, SAMPLES, STATE, FOR_LABELLING, MARKER), begun=(MARKER,)
+    "a run of dynamics",
+    # its log and its state say themselves whether they are whole
+    (MD_FILE, PAGE, FOR_LABELLING),
+    begun=(MARKER,),
 )
 
 MOST_FRAMES = 200
@@ -88,7 +89,7 @@ def find_md(potential: Opened, task: MDTask, out: Path, *, progress: Progress = 
     atoms, settings = read_start(task.start), task.dynamics
     reference = _reference_errors(potential, task, atoms)
     identity = {"start": geometry_key(atoms), "setting": content_hash(settings.deciding())}
-    with FOLDER.open(out, {potential.fidelity: potential}, identity):
+    with FOLDER.open(out, {potential.fidelity: potential}, identity, reads=task):
         run = run_md(
             atoms,
             potential.calculator,

@@ -19,7 +19,7 @@ from rung.tasks.task import Task
 
 STRUCTURE = "relaxed.extxyz"
 STATE = "relaxation.npz"
-FOLDER = TaskFolder("a relaxation", (RELAXATION_FILE, STRUCTURE, STATE), begun=(RELAXATION_FILE, STATE))
+FOLDER = TaskFolder("a relaxation", (RELAXATION_FILE, STRUCTURE), begun=(RELAXATION_FILE, STATE))
 
 
 class RelaxationTask(Settings):
@@ -59,7 +59,7 @@ def relax_file(potential: Opened, task: RelaxationTask, out: Path, *, progress: 
         "start": geometry_key(atoms),
         "setting": content_hash(settings.model_dump_json(exclude={"steps"})),
     }
-    with FOLDER.open(out, {potential.fidelity: potential}, identity):
+    with FOLDER.open(out, {potential.fidelity: potential}, identity, reads=task):
         relaxation = relax(atoms, potential.calculator, settings, state=out / STATE, progress=progress)
         result = _result(potential, settings, relaxation, atoms.cell.array.tolist())
         write_structures(out / STRUCTURE, [Structure(relaxation.atoms, "", {})])

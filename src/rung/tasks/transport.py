@@ -121,7 +121,7 @@ def find_transport(task: TransportTask, out: Path, *, progress: Progress = SILEN
         raise ConfigError("Say the time between two frames of the trajectories: --frame-fs.")
     settings = task.diffusion.narrowed(TransportSettings, frame_fs=task.frame_fs, unwrapped=task.unwrapped)
     runs = read_runs(task.files, task.temperatures, task.draw)
-    with FOLDER.open(out):
+    with FOLDER.open(out, reads=task):
         return analyse_runs(runs, out, settings, extrapolate=task.extrapolate, progress=progress)
 
 

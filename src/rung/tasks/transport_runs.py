@@ -94,7 +94,7 @@ def find_transport_of_model(
     atoms = read_start(task.files[0])
     deciding = task.runs.model_dump_json(include=_DECIDES)
     identity = {"start": geometry_key(atoms), "setting": content_hash(deciding)}
-    with FOLDER.open(out, {potential.fidelity: potential}, identity):
+    with FOLDER.open(out, {potential.fidelity: potential}, identity, reads=task):
         runs = make_runs(potential, atoms, out, planned, task.runs, progress=progress)
         return analyse_runs(runs, out, settings, extrapolate=task.extrapolate, progress=progress)
 

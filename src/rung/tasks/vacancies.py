@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.io import write
 from pydantic import Field
 
-from rung.errors import ConfigError, DataError, one_of
+from rung.errors import ConfigError, DataError, StorageError, one_of
 from rung.evaluate.error_bars import UNKNOWN, Bar
 from rung.evaluate.optimisation import Stand
 from rung.evaluate.paths.band_folder import BandFolder
@@ -42,12 +42,16 @@ from rung.results.vacancies import (
     Way,
 )
 from rung.settings import Option, Settings
-from rung.storage import atomic_path, content_hash
+from rung.storage import atomic_path, content_hash, set_aside
 from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import Opened, SeveralFidelities
 from rung.tasks.task import Task
 
-FOLDER = TaskFolder("vacancies", (VACANCIES_FILE, PAGE), begun=(VACANCIES_FILE, "*/*/*-vacancies", "*/defects"))
+FOLDER = TaskFolder(
+    "vacancies",
+    (VACANCIES_FILE, PAGE, f"{{fidelity}}/*/*/*/{HOP_FILE}"),
+    begun=(VACANCIES_FILE, "*/*/*-vacancies", "*/defects"),
+)
 
 
 class VacancyTask(Settings):
@@ -114,7 +118,7 @@ def study_vacancies(
         "monolayer": content_hash(task.monolayer.model_dump_json()),
         "setting": content_hash(task.hop.deciding("max_steps", "endpoint_steps")),
     }
-    with FOLDER.open(out, potentials, identity):
+    with FOLDER.open(out, potentials, identity, reads=task):
         result = VacanciesResult(
             monolayer=MonolayerEntry.model_validate(task.monolayer.model_dump()),
             hops=tuple(
@@ -167,7 +171,7 @@ def _in_cell(
     folder = out / potential.fidelity / way / f"{count}-vacancies" / f"{size[0]}x{size[1]}"
     # what decides the number; more steps may be allowed to a band that did not converge
     key = content_hash(task.monolayer.model_dump_json(), task.hop.deciding("max_steps"))
-    before = HopInCell.read_optional(folder / HOP_FILE)
+    before = _finished(folder / HOP_FILE)
     if before is not None and before.key == key and not before.reason and _is_of(before, folder, potential):
         return before
     hops = _hops(task.monolayer, size, count, way)
@@ -192,6 +196,15 @@ def _in_cell(
     )
     result.write(folder / HOP_FILE)
     return result
+
+
+def _finished(file: Path) -> HopInCell | None:
+    """Return the result of a hop; None where there is none, or a damaged one, which is set aside."""
+    try:
+        return HopInCell.read_optional(file)
+    except StorageError as error:
+        set_aside(file, str(error))
+        return None
 
 
 def _hops(monolayer: Monolayer, size: tuple[int, int], count: int, way: Way) -> tuple[Hop, ...]:

@@ -9,7 +9,7 @@ from ase.constraints import FixAtoms, FixBondLength
 from ase.md.verlet import VelocityVerlet
 from ase.units import fs
 
-from rung.errors import DataError, StorageError
+from rung.errors import DataError
 from rung.evaluate.dynamics.integrator import (
     Integrator,
     check_drift,
@@ -18,6 +18,7 @@ from rung.evaluate.dynamics.integrator import (
     surface_of,
     write_motion,
 )
+from rung.storage import DamagedFileWarning
 from rung.units import BOLTZMANN
 from tests.evaluate.paths.wells import DoubleWell, at
 
@@ -163,7 +164,9 @@ def test_a_state_from_the_disk_goes_on_to_the_same_bits(tmp_path):
     assert again.step == motion.step == 10
 
 
-def test_a_damaged_state_is_named(tmp_path):
+def test_a_damaged_state_is_named_and_kept_and_there_is_none(tmp_path):
     (tmp_path / "state.npz").write_bytes(b"PK not a zip")
-    with pytest.raises(StorageError, match=r"state\.npz"):
-        read_motion(tmp_path / "state.npz")
+    with pytest.warns(DamagedFileWarning, match=r"state\.npz is damaged .* kept as state\.npz\.damaged"):
+        assert read_motion(tmp_path / "state.npz") is None
+    assert (tmp_path / "state.npz.damaged").read_bytes() == b"PK not a zip"
+    assert read_motion(tmp_path / "state.npz") is None

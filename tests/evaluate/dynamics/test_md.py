@@ -12,6 +12,7 @@ from rung.errors import DataError, StorageError
 from rung.evaluate.dynamics.md import FOR_LABELLING, SAMPLES, STATE, TRAJECTORY, MDSettings, Trajectory, run_md
 from rung.evaluate.dynamics.radial import radial_distribution
 from rung.evaluate.dynamics.statistics import inefficiency, line, mean_error, statistics
+from rung.storage import DamagedFileWarning
 from rung.units import BOLTZMANN
 from tests.full_disk import small_files
 
@@ -87,9 +88,25 @@ def test_a_folder_of_another_run_is_refused(tmp_path):
         run_md(copper(), EMT(), settings(steps=5, seed=1), tmp_path)
     with pytest.raises(DataError, match="another potential"):
         run_md(copper(), LennardJones(sigma=2.3, epsilon=0.4), settings(steps=5), tmp_path)
-    (tmp_path / SAMPLES).write_text("")
-    with pytest.raises(StorageError, match="shorter"):
-        run_md(copper(), EMT(), settings(steps=9), tmp_path)
+
+
+@pytest.mark.parametrize("name", [TRAJECTORY, SAMPLES, STATE])
+@pytest.mark.parametrize("how", ["missing", "cut", "flipped"])
+def test_a_file_that_is_not_what_was_written_is_named_and_the_run_is_made_again(tmp_path, name, how):
+    run_md(copper(), EMT(), settings(), tmp_path)
+    whole, path = files(tmp_path), tmp_path / name
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.unlink()
+    if how != "missing":
+        flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        path.write_bytes(content[:middle] if how == "cut" else flipped)
+    if how == "missing" and name == STATE:
+        run_md(copper(), EMT(), settings(), tmp_path)
+    else:
+        with pytest.warns(DamagedFileWarning, match=rf"{name} is (missing|damaged .* it is kept as {name}\.damaged)"):
+            run_md(copper(), EMT(), settings(), tmp_path)
+    assert files(tmp_path) == whole
 
 
 def test_a_run_that_breaks_says_when_and_why(tmp_path):

@@ -17,8 +17,8 @@ from ase.constraints import FixAtoms
 from ase.units import fs
 
 from rung.data.labels import Array
-from rung.errors import DataError, StorageError
-from rung.storage import atomic_path
+from rung.errors import DataError
+from rung.storage import atomic_path, set_aside
 from rung.units import BOLTZMANN
 
 Surface = Callable[[Array], tuple[float, Array]]
@@ -221,17 +221,19 @@ def write_motion(path: Path, motion: Motion, rng: np.random.Generator, **more: A
         )
 
 
-def read_motion(path: Path) -> tuple[Motion, np.random.Generator, dict[str, Any]]:
+def read_motion(path: Path) -> tuple[Motion, np.random.Generator, dict[str, Any]] | None:
     """Read what :func:`write_motion` wrote: the state, the generator and the further arrays.
 
-    Raises
-    ------
-    StorageError
-        When the file is damaged.
+    Returns
+    -------
+    tuple or None
+        None where there is no file, or a damaged one, which is set aside: whoever asks begins anew.
     """
+    if not path.exists():
+        return None
     try:
-        with np.load(path, allow_pickle=False) as file:
-            content = {name: file[name] for name in file.files}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            content = {name: archive[name] for name in archive.files}
         rng = np.random.default_rng()
         rng.bit_generator.state = json.loads(str(content.pop("generator")))
         motion = Motion(
@@ -242,5 +244,6 @@ def read_motion(path: Path) -> tuple[Motion, np.random.Generator, dict[str, Any]
             int(content.pop("step")),
         )
     except Exception as error:  # numpy and zipfile have no common error: whatever they raise, the file is damaged
-        raise StorageError(f"{path} is not a readable state of a run; remove it and run again.") from error
+        set_aside(path, f"{type(error).__name__}: {error}")
+        return None
     return motion, rng, content

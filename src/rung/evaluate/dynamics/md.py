@@ -1,6 +1,8 @@
 """Molecular dynamics that says how far to trust it: energy drift, temperature, and why a run ended."""
 
+import hashlib
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,6 @@ from pydantic import Field
 
 from rung.data.labels import Array
 from rung.data.readers.extxyz import frame_text
-from rung.errors import StorageError
 from rung.evaluate.dynamics.integrator import (
     Integrator,
     Motion,
@@ -27,7 +28,7 @@ from rung.evaluate.dynamics.stability import Limits
 from rung.evaluate.error_bars import ErrorBars
 from rung.evaluate.identity import claim, exact_geometry
 from rung.progress import SILENT, Progress
-from rung.storage import write_text, writing
+from rung.storage import DamagedFileWarning, set_aside, write_text, writing
 
 TRAJECTORY = "trajectory.extxyz"
 SAMPLES = "samples.csv"
@@ -152,15 +153,16 @@ def run_md(
         energy=motion.energy,
     )
     reason, offsets = "", (0, 0)
-    if (folder / STATE).exists():
-        motion, rng, kept = read_motion(folder / STATE)
-        reason, offsets = str(kept["reason"]), (int(kept["trajectory_bytes"]), int(kept["sample_bytes"]))
+    if (before := _kept(folder)) is not None:
+        motion, rng, reason, offsets = before
     judge = _Judge(start, settings, integrator, error_bars, reference_errors or {})
     with _Log(folder, start, integrator, offsets) as log, progress.task("dynamics", settings.steps) as task:
         task.advance(motion.step)
         if motion.step == 0 and not reason:
             log.frame(motion)
             log.sample(motion)
+        if reason and not (folder / FOR_LABELLING).exists():
+            write_text(folder / FOR_LABELLING, log.text(motion))
         while motion.step < settings.steps and not reason:
             motion = integrator.advance(motion, rng, surface)
             reason = judge.broken(motion)
@@ -171,15 +173,7 @@ def run_md(
             if reason or motion.step % settings.save_every == 0 or motion.step == settings.steps:
                 if reason:
                     write_text(folder / FOR_LABELLING, log.text(motion))
-                trajectory_bytes, sample_bytes = log.flushed()
-                write_motion(
-                    folder / STATE,
-                    motion,
-                    rng,
-                    reason=reason,
-                    trajectory_bytes=trajectory_bytes,
-                    sample_bytes=sample_bytes,
-                )
+                write_motion(folder / STATE, motion, rng, reason=reason, **log.flushed())
             task.advance()
     samples = np.loadtxt(folder / SAMPLES, delimiter=",", skiprows=1, ndmin=2)
     said = f"at step {motion.step} ({motion.step * settings.timestep:.0f} fs) {reason}" if reason else ""
@@ -227,11 +221,10 @@ class _Log:
         self._atoms = start.copy()
         self._atoms.set_constraint()
         self._integrator = integrator
-        for name, length in ((TRAJECTORY, offsets[0]), (SAMPLES, offsets[1])):
-            _require_length(folder / name, length)
         self._trajectory = _opened(folder / TRAJECTORY, offsets[0])
         self._samples = _opened(folder / SAMPLES, offsets[1])
         self._places = {self._trajectory: folder / TRAJECTORY, self._samples: folder / SAMPLES}
+        self._digests = {file: _digest(path, file.tell()) for file, path in self._places.items()}
         if not offsets[1]:
             self._append(self._samples, ",".join(COLUMNS) + "\n")
 
@@ -251,6 +244,7 @@ class _Log:
     def _append(self, file: IO[bytes], text: str) -> None:
         with writing(self._places[file]):
             file.write(text.encode())
+        self._digests[file].update(text.encode())
 
     def text(self, motion: Motion) -> str:
         self._atoms.positions = motion.positions
@@ -265,20 +259,54 @@ class _Log:
         values = (motion.energy, kinetic, self._integrator.temperature_of(motion.momenta))
         self._append(self._samples, ",".join([str(motion.step), *(repr(float(value)) for value in values)]) + "\n")
 
-    def flushed(self) -> tuple[int, int]:
-        """Put everything on the disk and return how long the files are."""
-        lengths = []
-        for file in (self._trajectory, self._samples):
+    def flushed(self) -> dict[str, int | str]:
+        """Put everything on the disk, and return how long the files are and hashes of them."""
+        said: dict[str, int | str] = {}
+        for name, file in (("trajectory", self._trajectory), ("sample", self._samples)):
             with writing(self._places[file]):
                 file.flush()
                 os.fsync(file.fileno())
-            lengths.append(file.tell())
-        return lengths[0], lengths[1]
+            said |= {f"{name}_bytes": file.tell(), f"{name}_hash": self._digests[file].hexdigest()}
+        return said
 
 
-def _require_length(path: Path, length: int) -> None:
-    if (path.stat().st_size if path.exists() else 0) < length:
-        raise StorageError(f"{path} is shorter than the run's state says; remove the folder and run again.")
+def _kept(folder: Path) -> tuple[Motion, np.random.Generator, str, tuple[int, int]] | None:
+    """Return where a run stands, why it ended, and how much of its logs counts; None where it begins anew.
+
+    A log that is not what was written is set aside; then the whole run is made again, to the same bits.
+    """
+    before = read_motion(folder / STATE)
+    if before is None:
+        return None
+    motion, rng, kept = before
+    whole = [
+        _whole(folder / file, int(kept[f"{name}_bytes"]), str(kept.get(f"{name}_hash", "")))
+        for name, file in (("trajectory", TRAJECTORY), ("sample", SAMPLES))
+    ]
+    if not all(whole):
+        return None
+    return motion, rng, str(kept["reason"]), (int(kept["trajectory_bytes"]), int(kept["sample_bytes"]))
+
+
+def _whole(path: Path, length: int, key: str) -> bool:
+    """Return whether a log begins with what was written; rung 0.1 kept no hash, so that its length tells."""
+    if not path.exists():
+        warnings.warn(f"{path} is missing; the run is made again.", DamagedFileWarning, stacklevel=4)
+        return False
+    whole = path.stat().st_size >= length and key in ("", _digest(path, length).hexdigest())
+    if not whole:
+        set_aside(path, "it is not what was written there")
+    return whole
+
+
+def _digest(path: Path, length: int) -> "hashlib._Hash":
+    """Return the hash of the first ``length`` bytes, to which more can be added."""
+    digest = hashlib.sha256()
+    with writing(path), path.open("rb") as file:
+        while length and (block := file.read(min(length, 1 << 20))):
+            digest.update(block)
+            length -= len(block)
+    return digest
 
 
 def _opened(path: Path, length: int) -> IO[bytes]:

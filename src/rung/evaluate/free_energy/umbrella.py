@@ -279,8 +279,8 @@ class _Run:
             place = here
             for index in order:
                 file = self.folder / f"seed-{index:03d}.npz"
-                if file.exists():
-                    motion, rng, _ = read_motion(file)
+                if (kept := read_motion(file)) is not None:
+                    motion, rng, _ = kept
                 else:
                     task.describe(f"pulling to {centres[index]:.3g}")
                     motion, broken = self._pull(motion, rng, place, float(centres[index]))
@@ -316,8 +316,8 @@ class _Run:
         limits = Limits(self.start, self.settings.limits, self.integrator)
         series = _Series()
         reason = ""
-        if file.exists():
-            motion, rng, kept = read_motion(file)
+        if (before := read_motion(file)) is not None:
+            motion, rng, kept = before
             reason = str(kept.pop("reason"))
             series.restore(kept)
         else:
