@@ -5,6 +5,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from ase.constraints import FixAtoms, FixedPlane, FixScaled
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
 
@@ -92,3 +93,47 @@ def test_a_cell_that_cannot_relax_is_one_sentence() -> None:
         assert calculator.calls <= 1, "before any step"
     calculator = NoStress()
     assert relax(crystal, calculator, RelaxationSettings()).converged
+
+
+def turned(atoms: Atoms) -> Atoms:
+    """Return the same crystal, turned by no symmetry of it, with its vectors in another order of axes."""
+    rotation = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
+    other = atoms.copy()
+    other.set_cell(atoms.cell.array @ rotation.T)
+    other.positions = atoms.positions @ rotation.T
+    return other
+
+
+def test_the_plane_is_that_of_the_first_two_vectors_however_the_cell_is_turned() -> None:
+    start = bulk("Cu", cubic=True)
+    start.set_cell(start.cell.array @ np.array([[1.03, 0.02, 0], [0, 0.98, 0], [0, 0, 1.01]]), scale_atoms=True)
+    start.rattle(0.03, seed=0)
+    settings = RelaxationSettings(fmax=0.005, plane=True)
+    one, other = relax(start, EMT(), settings), relax(turned(start), EMT(), settings)
+    assert one.converged and other.converged
+    assert other.energy == pytest.approx(one.energy, abs=1e-5)
+    np.testing.assert_allclose(other.atoms.cell.cellpar(), one.atoms.cell.cellpar(), atol=2e-3)
+    normal = np.cross(*turned(start).cell.array[:2])
+    normal /= np.linalg.norm(normal)
+    np.testing.assert_allclose(other.atoms.cell.array @ normal, turned(start).cell.array @ normal, atol=1e-12)
+    assert np.abs(other.atoms.cell.cellpar() - start.cell.cellpar()).max() > 0.02
+
+
+def test_fractions_are_held_while_the_cell_relaxes() -> None:
+    start = bulk("Cu", cubic=True)
+    start.set_cell(start.cell.array @ np.array([[1.03, 0.05, 0], [0, 0.98, 0.02], [0, 0, 1.01]]), scale_atoms=True)
+    start.rattle(0.05, seed=0)
+    start.set_constraint([FixAtoms([0]), FixScaled([1], (True, False, False))])
+    found = relax(start, EMT(), RelaxationSettings(fmax=0.02, cell=True))
+    assert found.converged
+    moved = found.atoms.cell.scaled_positions(found.atoms.positions) - start.cell.scaled_positions(start.positions)
+    np.testing.assert_allclose([*moved[0], moved[1, 0]], 0.0, atol=1e-12)
+    assert np.abs(moved[1, 1:]).max() > 1e-3
+    assert [type(one) for one in found.atoms.constraints] == [FixAtoms, FixScaled]
+    start.set_constraint(FixedPlane(2, (0, 0, 1)))
+    with pytest.raises(DataError, match="FixedPlane holds atom 2 in a direction of space, and a cell that relaxes"):
+        relax(start, EMT(), RelaxationSettings(cell=True))
+    plane = np.cross(*start.cell.array[:2])
+    start.set_constraint(FixedPlane(2, plane))
+    across = relax(start, EMT(), RelaxationSettings(fmax=0.02, plane=True)).atoms.positions[2] - start.positions[2]
+    assert across @ plane / np.linalg.norm(plane) == pytest.approx(0.0, abs=1e-12)

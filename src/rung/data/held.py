@@ -17,6 +17,18 @@ from rung.storage import content_hash
 FOLLOWED = (FixAtoms, FixCartesian, FixScaled, FixedLine, FixedPlane)
 """Constraints that say of single atoms in which directions they may move; rung follows these and no others."""
 
+
+@dataclass(frozen=True)
+class Unfollowed:
+    """A constraint of a file that rung knows by name alone."""
+
+    name: str
+
+    def todict(self) -> dict[str, Any]:
+        """Return it as ASE does."""
+        return {"name": self.name, "kwargs": {}}
+
+
 _INDEPENDENT = 1e-8
 """Of squared sines: held directions that differ by less are one direction."""
 
@@ -57,6 +69,11 @@ class Held:
             kept = vectors * (values < _INDEPENDENT)[:, None, :]
             free[touched] = _snapped(kept @ kept.transpose(0, 2, 1))
         return cls(free)
+
+    @classmethod
+    def none(cls, n_atoms: int) -> "Held":
+        """Return that nothing is held of ``n_atoms``."""
+        return cls(np.tile(np.eye(3), (n_atoms, 1, 1)))
 
     @cached_property
     def dimensions(self) -> NDArray[np.int_]:
@@ -191,6 +208,48 @@ def merged(constraints: Sequence[Any]) -> tuple[Any, ...]:
     return (*kept, *others)
 
 
+def as_dicts(constraints: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return constraints as ASE's dictionaries; of those that rung does not follow, the name."""
+    return [
+        one.todict() if isinstance(one, FOLLOWED) else {"name": getattr(one, "name", type(one).__name__), "kwargs": {}}
+        for one in constraints
+    ]
+
+
+def from_dicts(content: object, n_atoms: int) -> tuple[Any, ...]:
+    """Return the constraints that :func:`as_dicts` wrote.
+
+    Raises
+    ------
+    ValueError
+        When ``content`` is nothing that it writes, or names an atom beyond ``n_atoms``.
+    """
+    if not isinstance(content, list):
+        raise ValueError("no list of constraints")  # noqa: TRY004 - the caller turns it into one sentence
+    return tuple(_from_dict(one, n_atoms) for one in content)
+
+
+def _from_dict(content: object, n_atoms: int) -> Any:
+    if not isinstance(content, dict) or not isinstance(name := content.get("name"), str):
+        raise ValueError("a constraint without a name")  # noqa: TRY004 - likewise
+    kinds = {kind.__name__: kind for kind in FOLLOWED}
+    if name not in kinds:
+        return Unfollowed(name)
+    kwargs = content.get("kwargs")
+    how = {FixAtoms: None, FixCartesian: "mask", FixScaled: "mask", FixedLine: "direction", FixedPlane: "direction"}
+    second = how[kinds[name]]
+    kwargs = kwargs if isinstance(kwargs, dict) else {}
+    indices = kwargs.get("a", kwargs.get("indices"))
+    if not isinstance(indices, list) or not all(type(k) is int and 0 <= k < n_atoms for k in indices):
+        raise ValueError(f"{name} of atoms that are not there")
+    if second is None:
+        return FixAtoms(indices)
+    numbers = np.asarray(kwargs.get(second), dtype=float)
+    if numbers.shape != (3,) or not np.isfinite(numbers).all() or not (second == "mask" or numbers.any()):
+        raise ValueError(f"{name} without a {second} of three numbers")
+    return kinds[name](indices, numbers.astype(bool) if second == "mask" else numbers)
+
+
 def _held_directions(constraint: Any, atoms: Atoms) -> Array:
     """Return the directions that a constraint holds, each of length one, shape ``(k, 3)``."""
     if isinstance(constraint, FixAtoms):
@@ -208,8 +267,8 @@ def _held_directions(constraint: Any, atoms: Atoms) -> Array:
         return np.linalg.svd(np.asarray(constraint.dir)[None, :])[2][1:]
     names = ", ".join(kind.__name__ for kind in FOLLOWED)
     raise DataError(
-        f"The constraint {type(constraint).__name__} is not one that rung follows (it follows {names}); "
-        "take it out of the file, or hold atoms instead."
+        f"The constraint {getattr(constraint, 'name', type(constraint).__name__)} is not one that rung follows (it "
+        f"follows {names}); take it out of the file, or hold atoms instead."
     )
 
 

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from rung.data.attributes import key_of as attributes_key
+from rung.data.held import Held
 from rung.errors import DataError
 from rung.storage import content_hash, read_json, write_json
 
@@ -17,6 +19,10 @@ _GRID = 1e-3
 
 _OFFSET = 0.318309886
 """Of the grid: keeps round coordinates away from where rounding would flip."""
+
+
+PHYSICS = "set of constraints, masses, charges or moments"
+"""What :func:`physics_key` identifies, as the folder of a task calls it."""
 
 
 def geometry_key(*images: Atoms) -> str:
@@ -40,10 +46,26 @@ def exact_geometry(atoms: Atoms) -> tuple[Any, ...]:
 
 
 def held_atoms(atoms: Atoms) -> tuple[int, ...]:
-    """Return the indices of the atoms that constraints hold, sorted."""
-    if not atoms.constraints:
-        return ()
-    return tuple(np.sort(np.concatenate([constraint.index for constraint in atoms.constraints])).tolist())
+    """Return the indices of the atoms that constraints hold wholly, sorted."""
+    return tuple(int(index) for index in np.flatnonzero(~Held.of(atoms).movable)) if atoms.constraints else ()
+
+
+def beyond_geometry(*images: Atoms) -> tuple[Any, ...]:
+    """Return what decides a result beside geometries and atoms that are wholly held, as parts of a hash.
+
+    These are directions that are held, masses, charges and moments. Without any the parts are none, so that keys of
+    rung 0.1 stay what they were.
+    """
+    parts = tuple(
+        (held.key() if len(held.directions_alone) else "", attributes_key(image))
+        for image, held in ((image, Held.of(image)) for image in images)
+    )
+    return parts if any(directions or attributes for directions, attributes in parts) else ()
+
+
+def physics_key(*images: Atoms) -> str:
+    """Return a hash of all that is held, and of masses, charges and moments."""
+    return content_hash(*((Held.of(image).key(), attributes_key(image)) for image in images))
 
 
 def claim(marker: Path, key: str, *, holds: str, other: str, energy: float | None = None) -> None:

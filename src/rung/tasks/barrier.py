@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from ase import Atoms
-from ase.io import write
 from pydantic import Field, field_validator
 
+from rung.data.readers.extxyz import frame_text
 from rung.errors import ConfigError, DataError
 from rung.evaluate.error_bars import Bar
-from rung.evaluate.identity import geometry_key
+from rung.evaluate.identity import PHYSICS, beyond_geometry, geometry_key, physics_key
 from rung.evaluate.paths.barrier import BandSettings, Barrier, BarrierSettings, relaxed_barrier
-from rung.evaluate.paths.endpoints import displacements, matched
+from rung.evaluate.paths.endpoints import check_endpoints, displacements, hold_together, matched
 from rung.evaluate.paths.rates import HarmonicRate, along_band, harmonic_rate, saddle_sentence
 from rung.evaluate.paths.refinement import BarrierDraws, RefinementSettings, converged_barrier, relaxed_draws
 from rung.evaluate.paths.vibrations import Vibrations, VibrationSettings, vibrations
@@ -24,7 +24,7 @@ from rung.report.tasks.barrier import PAGE, barrier_summary, write_barrier_repor
 from rung.results.barrier import BARRIER_FILE, write_panels
 from rung.results.barrier_task import BandSize, TaskBarrier, TaskPanel
 from rung.settings import Option, Settings
-from rung.storage import atomic_path, content_hash, set_aside
+from rung.storage import atomic_path, content_hash, set_aside, write_text
 from rung.tasks.error_bars import PosteriorBars
 from rung.tasks.fixed_paths import static_panel, target_panel
 from rung.tasks.folder import TaskFolder
@@ -171,14 +171,23 @@ def find_barriers(
         raise ConfigError("Give the initial and the final structure, or a band with --path or --energies.")
     ends, identity = _ends(task), {}
     if ends is not None:
+        for potential in potentials.values():
+            potential.check_state(*ends)
         deciding = _settings(task).deciding("images", "max_steps", "endpoint_steps")
-        identity = {"start": geometry_key(*ends), "setting": content_hash(deciding)}
+        identity = {
+            "start": geometry_key(*ends),
+            "setting": content_hash(deciding),
+            PHYSICS: physics_key(*ends),
+        }
     panels: list[TaskPanel] = []
     with FOLDER.open(out, potentials, identity, reads=task):
         if ends is not None:
+            first, last, holding = hold_together(*ends)
             barriers = [
-                _barrier(name, *ends, potential, task, out / name, progress) for name, potential in potentials.items()
+                _barrier(name, first, last, potential, task, out / name, progress)
+                for name, potential in potentials.items()
             ]
+            barriers = [replace(one, notes=(holding, *one.notes)) if holding else one for one in barriers]
             panels.append(_relaxed_panel(barriers))
         if task.path is not None:
             panels.append(static_panel(task.path, potentials))
@@ -198,7 +207,10 @@ def _ends(task: BarrierTask) -> tuple[Atoms, Atoms] | None:
     if task.initial is None or task.final is None:
         return None
     first, last = read_start(task.initial), read_start(task.final)
-    return (first, matched(first, last)[0]) if task.band.match_atoms else (first, last)
+    if task.band.match_atoms:
+        last, _ = matched(first, last)
+    check_endpoints(first, last, allow_exchange=task.band.allow_exchange)
+    return first, last
 
 
 def _barrier(
@@ -227,14 +239,19 @@ def _barrier(
             initial, final, calculator, _settings(task), folder=folder, progress=progress, error_bars=error_bars
         )
         history = ((len(band.images), band.barrier),)
-    with atomic_path(folder / BAND) as temporary:
-        write(temporary, list(band.images), format="extxyz")
+    write_text(folder / BAND, "".join(_image_text(image) for image in band.images))
     barrier = FidelityBarrier(name, band, history)
     if not band.converged:
         return barrier
     if error_bars is not None:
         barrier = _with_draws(barrier, error_bars, task, folder, progress)
     return _with_modes(barrier, calculator, task, folder, progress)
+
+
+def _image_text(image: Atoms) -> str:
+    """Return an image as extended XYZ with its energy and forces, and what is held of it."""
+    forces = image.get_forces(apply_constraint=False)
+    return frame_text(image, {"energy": float(image.get_potential_energy())}, {"forces": forces})
 
 
 def _with_draws(
@@ -294,7 +311,7 @@ def _kept_modes(
     atoms: Atoms, calculator: Any, settings: VibrationSettings, file: Path, progress: Progress
 ) -> Vibrations:
     """Return the modes of ``atoms``, from ``file`` where they are its."""
-    key = content_hash(settings.model_dump_json(), geometry_key(atoms))
+    key = content_hash(settings.model_dump_json(), geometry_key(atoms), *beyond_geometry(atoms))
     if file.exists() and (kept := _read_modes(file, key)) is not None:
         return kept
     modes = vibrations(atoms, calculator, settings, progress=progress)

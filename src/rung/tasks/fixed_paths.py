@@ -7,7 +7,7 @@ import numpy as np
 from ase import Atoms
 
 from rung.data.labels import Array
-from rung.data.readers.structures import read_structures
+from rung.data.readers.structures import complete_atoms, read_structures
 from rung.errors import ConfigError
 from rung.evaluate.paths.band import StaticBarrier, static_barrier
 from rung.evaluate.paths.noisy_band import NoisyBarrier, noisy_barrier
@@ -18,6 +18,8 @@ from rung.tasks.opened import Opened
 
 def along(images: Sequence[Atoms], potentials: Mapping[str, Opened]) -> dict[str, StaticBarrier]:
     """Return what each potential says along a band as it is, with its error bars."""
+    for potential in potentials.values():
+        potential.check_state(*images)
     return {
         name: static_barrier(images, potential.calculator, error_bars=potential.error_bars)
         for name, potential in potentials.items()
@@ -26,7 +28,7 @@ def along(images: Sequence[Atoms], potentials: Mapping[str, Opened]) -> dict[str
 
 def static_panel(path: Path, potentials: Mapping[str, Opened]) -> TaskPanel:
     """Return a panel of ``barrier.json``: what each potential says along the band in a file."""
-    bands = along([structure.atoms for structure in read_structures(path)], potentials)
+    bands = along([complete_atoms(structure) for structure in read_structures(path)], potentials)
     return TaskPanel(
         title=f"Along {path.name} as it is",
         kind="fixed",
@@ -55,7 +57,7 @@ def target_panel(path: Path, target: str | None, potentials: Mapping[str, Opened
     labels = [structure.labelled(target) for structure in structures]
     energies = np.array([label.energy for label in labels])
     errors = np.array([label.energy_stderr for label in labels])
-    bands = along([structure.atoms for structure in structures], potentials)
+    bands = along([complete_atoms(structure) for structure in structures], potentials)
     coordinate = next(iter(bands.values())).coordinate
     smooth = noisy_barrier(coordinate, energies, errors)
     name = f"{target} energies"

@@ -22,7 +22,7 @@ from rung.evaluate.free_energy.umbrella import (
     centres_between,
     sample_windows,
 )
-from rung.evaluate.identity import geometry_key
+from rung.evaluate.identity import PHYSICS, geometry_key, physics_key
 from rung.progress import SILENT, Progress
 from rung.report.tasks.free_energy import PAGE, free_energy_summary, write_free_energy_report
 from rung.results.free_energy import (
@@ -110,12 +110,14 @@ def find_free_energy(
         When a file cannot be used, or the folder holds other work.
     """
     atoms, sampling = read_start(task.start), task.umbrella
+    potential.check_state(atoms)
     settings = read_collective(task.variable)
     coordinate = collective_variable(settings, atoms)
     images = task.band or (settings.band if isinstance(settings, PathSettings) else None)
     variable_key = settings.model_dump_json() + potential.fidelity + ("" if images is None else file_hash(images))
     identity = {
         "start": geometry_key(atoms),
+        PHYSICS: physics_key(atoms),
         "setting": content_hash(sampling.deciding()),
         "collective variable": content_hash(variable_key),
     }

@@ -21,7 +21,7 @@ from rung.evaluate.dynamics.md import (
 from rung.evaluate.dynamics.radial import RadialDistribution, radial_distribution
 from rung.evaluate.dynamics.statistics import statistics
 from rung.evaluate.error_bars import ErrorBars
-from rung.evaluate.identity import geometry_key
+from rung.evaluate.identity import PHYSICS, geometry_key, physics_key
 from rung.progress import SILENT, Progress
 from rung.report.tasks.md import PAGE, md_summary, write_md_report
 from rung.results.md import MD_FILE, MDResult, MDSettingsEntry, Radial, RunStatistics, Samples
@@ -87,8 +87,9 @@ def find_md(potential: Opened, task: MDTask, out: Path, *, progress: Progress = 
         When the folder holds other work, or the forces say that the atoms are held from outside.
     """
     atoms, settings = read_start(task.start), task.dynamics
+    potential.check_state(atoms)
     reference = _reference_errors(potential, task, atoms)
-    identity = {"start": geometry_key(atoms), "setting": content_hash(settings.deciding())}
+    identity = {"start": geometry_key(atoms), PHYSICS: physics_key(atoms), "setting": content_hash(settings.deciding())}
     with FOLDER.open(out, {potential.fidelity: potential}, identity, reads=task):
         run = run_md(
             atoms,

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 from ase import Atoms
-from ase.constraints import FixAtoms
 from ase.data import chemical_symbols
 from pydantic import Field, field_validator
 
-from rung.data.readers.structures import read_structures, reading_of
+from rung.data.attributes import unusual
+from rung.data.held import Held
+from rung.data.readers.structures import complete_atoms, read_structures
 from rung.errors import ConfigError, DataError, UntrustedError
 from rung.settings import Option
 from rung.source import Opening
@@ -36,6 +37,8 @@ class Source(Opening):
 
     model: Annotated[str, Option(positional=True)]
     """A model.rung, a model file of a backend, or package.module:function that returns an ASE calculator."""
+    ignore_state: bool = False
+    """Let a model that takes no charge, spin or magnetic moment run a structure that has one: its labels had it too."""
 
     @field_validator("model", mode="before")
     @classmethod
@@ -79,6 +82,9 @@ class Opened:
         Reference energy E0 of each element that the model knows, eV by symbol; None where rung does not know the model.
     offered
         The fidelities that the model offers, this one among them.
+    stateless
+        Whether it sees geometries alone, so that a charge, a spin or a magnetic moment would be lost on it. ASE's
+        calculators get what a structure says, and do with it what they do.
     """
 
     calculator: Any
@@ -89,6 +95,22 @@ class Opened:
     metadata: Mapping[str, object] = field(default_factory=dict)
     reference: Mapping[str, float] | None = None
     offered: tuple[str, ...] = ()
+    stateless: bool = False
+
+    def check_state(self, *structures: Atoms) -> None:
+        """Refuse a structure with a charge, a spin or magnetic moments where the potential does not take them.
+
+        Raises
+        ------
+        DataError
+            Names what it has.
+        """
+        for atoms in structures:
+            if self.stateless and (said := unusual(atoms)):
+                raise DataError(
+                    f"The structure has {said}, and {self.source} sees geometries alone: its one surface is that of "
+                    "its labels. If these were of that state, say --ignore-state, or take it out of the file."
+                )
 
     def domain_note(self, image: Atoms, reference: Atoms) -> str:
         """Return a sentence where ``image`` is unlike what the fit has seen; empty where not, or where nobody knows."""
@@ -111,7 +133,7 @@ class Opened:
 
         kind = f"{type(calculator).__module__}:{type(calculator).__qualname__}"
         if isinstance(calculator, RungCalculator):
-            return _of_rung(calculator, source or kind)
+            return _of_rung(calculator, source or kind, stateless=True)
         return cls(calculator, fidelity, source or kind, content_hash("imported", source or kind), offered=(fidelity,))
 
 
@@ -141,7 +163,7 @@ def open_calculator(source: Source, fidelity: str) -> Opened:
     calculator = RungCalculator(
         Path(source.model), fidelity=fidelity, trusted=source.trusted, device=source.device, dtype=source.dtype
     )
-    return _of_rung(calculator, source.model)
+    return _of_rung(calculator, source.model, stateless=not source.ignore_state)
 
 
 def open_fidelities(source: Source, fidelities: Sequence[str]) -> dict[str, Opened]:
@@ -187,6 +209,8 @@ class OptionalModel(PotentialOptions[Callable[[], Opened] | None]):
     """A model.rung, a model file of a backend, or package.module:function for an ASE calculator: it makes the runs."""
     fidelity: str | None = None
     """The fidelity to run; needed with a model."""
+    ignore_state: bool = False
+    """Let a model that takes no charge, spin or magnetic moment run a structure that has one: its labels had it too."""
 
     def open(self) -> Callable[[], Opened] | None:
         """Return what opens the potential, for a task checks its files first; None without a model."""
@@ -194,7 +218,13 @@ class OptionalModel(PotentialOptions[Callable[[], Opened] | None]):
             return None
         if self.fidelity is None:
             raise ConfigError("Say which fidelity of the model to run: --fidelity.")
-        source = Source(model=self.model, trusted=self.trusted, device=self.device, dtype=self.dtype)
+        source = Source(
+            model=self.model,
+            trusted=self.trusted,
+            device=self.device,
+            dtype=self.dtype,
+            ignore_state=self.ignore_state,
+        )
         return partial(open_calculator, source, self.fidelity)
 
 
@@ -210,20 +240,23 @@ class SeveralFidelities(Source, PotentialOptions[Mapping[str, Opened]]):
 
 
 def read_start(path: Path) -> Atoms:
-    """Return the first structure of a file, with the atoms held that the file says are held.
+    """Return the first structure of a file, with all that the file says of it.
+
+    That is what constraints hold, masses, initial charges and magnetic moments, and ``info`` with charge and spin.
 
     Raises
     ------
     DataError
-        When the file cannot be read or holds nothing.
+        When the file cannot be read or holds nothing, or a constraint is not one that rung follows.
     """
     structures = read_structures(path)
     if not structures:
         raise DataError(f"{path} holds no structure.")
-    atoms = structures[0].atoms.copy()
-    held = reading_of(structures[0]).fixed_atoms
-    if held:
-        atoms.set_constraint(FixAtoms(list(held)))
+    atoms = complete_atoms(structures[0])
+    try:
+        Held.of(atoms)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
     return atoms
 
 
@@ -241,7 +274,7 @@ def _imported(source: Source) -> Any:
     return calculator
 
 
-def _of_rung(calculator: "RungCalculator", source: str) -> Opened:
+def _of_rung(calculator: "RungCalculator", source: str, *, stateless: bool) -> Opened:
     from rung.model.potential import ReadoutPotential
 
     potential, fidelity = calculator.potential, calculator.fidelity
@@ -260,4 +293,5 @@ def _of_rung(calculator: "RungCalculator", source: str) -> Opened:
         metadata=calculator.metadata,
         reference=reference,
         offered=tuple(calculator.potential.fidelities),
+        stateless=stateless,
     )

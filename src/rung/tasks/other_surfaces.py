@@ -9,7 +9,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from rung.data.labels import Array, Labels
-from rung.data.readers.structures import read_structures
+from rung.data.readers.structures import read_structures, structure_from
 from rung.data.structure import Structure
 from rung.errors import DataError, one_of
 from rung.evaluate.free_energy.analysis import AnalysisSettings, FreeEnergy
@@ -49,10 +49,9 @@ class SampledBarrier:
     def frames(self) -> list[Structure]:
         """Return the kept structures of all windows, each with its name and its place along the variable."""
         return [
-            Structure(
+            structure_from(
                 atoms,
                 frame_name(window.index, number),
-                {},
                 {"window": window.index, "xi": float(window.values[window.frame_samples[number]])},
             )
             for window in self.windows
@@ -64,7 +63,6 @@ class SampledBarrier:
         structures = []
         for frame in frames:
             atoms = self.start.copy()
-            atoms.set_constraint()
             atoms.positions = window.frames[frame]
             structures.append(atoms)
         return structures

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Annotated
 
+from ase import Atoms
+
 from rung.data.cells import cell_warning
-from rung.data.readers.structures import write_structures
-from rung.data.structure import Structure
-from rung.evaluate.identity import geometry_key
+from rung.data.held import Held
+from rung.data.readers.structures import structure_from, write_structures
+from rung.evaluate.identity import PHYSICS, geometry_key, physics_key
 from rung.evaluate.relaxation import Relaxation, RelaxationSettings, relax
 from rung.progress import SILENT, Progress
 from rung.report.tasks.relaxation import relaxation_summary
@@ -55,23 +57,26 @@ def relax_file(potential: Opened, task: RelaxationTask, out: Path, *, progress: 
         When the cell is to relax and the calculator gives no stress.
     """
     atoms, settings = read_start(task.start), task.relaxation
+    potential.check_state(atoms)
     identity = {
         "start": geometry_key(atoms),
+        PHYSICS: physics_key(atoms),
         "setting": content_hash(settings.model_dump_json(exclude={"steps"})),
     }
     with FOLDER.open(out, {potential.fidelity: potential}, identity, reads=task):
         relaxation = relax(atoms, potential.calculator, settings, state=out / STATE, progress=progress)
-        result = _result(potential, settings, relaxation, atoms.cell.array.tolist())
-        write_structures(out / STRUCTURE, [Structure(relaxation.atoms, "", {})])
+        result = _result(potential, settings, relaxation, atoms)
+        write_structures(out / STRUCTURE, [structure_from(relaxation.atoms, "")])
         result.write(out / RELAXATION_FILE)
     return result
 
 
-def _result(
-    potential: Opened, settings: RelaxationSettings, relaxation: Relaxation, cell_before: list[list[float]]
-) -> RelaxationResult:
-    moves = settings.cell or settings.plane
-    warning = cell_warning(potential.metadata, potential.fidelity) if moves else ""
+def _result(potential: Opened, settings: RelaxationSettings, relaxation: Relaxation, start: Atoms) -> RelaxationResult:
+    warnings = []
+    if settings.cell or settings.plane:
+        warnings.append(cell_warning(potential.metadata, potential.fidelity))
+        if held := Held.of(start).words():
+            warnings.append(f"The cell relaxed, and what is held keeps its place as fractions of it: {held}.")
     return RelaxationResult(
         fidelity=potential.fidelity,
         model=potential.source,
@@ -80,9 +85,9 @@ def _result(
         max_force=relaxation.max_force,
         steps=relaxation.steps,
         converged=relaxation.converged,
-        cell_before=cell_before,
+        cell_before=start.cell.array.tolist(),
         cell=relaxation.atoms.cell.array.tolist(),
-        warnings=(warning,) if warning else (),
+        warnings=tuple(warning for warning in warnings if warning),
     )
 
 

@@ -10,7 +10,7 @@ from ase import Atoms
 
 from rung.errors import ConfigError, DataError
 from rung.evaluate.dynamics.md import MARKER, TRAJECTORY, MDSettings, run_key, run_md
-from rung.evaluate.identity import geometry_key, is_claimed
+from rung.evaluate.identity import PHYSICS, geometry_key, is_claimed, physics_key
 from rung.evaluate.transport.regime import Run, TransportSettings
 from rung.progress import SILENT, Progress
 from rung.report.tasks.transport import transport_summary
@@ -92,8 +92,9 @@ def find_transport_of_model(
     planned = tuple(plan(task.temperatures, task.runs))
     settings = task.diffusion.narrowed(TransportSettings, frame_fs=task.runs.frame_fs, unwrapped=True)
     atoms = read_start(task.files[0])
+    potential.check_state(atoms)
     deciding = task.runs.model_dump_json(include=_DECIDES)
-    identity = {"start": geometry_key(atoms), "setting": content_hash(deciding)}
+    identity = {"start": geometry_key(atoms), PHYSICS: physics_key(atoms), "setting": content_hash(deciding)}
     with FOLDER.open(out, {potential.fidelity: potential}, identity, reads=task):
         runs = make_runs(potential, atoms, out, planned, task.runs, progress=progress)
         return analyse_runs(runs, out, settings, extrapolate=task.extrapolate, progress=progress)

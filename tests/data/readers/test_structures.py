@@ -7,12 +7,21 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.constraints import FixAtoms
+from ase.constraints import FixAtoms, FixBondLengths, FixCartesian, FixedLine, FixedPlane, FixScaled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rung.data.held import Held
 from rung.data.labels import Labels, empty_labels
-from rung.data.readers.structures import READING, Reading, read_structures, reading_of, write_structures
+from rung.data.readers.structures import (
+    READING,
+    Reading,
+    complete_atoms,
+    read_structures,
+    reading_of,
+    structure_from,
+    write_structures,
+)
 from rung.data.structure import Structure
 from rung.errors import DataError, StorageError
 from tests.data.readers.extxyz_files import CRYSTAL, WATER, put
@@ -200,3 +209,64 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(StorageError, match="nothing was left"):
         write_structures(tmp_path / "taken" / "frames.extxyz", [structure])
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "mask"),
+    [
+        (FixAtoms([1]), [True, False, True]),
+        (FixCartesian(2, (False, True, True)), [[True] * 3, [True] * 3, [True, False, False]]),
+        (FixedLine(0, (0, 0, 1)), [[False, False, True], [True] * 3, [True] * 3]),
+        (FixedPlane(0, (0, 1, 1)), None),
+        (FixScaled([0, 1], (True, True, True)), [False, False, True]),
+        (FixScaled([0], (False, True, False)), None),
+        (FixBondLengths([[0, 1]]), None),
+    ],
+)
+def test_what_is_held_is_written_and_read_again(tmp_path, constraint, mask):
+    water = molecule("H2O", cell=[[8, 1, 0], [0, 8, 0], [0, 2, 8]], pbc=True)
+    water.set_constraint(constraint)
+    write_structures(tmp_path / "held.extxyz", [structure_from(water, "w")])
+    again = complete_atoms(read_structures(tmp_path / "held.extxyz")[0])
+    if isinstance(constraint, FixBondLengths):
+        with pytest.raises(DataError, match="FixBondLength"):
+            Held.of(again)
+        return
+    np.testing.assert_allclose(Held.of(again).free, Held.of(water).free, atol=1e-14)
+    plain = ase.io.read(tmp_path / "held.extxyz")  # what other programs see: never more freedom than there is
+    np.testing.assert_array_equal(Held.of(plain).move_mask(), [True] * 3 if mask is None else mask)
+    if not isinstance(constraint, (FixAtoms, FixCartesian)):
+        assert [type(one) for one in again.constraints] == [type(constraint)], "a fraction stays a fraction"
+
+
+def test_masks_that_let_all_axes_move_hold_nothing(tmp_path):
+    text = "2\nProperties=species:S:1:pos:R:3:move_mask:L:3\nH 0 0 0 T T T\nH 0 0 1 F F F\n"
+    structure = read_structures(put(tmp_path, text))[0]
+    assert reading_of(structure).fixed_atoms == (1,)
+    assert Held.of(complete_atoms(structure)).dimensions.tolist() == [3, 0]
+
+
+def test_selective_dynamics_of_a_poscar_are_held(tmp_path):
+    cell = [[3, 0, 0], [1, 3, 0], [0, 0, 9]]
+    text = ["x", "1.0", *(" ".join(map(str, row)) for row in cell), "Cu", "3", "Selective dynamics", "Direct"]
+    text += ["0 0 0 F F F", "0.5 0.5 0.2 F T T", "0.5 0.5 0.4 T T T", ""]
+    (tmp_path / "POSCAR").write_text("\n".join(text))
+    atoms = complete_atoms(read_structures(tmp_path / "POSCAR")[0])
+    held = Held.of(atoms)
+    assert held.dimensions.tolist() == [0, 2, 3]
+    assert abs(atoms.cell.scaled_positions(held.project(np.ones((3, 3))))[1, 0]) < 1e-15
+
+
+def test_masses_charges_and_moments_are_read_and_written_again(tmp_path):
+    water = molecule("H2O")
+    water.set_masses([16, 2.014, 1.008])
+    water.set_initial_charges([-1.0, 0.5, 0.25])
+    water.set_initial_magnetic_moments([0, 1, -1])
+    water.info.update(charge=-1, spin=2)
+    ase.io.write(tmp_path / "ase.extxyz", water)
+    write_structures(tmp_path / "rung.extxyz", read_structures(tmp_path / "ase.extxyz"))
+    for name in ("ase.extxyz", "rung.extxyz"):
+        again = complete_atoms(read_structures(tmp_path / name)[0])
+        assert (again.info["charge"], again.info["spin"]) == (-1, 2)
+        for key in ("masses", "initial_charges", "initial_magmoms"):
+            np.testing.assert_array_equal(again.arrays[key], water.arrays[key])

@@ -5,10 +5,11 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
-from ase.constraints import FixAtoms, FixBondLength
+from ase.constraints import FixAtoms, FixBondLength, FixCartesian, FixedLine, FixedPlane
 from ase.md.verlet import VelocityVerlet
 from ase.units import fs
 
+from rung.data.held import Held
 from rung.errors import DataError
 from rung.evaluate.dynamics.integrator import (
     Integrator,
@@ -30,7 +31,7 @@ def spring(stiffness):
 def oscillators(count, timestep, friction, temperature=300.0):
     return Integrator(
         masses=np.full(count, 12.0),
-        movable=np.ones(count, dtype=bool),
+        held=Held.none(count),
         timestep=timestep,
         temperature=temperature,
         friction=friction,
@@ -98,7 +99,7 @@ def test_baoab_samples_a_harmonic_well_without_an_error_of_the_timestep(timestep
 
 def test_drift_is_removed_and_the_rest_stays_thermal():
     masses = np.array([1.0, 16.0, 40.0])
-    integrator = Integrator(masses, np.ones(3, dtype=bool), 1.0, 300.0, 0.1, True)
+    integrator = Integrator(masses, Held.none(3), 1.0, 300.0, 0.1, True)
     rng = np.random.default_rng(0)
     drawn = np.array([integrator.thermal_momenta(rng) for _ in range(20000)])
     assert np.abs(drawn.sum(axis=1)).max() < 1e-12
@@ -170,3 +171,54 @@ def test_a_damaged_state_is_named_and_kept_and_there_is_none(tmp_path):
         assert read_motion(tmp_path / "state.npz") is None
     assert (tmp_path / "state.npz.damaged").read_bytes() == b"PK not a zip"
     assert read_motion(tmp_path / "state.npz") is None
+
+
+@pytest.mark.parametrize(
+    "constraint", [FixCartesian([0, 2], (True, False, False)), FixedLine(1, (1, 2, 0.5)), FixedPlane([0, 1], (0, 1, 1))]
+)
+def test_what_is_held_moves_as_in_ases_velocity_verlet(constraint):
+    atoms = copper()
+    atoms.set_constraint(constraint)
+    integrator = integrator_of(atoms, timestep=2.0, temperature=500.0, friction=0.0, remove_drift=False)
+    rng = np.random.default_rng(0)
+    momenta = integrator.thermal_momenta(rng)
+    motion = integrator.start(atoms.positions.copy(), momenta, surface_of(atoms, EMT()))
+    for _ in range(20):
+        motion = integrator.advance(motion, rng, surface_of(atoms, EMT()))
+    atoms.calc = EMT()
+    atoms.set_momenta(momenta)
+    VelocityVerlet(atoms, timestep=2.0 * fs).run(20)
+    np.testing.assert_allclose(motion.positions, atoms.positions, rtol=0, atol=1e-10)
+    assert integrator.degrees_of_freedom == atoms.get_number_of_degrees_of_freedom()
+
+
+def test_the_temperature_counts_what_may_move():
+    atoms = copper() * (3, 3, 3)
+    atoms.set_constraint(
+        [FixAtoms([0]), FixCartesian(range(1, 40), (True, False, True)), FixedPlane([50, 51], (1, 1, 0))]
+    )
+    integrator = integrator_of(atoms, timestep=2.0, temperature=500.0, friction=0.05)
+    assert integrator.degrees_of_freedom == 3 * 108 - 3 - 2 * 39 - 2
+    assert not integrator.remove_drift
+    rng = np.random.default_rng(0)
+    found = [integrator.temperature_of(integrator.thermal_momenta(rng)) for _ in range(200)]
+    assert np.mean(found) == pytest.approx(500.0, abs=4 * np.std(found) / np.sqrt(200))
+    free = spring(0.0)
+    motion = integrator.start(atoms.positions.copy(), integrator.thermal_momenta(rng), free)
+    for _ in range(20):
+        motion = integrator.advance(motion, rng, free)
+    moved = motion.positions - atoms.positions
+    np.testing.assert_array_equal(moved[0], 0.0)
+    np.testing.assert_array_equal(moved[1:40, [0, 2]], 0.0)
+    np.testing.assert_allclose(moved[50:52, 0] + moved[50:52, 1], 0.0, atol=1e-12)
+
+
+def test_the_drift_is_taken_out_along_what_nobody_holds():
+    atoms = copper()
+    atoms.set_constraint(FixCartesian(1, (False, False, True)))
+    integrator = integrator_of(atoms, timestep=2.0, temperature=500.0, friction=0.05)
+    assert integrator.remove_drift
+    assert integrator.degrees_of_freedom == 12 - 1 - 2
+    total = integrator.thermal_momenta(np.random.default_rng(0)).sum(axis=0)
+    np.testing.assert_allclose(total[:2], 0.0, atol=1e-12)
+    assert abs(total[2]) > 1e-3

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from ase import units
-from ase.build import fcc100, molecule
+from ase.build import bulk, fcc100, molecule
 from ase.calculators.emt import EMT
-from ase.constraints import FixAtoms, FixedLine
+from ase.constraints import FixAtoms, FixCartesian, FixedLine, FixedPlane, FixInternals
 from ase.optimize import BFGS
 from ase.vibrations import Vibrations as OtherVibrations
 
@@ -115,8 +115,8 @@ def test_what_cannot_be_is_refused(ends):
     held.set_constraint(FixAtoms([0]))
     with pytest.raises(DataError, match="No atom may move"):
         vibrations(held, WELL)
-    held.set_constraint(FixedLine(0, [1, 0, 0]))
-    with pytest.raises(DataError, match="FixedLine"):
+    held.set_constraint(FixInternals())
+    with pytest.raises(DataError, match="FixInternals"):
         vibrations(held, WELL)
     with pytest.raises(DataError, match="indices from 0 to 0"):
         vibrations(at(0.0), WELL, VibrationSettings(moving=(3,)))
@@ -134,3 +134,30 @@ def test_the_imaginary_mode_points_along_the_band(ends):
     assert along_band(ends[1], before, after, masses) == pytest.approx(1.0, abs=1e-3)
     sideways = np.array([[0.0, 0.0, 0.01]])
     assert along_band(ends[1], -sideways, sideways, masses) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_an_atom_on_a_line_has_the_mode_along_it():
+    """Along a direction u the Hessian of the double well at its minimum is u·H·u, whatever the rest would do."""
+    well = DoubleWell()
+    minimum = at(well.stationary()[2], well.bend * (1 - well.stationary()[2] ** 2))
+    whole = vibrations(minimum, well, FINE)
+    hessian = np.einsum("mi,m,mj->ij", whole.modes[:, 0], np.sign(whole.quanta) * whole.quanta**2, whole.modes[:, 0])
+    for direction in ([1, 0, 0], [1, 2, 0.5]):
+        held = minimum.copy()
+        held.set_constraint(FixedLine(0, direction))
+        found = vibrations(held, well, FINE)
+        unit = np.array(direction) / np.linalg.norm(direction)
+        assert found.quanta == pytest.approx([np.sqrt(unit @ hessian @ unit)], rel=1e-5)
+        np.testing.assert_allclose(np.abs(found.modes[0, 0]), np.abs(unit), atol=1e-12)
+    held.set_constraint(FixedPlane(0, [0, 0, 1]))
+    np.testing.assert_allclose(
+        vibrations(held, well, FINE).quanta, np.sqrt(np.linalg.eigvalsh(hessian[:2, :2])), rtol=1e-5
+    )
+
+
+def test_a_crystal_held_across_a_plane_loses_its_shifts_in_it():
+    atoms = bulk("Cu", cubic=True)
+    assert vibrations(atoms, EMT()).n_rigid == 3
+    atoms.set_constraint(FixCartesian([0], (False, False, True)))
+    found = vibrations(atoms, EMT())
+    assert (found.n_rigid, len(found.quanta)) == (2, 9)

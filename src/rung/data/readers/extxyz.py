@@ -17,13 +17,20 @@ from typing import IO, Any
 
 import numpy as np
 from ase import Atoms
+from ase.constraints import FixAtoms, FixCartesian
 from ase.io.extxyz import key_val_str_to_dict
+from numpy.typing import NDArray
 
+from rung.data.attributes import columns_of, state_of
+from rung.data.held import FOLLOWED, Held, as_dicts
 from rung.data.labels import STRUCTURE_ID
 from rung.data.readers.ase import frames_through_ase
 from rung.data.readers.comment_keys import key_twice
 from rung.data.readers.reader import Finder, Frame, Reader
 from rung.errors import DataError
+
+CONSTRAINTS = "rung_constraints"
+"""The key of ``info`` that holds constraints which ``move_mask`` cannot say, as ASE's dictionaries."""
 
 _PROPERTIES = re.compile(r'(?:^|\s)Properties="?([^\s"]+)')
 _ATOM = re.compile(r"\s*[A-Z][a-z]?(?:\s+[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?){3}(?:\s|$)")
@@ -170,32 +177,56 @@ def _width(properties: str, path: Path, line: int) -> int:
     return sum(int(count) for count in counts)
 
 
-def frame_text(atoms: Atoms, info: Mapping[str, Any], arrays: Mapping[str, Any], fixed_atoms: Sequence[int]) -> str:
+def frame_text(atoms: Atoms, info: Mapping[str, Any], arrays: Mapping[str, Any]) -> str:
     """Return one frame as extended XYZ, every number with the digits that give it back exactly.
 
     Parameters
     ----------
     atoms
-        The geometry.
+        The geometry, with what physics needs beyond it (see :mod:`rung.data.attributes`) and its constraints: they
+        stand as ``move_mask``, and where that cannot say it all, also under ``rung_constraints``.
     info
         What goes into the comment line; values that are no text, number, truth value or list of them are left out.
     arrays
-        Real columns, each of shape ``(n, 3)``.
-    fixed_atoms
-        Indices of atoms that ``move_mask`` holds.
+        Further real columns, each of shape ``(n,)`` or ``(n, k)``.
     """
+    columns = {**columns_of(atoms), **arrays}
+    written = {**state_of(atoms), **info}
+    mask = None
+    if atoms.constraints:
+        mask = _move_mask(atoms)
+        if not all(isinstance(one, (FixAtoms, FixCartesian)) for one in atoms.constraints):
+            written[CONSTRAINTS] = as_dicts(atoms.constraints)
     parts = [f'Lattice="{_numbers(np.ravel(atoms.cell.array))}"'] if atoms.cell.any() else []
-    properties = "species:S:1:pos:R:3" + "".join(f":{name}:R:3" for name in arrays)
-    moving = np.ones(len(atoms), dtype=bool)
-    moving[list(fixed_atoms)] = False
-    parts.append(f"Properties={properties}{'' if moving.all() else ':move_mask:L:1'}")
-    parts += [f"{_escaped(key)}={value}" for key, value in _written(info).items()]
+    blocks = {name: np.asarray(values).reshape(len(atoms), -1) for name, values in columns.items()}
+    properties = "species:S:1:pos:R:3" + "".join(
+        f":{name}:{'I' if block.dtype.kind in 'iu' else 'R'}:{block.shape[1]}" for name, block in blocks.items()
+    )
+    rows = [f"{symbol} {_numbers(row)}" for symbol, row in zip(atoms.symbols, atoms.positions, strict=True)]
+    for block in blocks.values():
+        texts = (" ".join(str(int(v)) for v in row) if block.dtype.kind in "iu" else _numbers(row) for row in block)
+        rows = [f"{row} {text}" for row, text in zip(rows, texts, strict=True)]
+    if mask is not None:
+        mask = mask.reshape(len(atoms), -1)
+        properties += f":move_mask:L:{mask.shape[1]}"
+        rows = [
+            f"{row} {' '.join('T' if free else 'F' for free in line)}" for row, line in zip(rows, mask, strict=True)
+        ]
+    parts.append(f"Properties={properties}")
+    parts += [f"{_escaped(key)}={value}" for key, value in _written(written).items()]
     parts.append('pbc="{}"'.format(" ".join("T" if periodic else "F" for periodic in atoms.pbc)))
-    real = np.hstack([atoms.positions, *arrays.values()])
-    rows = [f"{symbol} {_numbers(row)}" for symbol, row in zip(atoms.symbols, real, strict=True)]
-    if not moving.all():
-        rows = [f"{row} {'T' if free else 'F'}" for row, free in zip(rows, moving, strict=True)]
     return "\n".join([str(len(atoms)), " ".join(parts), *rows]) + "\n"
+
+
+def _move_mask(atoms: Atoms) -> NDArray[np.bool_] | None:
+    """Return the mask of what is held along axes; None where nothing is. Other programs read no more than that."""
+    plain = atoms.copy()
+    plain.set_constraint([one for one in atoms.constraints if isinstance(one, FOLLOWED)])
+    held = Held.of(plain)
+    if held.nothing:
+        return None
+    mask = held.move_mask()
+    return held.movable if mask is None else mask
 
 
 def _numbers(values: Any) -> str:

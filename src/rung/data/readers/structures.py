@@ -2,19 +2,22 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.constraints import FixAtoms, FixCartesian
+from ase.constraints import FixAtoms
 
+from rung.data.attributes import attributes_in, columns_of, state_of
+from rung.data.held import FOLLOWED, Held, from_dicts, merged
 from rung.data.labels import (
     ARRAY_SUFFIXES,
     BARE_KEYS,
     INFO_SUFFIXES,
     STRUCTURE_ID,
+    Array,
     Labels,
     fidelities_in,
     read_labels,
@@ -22,7 +25,7 @@ from rung.data.labels import (
     write_labels,
 )
 from rung.data.readers import reader_of
-from rung.data.readers.extxyz import frame_text
+from rung.data.readers.extxyz import CONSTRAINTS, frame_text
 from rung.data.readers.reader import Frame
 from rung.data.structure import Structure
 from rung.errors import DataError, one_of
@@ -50,7 +53,11 @@ class Reading:
     unread_keys
         Keys that look like labels but follow no convention that rung reads.
     fixed_atoms
-        Indices of atoms that a constraint of the file holds.
+        Indices of atoms that cannot move at all.
+    constraints
+        What the file holds, as ASE's constraints: those that rung follows and those that it does not.
+    columns
+        Masses, initial charges and magnetic moments, by ASE's name: see :mod:`rung.data.attributes`.
     unfinished
         Whether the file ends within the last line of this frame, so that its last number may be cut.
     """
@@ -60,6 +67,38 @@ class Reading:
     unread_keys: tuple[str, ...] = ()
     fixed_atoms: tuple[int, ...] = ()
     unfinished: bool = False
+    constraints: tuple[Any, ...] = field(default=(), compare=False)
+    columns: Mapping[str, Array] = field(default_factory=dict, compare=False)
+
+
+def complete_atoms(structure: Structure) -> Atoms:
+    """Return the geometry with all that its file says beyond it and that physics needs.
+
+    These are constraints, masses, initial charges and magnetic moments, and ``info`` with the charge and the spin.
+    """
+    reading = reading_of(structure)
+    atoms: Atoms = structure.atoms.copy()
+    for name, values in reading.columns.items():
+        atoms.set_array(name, np.array(values))
+    atoms.info = {
+        key: value for key, value in structure.info.items() if key != READING and key not in reading.unread_keys
+    }
+    fixed = [FixAtoms(list(reading.fixed_atoms))] if reading.fixed_atoms else []
+    atoms.set_constraint(list(reading.constraints) or fixed)
+    return atoms
+
+
+def structure_from(
+    atoms: Atoms, structure_id: str, info: Mapping[str, Any] | None = None, labels: Mapping[str, Labels] | None = None
+) -> Structure:
+    """Return a structure of complete atoms: :func:`write_structures` then writes what they hold and what they are."""
+    geometry = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    reading = Reading(
+        fixed_atoms=_fixed_atoms(atoms, atoms.constraints),
+        constraints=tuple(atoms.constraints),
+        columns=columns_of(atoms),
+    )
+    return Structure(geometry, structure_id, labels or {}, {**state_of(atoms), **(info or {}), READING: reading})
 
 
 def reading_of(structure: Structure) -> Reading:
@@ -77,7 +116,8 @@ def read_structures(
     """Read every frame of one file or of several.
 
     Labels stand under ``<fidelity>_energy`` and so on (see :mod:`rung.data.labels`), in eV and Å. Forces are taken as
-    they stand in the file; constraints are recorded in the :class:`Reading` of a structure and never applied.
+    they stand in the file. Constraints, masses, charges and magnetic moments are recorded in the :class:`Reading` of a
+    structure and never applied: :func:`complete_atoms` gives them back.
 
     Parameters
     ----------
@@ -160,7 +200,16 @@ def structure_of(frame: Frame, path: Path, number: int, keys: Mapping[str, str])
     labels = _renamed(_labels(info, arrays, len(atoms), where), keys, where)
     used = {key for key in (*info, *arrays) if split_key(key) is not None} | {*BARE_KEYS, STRUCTURE_ID}
     unread = sorted(key for key in {*info, *arrays} - used if _LOOKS_LIKE_A_LABEL.search(str(key)))
-    reading = Reading(f"{path.name}#{number}", tuple(bare), tuple(unread), _fixed_atoms(atoms), frame.unfinished)
+    constraints = _constraints(atoms, info, where)
+    reading = Reading(
+        f"{path.name}#{number}",
+        tuple(bare),
+        tuple(unread),
+        _fixed_atoms(atoms, constraints),
+        frame.unfinished,
+        constraints,
+        attributes_in(arrays, len(atoms), where),
+    )
     geometry = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     plain = {str(key): value for key, value in info.items() if key not in used}
     structure = Structure(geometry, _id_text(info.get(STRUCTURE_ID)), labels, {**plain, READING: reading})
@@ -247,10 +296,23 @@ def _is_label(key: str, suffixes: tuple[str, ...]) -> bool:
     return pair is not None and pair[1] in suffixes
 
 
-def _fixed_atoms(atoms: Atoms) -> tuple[int, ...]:
-    kinds = (FixAtoms, FixCartesian)
-    fixed = {int(k) for one in atoms.constraints if isinstance(one, kinds) for k in np.ravel(one.index)}
-    return tuple(sorted(fixed))
+def _constraints(atoms: Atoms, info: dict[str, Any], where: str) -> tuple[Any, ...]:
+    """Return the constraints of a frame; what stands under ``rung_constraints`` is all of them, and leaves ``info``."""
+    if CONSTRAINTS not in info:
+        return merged(atoms.constraints)
+    try:
+        return from_dicts(info.pop(CONSTRAINTS), len(atoms))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{where}: {CONSTRAINTS} cannot be read ({error}).") from error
+
+
+def _fixed_atoms(atoms: Atoms, constraints: Sequence[Any]) -> tuple[int, ...]:
+    """Return the atoms that cannot move at all by what rung follows of ``constraints``."""
+    if not constraints:
+        return ()
+    bound = Atoms(numbers=atoms.numbers, cell=atoms.cell)
+    bound.set_constraint([one for one in constraints if isinstance(one, FOLLOWED)])
+    return tuple(int(index) for index in np.flatnonzero(~Held.of(bound).movable))
 
 
 def _check_ids(structures: Sequence[Structure]) -> None:
@@ -268,4 +330,4 @@ def _as_text(structure: Structure) -> str:
     for name, labels in structure.labels.items():
         write_labels(labels, info, arrays, name)
     plain = {key: value for key, value in structure.info.items() if key != READING and key not in info}
-    return frame_text(structure.atoms, {**plain, **info}, arrays, reading_of(structure).fixed_atoms)
+    return frame_text(complete_atoms(structure), {**plain, **info}, arrays)

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.constraints import FixAtoms
 from ase.units import fs
 
+from rung.data.held import Held
 from rung.data.labels import Array
 from rung.errors import DataError
 from rung.storage import atomic_path, set_aside
@@ -69,8 +69,8 @@ class Integrator:
     ----------
     masses
         u, shape ``(n,)``.
-    movable
-        Whether each atom moves, shape ``(n,)``.
+    held
+        In which directions each atom moves.
     timestep
         fs.
     temperature
@@ -78,11 +78,11 @@ class Integrator:
     friction
         1/fs.
     remove_drift
-        Whether the noise leaves the centre of mass at rest.
+        Whether the noise leaves the centre of mass at rest, along directions in which no atom is held.
     """
 
     masses: Array
-    movable: Array
+    held: Held
     timestep: float
     temperature: float
     friction: float
@@ -90,8 +90,8 @@ class Integrator:
 
     @cached_property
     def degrees_of_freedom(self) -> int:
-        """Momenta that are free: three for each atom that moves, less three where the centre of mass is at rest."""
-        return 3 * int(self.movable.sum()) - (3 if self.remove_drift else 0)
+        """Momenta that are free, less those of the centre of mass where it is at rest: three where nothing is held."""
+        return self.held.degrees_of_freedom - (len(self.held.shifts) if self.remove_drift else 0)
 
     @cached_property
     def _column(self) -> Array:
@@ -100,7 +100,7 @@ class Integrator:
     @cached_property
     def _thermal(self) -> Array:
         """One-sigma momentum of each atom at the temperature, shape ``(n, 1)``; zero for atoms that are held."""
-        return np.sqrt(self._column * BOLTZMANN * self.temperature) * self.movable[:, None]
+        return np.sqrt(self._column * BOLTZMANN * self.temperature) * self.held.movable[:, None]
 
     @cached_property
     def _kept(self) -> float:
@@ -108,7 +108,7 @@ class Integrator:
 
     def thermal_momenta(self, rng: np.random.Generator) -> Array:
         """Return momenta drawn at the temperature, shape ``(n, 3)``."""
-        return self._at_rest(self._thermal * rng.standard_normal((len(self.masses), 3)))
+        return self._at_rest(self.held.project(self._thermal * rng.standard_normal((len(self.masses), 3))))
 
     def temperature_of(self, momenta: Array) -> float:
         """Return the kinetic temperature, K."""
@@ -130,20 +130,23 @@ class Integrator:
         positions = motion.positions + half * momenta / self._column
         if self.friction > 0:
             noise = np.sqrt(1.0 - self._kept**2) * self._thermal * rng.standard_normal(momenta.shape)
-            momenta = self._at_rest(self._kept * momenta + noise)
+            momenta = self._at_rest(self._kept * momenta + self.held.project(noise))
         positions = positions + half * momenta / self._column
         energy, forces = surface(positions)
         forces = self._held(forces)
         return Motion(positions, momenta + half * forces, forces, energy, motion.step + 1)
 
     def _held(self, forces: Array) -> Array:
-        return forces if self.movable.all() else forces * self.movable[:, None]
+        return self.held.project(forces)
 
     def _at_rest(self, momenta: Array) -> Array:
         """Take the motion of the centre of mass out: the projection under which thermal momenta stay thermal."""
         if not self.remove_drift:
             return momenta
-        return momenta - self._column * (momenta.sum(axis=0) / self.masses.sum())
+        drift = momenta.sum(axis=0) / self.masses.sum()
+        if not self.held.nothing:
+            drift = (drift @ self.held.shifts.T) @ self.held.shifts
+        return momenta - self._column * drift
 
 
 def surface_of(atoms: Atoms, calculator: Any) -> Surface:
@@ -164,39 +167,33 @@ def surface_of(atoms: Atoms, calculator: Any) -> Surface:
 def integrator_of(
     atoms: Atoms, *, timestep: float, temperature: float, friction: float, remove_drift: bool = True
 ) -> Integrator:
-    """Return the integrator for ``atoms``: their masses, and which of them a constraint holds.
+    """Return the integrator for ``atoms``: their masses, and the directions in which constraints hold them.
 
-    Where atoms are held, nothing drifts and nothing is removed.
+    Where an atom is held in a direction, nothing drifts along it and nothing is removed.
 
     Raises
     ------
     DataError
-        When a constraint is not :class:`ase.constraints.FixAtoms`.
+        When a constraint is none of :data:`rung.data.held.FOLLOWED`, or nothing can move.
     """
-    movable = np.ones(len(atoms), dtype=bool)
-    for constraint in atoms.constraints:
-        if not isinstance(constraint, FixAtoms):
-            raise DataError(
-                f"The constraint {type(constraint).__name__} is not one that dynamics can hold; hold atoms (FixAtoms)."
-            )
-        movable[constraint.index] = False
-    if not movable.any():
+    held = Held.of(atoms)
+    if not held.movable.any():
         raise DataError("Every atom of the start structure is held; nothing can move.")
     return Integrator(
         masses=np.asarray(atoms.get_masses(), dtype=np.float64),
-        movable=movable,
+        held=held,
         timestep=timestep,
         temperature=temperature,
         friction=friction,
-        remove_drift=remove_drift and bool(movable.all()),
+        remove_drift=remove_drift and len(held.shifts) > 0,
     )
 
 
 def check_drift(integrator: Integrator, motion: Motion) -> None:
     """Raise a :class:`DataError` where the drift is to be removed though something outside holds the atoms."""
-    net = float(np.linalg.norm(motion.forces.sum(axis=0)))
     if not integrator.remove_drift:
         return
+    net = float(np.linalg.norm(integrator.held.shifts @ motion.forces.sum(axis=0)))
     if len(integrator.masses) == 1:
         raise DataError("One atom alone without its drift cannot move; say remove_drift: false where a field holds it.")
     if net > _NET_FORCE * np.sqrt(len(integrator.masses)):

@@ -112,7 +112,7 @@ def run_md(
     Parameters
     ----------
     start
-        Where it begins; atoms may be held (FixAtoms).
+        Where it begins; what constraints hold is held.
     calculator
         Any ASE calculator with energies and forces.
     settings
@@ -219,7 +219,6 @@ class _Log:
 
     def __init__(self, folder: Path, start: Atoms, integrator: Integrator, offsets: tuple[int, int]) -> None:
         self._atoms = start.copy()
-        self._atoms.set_constraint()
         self._integrator = integrator
         self._trajectory = _opened(folder / TRAJECTORY, offsets[0])
         self._samples = _opened(folder / SAMPLES, offsets[1])
@@ -249,7 +248,7 @@ class _Log:
     def text(self, motion: Motion) -> str:
         self._atoms.positions = motion.positions
         info = {"structure_id": f"md-step-{motion.step}", "step": motion.step}
-        return frame_text(self._atoms, info, {}, ())
+        return frame_text(self._atoms, info, {})
 
     def frame(self, motion: Motion) -> None:
         self._append(self._trajectory, self.text(motion))

@@ -7,7 +7,7 @@ from pydantic import Field
 from pydantic_core import to_json
 
 from rung.evaluate.dynamics.stability import LimitSettings
-from rung.evaluate.identity import held_atoms
+from rung.evaluate.identity import beyond_geometry, held_atoms
 from rung.settings import Option, Settings
 from rung.storage import content_hash
 from rung.units import BOLTZMANN
@@ -49,13 +49,13 @@ class DynamicsSettings(Settings):
         Parameters
         ----------
         start
-            Where it begins; its held atoms count.
+            Where it begins; what constraints hold counts, and masses, charges and moments.
         identity
             What else decides the result, such as the fidelity.
         geometries
             Parts of :func:`~rung.evaluate.identity.exact_geometry`.
         """
-        return content_hash(self.deciding(), identity, held_atoms(start), *geometries)
+        return content_hash(self.deciding(), identity, held_atoms(start), *geometries, *beyond_geometry(start))
 
     def deciding(self) -> str:
         """Return the settings that decide a trajectory as JSON."""

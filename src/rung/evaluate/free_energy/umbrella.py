@@ -206,7 +206,7 @@ def sample_windows(
     Parameters
     ----------
     start
-        The structure of the reactant; atoms may be held (FixAtoms).
+        The structure of the reactant; what constraints hold is held.
     calculator
         Any ASE calculator with energies and forces.
     variable
@@ -339,7 +339,7 @@ class _Run:
     def _sample(self, motion: Motion, series: "_Series", centre: float, spring: float) -> None:
         value, gradient = self.variable.evaluate(motion.positions)
         masses = self.integrator.masses
-        moving = gradient * self.integrator.movable[:, None]
+        moving = self.integrator.held.project(gradient)
         series.values.append(value)
         series.energies.append(motion.energy - 0.5 * spring * (value - centre) ** 2)
         series.speeds.append(float(np.sqrt(((moving**2).sum(axis=1) / masses).sum())))

@@ -9,16 +9,32 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
+from rung.data.held import Held
 from rung.data.labels import Array
 from rung.errors import DataError
 from rung.evaluate.error_bars import UNKNOWN, Bar, ErrorBars
 from rung.evaluate.paths.band_folder import frozen
-from rung.evaluate.paths.endpoints import check_same_atoms, displacements
+from rung.evaluate.paths.endpoints import (
+    check_same_atoms,
+    check_same_physics,
+    common_shift,
+    displacements,
+    relative_displacements,
+)
 from rung.results.barrier import Curve
 from rung.results.barrier_task import TaskBarrier
 
 _MIRRORED = 0.01
 """Of the barrier: images slide along a slope by more than the ends differ, so this cannot be tight."""
+
+_TRIAL_SHIFT = np.array([0.37, 0.23, 0.31])
+"""Å: a shift after which any field from outside gives another energy."""
+
+_SAME_ENERGY = 1e-3
+"""eV."""
+
+_ROUNDING = 1e-6
+"""Of a total energy: what float32 leaves of it."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +128,10 @@ def static_barrier(images: Sequence[Atoms], calculator: Any, *, error_bars: Erro
         raise DataError(f"A band has at least three images, not {len(images)}.")
     for index, image in enumerate(images[1:], start=1):
         check_same_atoms(images[0], image, ("first", f"number {index}"))
+        check_same_physics(images[0], image, ("first", f"number {index}"))
     band = [evaluated(image, calculator) for image in images]
-    measured = measured_band(band, error_bars)
+    drifts = any(common_shift(one, two).any() for one, two in pairwise(band))
+    measured = measured_band(band, error_bars, rigid=drifts and not shifts_freely(band[0], calculator))
     broken = np.flatnonzero(~np.isfinite(measured["energies"]))
     if len(broken):
         raise DataError(f"The energy of image {int(broken[0])} of the band is not finite.")
@@ -155,10 +173,39 @@ def evaluated(image: Atoms, calculator: Any) -> Atoms:
     return frozen(copy)
 
 
-def measured_band(band: list[Atoms], error_bars: ErrorBars | None) -> dict[str, Any]:
-    """Return the fields of a :class:`StaticBarrier`."""
+def shifts_freely(image: Atoms, calculator: Any) -> bool:
+    """Return whether a shift of all atoms changes no energy: nothing outside holds them.
+
+    Parameters
+    ----------
+    image
+        With its energy known, or cheap to ask for.
+    calculator
+        Any ASE calculator.
+    """
+    onto = Held.of(image).shifts
+    moved = image.copy()
+    moved.set_constraint()
+    moved.positions += (_TRIAL_SHIFT @ onto.T) @ onto
+    before, after = float(image.get_potential_energy()), float(calculator.get_potential_energy(moved))
+    return abs(after - before) < max(_SAME_ENERGY, _ROUNDING * abs(before))
+
+
+def measured_band(band: list[Atoms], error_bars: ErrorBars | None, *, rigid: bool = True) -> dict[str, Any]:
+    """Return the fields of a :class:`StaticBarrier`.
+
+    Parameters
+    ----------
+    band
+        Images with energies.
+    error_bars
+        Those of the potential.
+    rigid
+        Whether a shift of all atoms counts as a way: where something outside holds them, or the images do not drift.
+    """
     energies = np.array([image.get_potential_energy() for image in band], dtype=float)
-    lengths = [float(np.linalg.norm(displacements(one, two))) for one, two in pairwise(band)]
+    way = displacements if rigid else relative_displacements
+    lengths = [float(np.linalg.norm(way(one, two))) for one, two in pairwise(band)]
     saddle = int(np.argmax(energies))
     bars = [UNKNOWN] * len(band)
     if error_bars is not None:

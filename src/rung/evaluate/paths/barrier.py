@@ -1,6 +1,6 @@
 """Barriers between two structures: nudged elastic bands with a climbing image, with any ASE calculator."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,19 +12,30 @@ from ase.mep import NEB
 from pydantic import Field
 from pydantic_core import to_json
 
+from rung.data.held import Held
 from rung.errors import DataError
 from rung.evaluate.error_bars import ErrorBars
-from rung.evaluate.identity import geometry_key
+from rung.evaluate.identity import beyond_geometry, geometry_key
 from rung.evaluate.optimisation import KeptBFGS, KeptFIRE, Stand, optimise
 from rung.evaluate.paths.band import (
     OneImage,
     StaticBarrier,
     evaluated,
     measured_band,
+    shifts_freely,
     static_barrier,
 )
 from rung.evaluate.paths.band_folder import BandFolder
-from rung.evaluate.paths.endpoints import check_endpoints, check_same_atoms, matched, same_place, unwrapped
+from rung.evaluate.paths.endpoints import (
+    aligned,
+    check_endpoints,
+    check_same_atoms,
+    common_shift,
+    hold_together,
+    matched,
+    same_place,
+    unwrapped,
+)
 from rung.progress import SILENT, Progress
 from rung.settings import Option, Settings
 from rung.storage import content_hash
@@ -115,7 +126,8 @@ def relaxed_barrier(
     Parameters
     ----------
     initial, final
-        The same atoms in the same order; constraints hold.
+        The same atoms in the same order. What constraints of either end hold is held in the whole band; where nothing
+        is held and the cell is periodic, a shift of all atoms from one end to the other is taken out.
     calculator
         Any ASE calculator; one serves all images, and each image is evaluated once a step.
     settings
@@ -144,18 +156,24 @@ def relaxed_barrier(
     if settings.match_atoms:
         final, _ = matched(initial, final)
     check_endpoints(initial, final, allow_exchange=settings.allow_exchange)
+    start, stop, holding = hold_together(initial, final)
+    if settings.free_molecule and start.constraints:
+        raise DataError("A molecule of which atoms are held cannot turn; leave out free_molecule, or hold nothing.")
     kept = BandFolder.open(folder, band_key(initial, final, settings, guess_images))
-    first, first_done = _relaxed_end(initial, "initial", calculator, settings, kept, progress)
-    last, last_done = _relaxed_end(final, "final", calculator, settings, kept, progress)
+    first, first_done = _relaxed_end(start, "initial", calculator, settings, kept, progress)
+    last, last_done = _relaxed_end(stop, "final", calculator, settings, kept, progress)
     # of the ends as they relaxed: moving one to the periodic image of the other rounds its last digit
     reaction = float(last.get_potential_energy() - first.get_potential_energy())
     if settings.free_molecule:
         minimize_rotation_and_translation(first, last)
     reason = _ends_fail(first, last, (first_done, last_done), settings)
-    band, steps, force = [first, unwrapped(first, last)], 0, float("nan")
+    beside = _beside(first, last, calculator)
+    end = beside(first, last)
+    end.calc = last.calc
+    band, steps, force = [first, end], 0, float("nan")
     if not reason:
         before = kept.read("band")
-        band = _first_band(first, last, settings, guess_images, before)
+        band = _first_band(first, end, settings, guess_images, before, beside)
         steps, force, done = _relax_band(band, calculator, settings, kept, before, progress)
         reason = "" if done else _band_fails(steps, force)
     # of an image that broke down nothing more can be computed, its energy's error least of all
@@ -163,8 +181,15 @@ def relaxed_barrier(
     measured = measured_band([evaluated(image, calculator) for image in band], bars)
     if reason:
         measured["barrier"] = float("nan")
+    measured["notes"] = (*((holding,) if holding else ()), *measured["notes"])
     measured["reaction"] = reaction if first_done and last_done else float("nan")
     return Barrier(**measured, converged=not reason, steps=steps, max_force=force, reason=reason)
+
+
+def _beside(first: Atoms, last: Atoms, calculator: Any) -> Callable[[Atoms, Atoms], Atoms]:
+    """Return what moves one structure next to another: with a shift of all its atoms where that costs no energy."""
+    drifts = np.linalg.norm(common_shift(first, last)) > 0
+    return aligned if drifts and shifts_freely(first, calculator) else unwrapped
 
 
 def _ends_fail(first: Atoms, last: Atoms, relaxed: tuple[bool, bool], settings: BarrierSettings) -> str:
@@ -183,7 +208,8 @@ def _band_fails(steps: int, force: float) -> str:
 
 def band_key(initial: Atoms, final: Atoms, settings: BarrierSettings, guess: Sequence[Atoms] | None) -> str:
     """Return a hash of all that decides the band; more steps may be allowed without starting again."""
-    return content_hash(settings.deciding("max_steps", "endpoint_steps"), geometry_key(initial, final, *(guess or ())))
+    deciding = settings.deciding("max_steps", "endpoint_steps")
+    return content_hash(deciding, geometry_key(initial, final, *(guess or ())), *beyond_geometry(initial, final))
 
 
 def _relaxed_end(
@@ -211,29 +237,48 @@ def _relaxed_end(
 
 
 def _first_band(
-    first: Atoms, last: Atoms, settings: BarrierSettings, guess: Sequence[Atoms] | None, before: Stand | None
+    first: Atoms,
+    end: Atoms,
+    settings: BarrierSettings,
+    guess: Sequence[Atoms] | None,
+    before: Stand | None,
+    beside: Callable[[Atoms, Atoms], Atoms],
 ) -> list[Atoms]:
-    """Return the ends with images between them: from where the band stood, from the guess, or interpolated."""
-    end = unwrapped(first, last)
-    end.calc = last.calc
+    """Return the ends with images between them: from where the band stood, from the guess, or interpolated.
+
+    What is a first guess of charges and moments, an image has from the end that it is nearer to.
+    """
     if before is not None:
-        band = [first, *(first.copy() for _ in before.positions[1:-1])]
+        band = [first, *_copies(first, end, len(before.positions) - 2)]
         for image, positions in zip(band[1:], before.positions[1:-1], strict=True):
             image.set_positions(positions, apply_constraint=False)
         return [*band, end]
     between = guess
     if between is None:
-        band = [first, *(first.copy() for _ in range(settings.images - 2)), end]
+        band = [first, *_copies(first, end, settings.images - 2), end]
         _band(band, settings).interpolate(settings.interpolation, mic=True, apply_constraint=False)
         return band
     if len(between) < 3:
         raise DataError(f"A guessed band has at least three images, not {len(between)}.")
     band = [first]
-    for index, image in enumerate(between[1:-1], start=1):
+    held = Held.of(first)
+    copies = _copies(first, end, len(between) - 2)
+    for index, (image, copy) in enumerate(zip(between[1:-1], copies, strict=True), start=1):
         check_same_atoms(first, image, ("initial", f"guessed number {index}"))
-        band.append(first.copy())
-        band[-1].set_positions(unwrapped(band[-2], image).positions, apply_constraint=False)
+        ways = beside(band[-1], image).positions - first.positions
+        copy.set_positions(first.positions + held.project(ways), apply_constraint=False)
+        band.append(copy)
     return [*band, end]
+
+
+def _copies(first: Atoms, end: Atoms, count: int) -> list[Atoms]:
+    """Return ``count`` images between two ends, each a copy of the nearer one at the place of the first."""
+    copies = []
+    for number in range(1, count + 1):
+        image = (first if 2 * number <= count + 1 else end).copy()
+        image.set_positions(first.positions, apply_constraint=False)
+        copies.append(image)
+    return copies
 
 
 def _band(images: list[Atoms], settings: BarrierSettings) -> NEB:

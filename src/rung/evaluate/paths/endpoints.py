@@ -6,11 +6,19 @@ from ase.geometry import find_mic
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from rung.data.attributes import unlike
+from rung.data.held import Held
 from rung.data.labels import Array
 from rung.errors import DataError
 
 SAME_PLACE = 0.1
 """Å: structures whose atoms all lie nearer to each other than this are one minimum."""
+
+HELD_STILL = 1e-3
+"""Å: what is held in two structures and lies nearer than this is at one place; text files round off less."""
+
+_CANDIDATES = 64
+"""Atoms whose way is tried as the way of all."""
 
 _MOVED = 0.5
 """Å: an atom that goes less far cannot have changed places with another."""
@@ -25,6 +33,84 @@ def displacements(initial: Atoms, final: Atoms) -> Array:
     return np.asarray(vectors, dtype=float)
 
 
+def common_shift(initial: Atoms, final: Atoms) -> Array:
+    """Return how all atoms moved together from ``initial`` to ``final``: the mean of their ways, Å, shape ``(3,)``.
+
+    It is zero where nothing is periodic, and along directions in which an atom is held: there a shift means something.
+
+    Notes
+    -----
+    Near half a cell the shortest ways of atoms point to both sides, so their mean says nothing. The way of each atom is
+    tried as that of all; the one that leaves the others the least to go is refined to the mean.
+    """
+    shifts = Held.of(initial).joined(Held.of(final)).shifts
+    if len(initial) < 2 or not initial.pbc.any() or not len(shifts):
+        return np.zeros(3)
+    onto = shifts.T @ shifts
+    raw = final.positions - initial.positions
+    chosen = np.unique(np.linspace(0, len(raw) - 1, min(len(raw), _CANDIDATES)).astype(int))
+    candidates = np.concatenate([np.zeros((1, 3)), raw[chosen] @ onto])
+    left = find_mic((raw[None] - candidates[:, None]).reshape(-1, 3), initial.cell, initial.pbc)[1]
+    totals = left.reshape(len(candidates), -1).sum(axis=1)
+    best = 0 if totals[0] <= totals.min() + 1e-6 else int(np.argmin(totals))
+    shift = candidates[best]
+    for _ in range(20):
+        change = find_mic(raw - shift, initial.cell, initial.pbc)[0].mean(axis=0) @ onto
+        shift = shift + change
+        if np.linalg.norm(change) < 1e-12:
+            break
+    return np.asarray(shift)
+
+
+def relative_displacements(initial: Atoms, final: Atoms) -> Array:
+    """Return :func:`displacements` without the common shift, Å, shape ``(n, 3)``."""
+    shift = common_shift(initial, final)
+    if not shift.any():
+        return displacements(initial, final)
+    vectors, _ = find_mic(final.positions - initial.positions - shift, initial.cell, initial.pbc)
+    return np.asarray(vectors, dtype=float)
+
+
+def aligned(initial: Atoms, final: Atoms) -> Atoms:
+    """Return ``final`` like :func:`unwrapped`, and without the common shift of all atoms."""
+    moved = unwrapped(initial, final)
+    moved.set_positions(initial.positions + relative_displacements(initial, final), apply_constraint=False)
+    return moved
+
+
+def hold_together(initial: Atoms, final: Atoms) -> tuple[Atoms, Atoms, str]:
+    """Return both ends with what either holds held in both, and a sentence where they hold other things.
+
+    Raises
+    ------
+    DataError
+        When what is held stands at another place in the other end: no path could hold it.
+    """
+    one, two = Held.of(initial), Held.of(final)
+    held, different = one.joined(two), one.differs_from(two)
+    ways = displacements(initial, final)
+    across = ways - held.project(ways)
+    lengths = np.linalg.norm(across, axis=1)
+    if lengths.max(initial=0.0) > HELD_STILL:
+        worst = int(np.argmax(lengths))
+        raise DataError(
+            f"Atom {worst} is held, and what is held of it stands {lengths[worst]:.3g} Å apart in the two ends; "
+            "move one end so that both agree, or release the atom."
+        )
+    ends = initial.copy(), final.copy()
+    for end in ends:
+        end.set_constraint(held.constraints())
+    # the last digits of a file are no way to go
+    ends[1].set_positions(final.positions - across, apply_constraint=False)
+    note = (
+        f"The ends hold other atoms or directions (first at index {int(different[0])}): the band holds what either "
+        f"holds, {held.words()}."
+        if len(different)
+        else ""
+    )
+    return *ends, note
+
+
 def unwrapped(initial: Atoms, final: Atoms) -> Atoms:
     """Return ``final`` in the cell of ``initial``, every atom at the periodic image nearest to where it started."""
     moved: Atoms = final.copy()
@@ -34,8 +120,8 @@ def unwrapped(initial: Atoms, final: Atoms) -> Atoms:
 
 
 def same_place(initial: Atoms, final: Atoms) -> bool:
-    """Return whether no atom moved by more than :data:`SAME_PLACE`."""
-    return bool(np.linalg.norm(displacements(initial, final), axis=1).max() < SAME_PLACE)
+    """Return whether no atom moved by more than :data:`SAME_PLACE`, a shift of all apart."""
+    return bool(np.linalg.norm(relative_displacements(initial, final), axis=1).max() < SAME_PLACE)
 
 
 def check_endpoints(initial: Atoms, final: Atoms, *, allow_exchange: bool = False) -> None:
@@ -51,14 +137,19 @@ def check_endpoints(initial: Atoms, final: Atoms, *, allow_exchange: bool = Fals
     Raises
     ------
     DataError
-        When atoms, order, cell or periodicity differ, a position is not finite, the ends are one structure, or
-        like atoms are numbered differently.
+        When atoms, order, cell, periodicity, masses or charges differ, a position is not finite, the ends are one
+        structure, a shift of all its atoms apart, or like atoms are numbered differently.
     """
     check_same_atoms(initial, final, ("initial", "final"))
+    check_same_physics(initial, final, ("initial", "final"))
     if same_place(initial, final):
-        raise DataError("The initial and the final structure are the same; give the two ends of the path.")
+        shifted = np.linalg.norm(displacements(initial, final), axis=1).max() >= SAME_PLACE
+        raise DataError(
+            f"The initial and the final structure are the same{', but for a shift of all atoms' if shifted else ''}; "
+            "give the two ends of the path."
+        )
     if not allow_exchange:
-        _refuse_permuted(initial, final)
+        _refuse_permuted(initial, aligned(initial, final))
 
 
 def matched(initial: Atoms, final: Atoms) -> tuple[Atoms, tuple[int, ...]]:
@@ -81,18 +172,25 @@ def matched(initial: Atoms, final: Atoms) -> tuple[Atoms, tuple[int, ...]]:
 
     Notes
     -----
-    The assignment problem is solved exactly for each element (Kuhn 1955). The shortest way need not be the one that
-    atoms truly take: look at the band.
+    The assignment problem is solved exactly for each element and isotope (Kuhn 1955). The shortest way need not be the
+    one that atoms truly take: look at the band.
     """
     _check_formula(initial, final, ("initial", "final"))
     _check_cell(initial, final, ("initial", "final"))
     partner = np.arange(len(initial))
-    for number in np.unique(initial.numbers):
-        here, there = np.flatnonzero(initial.numbers == number), np.flatnonzero(final.numbers == number)
+    kinds = [np.column_stack([atoms.numbers, np.round(atoms.get_masses(), 6)]) for atoms in (initial, final)]
+    for kind in np.unique(kinds[0], axis=0):
+        here, there = (np.flatnonzero((one == kind).all(axis=1)) for one in kinds)
+        if len(here) != len(there):
+            raise DataError("The initial and the final structure hold different isotopes; a path keeps its atoms.")
         columns = linear_sum_assignment(_squared_ways(initial, final, here, there))[1]
         partner[here] = there[columns]
     changed = np.flatnonzero(partner != np.arange(len(initial)))
-    return final[partner], tuple(int(index) for index in changed)
+    bare = final.copy()
+    bare.set_constraint()
+    renumbered: Atoms = bare[partner]
+    renumbered.set_constraint(Held.of(final).in_order(partner).constraints())
+    return renumbered, tuple(int(index) for index in changed)
 
 
 def check_same_atoms(first: Atoms, second: Atoms, names: tuple[str, str]) -> None:
@@ -106,6 +204,12 @@ def check_same_atoms(first: Atoms, second: Atoms, names: tuple[str, str]) -> Non
             "so that each index is one atom, or set match_atoms."
         )
     _check_cell(first, second, names)
+
+
+def check_same_physics(first: Atoms, second: Atoms, names: tuple[str, str]) -> None:
+    """Raise a :class:`DataError` unless masses, charge and spin of both are the same: no path changes them."""
+    if difference := unlike(first, second):
+        raise DataError(f"The {names[0]} and the {names[1]} structure differ in {difference}; a path keeps that.")
 
 
 def _check_formula(first: Atoms, second: Atoms, names: tuple[str, str]) -> None:

@@ -6,14 +6,18 @@ from typing import Annotated, Any
 
 import numpy as np
 from ase import Atoms, units
-from ase.constraints import FixAtoms
+from numpy.typing import NDArray
 from pydantic import Field
 
+from rung.data.held import Held
 from rung.data.labels import Array
 from rung.errors import DataError
 from rung.progress import SILENT, Progress
 from rung.results.barrier_task import Modes
 from rung.settings import Option, Settings
+
+Coordinates = tuple[NDArray[np.intp], Array]
+"""The atom of each free coordinate, and its direction."""
 
 _QUANTUM = float(units._hbar * 1e10 / np.sqrt(units._e * units._amu))
 """ħ√(eV/Å²/amu) in eV, as ASE has its constants."""
@@ -31,7 +35,7 @@ class VibrationSettings(Settings):
     step: Annotated[float, Option(("displacement",))] = Field(default=0.01, gt=0)
     """How far each coordinate is moved to both sides, Å."""
     moving: tuple[Annotated[int, Field(ge=0)], ...] | None = None
-    """Indices of the atoms that move; by default all that no constraint holds."""
+    """Indices of the atoms that move; by default all. What constraints hold stays held."""
     floor: float = Field(default=15.0, ge=0)
     """A mode below this counts as neither real nor imaginary in the test of a saddle, cm⁻¹."""
 
@@ -88,9 +92,10 @@ def vibrations(
 ) -> Vibrations:
     """Return the harmonic modes of ``atoms`` where they stand.
 
-    Each coordinate is moved to both sides, so a cubic term of the energy cancels. Where all atoms move, whole shifts
-    (and turns without periodicity) are taken out if the Hessian does not resist them: a molecule loses six, a periodic
-    cell three, a slab with held atoms or a particle in an outer field none.
+    Each coordinate that nothing holds is moved to both sides, so a cubic term of the energy cancels. Where all atoms
+    move, whole shifts (and turns without periodicity) are taken out if the Hessian does not resist them: a molecule
+    loses six, a periodic cell three, a slab with held atoms or a particle in an outer field none. Masses are those of
+    ``atoms``: an isotope has its own modes.
 
     Parameters
     ----------
@@ -106,49 +111,51 @@ def vibrations(
     Raises
     ------
     DataError
-        When nothing moves, a constraint holds something else than atoms, or a force is not finite.
+        When nothing moves, a constraint is not one that rung follows, or a force is not finite.
     """
     settings = settings or VibrationSettings()
-    moving = _moving(atoms, settings.moving)
-    hessian = _hessian(atoms, calculator, moving, settings.step, progress)
-    root = np.sqrt(np.repeat(atoms.get_masses()[moving], 3))
+    held = Held.of(atoms)
+    moving = _moving(held, settings.moving)
+    coordinates = held.coordinates(moving)
+    hessian = _hessian(atoms, calculator, coordinates, settings.step, progress)
+    root = np.sqrt(atoms.get_masses()[coordinates[0]])
     dynamical = hessian / np.outer(root, root)
-    rigid = _rigid_motions(atoms, dynamical, root) if len(moving) == len(atoms) else np.empty((0, len(root)))
+    everything = len(moving) == len(atoms)
+    rigid = _rigid_motions(atoms, held, dynamical, coordinates) if everything else np.empty((0, len(root)))
     within = _complement(rigid)
     squares, vectors = np.linalg.eigh(within @ dynamical @ within.T)
-    shown = np.zeros((len(squares), len(atoms), 3))
-    shown[:, moving] = (vectors.T @ within).reshape(len(squares), len(moving), 3)
+    shown = np.zeros((len(atoms), len(squares), 3))
+    along = (vectors.T @ within).T[:, :, None] * coordinates[1][:, None, :]
+    np.add.at(shown, coordinates[0], along)
     quanta = np.sign(squares) * _QUANTUM * np.sqrt(np.abs(squares))
-    return Vibrations(np.asarray(quanta), shown, len(rigid), settings.floor * WAVENUMBER)
+    return Vibrations(np.asarray(quanta), shown.transpose(1, 0, 2), len(rigid), settings.floor * WAVENUMBER)
 
 
-def _moving(atoms: Atoms, chosen: Sequence[int] | None) -> Array:
-    held: set[int] = set()
-    for constraint in atoms.constraints:
-        if not isinstance(constraint, FixAtoms):
-            raise DataError(f"Vibrations know atoms that are held, and no {type(constraint).__name__}.")
-        held |= {int(index) for index in constraint.get_indices()}
-    if chosen is not None and not set(chosen) <= set(range(len(atoms))):
-        raise DataError(f"Atoms that move have indices from 0 to {len(atoms) - 1}.")
-    moving = np.array(sorted(set(range(len(atoms)) if chosen is None else chosen) - held), dtype=int)
+def _moving(held: Held, chosen: Sequence[int] | None) -> NDArray[np.intp]:
+    n_atoms = len(held.free)
+    if chosen is not None and not set(chosen) <= set(range(n_atoms)):
+        raise DataError(f"Atoms that move have indices from 0 to {n_atoms - 1}.")
+    among = np.arange(n_atoms) if chosen is None else np.array(sorted(set(chosen)), dtype=np.intp)
+    moving = among[held.movable[among]]
     if not len(moving):
         raise DataError("No atom may move, so there are no vibrations.")
-    return moving
+    return np.asarray(moving)
 
 
-def _hessian(atoms: Atoms, calculator: Any, moving: Array, step: float, progress: Progress) -> Array:
-    """Return the symmetrised second derivatives of the energy, eV/Å², shape ``(3 moving, 3 moving)``."""
+def _hessian(atoms: Atoms, calculator: Any, coordinates: Coordinates, step: float, progress: Progress) -> Array:
+    """Return the symmetrised second derivatives of the energy, eV/Å², shape ``(k, k)`` for k free coordinates."""
     image = atoms.copy()
     image.set_constraint()
-    hessian = np.empty((3 * len(moving), 3 * len(moving)))
+    where, directions = coordinates
+    hessian = np.empty((len(where), len(where)))
     with progress.task("vibrations", len(hessian)) as task:
-        for row in range(len(hessian)):
-            place = moving[row // 3], row % 3
+        for row, (index, direction) in enumerate(zip(where, directions, strict=True)):
             pushed = []
             for way in (step, -step):
-                image.positions[place] = atoms.positions[place] + way
-                pushed.append(np.array(calculator.get_forces(image), dtype=float)[moving].ravel())
-            image.positions[place] = atoms.positions[place]
+                image.positions[index] = atoms.positions[index] + way * direction
+                forces = np.array(calculator.get_forces(image), dtype=float)
+                pushed.append((forces[where] * directions).sum(axis=1))
+            image.positions[index] = atoms.positions[index]
             hessian[row] = (pushed[1] - pushed[0]) / (2 * step)
             task.advance()
     if not np.isfinite(hessian).all():
@@ -156,13 +163,17 @@ def _hessian(atoms: Atoms, calculator: Any, moving: Array, step: float, progress
     return 0.5 * (hessian + hessian.T)
 
 
-def _rigid_motions(atoms: Atoms, dynamical: Array, root: Array) -> Array:
-    """Return orthonormal mass-weighted shifts and turns that the Hessian does not resist, shape ``(k, 3n)``."""
+def _rigid_motions(atoms: Atoms, held: Held, dynamical: Array, coordinates: Coordinates) -> Array:
+    """Return orthonormal mass-weighted shifts and turns that the Hessian does not resist, shape ``(motions, k)``."""
+    where, directions = coordinates
     offsets = atoms.positions - atoms.get_center_of_mass()
-    candidates = [np.tile(axis, len(atoms)) for axis in np.eye(3)]
-    if not atoms.pbc.any():
-        candidates += [np.cross(axis, offsets).ravel() for axis in np.eye(3)]
-    weighted = np.array([root * candidate for candidate in candidates])
+    candidates = [np.tile(shift, (len(atoms), 1)) for shift in held.shifts]
+    if held.nothing and not atoms.pbc.any():
+        candidates += [np.cross(axis, offsets) for axis in np.eye(3)]
+    if not candidates:
+        return np.empty((0, len(where)))
+    root = np.sqrt(atoms.get_masses()[where])
+    weighted = np.array([root * (candidate[where] * directions).sum(axis=1) for candidate in candidates])
     _, lengths, basis = np.linalg.svd(weighted, full_matrices=False)
     basis = basis[lengths > 1e-6 * lengths.max()]  # a linear molecule cannot turn about its own axis
     stiffest = np.linalg.norm(dynamical, ord=2)
