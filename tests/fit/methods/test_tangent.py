@@ -16,6 +16,7 @@ from rung.data.splits import draw_labels
 from rung.data.structure import Structure
 from rung.demo_data import folder
 from rung.errors import ConfigError, FitError
+from rung.features.weights import moving_tensors
 from rung.fidelity import Fidelity
 from rung.fit.lift import Context
 from rung.fit.linear.gaussian import MODEL_ERROR
@@ -27,7 +28,6 @@ from rung.fit.methods.tangent import (
     derivative_rows,
     energies_of,
     fit_tangent,
-    moving_tensors,
 )
 from rung.model.potential import ReadoutPotential
 from tests.fit.lifts import lift_of

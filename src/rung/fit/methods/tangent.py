@@ -5,29 +5,30 @@ combination of the rows of G (and of probed forces, where a band is asked for), 
 weights is a linear fit of as many numbers as there are rows. Evidence sets its hyper-parameters as in the readout fit.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from rung.backends.training import trainable
-from rung.data.batch import Batch, by_count, collate
+from rung.data.batch import by_count
 from rung.data.labels import Array
+from rung.data.splits import evenly_spread
 from rung.data.structure import Structure, composition_matrix
-from rung.errors import ConfigError
+from rung.features.weights import energy_row, force_row, moving_tensors
 from rung.fidelity import Fidelity
 from rung.fit.fidelities.agreement import step_zero
 from rung.fit.lift import Context, FitResult, Lift, Method, NamedSettings, StepZero
 from rung.fit.linear.closed_form import Solution, quadratic_solution
+from rung.fit.linear.course import Arrival, Course
 from rung.fit.linear.diagnosis import hyper_rows
 from rung.fit.linear.evidence import HyperPrior
 from rung.fit.linear.gaussian import MODEL_ERROR, LinearModel, PriorComponent
 from rung.fit.linear.problem import energy_data, without_composition
 from rung.fit.linear.terms import MODEL_ERROR_PRIOR, Assembly, band_prior
+from rung.fit.linear.walk import where_equal
 from rung.model.device import require_device
 from rung.model.predictions import predict_structures
 from rung.model.trainable import TrainablePotential
@@ -40,11 +41,14 @@ CURVED = (
     "more than the model's own error. Compare with the method readout, or let fewer layers move."
 )
 
-ROUNDS = 6
-"""How often the model's own error is raised to what the network's curvature adds to it, and the step made anew."""
-
 TOLERATED = 1.2
 """By how much the curvature may exceed the model's own error."""
+
+INSPECTED = 24
+"""On how many structures beside the labelled ones the network is compared with the linear fit."""
+
+RATTLED = 0.05
+"""Å; how far atoms of labelled frames are moved to make structures to inspect where there are too few others."""
 
 
 class TangentSettings(NamedSettings):
@@ -114,19 +118,12 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     rows = derivative_rows(model, labelled, lift.train, target, settings, context)
     elements = tuple(sorted(base.plain.elements))
     assembly, basis = _assembly(rows, labelled, before, elements, lift.goal, settings)
-    start = {name: tensor.detach().clone() for name, tensor in moving_tensors(model, settings.layers).items()}
-    for _ in range(ROUNDS):
-        solution = quadratic_solution(assembly)
-        u = solution.gaussian.mean[: len(basis)]
-        _place(model, start, basis.T @ u)
-        change = energies_of(model, labelled, target) - before
-        curvature = _curvature(assembly.model, u, change)
-        if curvature <= TOLERATED * solution.model_error:
-            break
-        assembly = replace(assembly, priors={**assembly.priors, MODEL_ERROR: HyperPrior(curvature, 0.0)})
-    _finish(model, elements, target, solution, change)
-    diagnostics = {**_numbers(solution), "n_parameters": float(basis.shape[1]), "curvature": curvature}
-    warnings = () if curvature <= TOLERATED * solution.model_error else (CURVED,)
+    course = _course(model, lift, rows.energy, before, settings)
+    agreed = _agreed(course, assembly, basis)
+    solution = agreed.solution
+    _finish(model, elements, target, solution, agreed.arrival.change)
+    diagnostics = {**_numbers(solution), "n_parameters": float(basis.shape[1]), "curvature": agreed.arrival.curvature}
+    warnings = () if agreed.sound else (CURVED,)
     rows_of_hypers = hyper_rows(solution, {name: MEANING for name in solution.values if name.startswith("alpha")})
     potential = model.to(base.plain.device).frozen()
     details = FitDetails(hyperparameters=rows_of_hypers)
@@ -145,9 +142,78 @@ def _step_zero(lift: Lift, settings: TangentSettings) -> StepZero:
     return step_zero(_start(lift), base.plain, {lift.target: base.fidelity}, lift.train)
 
 
-def _curvature(model: LinearModel, u: Array, change: Array) -> float:
-    """Return by how much the network's energies left the linear model, r.m.s. in eV/√atom, E0 apart."""
-    return model.error_size(change - model.data.design @ u)
+def _inspected(lift: Lift) -> list[Structure]:
+    """Return geometries beside the labelled ones: training frames without a label, or else moved copies of labelled."""
+    labelled = lift.require_labelled()
+    known = {structure.geometry_hash for structure in labelled}
+    others = [structure for structure in lift.train if structure.geometry_hash not in known]
+    chosen = [others[k] for k in evenly_spread(range(len(others)), INSPECTED)]
+    copied = evenly_spread(range(len(labelled)), INSPECTED - len(chosen))
+    return [*chosen, *(_rattled(labelled[k], k) for k in copied)]
+
+
+def _rattled(structure: Structure, seed: int) -> Structure:
+    atoms = structure.atoms.copy()
+    atoms.positions += np.random.default_rng(seed).normal(scale=RATTLED, size=atoms.positions.shape)
+    return Structure(atoms, f"{structure.structure_id}-moved", {})
+
+
+def _course(model: TrainablePotential, lift: Lift, rows: Array, before: Array, settings: TangentSettings) -> Course:
+    """Return the model at the base's weights, and what it needs to follow a linear fit."""
+    inspected, moving = _inspected(lift), moving_tensors(model, settings.layers)
+    model.train()
+    return Course(
+        model=model,
+        start={name: tensor.detach().clone() for name, tensor in moving.items()},
+        fidelity=lift.target,
+        labelled=lift.require_labelled(),
+        inspected=inspected,
+        before=before,
+        inspected_before=energies_of(model, inspected, lift.target),
+        rows=rows,
+        inspected_rows=np.array(
+            [energy_row(model, structure, lift.target, [*moving.values()]) for structure in inspected], dtype=np.float64
+        ),
+        elements=sorted(lift.require_base("tangent").plain.elements),
+    )
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """A linear fit and a network that says the same, to within the model's own error.
+
+    Parameters
+    ----------
+    solution
+        The linear fit.
+    arrival
+        Where the weights of the network have come to.
+    """
+
+    solution: Solution
+    arrival: Arrival
+
+    @property
+    def sound(self) -> bool:
+        """Whether the network is as near the linear fit as the model's own error lets it be."""
+        return self.arrival.curvature <= TOLERATED * self.solution.model_error
+
+
+def _agreed(course: Course, assembly: Assembly, basis: Array) -> Agreed:
+    """Return the fit of the evidence, or where the network cannot follow it, that with s as large as the curvature."""
+
+    def at(linear: Assembly) -> Agreed:
+        solution = quadratic_solution(linear)
+        return Agreed(solution, course.follow(basis.T @ solution.gaussian.mean[: len(basis)], solution.model_error))
+
+    def fixed(size: float) -> Agreed:
+        return at(replace(assembly, priors={**assembly.priors, MODEL_ERROR: HyperPrior(size, 0.0)}))
+
+    first = at(assembly)
+    if first.sound:
+        return first
+    size = where_equal(lambda size: fixed(size).arrival.curvature, first.solution.model_error, first.arrival.curvature)
+    return fixed(size)
 
 
 def _numbers(solution: Solution) -> dict[str, float]:
@@ -167,10 +233,6 @@ def energies_of(model: TrainablePotential, structures: Sequence[Structure], targ
     return np.array([one.energy for one in predict_structures(model, by_count(structures, 1), target, forces=False)])
 
 
-def _row(model: TrainablePotential, structure: Structure, target: str) -> Batch:
-    return collate([structure], [target], model.cutoff, dtype=model.dtype, device=model.device)
-
-
 def derivative_rows(
     model: TrainablePotential,
     labelled: Sequence[Structure],
@@ -184,45 +246,22 @@ def derivative_rows(
     model.train()
     random = np.random.default_rng(context.seed)
     probed = [train[k] for k in random.integers(0, len(train), settings.probes)]
+    tensors = [*moving.values()]
     energy, force, anchor = [], [], []
     with context.progress.task("Derivatives by weights", len(labelled) + len(probed)) as task:
         for structure in labelled:
-            batch = _row(model, structure, target)
-            energy.append(_gradient(model(batch, forces=False).energy.sum(), list(moving.values())))
+            energy.append(energy_row(model, structure, target, tensors))
             task.advance()
         for structure in probed:
-            batch = _row(model, structure, target)
-            direction = torch.as_tensor(random.normal(size=(len(structure), 3)) / np.sqrt(len(structure)))
-            forces = model(batch, forces=True).forces
-            along = (forces * direction.to(forces)).sum()
-            anchor.append(float(along.detach()))
-            force.append(_gradient(along, list(moving.values())))
+            direction = random.normal(size=(len(structure), 3)) / np.sqrt(len(structure))
+            along, row = force_row(model, structure, target, tensors, direction)
+            anchor.append(along)
+            force.append(row)
             task.advance()
     names = [model.layer_of(name) for name, tensor in moving.items() for _ in range(tensor.numel())]
     size = len(names)
-    return Rows(np.array(energy), np.array(force).reshape(len(force), size), np.array(anchor), np.array(names))
-
-
-def moving_tensors(model: TrainablePotential, pattern: str) -> dict[str, torch.nn.Parameter]:
-    """Return the weights that may move and whose names match ``pattern``, anywhere in the name."""
-    tensors = {
-        name: tensor
-        for name, tensor in model.named_parameters()
-        if tensor.requires_grad and re.search(pattern, name) and tensor.numel()
-    }
-    if not tensors:
-        raise ConfigError(f"No tensor of the base matches layers: {pattern!r}.")
-    return tensors
-
-
-def _gradient(value: torch.Tensor, tensors: Sequence[torch.nn.Parameter]) -> Array:
-    gradients = torch.autograd.grad(value, tensors, allow_unused=True)
-    return np.concatenate(
-        [
-            (torch.zeros_like(tensor) if gradient is None else gradient).detach().double().cpu().numpy().ravel()
-            for tensor, gradient in zip(tensors, gradients, strict=True)
-        ]
-    )
+    stacked = np.array(force, dtype=np.float64).reshape(len(force), size)
+    return Rows(np.array(energy, dtype=np.float64), stacked, np.array(anchor), np.array(names))
 
 
 def _assembly(
@@ -277,17 +316,6 @@ def _span(rows: Array) -> Array:
     eigenvalues, axes = np.linalg.eigh(rows @ rows.T)
     kept = eigenvalues > 1e-10 * max(float(eigenvalues[-1]), 1e-300)
     return np.asarray((axes[:, kept] / np.sqrt(eigenvalues[kept])).T @ rows)
-
-
-def _place(model: TrainablePotential, start: Mapping[str, torch.Tensor], step: Array) -> None:
-    """Put the weights of ``start``, moved by ``step``, into the model."""
-    tensors = dict(model.named_parameters())
-    moved, position = torch.as_tensor(step), 0
-    with torch.no_grad():
-        for name, origin in start.items():
-            share = moved[position : position + origin.numel()].view(origin.shape).to(origin.device)
-            tensors[name].copy_((origin.double() + share).to(origin.dtype))
-            position += origin.numel()
 
 
 def _finish(
