@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ import psutil
 import pytest
 
 from rung.cli import TERMINATED
-from rung.storage import read_json
+from rung.storage import locked, read_json
 from tests.run.small_world import SmallWorld, build_world
 
 pytestmark = pytest.mark.slow
 
 DRIVER_KILLS, WORKER_KILLS = 10, 10
+BOUND = 10.0
+"""Seconds in which every process of a study ends once the driver, or a process between it and them, was killed."""
+
 TOLERANCE = 1e-6
 DRIVER = """
 import sys
@@ -85,16 +89,53 @@ def _require_the_same(found: Path, due: Path) -> None:
     assert not (found / "workers").exists()
 
 
-def _workers(folder: Path) -> list[psutil.Process]:
-    """Return the worker processes of the study in ``folder``, those of a killed driver too."""
-    found: list[psutil.Process] = []
+def _processes(folder: Path, *words: str) -> list[psutil.Process]:
+    """Return the processes of rung.jobs for the study in ``folder`` that have these words in their command."""
+    found = []
     for process in psutil.process_iter():
         try:
-            if "process_worker_pool" in " ".join(process.cmdline()) and str(folder) in " ".join(process.cmdline()):
-                found += [child for child in process.children(recursive=True) if child.status() != "zombie"]
+            command = process.cmdline()
+            if "rung.jobs" in command and set(words) <= set(command) and str(folder) in " ".join(command):
+                found.append(process)
         except psutil.Error:
             continue  # it ended meanwhile
     return found
+
+
+def _alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Return those that have not ended; a zombie has, whoever should have looked after it."""
+    alive = []
+    for process in processes:
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE:
+                alive.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return alive
+
+
+def _below(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Return the children of processes, and theirs."""
+    found = []
+    for process in processes:
+        try:
+            found += process.children(recursive=True)
+        except psutil.Error:
+            continue
+    return _alive(found)
+
+
+def _workers(folder: Path) -> list[psutil.Process]:
+    """Return the processes below the managers of workers that work for the study in ``folder``."""
+    return _below(_processes(folder, "manager"))
+
+
+def _gone(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Wait for processes to end, as long as the bound says, and return those that have not."""
+    until = time.monotonic() + BOUND
+    while (left := _alive(processes)) and time.monotonic() < until:
+        time.sleep(0.05)
+    return left
 
 
 def _finished(process: subprocess.Popen[str], seconds: float) -> bool:
@@ -148,9 +189,39 @@ def test_a_driver_that_is_asked_to_end_takes_its_workers_with_it(unbroken: tuple
     assert workers
     process.terminate()
     assert _end(process, TERMINATED) == TERMINATED
-    _, left = psutil.wait_procs(workers, timeout=30)
-    assert not left and not _workers(run)
+    assert not _gone(workers) and not _workers(run)
     assert _end(_start(config), 0) == 0
+    _require_the_same(run, due)
+
+
+def _working(process: subprocess.Popen[str], run: Path) -> list[psutil.Process]:
+    """Wait until both workers of a study are there and one is at a fit; return all processes of the block."""
+    while process.poll() is None:
+        block = [*(guards := _processes(run, "block")), *_below(guards)]
+        if len(_workers(run)) >= 2 and any(locked(path.parent) for path in run.glob("*/*/.lock")):
+            return block
+        time.sleep(0.05)
+    raise AssertionError(process.communicate()[1])
+
+
+@pytest.mark.parametrize("victim", ["driver", "manager", "block"])
+def test_whoever_is_killed_nobody_is_left_in_ten_seconds(unbroken: tuple[SmallWorld, Path, float], victim: str) -> None:
+    world, due, _ = unbroken
+    config, run = _study(world, f"{victim}.yaml", f"bounded-{victim}"), world.folder / f"bounded-{victim}"
+    process = _start(config)
+    block = _working(process, run)
+    assert len(block) >= 5, "a guard, a manager, its server of queues and two workers"
+    if victim == "driver":
+        block += _below([psutil.Process(process.pid)])
+        process.kill()
+    else:
+        for one in _processes(run, victim):
+            one.kill()
+    left = _gone(block)
+    assert not left, [one.cmdline() for one in left]
+    code = _end(process, -signal.SIGKILL if victim == "driver" else 0)
+    if code:
+        assert _end(_start(config), 0) == 0
     _require_the_same(run, due)
 
 
@@ -159,20 +230,22 @@ def test_killed_workers_are_replaced(unbroken: tuple[SmallWorld, Path, float]) -
     config, run = _study(world, "workers.yaml", "workers"), world.folder / "workers"
     moments = random.Random(1)
     killed = 0
-    process = _start(config)
-    while not _finished(process, moments.uniform(0.05, 0.3) * duration):
-        alive = _workers(run)
-        if alive and killed < WORKER_KILLS:
-            moments.choice(alive).kill()
-            killed += 1
-    said = process.communicate()[1]
-    assert killed >= 3
-    if process.returncode == 1:  # a fit that lost its worker each time it was tried says so, and is done the next time
-        assert "Its worker died" in said
-        assert _end(_start(config), 0) == 0
-    elif process.returncode == 2:  # the kill hit a process of Parsl's own
-        assert "worked on nothing" in said
-        assert _end(_start(config), 0) == 0
-    else:
-        assert process.returncode == 0, said
-    _require_the_same(run, due)
+    while killed < WORKER_KILLS:  # a study that ends before was killed too rarely: it begins anew
+        shutil.rmtree(run, ignore_errors=True)
+        shutil.rmtree(world.folder / "workers-cache", ignore_errors=True)
+        process = _start(config)
+        while killed < WORKER_KILLS and not _finished(process, moments.uniform(0.02, 0.1) * duration):
+            alive = _workers(run)
+            if alive:
+                moments.choice(alive).kill()
+                killed += 1
+        said = process.communicate(timeout=600)[1]
+        if process.returncode == 1:  # a fit that lost its worker each time it was tried says so
+            assert "Its worker died" in said
+        elif process.returncode == 2:  # the kill hit a process of Parsl's own
+            assert "worked on nothing" in said
+        else:
+            assert process.returncode == 0, said
+        if process.returncode:
+            assert _end(_start(config), 0) == 0
+        _require_the_same(run, due)

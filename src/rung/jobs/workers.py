@@ -21,6 +21,7 @@ from rung.errors import ExecutorError, MissingExtraError
 from rung.jobs.executors import Processes, Slurm
 from rung.jobs.job import Job, State, perform
 from rung.results.jobs import REQUEST_FILE, JobError
+from rung.storage import FolderLock
 
 ATTEMPTS = 3
 """How often a job is given to a worker that dies of it before it counts as failed."""
@@ -175,8 +176,12 @@ def _opened(executor: Processes | Slurm, folder: Path, threads: int, log: bool) 
 
     logging.getLogger("parsl").addHandler(logging.NullHandler())  # or warnings about lost workers fill the terminal
     local = isinstance(executor, Processes)
+    # of a name of its own: workers of a driver that was killed must not take the next driver for theirs
+    held = FolderLock(folder, f"driver-{os.getpid()}-{time.time_ns()}.lock")
     config = Config(
-        executors=[_local(executor, threads) if isinstance(executor, Processes) else _slurm(executor, threads)],
+        executors=[
+            _local(executor, threads, held.path) if isinstance(executor, Processes) else _slurm(executor, threads)
+        ],
         run_dir=str(folder),
         strategy="simple",
         strategy_period=1 if local else 5,
@@ -185,12 +190,12 @@ def _opened(executor: Processes | Slurm, folder: Path, threads: int, log: bool) 
         usage_tracking=0,
     )
     workers = executor.workers if isinstance(executor, Processes) else executor.jobs * executor.workers_per_node
-    with DataFlowKernel(config) as kernel:
+    with held, DataFlowKernel(config) as kernel:
         yield ParslPool(kernel, workers, silence=SILENCE if local else math.inf)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _local(executor: Processes, threads: int) -> Any:
+def _local(executor: Processes, threads: int, held: Path) -> Any:
     from parsl.executors import HighThroughputExecutor  # noqa: PLC0415
     from parsl.providers import LocalProvider  # noqa: PLC0415
 
@@ -201,7 +206,7 @@ def _local(executor: Processes, threads: int) -> Any:
         address="127.0.0.1",
         max_workers_per_node=executor.workers,
         cores_per_worker=1e-6,  # the number of workers is what was asked for, whatever the number of cores
-        launch_cmd=_launch(Path(sys.executable)),
+        launch_cmd=_launch(Path(sys.executable), str(held.absolute())),
         interchange_launch_cmd=_interchange(),
         heartbeat_period=5,
         heartbeat_threshold=30,
@@ -236,7 +241,7 @@ def _slurm(executor: Slurm, threads: int) -> Any:
         address=executor.address,
         max_workers_per_node=executor.workers_per_node,
         cores_per_worker=1e-6,
-        launch_cmd=_launch(executor.python),
+        launch_cmd=_launch(executor.python, "-"),
         interchange_launch_cmd=_interchange(),
         heartbeat_period=15,
         heartbeat_threshold=60,
@@ -260,13 +265,14 @@ def _environment(threads: int) -> str:
     return "\n".join(f"export {name}={threads}" for name in names)
 
 
-def _launch(python: Path) -> str:
-    """Return Parsl's own command for a pool of workers, with this Python in place of a script somewhere on PATH."""
+def _launch(python: Path, held: str) -> str:
+    """Return Parsl's own command for a pool of workers, under a guard that ends them with the holder of a lock."""
     from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD  # noqa: PLC0415
 
-    module = f"{shlex.quote(str(python))} -m parsl.executors.high_throughput.process_worker_pool"
-    return DEFAULT_LAUNCH_CMD.replace("process_worker_pool.py", module, 1)
+    guarded = f"{shlex.quote(str(python))} -m rung.jobs block {shlex.quote(held)}"
+    # Parsl fills in its own values by str.format, twice
+    return DEFAULT_LAUNCH_CMD.replace("process_worker_pool.py", guarded.replace("{", "{" * 4).replace("}", "}" * 4), 1)
 
 
 def _interchange() -> list[str]:
-    return [sys.executable, "-m", "rung.jobs", str(os.getpid())]
+    return [sys.executable, "-m", "rung.jobs", "interchange", str(os.getpid())]
