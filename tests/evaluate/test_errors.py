@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from rung.errors import DataError
 from rung.evaluate.coverage import coverage, coverage_table
-from rung.evaluate.errors import relative_errors, split_errors
+from rung.evaluate.errors import ErrorSums, relative_errors, split_errors
 from rung.storage import jsonable
 
 NAN = np.nan
@@ -191,3 +191,19 @@ class TestCoverage:
             coverage([1.0], [1.0, 2.0], [1.0], 0.68)
         with pytest.raises(DataError, match="between 0 and 1"):
             coverage([1.0], [1.0], [1.0], 68)
+
+
+def test_errors_that_come_in_parts_are_those_of_all():
+    rng = np.random.default_rng(0)
+    n_atoms, formulas = rng.integers(1, 5, size=12), ["H2", "H2O", "O2"] * 4
+    columns = {name: rng.normal(size=12) for name in ("energy", "energy_label", "energy_stderr_label", "energy_stderr")}
+    columns["energy_label"][3] = NAN
+    blocks = {name: [rng.normal(size=(n, 3)) for n in n_atoms] for name in ("forces", "forces_label", "base_forces")}
+    blocks["forces_label"][5][1] = NAN
+    stress = {name: rng.normal(size=(12, 6)) for name in ("stress", "stress_label")}
+    whole = split_errors(n_atoms=n_atoms, formulas=formulas, **columns, **blocks, **stress)
+    sums = ErrorSums()
+    for rows in (slice(0, 5), slice(5, 5), slice(5, 12)):
+        cut = {name: values[rows] for name, values in {**columns, **blocks, **stress}.items()}
+        sums.add(n_atoms=n_atoms[rows], formulas=formulas[rows], **cut)
+    assert sums.errors().as_json() == pytest.approx(whole.as_json(), rel=1e-12)

@@ -1,6 +1,6 @@
 """The one batch of rows that potentials see: geometries as tensors with their neighbours and labels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
@@ -185,7 +185,7 @@ def by_count(members: Sequence[Item], count: int) -> Iterator[Sequence[Item]]:
     return (members[start : start + count] for start in range(0, len(members), count))
 
 
-def by_atoms(structures: Sequence[Structure], atoms: int) -> Iterator[list[Structure]]:
+def by_atoms(structures: Iterable[Structure], atoms: int) -> Iterator[list[Structure]]:
     """Cut structures into parts of at most ``atoms`` atoms each; a larger structure is a part of its own."""
     part: list[Structure] = []
     total = 0

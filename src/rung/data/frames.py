@@ -81,6 +81,11 @@ class StreamedStructures(Sequence[Structure]):
         """The first 64 bits of each ``geometry_hash``."""
         return self._frames.geometries[self._indices]
 
+    @property
+    def fidelities(self) -> tuple[str, ...]:
+        """The fidelities that label any of the structures, sorted."""
+        return tuple(name for name in sorted(self._frames.labelled) if len(self.places_labelled_by(name)))
+
     @cached_property
     def fingerprint(self) -> str:
         """A hash of what the files hold, what their labels are called, and which frames are selected."""

@@ -53,39 +53,111 @@ def split_errors(
     DataError
         When the lengths disagree, or a prediction is not finite where there is a label.
     """
-    atoms = np.asarray(n_atoms, dtype=float)
-    size = len(atoms)
-    label = _column(energy_label, size, "energy_label")
-    known = np.isfinite(label)
-    predicted = _column(energy, size, "energy")
-    if len(formulas) != size:
-        raise DataError(f"There are {len(formulas)} formulas for {size} structures; give one each.")
-    _require_finite(predicted[known], "energy")
-    error = (predicted - label)[known]
-    per_atom = MILLI * error / atoms[known]
-    names = [formula for formula, has in zip(formulas, known, strict=True) if has]
-    sigma = _optional(energy_stderr_label, size, "energy_stderr_label")[known]
-    bar = _optional(energy_stderr, size, "energy_stderr")[known]
-    force_error = _difference(forces, forces_label, int(atoms.sum()), "forces")
-    departure = _difference(forces, base_forces, int(atoms.sum()), "base_forces")
-    stress_error, n_stresses = _stress_error(stress, stress_label, size)
-    return SplitErrors(
-        n_structures=size,
-        n_energies=int(known.sum()),
-        n_forces=len(force_error),
-        n_stresses=n_stresses,
-        energy_mae=_mean(np.abs(per_atom)),
-        energy_rmse=_rms(per_atom),
-        energy_rmse_rel=_rms(relative_errors(per_atom, names)),
-        force_mae=_mean(np.abs(force_error)),
-        force_rmse=_rms(force_error),
-        force_departure_rmse=_rms(departure),
-        stress_mae=_mean(np.abs(stress_error)),
-        stress_rmse=_rms(stress_error),
-        energy_chi2=_chi_square(error, np.square(sigma)),
-        energy_z2=_chi_square(error, np.square(np.nan_to_num(sigma)) + np.square(bar)),
-        noise_floor=_rms((MILLI * sigma / atoms[known])[np.isfinite(sigma)]),
+    sums = ErrorSums()
+    sums.add(
+        energy,
+        energy_label,
+        n_atoms,
+        formulas,
+        energy_stderr_label=energy_stderr_label,
+        energy_stderr=energy_stderr,
+        forces=forces,
+        forces_label=forces_label,
+        base_forces=base_forces,
+        stress=stress,
+        stress_label=stress_label,
     )
+    return sums.errors()
+
+
+class ErrorSums:
+    """Errors of structures that come part by part: a few numbers a structure are kept, and sums over components."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._n_stresses = 0
+        self._columns: list[tuple[Array, ...]] = []
+        self._formulas: list[str] = []
+        self._forces, self._departure, self._stress = _Moments(), _Moments(), _Moments()
+
+    def add(
+        self,
+        energy: ArrayLike,
+        energy_label: ArrayLike,
+        n_atoms: ArrayLike,
+        formulas: Sequence[str],
+        *,
+        energy_stderr_label: ArrayLike | None = None,
+        energy_stderr: ArrayLike | None = None,
+        forces: Blocks | None = None,
+        forces_label: Blocks | None = None,
+        base_forces: Blocks | None = None,
+        stress: ArrayLike | None = None,
+        stress_label: ArrayLike | None = None,
+    ) -> None:
+        """Add structures; parameters and errors are those of :func:`split_errors`."""
+        atoms = np.asarray(n_atoms, dtype=float)
+        size = len(atoms)
+        label = _column(energy_label, size, "energy_label")
+        known = np.isfinite(label)
+        predicted = _column(energy, size, "energy")
+        if len(formulas) != size:
+            raise DataError(f"There are {len(formulas)} formulas for {size} structures; give one each.")
+        _require_finite(predicted[known], "energy")
+        sigma = _optional(energy_stderr_label, size, "energy_stderr_label")
+        bar = _optional(energy_stderr, size, "energy_stderr")
+        self._columns.append(tuple(values[known] for values in (predicted - label, atoms, sigma, bar)))
+        self._formulas += [formula for formula, has in zip(formulas, known, strict=True) if has]
+        self._forces.add(_difference(forces, forces_label, int(atoms.sum()), "forces"))
+        self._departure.add(_difference(forces, base_forces, int(atoms.sum()), "base_forces"))
+        stress_error, n_stresses = _stress_error(stress, stress_label, size)
+        self._stress.add(stress_error)
+        self._size, self._n_stresses = self._size + size, self._n_stresses + n_stresses
+
+    def errors(self) -> SplitErrors:
+        """Return the errors of all structures so far."""
+        columns = zip(*self._columns, strict=True) if self._columns else ((np.empty(0),) for _ in range(4))
+        error, atoms, sigma, bar = (np.concatenate(parts) for parts in columns)
+        per_atom = MILLI * error / atoms
+        return SplitErrors(
+            n_structures=self._size,
+            n_energies=len(error),
+            n_forces=self._forces.count,
+            n_stresses=self._n_stresses,
+            energy_mae=_mean(np.abs(per_atom)),
+            energy_rmse=_rms(per_atom),
+            energy_rmse_rel=_rms(relative_errors(per_atom, self._formulas)),
+            force_mae=self._forces.mae,
+            force_rmse=self._forces.rmse,
+            force_departure_rmse=self._departure.rmse,
+            stress_mae=self._stress.mae,
+            stress_rmse=self._stress.rmse,
+            energy_chi2=_chi_square(error, np.square(sigma)),
+            energy_z2=_chi_square(error, np.square(np.nan_to_num(sigma)) + np.square(bar)),
+            noise_floor=_rms((MILLI * sigma / atoms)[np.isfinite(sigma)]),
+        )
+
+
+class _Moments:
+    """Mean absolute and root-mean-square error of components that come part by part; NaN without any."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._absolute = 0.0
+        self._square = 0.0
+
+    def add(self, values: Array) -> None:
+        self.count += len(values)
+        self._absolute += float(np.abs(values).sum())
+        self._square += float(np.square(values).sum())
+
+    @property
+    def mae(self) -> float:
+        return self._absolute / self.count if self.count else float("nan")
+
+    @property
+    def rmse(self) -> float:
+        return float(np.sqrt(self._square / self.count)) if self.count else float("nan")
 
 
 def relative_errors(errors: Array, formulas: Sequence[str]) -> Array:
@@ -101,10 +173,13 @@ def relative_errors(errors: Array, formulas: Sequence[str]) -> Array:
     formulas
         Composition of each.
     """
-    names = np.asarray(formulas, dtype=str)
-    parts = [errors[names == name] for name in dict.fromkeys(formulas)]
-    left = [(part - part.mean()) * np.sqrt(len(part) / (len(part) - 1)) for part in parts if len(part) > 1]
-    return np.concatenate(left) if left else np.empty(0)
+    if not len(errors):
+        return np.empty(0)
+    _, group = np.unique(np.asarray(formulas, dtype=str), return_inverse=True)
+    count = np.bincount(group)
+    several = (count > 1)[group]
+    left = (errors - (np.bincount(group, weights=errors) / count)[group])[several]
+    return np.asarray(left * np.sqrt(count / np.maximum(count - 1, 1))[group][several])
 
 
 def _column(values: ArrayLike, size: int, what: str) -> Array:

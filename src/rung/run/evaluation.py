@@ -9,7 +9,7 @@ from rung.data.batch import by_atoms
 from rung.data.labels import Array
 from rung.data.structure import Structure
 from rung.evaluate.coverage import LEVELS, coverage_table
-from rung.evaluate.errors import split_errors
+from rung.evaluate.errors import ErrorSums
 from rung.model.potential import ReadoutPotential
 from rung.model.predictions import predict_structures
 from rung.progress import SILENT, Progress
@@ -86,9 +86,22 @@ def errors_of(
     base: SplitPrediction | None = None,
 ) -> SplitErrors:
     """Return the errors of ``prediction`` against the labels of ``fidelity``, and its departure from the base."""
+    sums = ErrorSums()
+    add_errors(sums, prediction, structures, fidelity, base)
+    return sums.errors()
+
+
+def add_errors(
+    sums: ErrorSums,
+    prediction: SplitPrediction,
+    structures: Sequence[Structure],
+    fidelity: str,
+    base: SplitPrediction | None = None,
+) -> None:
+    """Add the errors of some structures of a split to those of the others; see :func:`errors_of`."""
     labels = [structure.labelled(fidelity) for structure in structures]
     computed = [forces is not None for forces in prediction.forces]
-    return split_errors(
+    sums.add(
         prediction.energy,
         [label.energy for label in labels],
         [len(structure) for structure in structures],

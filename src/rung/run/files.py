@@ -1,27 +1,33 @@
 """What can be done with files outside any run: check data, evaluate a model, export it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rung.backends import export
 from rung.checkpoint import Checkpoint, open_model
+from rung.data.batch import by_atoms
+from rung.data.frames import stream_structures
+from rung.data.readers import reader_of
 from rung.data.readers.structures import read_structures
-from rung.data.splits import labelled_with
 from rung.data.structure import Structure
 from rung.doctor import diagnose_files
-from rung.errors import ConfigError, DataError, StorageError
+from rung.errors import ConfigError, DataError, FitError, StorageError, one_of
+from rung.evaluate.errors import ErrorSums
 from rung.fidelity import Fidelity
-from rung.fit.lift import Base, Context, Lift
-from rung.fit.methods.offset import OffsetSettings, fit_offset
+from rung.fit.lift import Base
+from rung.fit.methods.offset import offset_to
 from rung.model.device import require_device
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.results.findings import Diagnosis
 from rung.results.metrics import Evaluation, SplitErrors
-from rung.run.evaluation import SplitPrediction, errors_of, has_stress, predict
+from rung.run.evaluation import SplitPrediction, add_errors, has_stress, predict
 from rung.run.file_settings import CheckSettings, EvaluationSettings, ExportSettings
 from rung.run.predictor import with_bars
 from rung.source import Opening
+
+ATOMS_PER_PART = 3_000
+"""Of the structures that an evaluation holds in memory at a time: ten batches."""
 
 
 def check_files(settings: CheckSettings, *, progress: Progress = SILENT) -> Diagnosis:
@@ -59,7 +65,8 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
     """Return errors of a model on labelled structures, each file a split.
 
     The base's forces are taken as they are, its energies after one offset per element, fitted to these very
-    structures, for there is no training set here: its energy errors are the smallest that offsets can give.
+    structures, for there is no training set here: its energy errors are the smallest that offsets can give. Structures
+    stay in their files where the format allows: a part of them is in memory at a time.
 
     Parameters
     ----------
@@ -80,7 +87,7 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
     require_device(settings.device)
     low = "" if settings.base is None else _base_fidelity(settings.base_fidelity)
     names = _split_names(files)
-    splits = {name: read_structures(path, fidelities=[fidelity]) for name, path in zip(names, files, strict=True)}
+    splits = {name: _open(path, fidelity) for name, path in zip(names, files, strict=True)}
     opened = _opened(settings, settings.model, fidelity)
     opened.potential.surface(fidelity)
     before: ReadoutPotential | None = None
@@ -89,18 +96,34 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
     errors: dict[str, dict[str, SplitErrors]] = {}
     beside: dict[str, dict[str, SplitErrors]] = {}
     for name, structures in splits.items():
-        stress = has_stress(structures, fidelity)
-        prediction = predict(opened.potential, structures, fidelity, stress=stress, progress=progress)
-        if opened.posterior is not None:
-            prediction = with_bars(
-                prediction, opened.potential, opened.posterior, structures, fidelity, progress=progress
-            )
-        reference: SplitPrediction | None = None
-        if before is not None:
-            reference = predict(before, structures, fidelity, stress=stress, progress=progress)
-            beside[name] = {fidelity: errors_of(reference, structures, fidelity)}
-        errors[name] = {fidelity: errors_of(prediction, structures, fidelity, reference)}
+        sums, sums_beside = ErrorSums(), ErrorSums()
+        with progress.task(f"Predictions of {name} ({fidelity})", len(structures)) as task:
+            for part in by_atoms(structures, ATOMS_PER_PART):
+                _add(sums, sums_beside, part, fidelity, opened, before)
+                task.advance(len(part))
+        errors[name] = {fidelity: sums.errors()}
+        beside[name] = {fidelity: sums_beside.errors()}
     return Evaluation(splits=errors, base=beside if before is not None else None)
+
+
+def _add(
+    sums: ErrorSums,
+    beside: ErrorSums,
+    part: Sequence[Structure],
+    fidelity: str,
+    opened: Checkpoint,
+    before: ReadoutPotential | None,
+) -> None:
+    """Add the errors of a model on some structures to ``sums``, and those of the base to ``beside``."""
+    stress = has_stress(part, fidelity)
+    prediction = predict(opened.potential, part, fidelity, stress=stress)
+    if opened.posterior is not None:
+        prediction = with_bars(prediction, opened.potential, opened.posterior, part, fidelity)
+    reference: SplitPrediction | None = None
+    if before is not None:
+        reference = predict(before, part, fidelity, stress=stress)
+        add_errors(beside, reference, part, fidelity)
+    add_errors(sums, prediction, part, fidelity, reference)
 
 
 def export_file(settings: ExportSettings) -> None:
@@ -147,9 +170,25 @@ def _split_names(files: Sequence[Path]) -> list[str]:
     return names
 
 
-def _with_offset(base: Base, splits: dict[str, tuple[Structure, ...]], fidelity: str) -> ReadoutPotential:
-    structures = [structure for split in splits.values() for structure in split]
-    if not labelled_with(structures, fidelity):
-        raise DataError(f"No structure has an energy of {fidelity!r}, so the base's energies cannot be compared.")
-    fidelities = {name: Fidelity(name) for name in (fidelity, base.fidelity)}
-    return fit_offset(Lift(structures, (), base, fidelities, fidelity), OffsetSettings(), Context()).potential
+def _open(path: Path, fidelity: str) -> Sequence[Structure]:
+    """Return the structures of a file, left in it where its format can find a frame again.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be used, or no frame labels the fidelity.
+    """
+    if reader_of(path).finder is None:
+        return read_structures(path, fidelities=[fidelity])
+    structures = stream_structures(path)
+    if fidelity not in structures.fidelities:
+        raise DataError(f"{path}: {one_of(fidelity, structures.fidelities, 'fidelity')}")
+    return structures
+
+
+def _with_offset(base: Base, splits: Mapping[str, Sequence[Structure]], fidelity: str) -> ReadoutPotential:
+    parts = (part for structures in splits.values() for part in by_atoms(structures, ATOMS_PER_PART))
+    try:
+        return offset_to(base, parts, Fidelity(fidelity))
+    except FitError as error:
+        raise DataError(f"The base's energies cannot be compared: {error}") from error

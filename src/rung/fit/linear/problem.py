@@ -161,7 +161,7 @@ def energy_data(
     shared = shared_error(structures, environments)
     own = np.sqrt(np.maximum(np.diag(shared), 1e-300))
     alike = shared / own[:, None] / own[None, :] - np.eye(len(own))
-    floor = _floor(structures, sigma, alike.max(axis=1, initial=0.0) > NEARLY_EQUAL)
+    floor = _floor(composition.sum(axis=1), sigma, alike.max(axis=1, initial=0.0) > NEARLY_EQUAL)
     statistical = np.diag(sigma**2) + target.energy_shared_stderr**2 + np.diag(floor)
     return EnergyData(design, composition, energy - before, statistical, shared)
 
@@ -180,14 +180,39 @@ def grouped_energies(
     """
     energy, sigma = energy_labels(structures, target)
     names = [structure.geometry_hash for structure in structures]
-    group = np.unique(np.array(names, dtype=str), return_inverse=True)[1]
     size = np.array([len(structure) for structure in structures], dtype=float)
     if environments is not None:
         size = environments.own(names)
-    floor = _floor(structures, sigma, np.bincount(group)[group] > 1)
-    return GroupedEnergies(
-        design, composition, energy - before, sigma**2 + floor, target.energy_shared_stderr, size, group
-    )
+    return grouped_by(names, design, composition, energy - before, sigma, size, target.energy_shared_stderr)
+
+
+def grouped_by(
+    geometries: Sequence[str],
+    design: Array,
+    composition: Array,
+    change: Array,
+    sigma: Array,
+    size: Array,
+    shared_stderr: float,
+) -> GroupedEnergies:
+    """Return energies of which those of one geometry share the model's own error.
+
+    Parameters
+    ----------
+    geometries
+        A name for the geometry of each.
+    design, composition
+        Derivatives by the weights, shape ``(n, P)``, and atoms of each element, shape ``(n, E)``.
+    change
+        The energies less the base's, eV, shape ``(n,)``.
+    sigma, shared_stderr
+        The error of each label alone, eV, shape ``(n,)``, and what all share, eV.
+    size
+        Variance of the model's own error per s², in atoms, shape ``(n,)``.
+    """
+    group = np.unique(np.array(geometries, dtype=str), return_inverse=True)[1]
+    floor = _floor(composition.sum(axis=1), sigma, np.bincount(group)[group] > 1)
+    return GroupedEnergies(design, composition, change, sigma**2 + floor, shared_stderr, size, group)
 
 
 def shared_error(structures: Sequence[Structure], environments: KnownEnvironments | None) -> Array:
@@ -203,14 +228,12 @@ def shared_error(structures: Sequence[Structure], environments: KnownEnvironment
     return np.where(names[:, None] == names[None, :], n_atoms[:, None], 0.0)
 
 
-def _floor(structures: Sequence[Structure], sigma: Array, repeats: NDArray[np.bool_]) -> Array:
+def _floor(n_atoms: Array, sigma: Array, repeats: NDArray[np.bool_]) -> Array:
     """Return what the variance of labels without an error needs where they repeat others, eV², shape ``(n,)``.
 
     Two exact labels of equal environments say nothing of the model's own error, so nothing else allows their rounding.
     """
-    return np.where(
-        repeats & (sigma == 0), LABEL_FLOOR**2 * np.array([len(structure) for structure in structures]), 0.0
-    )
+    return np.where(repeats & (sigma == 0), LABEL_FLOOR**2 * n_atoms, 0.0)
 
 
 def energy_labels(structures: Sequence[Structure], target: Fidelity) -> tuple[Array, Array]:

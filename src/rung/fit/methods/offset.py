@@ -1,17 +1,27 @@
 """`offset`: the base with new reference energies, the least that a new level of theory asks for."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
-from rung.fit.lift import Context, Designs, FitResult, Lift, Method, NamedSettings
+from rung.data.labels import Array
+from rung.data.splits import labelled_with
+from rung.data.structure import Structure
+from rung.errors import FitError
+from rung.features.predict import surface_energies
+from rung.fidelity import Fidelity
+from rung.fit.lift import Base, Context, Designs, FitResult, Lift, Method, NamedSettings
 from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.diagnosis import explain
+from rung.fit.linear.evidence import HyperPrior
+from rung.fit.linear.gaussian import MODEL_ERROR, Gaussian, LinearModel, PriorComponent
 from rung.fit.linear.model_error import feature_error
-from rung.fit.linear.problem import Problem
+from rung.fit.linear.problem import Problem, energy_labels, grouped_by
 from rung.fit.linear.result import moved_surface, posterior_of
-from rung.fit.linear.terms import Energies, Term, WeightPrior, assemble
+from rung.fit.linear.terms import MODEL_ERROR_PRIOR, Assembly, Energies, Term, WeightPrior, assemble
+from rung.model.potential import ReadoutPotential
 
 FROZEN = 1e-12
 """α in eV/√atom at which no weight moves by more than rounding."""
@@ -51,7 +61,7 @@ def fit_offset(lift: Lift, settings: OffsetSettings, context: Context) -> FitRes
     size = len(surface.readout.weights)
     # error bars of differences need to know which environments are alike; the fit stays plain least squares
     environments = base.environments(lift.train, (), context.cache, context.progress)
-    solution = _frozen(quadratic_solution(assemble(terms, problem)), size)
+    solution = _with_weights(_solved(assemble(terms, problem)), size)
     explained = explain(problem, solution, terms)
     return FitResult(
         potential=base.plain.with_surface(
@@ -65,6 +75,38 @@ def fit_offset(lift: Lift, settings: OffsetSettings, context: Context) -> FitRes
     )
 
 
+def offset_to(base: Base, parts: Iterable[Sequence[Structure]], target: Fidelity) -> ReadoutPotential:
+    """Return what :func:`fit_offset` does as the potential, from structures of which one part is in memory at a time.
+
+    Structures without an energy of the target do not count.
+
+    Raises
+    ------
+    FitError
+        When no structure carries an energy of the target.
+    """
+    elements, surface = tuple(sorted(base.plain.elements)), base.surface
+    names: list[str] = []
+    columns: list[tuple[Array, ...]] = []
+    for part in parts:
+        labelled = [part[k] for k in labelled_with(part, target.name)]
+        if labelled:
+            designs = base.energy_designs(labelled, None)
+            energy, sigma = energy_labels(labelled, target)
+            change = energy - surface_energies(designs, surface.readout, surface, elements)
+            names += [structure.geometry_hash for structure in labelled]
+            columns.append((change, sigma, np.array([design.composition for design in designs])))
+    if not columns:
+        raise FitError(f"No structure has an energy of {target.name!r}.")
+    change, sigma, composition = (np.concatenate(column) for column in zip(*columns, strict=True))
+    no_weights, shared = np.zeros((len(change), 0)), target.energy_shared_stderr
+    data = grouped_by(names, no_weights, composition, change, sigma, composition.sum(axis=1), shared)
+    moved = _solved(Assembly(LinearModel((), data), {MODEL_ERROR: MODEL_ERROR_PRIOR}, {})).gaussian.mean
+    known = [k for k, element in enumerate(elements) if element in surface.reference.energies]
+    reference = surface.reference.moved(tuple(elements[k] for k in known), moved[known])
+    return base.plain.with_surface(target.name, replace(surface, reference=reference))
+
+
 def _prepare(lift: Lift, settings: OffsetSettings, context: Context) -> None:
     del settings
     base = lift.require_base("offset")
@@ -72,13 +114,28 @@ def _prepare(lift: Lift, settings: OffsetSettings, context: Context) -> None:
     base.environments(lift.train, (), context.cache, context.progress)
 
 
-def _frozen(solution: Solution, n_weights: int) -> Solution:
-    """Return the solution without the weights' rounding: their change and covariance are exactly zero."""
-    kept = np.arange(len(solution.gaussian.mean)) >= n_weights
-    gaussian = replace(
-        solution.gaussian,
-        mean=np.where(kept, solution.gaussian.mean, 0.0),
-        covariance=np.where(np.outer(kept, kept), solution.gaussian.covariance, 0.0),
+def _solved(assembly: Assembly) -> Solution:
+    """Return the solution over the reference energies alone, for no weight moves: its designs have no columns."""
+    hypers = dict.fromkeys([component.hyper for component in assembly.model.components] or ["alpha"])
+    model = replace(
+        assembly.model,
+        components=tuple(PriorComponent.centred(name, np.zeros((0, 0))) for name in hypers),
+        data=replace(assembly.model.data, design=np.zeros((len(assembly.model.data), 0))),
+    )
+    return quadratic_solution(
+        replace(assembly, model=model, priors={"alpha": HyperPrior(FROZEN, 0.0), **assembly.priors})
+    )
+
+
+def _with_weights(solution: Solution, n_weights: int) -> Solution:
+    """Return the solution over weights and reference energies: the weights' change and covariance are exactly zero."""
+    old = solution.gaussian
+    covariance = np.zeros((n_weights + len(old.mean),) * 2)
+    covariance[n_weights:, n_weights:] = old.covariance
+    gaussian = Gaussian(
+        np.concatenate([np.zeros(n_weights), old.mean]),
+        covariance,
+        np.hstack([np.zeros((len(old.unidentified), n_weights)), old.unidentified]),
     )
     return replace(solution, gaussian=gaussian)
 
