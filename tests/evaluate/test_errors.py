@@ -199,7 +199,7 @@ def test_errors_that_come_in_parts_are_those_of_all():
     columns = {name: rng.normal(size=12) for name in ("energy", "energy_label", "energy_stderr_label", "energy_stderr")}
     columns["energy_label"][3] = NAN
     blocks = {name: [rng.normal(size=(n, 3)) for n in n_atoms] for name in ("forces", "forces_label", "base_forces")}
-    blocks["forces_label"][5][1] = NAN
+    blocks["forces_label"][5][0] = NAN
     stress = {name: rng.normal(size=(12, 6)) for name in ("stress", "stress_label")}
     whole = split_errors(n_atoms=n_atoms, formulas=formulas, **columns, **blocks, **stress)
     sums = ErrorSums()
