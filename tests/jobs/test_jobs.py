@@ -14,7 +14,7 @@ from rung.errors import DataError, ExecutorError
 from rung.jobs import HerePool, Job, Slurm, open_pool, perform
 from rung.jobs.workers import ParslPool
 from rung.settings import Settings
-from rung.storage import TEMPORARY, FolderLock, read_json, write_json
+from rung.storage import TEMPORARY, DamagedFileWarning, FolderLock, read_json, write_json
 
 
 class Double(Settings):
@@ -73,6 +73,35 @@ def test_a_job_is_performed_once(tmp_path: Path) -> None:
     assert read_json(job.result) == {"twice": 6}
     assert read_json(job.folder / "calls.json") == [3]
     assert job.state == "done"
+
+
+@pytest.mark.parametrize("how", ["missing", "cut", "another"])
+def test_a_result_that_is_not_what_was_written_is_made_again(tmp_path: Path, how: str) -> None:
+    job = job_of(tmp_path, 3)
+    perform(job)
+    assert job.done and job.fault == ""
+    job.result.unlink()
+    if how != "missing":
+        job.result.write_text("{" if how == "cut" else '{"twice": 7}')
+    assert not job.done and job.state == "missing"
+    assert job.fault == ("it is missing" if how == "missing" else "it is not what was written there")
+    if how == "missing":
+        assert perform(job) == "done"
+    else:
+        with pytest.warns(DamagedFileWarning, match=r"it is kept as metrics\.json\.damaged and made again"):
+            assert perform(job) == "done"
+    assert read_json(job.result) == {"twice": 6} and job.done
+    assert read_json(tmp_path / "calls.json") == [3, 3]
+
+
+def test_a_job_of_rung_0_1_is_done_without_a_hash(tmp_path: Path) -> None:
+    job = job_of(tmp_path, 3)
+    perform(job)
+    request = tmp_path / "task.json"
+    write_json(request, {name: value for name, value in read_json(request).items() if "sha256" not in name})
+    assert job.done and job.fault == ""
+    write_json(job.result, {"twice": 7})
+    assert job.done
 
 
 def test_other_arguments_are_another_job_and_leave_nothing_behind(tmp_path: Path) -> None:

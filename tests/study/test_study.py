@@ -19,7 +19,7 @@ from rung.fit.lift import Context
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.jobs import Here, job
 from rung.run.evaluation import predict
-from rung.storage import read_json, write_json
+from rung.storage import DamagedFileWarning, read_json, write_json
 from rung.study import StudyConfig, compare, load_study_config
 from tests.fit.lifts import lift_of
 from tests.run.small_world import SmallWorld, build_world, frames, labelled
@@ -71,6 +71,25 @@ def _values(folder: Path) -> dict[tuple[str, ...], float]:
         rows = list(csv.DictReader(file))
     keys = ("method", "n_labels", "seed", "split", "metric")
     return {tuple(row[key] for key in keys): float(row["value"]) for row in rows if "seconds" not in row["metric"]}
+
+
+def test_a_fit_whose_result_is_missing_or_changed_is_said_and_done_again(
+    finished_study: tuple[SmallWorld, StudyConfig], tmp_path: Path
+) -> None:
+    world = _copy(finished_study[0], tmp_path)
+    config = load_study_config(_study(world))
+    due = _values(config.run)
+    missing, changed = (config.run / "fits" / name / "metrics.json" for name in ("e0-n4-s0", "readout-n8-s1"))
+    missing.unlink()
+    content = changed.read_text()
+    changed.write_text(content.replace("1", "2", 1))
+    with pytest.warns(DamagedFileWarning) as said:
+        study = compare(config)
+    sentences = " ".join(str(one.message) for one in said)
+    assert f"{missing}: it is missing, so the fit is done again." in sentences
+    assert f"{changed}: it is not what was written there, so the fit is done again." in sentences
+    assert study.n_new == 2
+    assert _values(config.run) == pytest.approx(due)
 
 
 def test_the_table_is_tidy_and_complete(finished_study: tuple[SmallWorld, StudyConfig]) -> None:

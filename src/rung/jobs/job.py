@@ -16,7 +16,7 @@ from rung.results.base import Result
 from rung.results.jobs import ERROR_FILE, REQUEST_FILE, JobError, JobRequest
 from rung.results.metrics import METRICS_FILE
 from rung.settings import Settings
-from rung.storage import FolderLock, jsonable, locked, sweep, write_json
+from rung.storage import FolderLock, file_hash, jsonable, locked, set_aside, sweep, write_json
 
 LOCK = ".lock"
 
@@ -66,8 +66,23 @@ class Job:
 
     @property
     def done(self) -> bool:
-        """Whether the result is there, and is of these arguments."""
-        return self.result.exists() and self.asked
+        """Whether the result is there, is of these arguments, and is the one that was written."""
+        before = self._before
+        return self._is_asked(before) and self.result.exists() and not self._fault(before)
+
+    @property
+    def fault(self) -> str:
+        """Why a job that was done counts as that no more: its result is missing or damaged; empty otherwise."""
+        before = self._before
+        return self._fault(before) if self._is_asked(before) else ""
+
+    def _fault(self, before: JobRequest | None) -> str:
+        known = "" if before is None else before.result_sha256_32
+        if not known:
+            return ""  # it was not done, or by rung 0.1, which kept no hash
+        if not self.result.exists():
+            return "it is missing"
+        return "" if file_hash(self.result) == known else "it is not what was written there"
 
     @property
     def state(self) -> State:
@@ -81,7 +96,14 @@ class Job:
     @property
     def asked(self) -> bool:
         """Whether what the folder holds is of these arguments."""
-        before, now = JobRequest.read_optional(self.folder / REQUEST_FILE), self.request
+        return self._is_asked(self._before)
+
+    @property
+    def _before(self) -> JobRequest | None:
+        return JobRequest.read_optional(self.folder / REQUEST_FILE)
+
+    def _is_asked(self, before: JobRequest | None) -> bool:
+        now = self.request
         if before is None or before.function != now.function:
             return False
         return before.arguments == now.arguments or self._completed(before.arguments) == now.arguments
@@ -109,9 +131,12 @@ def perform(job: Job, function: Callable[..., Any] | None = None, *, catch: bool
     with FolderLock(job.folder, LOCK, wait=True):
         if job.done:
             return "done"
+        if job.result.exists() and (fault := job.fault):
+            set_aside(job.result, fault)
         _clear(job)
         where = {"host": platform.node(), "process": os.getpid(), "started": time.time()}
-        job.request.model_copy(update=where).write(job.folder / REQUEST_FILE)
+        request = job.request.model_copy(update=where)
+        request.write(job.folder / REQUEST_FILE)
         try:
             found = (function or _named(job.function))(job.folder, **job.values)
         except Exception as error:
@@ -120,6 +145,7 @@ def perform(job: Job, function: Callable[..., Any] | None = None, *, catch: bool
             _fail(job, error, traceback.format_exc())
             return "failed"
         write_json(job.result, found.as_json() if isinstance(found, Result) else found)
+        request.model_copy(update={"result_sha256_32": file_hash(job.result)}).write(job.folder / REQUEST_FILE)
         return "done"
 
 

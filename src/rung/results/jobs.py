@@ -22,6 +22,8 @@ class JobRequest(Result):
     """The number of the process there."""
     started: Number = float("nan")
     """When it began, s since 1970."""
+    result_sha256_32: str = ""
+    """The first 32 hexadecimal digits of the SHA-256 of its result; empty before it is done, and of rung 0.1."""
 
 
 class JobError(Result):

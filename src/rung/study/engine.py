@@ -1,6 +1,7 @@
 """Carry out a study: every fit that is not done yet, then its table, its verdict and its report."""
 
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from rung.results.study import (
 )
 from rung.run.folder import RunFolder
 from rung.run.opening import in_free_folder, opened
+from rung.storage import DamagedFileWarning
 from rung.study.comparison import comparisons
 from rung.study.config import StudyConfig
 from rung.study.plan import DESIGNS, FIT, Fit, Step, choose, designs_job, fit_steps, names, reads_designs, trial_steps
@@ -131,6 +133,7 @@ def compare(
         if not status.complete:
             workshop.require_labels()  # it may have grown
         write_config(config, folder.config)
+        _say_faults(config, folder)
         before = _n_done(config)
         if watch is not None:
             _fit_all(config, workshop, executor, watch)
@@ -170,6 +173,18 @@ def _bar(task: Task) -> Watch:
 
 def _n_done(config: StudyConfig) -> int:
     return sum(step.job is not None and step.job.done for step in fit_steps(config))
+
+
+def _say_faults(config: StudyConfig, folder: RunFolder) -> None:
+    """Say which results of an earlier call are missing or damaged, for whoever performs their jobs may be far away."""
+    for job in [
+        *([designs_job(config)] if _shares_designs(config) else []),
+        *_jobs((*trial_steps(config), *fit_steps(config))),
+    ]:
+        if fault := job.fault:
+            sentence = f"{job.result}: {fault}, so the fit is done again."
+            folder.note(sentence)
+            warnings.warn(sentence, DamagedFileWarning, stacklevel=3)
 
 
 def _fit_all(config: StudyConfig, workshop: Workshop, executor: Executor, watch: Watch) -> None:
