@@ -24,6 +24,7 @@ from rung.storage import read_json
 from rung.tasks.opened import read_start
 from rung.tasks.transport_runs import run_seed
 from rung.units import BOLTZMANN
+from tests.data.readers.dumps import dump, lithium
 from tests.evaluate.transport.walks import FRAME_FS, brownian, walk
 from tests.run.small_world import SmallWorld
 
@@ -111,7 +112,25 @@ def test_files_that_are_no_trajectories_are_named(tmp_path: Path, capsys: pytest
     assert "There is no file" in capsys.readouterr().err
     (tmp_path / "words.extxyz").write_text("these are words\n")
     assert transport([str(tmp_path / "words.extxyz")], tmp_path / "out") == 2
-    assert "words.extxyz is no trajectory that ASE can read" in capsys.readouterr().err
+    assert "words.extxyz, line 1: a number of atoms should stand here" in capsys.readouterr().err
+
+
+def test_a_dump_of_lammps_gives_the_numbers_of_its_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Types alone were hydrogen and helium, and image flags were not used."""
+    walks = lithium(150)
+    write(tmp_path / "run.extxyz", walks)
+    (tmp_path / "run.lammpstrj").write_text(dump(walks, extra="ix iy iz", wrap=True))
+    assert transport([str(tmp_path / "run.lammpstrj")], tmp_path / "no") == 2
+    assert "type 1 is not hydrogen" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+    assert transport([str(tmp_path / "run.lammpstrj")], tmp_path / "dump", "--types", "Li", "S") == 0
+    assert transport([str(tmp_path / "run.extxyz")], tmp_path / "plain", "--unwrapped") == 0
+    one, other = (
+        read_json(tmp_path / name / "transport.json")["temperatures"][0]["tracer_diffusivity"]
+        for name in ("dump", "plain")
+    )
+    assert one["value"] == pytest.approx(other["value"], rel=1e-6)
+    assert one["value"] == pytest.approx(0.4**2 / (2 * FRAME_FS) / 10, abs=3 * one["stderr"])  # Å²/fs is 0.1 cm²/s
 
 
 def free_lithium(folder: Path) -> Path:

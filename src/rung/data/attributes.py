@@ -16,6 +16,12 @@ MOMENTS = "initial_magmoms"
 ARRAYS = (MASSES, CHARGES, MOMENTS, "tags")
 """Columns of a file that a calculator or a task of ASE reads, under ASE's names."""
 
+IMAGE_FLAGS = "image_flags"
+"""Column of whole lattice vectors by which an atom was wrapped, three a row; tasks never write it."""
+
+UNWRAPPED = "unwrapped_positions"
+"""Key of ``info`` that says that positions run on beyond the cell."""
+
 STATE = ("charge", "spin", "total_charge", "total_spin", "multiplicity", "spin_multiplicity")
 """Keys of ``info`` under which calculators look for the state of the electrons."""
 
@@ -41,16 +47,31 @@ def attributes_in(arrays: Mapping[str, Any], n_atoms: int, where: str) -> dict[s
     """
     columns = {MASSES: arrays["mass"]} if "mass" in arrays and MASSES not in arrays else {}
     columns.update({name: arrays[name] for name in ARRAYS if name in arrays})
+    if flags := _image_flags(arrays, n_atoms, where):
+        columns[IMAGE_FLAGS] = flags[0]
     found: dict[str, Array] = {}
     for name, column in columns.items():
         values = np.asarray(column)
-        vectors = name == MOMENTS and values.shape == (n_atoms, 3)
+        vectors = name in (MOMENTS, IMAGE_FLAGS) and values.shape == (n_atoms, 3)
         if values.dtype.kind not in "iuf" or not (values.shape == (n_atoms,) or vectors):
             raise DataError(f"{where}: the column {name} is not one number for each atom.")
         if not np.isfinite(values).all() or (name == MASSES and not (values > 0).all()):
             raise DataError(f"{where}: the column {name} holds a value that is not possible for an atom.")
         found[name] = values
     return found
+
+
+def _image_flags(arrays: Mapping[str, Any], n_atoms: int, where: str) -> list[Array]:
+    """Return the image flags of a frame as the only entry of a list; empty where it has none."""
+    if IMAGE_FLAGS in arrays:
+        flags = np.asarray(arrays[IMAGE_FLAGS])
+    elif all(name in arrays for name in ("ix", "iy", "iz")):
+        flags = np.column_stack([arrays[name] for name in ("ix", "iy", "iz")])
+    else:
+        return []
+    if flags.shape != (n_atoms, 3) or flags.dtype.kind not in "iuf" or (np.rint(flags) != flags).any():
+        raise DataError(f"{where}: image flags are three whole numbers for each atom.")
+    return [flags]
 
 
 def state_of(atoms: Atoms) -> dict[str, Any]:

@@ -5,11 +5,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-from ase import Atoms
-from ase.io import read
 from pydantic import Field
 
-from rung.errors import ConfigError, DataError
+from rung.data.trajectory import read_trajectory
+from rung.errors import ConfigError
 from rung.evaluate.dynamics.md import MARKER
 from rung.evaluate.transport.analysis import Transport, as_rows, transport
 from rung.evaluate.transport.arrhenius import activations
@@ -76,7 +75,7 @@ class TransportTask(Settings):
     """What ``rung transport`` does."""
 
     files: Annotated[tuple[Path, ...], Option(positional=True)] = ()
-    """Trajectories that ASE reads, one run a file, frames at equal times apart; with a model, the start structure."""
+    """Trajectories, one run a file, frames at equal times apart; with a model, the start structure."""
     diffusion: DiffusionSettings
     """What moves, and how displacements become diffusivities."""
     temperatures: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Option(("temperature",))] = Field(min_length=1)
@@ -85,6 +84,8 @@ class TransportTask(Settings):
     """Time between two frames of the files, fs."""
     draw: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """Which draw of the potential moved each run, in the order of the files; none where it was the potential itself."""
+    types: tuple[str, ...] = ()
+    """The element of each type of dumps of LAMMPS that have no column element, from type 1: Li P S."""
     unwrapped: bool = False
     """Whether the positions of the files run on beyond the cell already."""
     extrapolate: tuple[Annotated[float, Field(gt=0)], ...] = ()
@@ -120,7 +121,7 @@ def find_transport(task: TransportTask, out: Path, *, progress: Progress = SILEN
     if task.frame_fs is None:
         raise ConfigError("Say the time between two frames of the trajectories: --frame-fs.")
     settings = task.diffusion.narrowed(TransportSettings, frame_fs=task.frame_fs, unwrapped=task.unwrapped)
-    runs = read_runs(task.files, task.temperatures, task.draw)
+    runs = read_runs(task.files, task.temperatures, task.draw, types=task.types)
     with FOLDER.open(out, reads=task):
         return analyse_runs(runs, out, settings, extrapolate=task.extrapolate, progress=progress)
 
@@ -138,8 +139,10 @@ def analyse_runs(
     return write_transport(out, results, settings, extrapolate=extrapolate)
 
 
-def read_runs(files: Sequence[Path], temperatures: Sequence[float], draws: Sequence[int] = ()) -> list[Run]:
-    """Return one run a file, with its temperature in K and its draw."""
+def read_runs(
+    files: Sequence[Path], temperatures: Sequence[float], draws: Sequence[int] = (), *, types: Sequence[str] = ()
+) -> list[Run]:
+    """Return one run a file, with its temperature in K and its draw; ``types`` are the elements of LAMMPS's types."""
     if not files:
         raise ConfigError("Give at least one file of a trajectory.")
     places = [Path(file).resolve() for file in files]
@@ -158,27 +161,11 @@ def read_runs(files: Sequence[Path], temperatures: Sequence[float], draws: Seque
     kelvin = list(temperatures) * (len(files) if len(temperatures) == 1 else 1)
     if min(kelvin) <= 0:
         raise ConfigError(f"A temperature is above 0 K, not {min(kelvin):g} K.")
+    series = [read_trajectory(file, types=types) for file in files]
     return [
-        Run(str(file), read_trajectory(file), kelvin[index], draws[index] if draws else None)
-        for index, file in enumerate(files)
+        Run(str(file), one.frames, kelvin[index], draws[index] if draws else None, one.unwrapped)
+        for index, (file, one) in enumerate(zip(files, series, strict=True))
     ]
-
-
-def read_trajectory(file: Path) -> list[Atoms]:
-    """Return the frames of a trajectory that ASE reads.
-
-    Raises
-    ------
-    DataError
-        When there is no such file, or ASE cannot read it.
-    """
-    if not Path(file).exists():
-        raise DataError(f"There is no file {file}.")
-    try:
-        frames = read(file, index=":")
-    except Exception as error:  # ASE's readers have no error of their own: whatever they raise, the file is unreadable
-        raise DataError(f"{file} is no trajectory that ASE can read ({error}).") from error
-    return list(frames)
 
 
 def write_transport(

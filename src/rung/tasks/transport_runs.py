@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from rung.data.trajectory import read_trajectory
 from rung.errors import ConfigError, DataError
 from rung.evaluate.dynamics.md import MARKER, TRAJECTORY, MDSettings, run_key, run_md
 from rung.evaluate.identity import PHYSICS, geometry_key, is_claimed, physics_key
@@ -25,7 +26,6 @@ from rung.tasks.transport import (
     TransportTask,
     analyse_runs,
     find_transport,
-    read_trajectory,
 )
 
 _DECIDES = {"timestep", "frame_every", "friction", "seed"}
@@ -165,7 +165,7 @@ def make_runs(
             if ended.reason:
                 raise DataError(f"{folder} ended before its time: {ended.reason}. Everything until then is kept there.")
             file = folder / TRAJECTORY
-            runs.append(Run(str(file.relative_to(out)), read_trajectory(file), one.temperature, one.draw))
+            runs.append(Run(str(file.relative_to(out)), read_trajectory(file).frames, one.temperature, one.draw))
             task.advance()
     return runs
 

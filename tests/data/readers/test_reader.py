@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from rung.data.frames import stream_structures
-from rung.data.readers import READERS, extxyz, hdf5, reader_of
+from rung.data.readers import READERS, extxyz, hdf5, lammps, reader_of
 from rung.data.readers.reader import Reader
 from rung.data.readers.structures import read_structures
 from rung.errors import DataError
+from tests.data.readers.dumps import dump, lithium
 from tests.data.readers.extxyz_files import FILE
 
 
@@ -34,10 +35,20 @@ def write_hdf5(path: Path) -> None:
             group["dz.energy"] = generator.normal(size=size)
 
 
+def write_dump(path: Path) -> None:
+    path.write_text(dump(lithium(3), extra="element"))
+
+
+def write_compressed_dump(path: Path) -> None:
+    path.write_bytes(gzip.compress(dump(lithium(3), extra="element").encode()))
+
+
 SAMPLES: dict[str, Callable[[Path], None]] = {
     extxyz.READER.name: write_extxyz,
     extxyz.COMPRESSED.name: write_compressed,
     hdf5.READER.name: write_hdf5,
+    lammps.READER.name: write_dump,
+    lammps.COMPRESSED.name: write_compressed_dump,
 }
 
 

@@ -145,7 +145,7 @@ def test_what_makes_no_sense_is_refused(tmp_path):
         (ProjectedDisplacementSettings(atom=0, direction=(0, 0, 0)), "no length"),
         (ProjectedDisplacementSettings(atom=0), "either a direction or an end"),
         (ProjectedDisplacementSettings(atom=0, direction=(1, 0, 0), relative_to=(0, 1)), "own framework"),
-        (PathSettings(band=tmp_path / "none.xyz"), "cannot be read"),
+        (PathSettings(band=tmp_path / "none.xyz"), "There is no file"),
         (PathSettings(band=hop_band(tmp_path, images=2)), "at least three"),
     ]
     for given, said in cases:

@@ -7,6 +7,7 @@ from ase.build import bulk
 
 from rung.errors import DataError
 from rung.evaluate.transport.displacement import collective, displacements, squared_displacements, unwrap
+from rung.evaluate.transport.regime import Run, TransportSettings, measured_run
 from tests.evaluate.transport.walks import CELL, walk
 
 DYADIC = 1 / 64
@@ -75,10 +76,18 @@ def test_the_drift_of_the_framework_is_taken_out_of_every_atom():
 
 def test_the_centre_of_mass_counts_masses():
     frames = [Atoms("LiPbH", positions=[[0, 0, 0], [4, 0, 0], [8 + x, 0, 0]]) for x in (0.0, 0.5, 1.0)]
-    moved = displacements(frames, "Li")
+    moved = displacements(frames, "Li", unwrapped=True)
     masses = frames[0].get_masses()
     np.testing.assert_allclose(moved.drift[:, 0], masses[2] * np.array([0, 0.5, 1.0]) / masses[1:].sum())
     assert np.isnan(moved.volume)
+
+
+def test_what_stands_still_is_named():
+    frames = [Atoms("LiPb", positions=[[0, 0, 0], [4 + x, 0, 0]], cell=[9] * 3, pbc=True) for x in (0.0, 0.5, 1.0)]
+    with pytest.raises(DataError, match="lead: no Li moves, and other atoms do; is it held"):
+        measured_run(Run("lead", frames, 600.0), TransportSettings(species="Li", frame_fs=50.0))
+    with pytest.raises(DataError, match="Nothing moves: all 3 frames have the same positions"):
+        displacements([frames[0]] * 3, "Li")
 
 
 def test_squared_displacements_are_those_of_a_loop():

@@ -7,11 +7,17 @@ streams and packed rows all ask :func:`reader_of`.
 from collections.abc import Sequence
 from pathlib import Path
 
-from rung.data.readers import ase, extxyz, hdf5
+from rung.data.readers import ase, extxyz, hdf5, lammps
 from rung.data.readers.reader import Reader
 from rung.errors import DataError
 
-READERS: tuple[Reader, ...] = (extxyz.READER, extxyz.COMPRESSED, hdf5.READER)
+READERS: tuple[Reader, ...] = (
+    extxyz.READER,
+    extxyz.COMPRESSED,
+    hdf5.READER,
+    lammps.READER,
+    lammps.COMPRESSED,
+)
 """Formats that rung reads itself; ASE tries what is none of them."""
 
 _HEAD = 4096

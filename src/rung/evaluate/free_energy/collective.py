@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal, Protocol
 import numpy as np
 from ase import Atoms
 from ase.geometry import find_mic
-from ase.io import read
 from numpy.typing import NDArray
 from pydantic import Field
 
+from rung.data.held import Held
 from rung.data.labels import Array
+from rung.data.readers.structures import complete_atoms, read_structures
 from rung.errors import ConfigError, DataError
-from rung.evaluate.paths.endpoints import check_same_atoms, unwrapped
+from rung.evaluate.paths.endpoints import HELD_STILL, check_same_atoms, unwrapped
 from rung.settings import Settings
 from rung.yaml_files import read_yaml
 
@@ -209,23 +210,29 @@ def read_band(path: Path, start: Atoms) -> list[Atoms]:
     Raises
     ------
     DataError
-        When the file cannot be read, or its images are not of the atoms of ``start``.
+        When the file cannot be read, its images are not of the atoms of ``start``, or what is held moves in it.
     """
     images = _structures(path)
     if len(images) < 3:
         raise DataError(f"{path} has {len(images)} images; a band has at least three.")
     band: list[Atoms] = []
+    held = Held.of(start)
     for index, image in enumerate(images):
         check_same_atoms(start, image, ("start", f"number {index} of {path}"))
         band.append(unwrapped(band[-1] if band else start, image))
+        ways = band[-1].positions - start.positions
+        off = np.linalg.norm(ways - held.project(ways), axis=1)
+        if off.max() > HELD_STILL:
+            raise DataError(
+                f"Atom {int(np.argmax(off))} is held, and what is held of it stands {off.max():.3g} Å from the start "
+                f"in image {index} of {path}; give both the same place, or release the atom."
+            )
+        band[-1].set_positions(start.positions + held.project(ways), apply_constraint=False)
     return band
 
 
 def _structures(path: Path) -> list[Atoms]:
-    try:
-        return list(read(path, index=":"))
-    except Exception as error:  # ASE's readers have no common error: whatever they raise, the file is not one
-        raise DataError(f"{path} cannot be read as structures ({' '.join(str(error).split())}).") from error
+    return [complete_atoms(structure) for structure in read_structures(path)]
 
 
 def _projected(settings: ProjectedDisplacementSettings, start: Atoms) -> ProjectedDisplacement:

@@ -81,8 +81,8 @@ def displacements(frames: Sequence[Atoms], species: str, *, unwrapped: bool = Fa
     Raises
     ------
     DataError
-        When the species is absent, the atoms or the cell change, or an atom moves so far between two frames that its
-        periodic image is unclear.
+        When the species is absent, nothing moves, wrapped frames have no cell, the atoms or the cell change, or an atom
+        moves so far between two frames that its periodic image is unclear.
 
     Notes
     -----
@@ -92,8 +92,15 @@ def displacements(frames: Sequence[Atoms], species: str, *, unwrapped: bool = Fa
     first = frames[0]
     path = np.array([frame.positions for frame in frames])
     if not unwrapped:
+        if not first.pbc.any():
+            raise DataError(
+                "The frames have no periodic cell, so positions that were wrapped into one cannot be joined; give them "
+                "their cell, or say that the positions are unwrapped (--unwrapped)."
+            )
         path = unwrap(path, first.cell.array, first.pbc)
     moved = path - path[0]
+    if not moved.any():
+        raise DataError(f"Nothing moves: all {len(frames)} frames have the same positions.")
     mobile = np.array(first.symbols) == species
     held = ~mobile if not mobile.all() else np.ones(len(first), dtype=bool)
     masses = first.get_masses()[held]

@@ -70,12 +70,15 @@ class Run:
         K.
     draw
         Which draw from the posterior of the potential moved it; None where it was the potential itself.
+    unwrapped
+        Whether its own positions run on beyond the cell, whatever the settings say.
     """
 
     name: str
     frames: Sequence[Atoms]
     temperature: float
     draw: int | None = None
+    unwrapped: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,9 +142,11 @@ def measured_run(run: Run, settings: TransportSettings) -> MeasuredRun:
     """Return the squared displacements of one run; errors name it."""
     skip = round(settings.skip_fs / settings.frame_fs)
     try:
-        moved = displacements(run.frames[skip:], settings.species, unwrapped=settings.unwrapped)
+        moved = displacements(run.frames[skip:], settings.species, unwrapped=settings.unwrapped or run.unwrapped)
     except DataError as error:
         raise DataError(f"{run.name}: {error}") from error
+    if not np.ptp(moved.mobile + moved.drift[:, np.newaxis], axis=0).any():
+        raise DataError(f"{run.name}: no {settings.species} moves, and other atoms do; is it held?")
     n_frames = len(moved.mobile)
     lags = _lags(max(1, int(settings.longest * n_frames)))
     axes = settings.directions()
