@@ -14,6 +14,7 @@ from rung.data.structure import Structure
 from rung.errors import ConfigError, ModelError
 from rung.features.errorbars import JointEnergies, PosteriorErrors
 from rung.fidelity import require_fidelity
+from rung.model.domain import Place
 from rung.model.draws import drawn_potential
 from rung.model.errorbars import EnergyVariance, ModelErrorKind
 from rung.model.posterior import Posterior
@@ -172,6 +173,18 @@ class RungCalculator(Calculator):
             As for :meth:`energy_covariance`.
         """
         return self.energy_difference_variance(first, second).stderr(model_error)
+
+    def places(self, structures: Sequence[Atoms]) -> list[Place | None]:
+        """Return where structures lie, seen from those of the fit: inside its domain or outside, and why.
+
+        None for each where the fit did not keep it.
+
+        Raises
+        ------
+        ModelError
+            When the model has no posterior of this fidelity.
+        """
+        return self._errors().places([Structure(atoms, str(index), {}) for index, atoms in enumerate(structures)])
 
     @property
     def has_error_bars(self) -> bool:

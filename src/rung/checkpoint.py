@@ -14,7 +14,7 @@ import torch
 
 from rung.backends import dump, load_base, restore
 from rung.backends.archive import check_archive, is_checkpoint
-from rung.backends.plain import array_from_plain, array_to_plain
+from rung.backends.plain import array_from_plain, array_to_plain, domain_from_plain, domain_to_plain
 from rung.backends.registry import detect
 from rung.errors import ModelError
 from rung.fidelity import require_fidelity
@@ -179,12 +179,14 @@ def _posterior_to_plain(posterior: Posterior) -> dict[str, Any]:
         "model_covariance": None if own is None else array_to_plain(own),
         "rough_error": None if posterior.rough_error is None else float(posterior.rough_error),
         "environment_axes": None if posterior.environments is None else array_to_plain(posterior.environments.axes),
+        "domain": None if posterior.domain is None else domain_to_plain(posterior.domain),
     }
 
 
 def _posterior_from_plain(data: Mapping[str, Any]) -> Posterior:
     own = data["model_covariance"]
     axes = data.get("environment_axes")  # fits of 0.1.0 do not know which environments are alike
+    domain = data.get("domain")  # nor where their training structures lie
     return Posterior(
         parameters=tuple(data["parameters"]),
         mean=array_from_plain(data["mean"]),
@@ -195,4 +197,5 @@ def _posterior_from_plain(data: Mapping[str, Any]) -> Posterior:
         model_covariance=None if own is None else array_from_plain(own),
         rough_error=data.get("rough_error"),
         environments=None if axes is None else EnvironmentKernel(array_from_plain(axes)),
+        domain=None if domain is None else domain_from_plain(domain),
     )

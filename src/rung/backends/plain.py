@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from rung.data.labels import Array
+from rung.model.domain import Domain, ElementDomain
 from rung.model.potential import Surface
 from rung.model.readout import HiddenLayer, Readout, ReadoutBlock
 from rung.model.reference import ReferenceEnergies
@@ -29,6 +30,43 @@ def surface_from_plain(data: Mapping[str, Any]) -> Surface:
     return Surface(
         Readout(blocks, scale=float(data["scale"]), shift=float(data["shift"])),
         ReferenceEnergies({int(number): float(energy) for number, energy in data["reference"].items()}),
+    )
+
+
+def domain_to_plain(domain: Domain) -> dict[str, Any]:
+    """Return a domain as dictionaries, numbers and tensors; environments stay in single precision."""
+    return {
+        "elements": {
+            int(number): {
+                "centre": array_to_plain(element.centre),
+                "axes": array_to_plain(element.axes),
+                "environments": torch.tensor(element.environments),
+            }
+            for number, element in domain.elements.items()
+        },
+        "absorbed": array_to_plain(domain.absorbed),
+        "row_axes": array_to_plain(domain.row_axes),
+        "leverage_limit": float(domain.leverage_limit),
+        "distance_limit": float(domain.distance_limit),
+    }
+
+
+def domain_from_plain(data: Mapping[str, Any]) -> Domain:
+    """Return the domain that :func:`domain_to_plain` wrote, bit for bit."""
+    elements = {
+        int(number): ElementDomain(
+            array_from_plain(element["centre"]),
+            array_from_plain(element["axes"]),
+            element["environments"].cpu().numpy().astype(np.float32),
+        )
+        for number, element in data["elements"].items()
+    }
+    return Domain(
+        elements,
+        array_from_plain(data["absorbed"]),
+        array_from_plain(data["row_axes"]),
+        leverage_limit=float(data["leverage_limit"]),
+        distance_limit=float(data["distance_limit"]),
     )
 
 

@@ -12,6 +12,7 @@ from rung.data.structure import Structure
 from rung.errors import ModelError
 from rung.features.design import Design
 from rung.features.passes import build_designs
+from rung.model.domain import Place
 from rung.model.draws import drawn_change
 from rung.model.environments import overlaps
 from rung.model.errorbars import (
@@ -167,6 +168,18 @@ class PosteriorErrors:
         """Return the joint uncertainty of the energies of ``structures``."""
         return joint_energies(self._designs(structures, forces=False), sorted(self.potential.elements), self.posterior)
 
+    def places(self, structures: Sequence[Structure]) -> list[Place | None]:
+        """Return where structures lie, seen from those of the fit; None for each where the fit did not keep it."""
+        domain = self.posterior.domain
+        if domain is None:
+            return [None] * len(structures)
+        designs = self._designs(structures, forces=False)
+        return [
+            domain.place(design.energy, design.composition, design.atoms.features, design.atoms.numbers)
+            for design in designs
+            if design.atoms is not None
+        ]
+
     def forces_stderr(self, structure: Structure, *, model_error: bool = True) -> Array:
         """Return the one-sigma error of each component of the forces, eV/Å, shape ``(n, 3)``."""
         (design,) = self._designs([structure], forces=True)
@@ -184,5 +197,5 @@ class PosteriorErrors:
 
     def _designs(self, structures: Sequence[Structure], *, forces: bool) -> list[Design]:
         backbone, readout = self.potential.backbone, self.surface.readout
-        alike = self.posterior.environments is not None
+        alike = self.posterior.environments is not None or self.posterior.domain is not None
         return build_designs(structures, backbone, readout, forces=forces, fidelity=self.fidelity, keep_features=alike)

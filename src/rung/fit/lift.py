@@ -13,6 +13,7 @@ from rung.features.cache import DesignCache
 from rung.features.design import Design
 from rung.features.passes import build_designs, features_of
 from rung.fidelity import Fidelity, require_fidelity
+from rung.model.domain import element_domains
 from rung.model.environments import KnownEnvironments, environment_kernel
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential, Surface
@@ -22,6 +23,9 @@ from rung.settings import Settings
 
 SPREAD_STRUCTURES = 300
 """How many training structures tell how far the features of an element spread."""
+
+DOMAIN_STRUCTURES = 1000
+"""How many training structures tell where the domain of a fit ends."""
 
 
 @dataclass(frozen=True)
@@ -124,12 +128,15 @@ class Base:
         structures = [*spread, *labelled]
         features = features_of(structures, backbone, fidelity=fidelity, cache=cache, progress=progress)
         kernel = environment_kernel(features[: len(spread)], [structure.atoms.numbers for structure in spread])
+        known = [train[k] for k in evenly_spread(range(len(train)), DOMAIN_STRUCTURES)]
+        inside = features_of(known, backbone, fidelity=fidelity, cache=cache, progress=progress)
         return KnownEnvironments(
             kernel,
             {
                 structure.geometry_hash: kernel.environments(rows, structure.atoms.numbers)
                 for structure, rows in zip(labelled, features[len(spread) :], strict=True)
             },
+            element_domains(inside, [structure.atoms.numbers for structure in known]),
         )
 
 

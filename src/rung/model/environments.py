@@ -6,13 +6,14 @@ and copies of one environment add up.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from rung.data.labels import Array
+from rung.model.domain import ElementDomain
 
 LENGTH = 0.2
 """Distance at which the environments of two predicted structures stop sharing their error, in units of the features'
@@ -81,10 +82,13 @@ class KnownEnvironments:
         Of the base's features.
     by_geometry
         Environments by ``Structure.geometry_hash``.
+    elements
+        Where the environments of each element lie, by atomic number: the domain of a fit.
     """
 
     kernel: EnvironmentKernel
     by_geometry: Mapping[str, Environments]
+    elements: Mapping[int, ElementDomain] = field(default_factory=dict)
 
     def overlaps(self, geometries: Sequence[str]) -> Array:
         """Return how much error the labels of the structures share, shape ``(S, S)``; see :func:`overlaps`."""

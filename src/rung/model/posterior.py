@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rung.data.labels import Array
+from rung.model.domain import Domain
 from rung.model.environments import EnvironmentKernel
 
 _E0 = re.compile(r"E0\[(\d+)\]")
@@ -38,6 +39,8 @@ class Posterior:
     environments
         Which environments share their rough part; None where the method does not know it: then only one and the same
         structure does.
+    domain
+        Where the training structures lie; None where nobody knows, as in fits before it was kept.
     """
 
     parameters: tuple[str, ...]
@@ -49,6 +52,7 @@ class Posterior:
     model_covariance: Array | None = None
     rough_error: float | None = None
     environments: EnvironmentKernel | None = None
+    domain: Domain | None = None
 
     @cached_property
     def elements(self) -> tuple[int, ...]:

@@ -1,11 +1,14 @@
 """What a solved linear fit becomes: a surface, and a posterior of its parameters."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from rung.data.labels import Array
 from rung.fit.linear.closed_form import Solution
 from rung.fit.linear.model_error import FeatureError
 from rung.fit.linear.problem import Problem
+from rung.model.domain import Domain, ElementDomain, domain_of
 from rung.model.posterior import Posterior
 from rung.model.potential import Surface
 
@@ -30,7 +33,7 @@ def moved_surface(problem: Problem, weights: Array, reference: Array) -> Surface
 
 def posterior_of(problem: Problem, solution: Solution, error: FeatureError) -> Posterior:
     """Return the posterior with the model's own error in energies, forces and differences."""
-    smooth = error.smooth_share
+    smooth, known = error.smooth_share, problem.environments
     return Posterior(
         parameters=(*problem.readout.parameters, *(f"E0[{element}]" for element in problem.elements)),
         mean=solution.gaussian.mean,
@@ -40,5 +43,13 @@ def posterior_of(problem: Problem, solution: Solution, error: FeatureError) -> P
         force_error=solution.model_error * error.force_ratio,
         model_covariance=smooth * solution.model_error**2 * error.covariance,
         rough_error=float(np.sqrt(1.0 - smooth)) * solution.model_error,
-        environments=problem.environments.kernel if problem.environments is not None else None,
+        environments=None if known is None else known.kernel,
+        domain=None if known is None or not known.elements else _domain(problem, known.elements),
     )
+
+
+def _domain(problem: Problem, elements: Mapping[int, ElementDomain]) -> Domain:
+    """Return where the training structures lie, in the directions of the base's own basis."""
+    random = np.array([group.endswith(".random") for group in problem.readout.groups])
+    scale = np.where(random, np.inf, problem.column_scale)
+    return domain_of(problem.energy_design, problem.composition, scale, elements)
