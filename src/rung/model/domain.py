@@ -18,11 +18,11 @@ DISTANCE_LIMIT = 3.0
 """Distance from the nearest training environment above which an atom is outside, in r.m.s. spreads of its element:
 docs/results/domain.md has what other limits find, and how often they are wrong."""
 
-LEVERAGE_LIMIT = 1.2
+LEVERAGE_LIMIT = 1.5
 """Leverage above which a structure is outside, over what ``LEVERAGE_SHARE`` of the training structures stay below when
 each is left out of the others."""
 
-LEVERAGE_SHARE = 0.99
+LEVERAGE_SHARE = 0.95
 
 FLOOR = 1e-4
 """Variance of a direction of the features, over the largest one, below which it does not count as a direction."""
@@ -179,7 +179,7 @@ def domain_of(rows: Array, composition: Array, scale: Array, elements: Mapping[i
     elements
         Their environments, by atomic number.
     """
-    absorbed = np.linalg.lstsq(composition, rows, rcond=None)[0]
+    absorbed = np.asarray(np.linalg.lstsq(composition, rows, rcond=None)[0], dtype=np.float64)
     sizes = np.sqrt(composition.sum(axis=1))[:, None]
     rest = (rows - composition @ absorbed) / sizes / scale
     values, vectors = np.linalg.eigh(rest.T @ rest / len(rest))

@@ -98,6 +98,16 @@ class TaskBarrier(BarrierEntry):
     """Modes of the highest image; null where they were not asked for."""
     rates: tuple[Rate, ...] = ()
     """One a temperature."""
+    domain: Literal["inside", "outside", "unknown"] = "unknown"
+    """Whether the highest and the first image are like training structures."""
+    quoted: Literal["total", "bounds", "none"] = "none"
+    """Which bar holds: the total one, the bounds, or none."""
+    low: Number = nan
+    """The least that the barrier may be, outside the domain, eV; null where no bounds are known or needed."""
+    high: Number = nan
+    """The most, likewise."""
+    verdict: str = ""
+    """Which bar to quote and why, in sentences; empty without error bars."""
 
 
 class Points(Entry):

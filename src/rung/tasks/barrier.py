@@ -25,6 +25,7 @@ from rung.results.barrier import BARRIER_FILE, write_panels
 from rung.results.barrier_task import BandSize, TaskBarrier, TaskPanel
 from rung.settings import Option, Settings
 from rung.storage import atomic_path, content_hash, set_aside, write_text
+from rung.tasks.domain import FRAMES, EnvelopeSettings, Evidence, evidence_of, judged, write_frames
 from rung.tasks.error_bars import PosteriorBars
 from rung.tasks.fixed_paths import static_panel, target_panel
 from rung.tasks.folder import TaskFolder
@@ -34,7 +35,7 @@ from rung.tasks.task import Task
 BAND = "band.extxyz"
 FOLDER = TaskFolder(
     "a barrier",
-    (BARRIER_FILE, PAGE, f"{{fidelity}}/{BAND}"),
+    (BARRIER_FILE, PAGE, f"{{fidelity}}/{BAND}", f"{{fidelity}}/{FRAMES}"),
     begun=(BARRIER_FILE, "*/band.json", "*/*-images/band.json"),
 )
 
@@ -68,6 +69,8 @@ class BarrierTask(Settings):
     """A file of a band with single energies and errors of another fidelity, to draw beside."""
     target: str | None = None
     """The fidelity of those energies."""
+    envelope: EnvelopeSettings = EnvelopeSettings()
+    """What tells how far a barrier outside the domain may be off."""
 
     @field_validator("images")
     @classmethod
@@ -169,7 +172,7 @@ def find_barriers(
     """
     if (task.initial is None) != (task.final is None) or not (task.initial or task.path or task.energies):
         raise ConfigError("Give the initial and the final structure, or a band with --path or --energies.")
-    ends, identity = _ends(task), {}
+    ends, identity, evidence = _ends(task), {}, evidence_of(task.envelope)
     if ends is not None:
         for potential in potentials.values():
             potential.check_state(*ends)
@@ -188,11 +191,11 @@ def find_barriers(
                 for name, potential in potentials.items()
             ]
             barriers = [replace(one, notes=(holding, *one.notes)) if holding else one for one in barriers]
-            panels.append(_relaxed_panel(barriers))
+            panels.append(_relaxed_panel(barriers, potentials, evidence, out))
         if task.path is not None:
-            panels.append(static_panel(task.path, potentials))
+            panels.append(static_panel(task.path, potentials, evidence))
         if task.energies is not None:
-            panels.append(target_panel(task.energies, task.target, potentials))
+            panels.append(target_panel(task.energies, task.target, potentials, evidence))
         write_panels(out / BARRIER_FILE, panels)
         write_barrier_report(out)
     return tuple(panels)
@@ -258,8 +261,6 @@ def _with_draws(
     barrier: FidelityBarrier, error_bars: PosteriorBars, task: BarrierTask, folder: Path, progress: Progress
 ) -> FidelityBarrier:
     band, notes = barrier.band, list(barrier.notes)
-    if note := error_bars.domain_note(band.images[band.saddle], band.images[0]):
-        notes.append(note)
     draws = None
     if task.draws:
         draws = relaxed_draws(
@@ -332,12 +333,20 @@ def _read_modes(file: Path, key: str) -> Vibrations | None:
         return None
 
 
-def _relaxed_panel(barriers: Sequence[FidelityBarrier]) -> TaskPanel:
+def _relaxed_panel(
+    barriers: Sequence[FidelityBarrier], potentials: Mapping[str, Opened], evidence: Sequence[Evidence], out: Path
+) -> TaskPanel:
+    entries = []
+    for barrier in barriers:
+        frames = out / barrier.fidelity / FRAMES
+        entries.append(judged(barrier.entry(), barrier.band, potentials[barrier.fidelity], evidence, frames))
+        if entries[-1].domain == "outside":
+            write_frames(frames, barrier.band.images)
     return TaskPanel(
         title="Relaxed band" if len(barriers) == 1 else "Relaxed band of each fidelity",
         kind="relaxed",
         curves=tuple(barrier.band.curve(barrier.fidelity) for barrier in barriers),
-        barriers=tuple(barrier.entry() for barrier in barriers),
+        barriers=tuple(entries),
         notice="",
     )
 

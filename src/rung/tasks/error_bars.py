@@ -12,6 +12,7 @@ from rung.evaluate.error_bars import Bar
 
 if TYPE_CHECKING:
     from rung.calculator import RungCalculator
+    from rung.model.domain import Place
     from rung.model.errorbars import EnergyVariance
 
 
@@ -47,16 +48,9 @@ class PosteriorBars:
         """Return the energies on ``count`` draws less those of the potential itself, eV, shape ``(count, S)``."""
         return self.calculator.energy_changes(structures, count)
 
-    def domain_note(self, image: Atoms, reference: Atoms) -> str:
-        """Return a sentence where ``image`` is unlike what the fit has seen; empty where it is not."""
-        variance = self.calculator.energy_difference_variance(image, reference)
-        if not variance.smooth > variance.rough:
-            return ""
-        return (
-            "The highest image is unlike what the fit has seen: the smooth part of the model's own error "
-            f"({np.sqrt(variance.smooth):.3f} eV) exceeds its rough part ({np.sqrt(variance.rough):.3f} eV), which it "
-            "does not near the training set. Label structures near it before you trust the barrier."
-        )
+    def places(self, structures: Sequence[Atoms]) -> "list[Place | None]":
+        """Return where structures lie, seen from those of the fit; None for each where the fit did not keep it."""
+        return self.calculator.places(structures)
 
 
 def error_bars_of(calculator: "RungCalculator") -> PosteriorBars | None:

@@ -13,6 +13,7 @@ from rung.evaluate.paths.band import StaticBarrier, static_barrier
 from rung.evaluate.paths.noisy_band import NoisyBarrier, noisy_barrier
 from rung.results.barrier import Curve
 from rung.results.barrier_task import Points, TaskBarrier, TaskPanel
+from rung.tasks.domain import Evidence, judged
 from rung.tasks.opened import Opened
 
 
@@ -26,19 +27,21 @@ def along(images: Sequence[Atoms], potentials: Mapping[str, Opened]) -> dict[str
     }
 
 
-def static_panel(path: Path, potentials: Mapping[str, Opened]) -> TaskPanel:
+def static_panel(path: Path, potentials: Mapping[str, Opened], evidence: Sequence[Evidence] = ()) -> TaskPanel:
     """Return a panel of ``barrier.json``: what each potential says along the band in a file."""
     bands = along([complete_atoms(structure) for structure in read_structures(path)], potentials)
     return TaskPanel(
         title=f"Along {path.name} as it is",
         kind="fixed",
         curves=tuple(band.curve(name) for name, band in bands.items()),
-        barriers=_with_notes(bands, potentials),
+        barriers=_judged(bands, potentials, evidence, path),
         notice="",
     )
 
 
-def target_panel(path: Path, target: str | None, potentials: Mapping[str, Opened]) -> TaskPanel:
+def target_panel(
+    path: Path, target: str | None, potentials: Mapping[str, Opened], evidence: Sequence[Evidence] = ()
+) -> TaskPanel:
     """Return a panel of ``barrier.json``: a band with energies of ``target``, and the potentials along it.
 
     The barrier of the energies themselves stands there as their highest, with by how much that is too high, and as the
@@ -70,7 +73,7 @@ def target_panel(path: Path, target: str | None, potentials: Mapping[str, Opened
         ),
         points=Points(name=name, coordinate=coordinate, energies=smooth.points, stderr=errors),
         barriers=(
-            *_with_notes(bands, potentials),
+            *_judged(bands, potentials, evidence, path),
             _highest(name, smooth),
             _fitted(f"{name}, smooth curve", smooth),
             *_on_shapes(name, bands, energies, errors),
@@ -79,12 +82,10 @@ def target_panel(path: Path, target: str | None, potentials: Mapping[str, Opened
     )
 
 
-def _with_notes(bands: Mapping[str, StaticBarrier], potentials: Mapping[str, Opened]) -> tuple[TaskBarrier, ...]:
-    entries = []
-    for name, band in bands.items():
-        note = potentials[name].domain_note(band.images[band.saddle], band.images[0])
-        entries.append(band.entry(name, *([note] if note else [])))
-    return tuple(entries)
+def _judged(
+    bands: Mapping[str, StaticBarrier], potentials: Mapping[str, Opened], evidence: Sequence[Evidence], path: Path
+) -> tuple[TaskBarrier, ...]:
+    return tuple(judged(band.entry(name), band, potentials[name], evidence, path) for name, band in bands.items())
 
 
 def _on_shapes(

@@ -18,6 +18,7 @@ from rung.data.attributes import unusual
 from rung.data.held import Held
 from rung.data.readers.structures import complete_atoms, read_structures
 from rung.errors import ConfigError, DataError, UntrustedError
+from rung.fidelity import require_fidelity
 from rung.settings import Option
 from rung.source import Opening
 from rung.storage import content_hash
@@ -112,9 +113,20 @@ class Opened:
                     "its labels. If these were of that state, say --ignore-state, or take it out of the file."
                 )
 
-    def domain_note(self, image: Atoms, reference: Atoms) -> str:
-        """Return a sentence where ``image`` is unlike what the fit has seen; empty where not, or where nobody knows."""
-        return "" if self.error_bars is None else self.error_bars.domain_note(image, reference)
+    def at(self, fidelity: str) -> Any:
+        """Return a calculator of another fidelity of the same model.
+
+        Raises
+        ------
+        ConfigError
+            When the model does not offer it.
+        """
+        from rung.calculator import RungCalculator
+
+        require_fidelity(fidelity, self.offered)
+        if fidelity == self.fidelity or not isinstance(self.calculator, RungCalculator):
+            return self.calculator
+        return RungCalculator(self.calculator.potential, fidelity=fidelity)
 
     @classmethod
     def of(cls, calculator: Any, *, fidelity: str, source: str = "") -> "Opened":

@@ -69,6 +69,7 @@ def _panel(panel: TaskPanel, pen: Pen) -> str:
     entries = panel.barriers
     figure = pen.draw(band_figure(panel), _caption(panel)) if panel.curves else ""
     header = ["Potential", "Barrier, eV", "± weights", "± total", "Reverse, eV", "Reaction, eV", "Images", "Steps"]
+    header += ["Domain", "Bounds, eV"]
     rows = [
         [
             escape(entry.name),
@@ -78,11 +79,13 @@ def _panel(panel: TaskPanel, pen: Pen) -> str:
             ),
             str(entry.images[-1].images) if entry.images else ABSENT,
             ABSENT if entry.steps is None else str(entry.steps),
+            _domain(entry),
+            _bounds(entry) or ABSENT,
         ]
         for entry in entries
     ]
     notes = "".join(
-        f'<p class="note">{escape(f"{entry.name}: {note}")}</p>' for entry in entries for note in entry.notes
+        f'<p class="note">{escape(f"{entry.name}: {note}")}</p>' for entry in entries for note in _sentences(entry)
     )
     return figure + table(header, rows) + notes + _rates(entries) + _draws(entries, pen)
 
@@ -166,19 +169,37 @@ def barrier_summary(panels: Sequence[TaskPanel]) -> Summary:
         tuple(
             f"{barrier.name}: {sentence}"
             for barrier in barriers
-            for sentence in (*map(_in_words, barrier.rates), *barrier.notes)
+            for sentence in (*map(_in_words, barrier.rates), *_sentences(barrier))
         ),
         failures=tuple(f"no barrier of {barrier.name}: {barrier.reason}." for barrier in barriers if barrier.reason),
     )
 
 
 def _table(panel: TaskPanel) -> Table:
-    headings = ("potential", "barrier, eV", "± weights", "± total", "reverse, eV", "reaction, eV")
+    headings = ("potential", "barrier, eV", "± weights", "± total", "reverse, eV", "reaction, eV", "domain")
     rows = [
-        (one.name, *map(number, (one.value, one.stderr, one.stderr_total, one.reverse, one.reaction)))
+        (
+            one.name,
+            *map(number, (one.value, one.stderr, one.stderr_total, one.reverse, one.reaction)),
+            _domain(one),
+        )
         for one in panel.barriers
     ]
     return Table(panel.title, headings, rows)
+
+
+def _sentences(entry: TaskBarrier) -> tuple[str, ...]:
+    """Return the verdict on the bar, then what else there is to know."""
+    return (*([entry.verdict] if entry.verdict else []), *entry.notes)
+
+
+def _domain(entry: TaskBarrier) -> str:
+    """Return where the barrier lies; a dash where the question does not arise."""
+    return entry.domain if entry.verdict else ABSENT
+
+
+def _bounds(entry: TaskBarrier) -> str:
+    return f"{entry.low:.3f} to {entry.high:.3f}" if entry.quoted == "bounds" else ""
 
 
 def _in_words(rate: Rate) -> str:
