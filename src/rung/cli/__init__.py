@@ -32,6 +32,9 @@ class Entry:
 COMMANDS = {
     "doctor": Entry("Check files of labelled structures before any work.", "rung.cli.commands:doctor"),
     "fit": Entry("Fit, evaluate and export: everything that a config asks for.", "rung.cli.commands:fit"),
+    "committee": Entry(
+        "Train bases that differ in their seed, to see how far they agree.", "rung.cli.commands:committee"
+    ),
     "evaluate": Entry("Report the errors of a model on labelled structures.", "rung.cli.commands:evaluate"),
     "study": Entry("Compare methods, and draw learning curves, in this process.", "rung.cli.compare:study"),
     "compare": Entry("Compare methods on the same data, here or on workers.", "rung.cli.compare:compare"),

@@ -4,6 +4,8 @@
 from pathlib import Path
 from typing import Annotated
 
+from pydantic import Field
+
 from rung.cli.console import ERR, TerminalProgress, print_json
 from rung.cli.options import Printing, command
 from rung.demo_data import Name
@@ -18,6 +20,17 @@ class RunFile(Settings):
     """The YAML file of the run."""
     new: bool = False
     """Take the next free folder (runs/x-2, runs/x-3, ...) where the run's folder exists."""
+
+
+class CommitteeSettings(Settings):
+    """Which committee to train."""
+
+    config: Annotated[Path, Option(positional=True)]
+    """The YAML file of a run of the method scratch whose target is the low level."""
+    members: int = Field(default=4, ge=2, le=100)
+    """How many models, of the config's seed and the next ones."""
+    out: Path = Path("committee")
+    """The folder of the committee; the folder that the config names is not used."""
 
 
 class DemoSettings(Settings):
@@ -57,6 +70,24 @@ def _fit(settings: RunFile) -> int:
     from rung.run.stages import run_fit
 
     print_run(run_fit(load_config(settings.config), new=settings.new, progress=TerminalProgress()))
+    return 0
+
+
+def _committee(settings: CommitteeSettings) -> int:
+    """Train bases of the low level that differ in their seed; rung barrier reads how much they disagree.
+
+    A committee that was stopped goes on when the same command is given again, and more members may join later.
+    """
+    from rung.config import load_config
+    from rung.run.committee import train_committee
+
+    config = load_config(settings.config)
+    committee = train_committee(config, settings.out, settings.members, progress=TerminalProgress())
+    ERR.print(
+        f"{len(committee.members)} models of {config.target} are in {committee.folder}; "
+        f"use them with rung barrier --committee {committee.folder}.",
+        markup=False,
+    )
     return 0
 
 
@@ -110,6 +141,12 @@ doctor = command(
     example="rung doctor train.extxyz test.extxyz --base base.model --base-fidelity pbe --trusted",
 )
 fit = command("fit", _fit, RunFile, example="rung fit config.yaml")
+committee = command(
+    "committee",
+    _committee,
+    CommitteeSettings,
+    example="rung committee scratch-pbe.yaml --members 4 --out pbe-committee",
+)
 evaluate = command(
     "evaluate",
     _evaluate,
