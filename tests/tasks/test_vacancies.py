@@ -1,16 +1,25 @@
 """``rung vacancies``: one folder belongs to one potential, and its settings have one set of defaults."""
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from ase import Atoms
 
 from rung.cli.tasks import command_of
 from rung.errors import DataError
+from rung.model.domain import Place
+from rung.model.errorbars import EnergyVariance
+from rung.report.tasks.vacancies import vacancy_summary
+from rung.results.vacancies import VacanciesResult
 from rung.storage import read_json, write_json
+from rung.tasks.error_bars import PosteriorBars
 from rung.tasks.opened import Opened
 from rung.tasks.vacancies import VacancyTask, study_vacancies
 from tests.evaluate.paths.wells import Carton
+from tests.report.test_page import Page
 
 QUICK = VacancyTask(counts=(1,), most=2, images=3, defect_margin=2)
 
@@ -85,3 +94,31 @@ def test_the_command_and_the_settings_have_one_default() -> None:
     command = command_of("vacancies").default_command
     assert command is not None
     assert inspect.signature(command).parameters["counts"].default == VacancyTask().counts
+
+
+class FarCarton(Carton):
+    """A posterior whose training has no vacancy: a layer that lacks an atom is four spreads away."""
+
+    def places(self, structures: Sequence[Atoms]) -> list[Place]:
+        return [Place(4.0 if len(one) % 3 else 0.0, 0, 1.0, 3.0, 2.0) for one in structures]
+
+    def energy_combination_variance(self, structures: Sequence[Atoms], coefficients: Sequence[float]) -> EnergyVariance:
+        return EnergyVariance(0.01 * float(np.abs(coefficients).sum()), 0.0, 0.0)
+
+    def energy_difference_variance(self, first: Atoms, second: Atoms) -> EnergyVariance:
+        return self.energy_combination_variance([first, second], [1.0, -1.0])
+
+
+def test_hops_and_defects_outside_the_domain_are_named(tmp_path: Path) -> None:
+    calculator = FarCarton()
+    potential = Opened(calculator, "high", "far", "far", error_bars=PosteriorBars(calculator), offered=("high",))
+    study_vacancies({"high": potential}, QUICK, tmp_path)
+    result = VacanciesResult.read(tmp_path / "vacancies.json")
+    (hop,), (defects,) = result.hops, result.defects
+    assert (hop.domain, defects.domain) == ("outside", "outside")
+    assert hop.outside[0].startswith("highest image: atom 0 is 4.0 spreads from the nearest training environment")
+    assert not [reason for reason in defects.outside if reason.startswith("perfect")]
+    sentences = vacancy_summary(result).warnings
+    assert sentences[0].startswith("high, 1 vacancies, concerted: outside the domain, so no error bar holds (highest")
+    page = Page((tmp_path / "vacancies.html").read_text())
+    assert "high, energies of vacancies: outside the domain, so no error bar holds (single" in page.text

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from rung.results.barrier import BarrierEntry, Panel
-from rung.results.base import Entry, Number, Numbers, entries_of
+from rung.results.base import DomainWord, Entry, Number, Numbers, entries_of
 from rung.storage import read_json
 
 
@@ -98,7 +98,7 @@ class TaskBarrier(BarrierEntry):
     """Modes of the highest image; null where they were not asked for."""
     rates: tuple[Rate, ...] = ()
     """One a temperature."""
-    domain: Literal["inside", "outside", "unknown"] = "unknown"
+    domain: DomainWord = "unknown"
     """Whether the highest and the first image are like training structures."""
     quoted: Literal["total", "bounds", "none"] = "none"
     """Which bar holds: the total one, the bounds, or none."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -25,6 +25,10 @@ Number = Annotated[float, BeforeValidator(_unknown_as_nan)]
 
 Numbers = Annotated[tuple[Number, ...], BeforeValidator(_array_as_list)]
 """A few numbers, each of which may be unknown; an array of one dimension is taken too."""
+
+
+DomainWord = Literal["inside", "outside", "unknown"]
+"""Whether structures are like those of the training set; unknown without a posterior, or with one of rung 0.1."""
 
 
 class Entry(BaseModel):

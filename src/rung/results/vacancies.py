@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from rung.results.base import Entry, Number, Result
+from rung.results.base import DomainWord, Entry, Number, Result
 from rung.results.settings import SettingsEntry
 
 VACANCIES_FILE = "vacancies.json"
@@ -34,6 +34,10 @@ class HopInCell(Result):
     """The same with the model's own error, eV."""
     reason: str
     """Why there is no number; empty where there is one."""
+    domain: DomainWord = "unknown"
+    """Whether the highest and the first image are like training structures."""
+    outside: tuple[str, ...] = ()
+    """Why it is outside; empty where it is not."""
 
 
 class RowHop(Entry):
@@ -61,6 +65,10 @@ class RowHop(Entry):
     """Why not; empty where it did."""
     cells: tuple[HopInCell, ...]
     """All cells, smallest first."""
+    domain: DomainWord = "unknown"
+    """Whether the highest and the first image in the largest cell are like training structures."""
+    outside: tuple[str, ...] = ()
+    """Why it is outside; empty where it is not."""
 
 
 class DefectEnergy(Entry):
@@ -89,6 +97,10 @@ class Defects(Entry):
     """What was found."""
     refused: str
     """Why some or all are missing; empty where none is."""
+    domain: DomainWord = "unknown"
+    """Whether the layers are like training structures."""
+    outside: tuple[str, ...] = ()
+    """Why it is outside; empty where it is not."""
 
 
 class MonolayerEntry(SettingsEntry):

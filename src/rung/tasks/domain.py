@@ -4,7 +4,7 @@ Outside, a bar from the labels says nothing: no label is near. What the base err
 does, and it is cheap to find: single points of the low level, or a committee of bases that differ in their seed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from rung.errors import ConfigError, DataError
 from rung.evaluate.paths.band import StaticBarrier
 from rung.evaluate.paths.endpoints import displacements
 from rung.results.barrier_task import TaskBarrier
+from rung.results.base import DomainWord
 from rung.settings import Settings
 from rung.tasks.opened import Opened
 
@@ -180,6 +181,43 @@ def _members(folder: Path) -> list[Any]:
     return [RungCalculator(checkpoint, fidelity=levels[0]) for checkpoint in checkpoints]
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Whether structures together are inside the domain of a fit.
+
+    Parameters
+    ----------
+    domain
+        Outside where one of them is.
+    reasons
+        Why, each with the name of the structure; empty where none is outside.
+    distance, limit
+        The largest distance of an atom from the nearest training environment, and the largest that counts as inside.
+    """
+
+    domain: DomainWord
+    reasons: tuple[str, ...] = ()
+    distance: float = np.nan
+    limit: float = np.nan
+
+
+def standing_of(potential: Opened, structures: Mapping[str, Atoms]) -> Standing:
+    """Return whether named structures are inside the domain of the fit of ``potential``."""
+    if potential.error_bars is None or not structures:
+        return Standing("unknown")
+    places = potential.error_bars.places(list(structures.values()))
+    known = {name: place for name, place in zip(structures, places, strict=True) if place is not None}
+    if not known:
+        return Standing("unknown")
+    reasons = tuple(f"{name}: {reason}" for name, place in known.items() for reason in place.reasons)
+    return Standing(
+        "outside" if reasons else "inside",
+        reasons,
+        max(place.distance for place in known.values()),
+        min(place.distance_limit for place in known.values()),
+    )
+
+
 def judged(
     entry: TaskBarrier, band: StaticBarrier, potential: Opened, evidence: Sequence[Evidence], frames: Path
 ) -> TaskBarrier:
@@ -200,10 +238,9 @@ def judged(
     """
     if potential.error_bars is None or not np.isfinite(entry.value):
         return entry
-    places = potential.error_bars.places([band.images[band.saddle], band.images[0]])
-    known = [place for place in places if place is not None]
+    standing = standing_of(potential, {"highest image": band.images[band.saddle], "first image": band.images[0]})
     total = f"± {entry.stderr_total:.3f} eV (total)"
-    if not known:
+    if standing.domain == "unknown":
         return entry.model_copy(
             update={
                 "quoted": "total",
@@ -211,22 +248,18 @@ def judged(
                 "did not keep where its training structures lie. Fit again to know.",
             }
         )
-    reasons = [
-        f"{name} image: {reason}"
-        for name, place in zip(("highest", "first"), known, strict=True)
-        for reason in place.reasons
-    ]
-    if not reasons:
-        farthest = max(place.distance for place in known)
+    if standing.domain == "inside":
         return entry.model_copy(
             update={
                 "domain": "inside",
                 "quoted": "total",
-                "verdict": f"Inside the domain: quote {total}. No atom is farther than {farthest:.1f} spreads from the "
-                f"nearest training environment (limit {known[0].distance_limit:.1f}).",
+                "verdict": f"Inside the domain: quote {total}. No atom is farther than {standing.distance:.1f} spreads "
+                f"from the nearest training environment (limit {standing.limit:.1f}).",
             }
         )
-    return _outside(entry, reasons, [one.along(band.images, band.saddle, potential) for one in evidence], frames)
+    return _outside(
+        entry, standing.reasons, [one.along(band.images, band.saddle, potential) for one in evidence], frames
+    )
 
 
 def _outside(entry: TaskBarrier, reasons: Sequence[str], spreads: Sequence[Spread], frames: Path) -> TaskBarrier:

@@ -43,6 +43,7 @@ from rung.results.vacancies import (
 )
 from rung.settings import Option, Settings
 from rung.storage import atomic_path, content_hash, set_aside
+from rung.tasks.domain import Standing, standing_of
 from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import Opened, SeveralFidelities
 from rung.tasks.task import Task
@@ -161,6 +162,8 @@ def _converged(potential: Opened, count: int, way: Way, task: VacancyTask, out: 
         converged=converged,
         reason=last.reason or ("" if converged else single or moving),
         cells=tuple(cells),
+        domain=last.domain,
+        outside=last.outside,
     )
 
 
@@ -183,6 +186,7 @@ def _in_cell(
             if not bands[-1].converged:
                 break
     barrier, per_atom, bar, reason = _highest(bands, count, potential)
+    standing = standing_of(potential, {} if reason else _ends_of_barrier(bands))
     result = HopInCell(
         key=key,
         potential=potential.fingerprint,
@@ -193,6 +197,8 @@ def _in_cell(
         stderr=bar.weights,
         stderr_total=bar.total,
         reason=reason,
+        domain=standing.domain,
+        outside=standing.reasons,
     )
     result.write(folder / HOP_FILE)
     return result
@@ -263,13 +269,20 @@ def _highest(bands: Sequence[Barrier], count: int, potential: Opened) -> tuple[f
     return tops[top], tops[top] / shared, bar, ""
 
 
+def _ends_of_barrier(bands: Sequence[Barrier]) -> dict[str, Atoms]:
+    """Return the two structures whose energies a barrier is the difference of, by name."""
+    top = max(bands, key=lambda band: float(band.energies.max()))
+    return {"highest image": top.images[top.saddle], "first image": bands[0].images[0]}
+
+
 def _defects(potential: Opened, task: VacancyTask, out: Path, progress: Progress) -> Defects:
     """Return energies of formation and binding of one and two vacancies, each with its error bar."""
     energies: list[EnergyOfDefect] = []
-    refused = ""
+    refused, standing = "", Standing("unknown")
     chemical = task.chemical_potentials.get(potential.fidelity)
     try:
         layers = _relaxed_layers(potential, task, out, progress)
+        standing = standing_of(potential, layers)
         energies += _binding(layers, potential)
         if chemical is not None:
             energies += _formation(layers, potential, chemical)
@@ -284,6 +297,8 @@ def _defects(potential: Opened, task: VacancyTask, out: Path, progress: Progress
             for energy in energies
         ),
         refused=refused,
+        domain=standing.domain,
+        outside=standing.reasons,
     )
 
 

@@ -39,7 +39,10 @@ def _content(result: VacanciesResult, pen: Pen) -> Content:
             ("Hops", pen.draw(hop_figure(result.hops), caption) + _hops(result.hops)),
             ("Energies of vacancies", "".join(_defects(entry) for entry in result.defects)),
         ],
-        [f"{entry.fidelity}: {entry.refused}" for entry in result.defects if entry.refused],
+        [
+            *(f"{entry.fidelity}: {entry.refused}" for entry in result.defects if entry.refused),
+            *_outside(result),
+        ],
     )
 
 
@@ -143,4 +146,21 @@ def vacancy_summary(result: VacanciesResult) -> Summary:
     )
     missing = [f"{hop.fidelity}, {hop.vacancies} vacancies: {hop.reason}." for hop in result.hops if hop.reason]
     missing += [f"{defect.fidelity}: {defect.refused}" for defect in result.defects if defect.refused]
-    return Summary((hops, defects), failures=tuple(missing))
+    return Summary((hops, defects), warnings=_outside(result), failures=tuple(missing))
+
+
+def _outside(result: VacanciesResult) -> tuple[str, ...]:
+    """Return a sentence for each number whose error bar does not hold."""
+    hops = [
+        f"{hop.fidelity}, {hop.vacancies} vacancies, {hop.way}: outside the domain, so no error bar holds "
+        f"({'; '.join(hop.outside)})."
+        for hop in result.hops
+        if hop.domain == "outside"
+    ]
+    defects = [
+        f"{entry.fidelity}, energies of vacancies: outside the domain, so no error bar holds "
+        f"({'; '.join(entry.outside)})."
+        for entry in result.defects
+        if entry.domain == "outside"
+    ]
+    return (*hops, *defects)
