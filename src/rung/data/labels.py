@@ -1,5 +1,6 @@
 """The keys under which a frame carries labels, spelt here and nowhere else, and the labels of one geometry."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,10 @@ ARRAY_SUFFIXES = (FORCES_STDERR, FORCES)
 
 BARE_KEYS = ("energy", "free_energy", "forces", "stress", "virial", "virials")
 """Keys without a fidelity: ASE renames or drops them, and their level of theory is unknown."""
+
+
+LOOKS_LIKE_A_LABEL = re.compile(r"energ|forc|stress|virial|gradient", re.IGNORECASE)
+"""Found in the name of whatever may be a label, also where rung does not read it."""
 
 
 @dataclass(frozen=True)

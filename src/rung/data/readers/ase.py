@@ -30,6 +30,11 @@ def frames_through_ase(path: Path, source: Path | IO[str], **options: object) ->
     """
     try:
         frames = ase.io.read(source, index=":", **options)
+    except KeyError as error:  # what ASE's tables of elements and readers of keys raise
+        raise DataError(
+            f"{path} cannot be read by ASE: {error} is neither an element nor a key that it knows; is it damaged, or "
+            "another format?"
+        ) from error
     except Exception as error:  # ASE's readers raise whatever the damage makes of them: ValueError, KeyError, ...
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{path} cannot be read by ASE ({reason}); is it damaged, or another format?") from error

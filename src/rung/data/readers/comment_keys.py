@@ -1,7 +1,12 @@
-"""The keys of an extended XYZ comment line: each stands once, for a reader keeps the last of two without a word."""
+"""The keys of an extended XYZ comment line: each stands once, and no quote hides one.
+
+A reader keeps the last of two keys without a word, and takes all that follows an open quote for one value.
+"""
 
 import re
 
+_WHOLE = re.compile(r'(?<==)"[^"\\]*"(?=\s|$)')
+_DELIMITER = re.compile(r"[\"'{}\[\]\\]")
 _CANDIDATE = re.compile(r"([^\s=\"'{}\[\]]+)\s*=")
 _CLOSING = {"'": "'", '"': '"', "{": "}", "[": "]"}
 
@@ -15,11 +20,39 @@ def key_twice(comment: str) -> str | None:
     if len(set(candidates)) == len(candidates):
         return None
     seen: set[str] = set()
-    for key in _CANDIDATE.findall(_bare(comment)):
+    for key in keys_in(comment):
         if key in seen:
-            return str(key)
+            return key
         seen.add(key)
     return None
+
+
+def keys_in(comment: str) -> list[str]:
+    """Return the keys of a comment line in their order; text in quotes or brackets has none."""
+    return [str(key) for key in _CANDIDATE.findall(_bare(comment))]
+
+
+def open_quote(comment: str) -> str | None:
+    """Return the text from a quote or bracket on that hides keys: it never closes, or opens or closes within a word.
+
+    An apostrophe, as in ``note=it's``, opens a quote too: the next one closes it, and keys between them are lost.
+    None where there is no such place.
+    """
+    if not _DELIMITER.search(_WHOLE.sub("", comment)):
+        return None
+    closing, start, escaped = "", 0, False
+    for place, letter in enumerate(comment):
+        if escaped or letter == "\\":
+            escaped = not escaped
+        elif not closing:
+            closing, start = _CLOSING.get(letter, ""), place
+        elif letter == closing:
+            closing = ""
+            opens_late = start > 0 and not (comment[start - 1].isspace() or comment[start - 1] in "=,")
+            closes_early = place + 1 < len(comment) and not comment[place + 1].isspace()
+            if (opens_late or closes_early) and "=" in comment[start:place]:
+                return comment[start:]
+    return comment[start:] if closing else None
 
 
 def _bare(comment: str) -> str:

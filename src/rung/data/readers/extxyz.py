@@ -26,6 +26,7 @@ from rung.data.held import FOLLOWED, Held, as_dicts
 from rung.data.labels import STRUCTURE_ID
 from rung.data.readers.ase import frames_through_ase
 from rung.data.readers.comment_keys import key_twice
+from rung.data.readers.promises import check_comment, check_kept, check_rows
 from rung.data.readers.reader import Finder, Frame, Reader
 from rung.errors import DataError
 
@@ -53,11 +54,14 @@ class Chunk:
         Lines of the file before the first.
     content
         The text of the frames.
+    frame
+        Frames of the file before the first.
     """
 
     places: tuple[int, ...]
     line: int
     content: bytes
+    frame: int = 0
 
 
 def frame_chunks(path: Path, *, compressed: bool = False) -> Iterator[Chunk]:
@@ -79,12 +83,13 @@ def frame_chunks(path: Path, *, compressed: bool = False) -> Iterator[Chunk]:
     """
     places: list[int] = []
     lines: list[bytes] = []
-    size, line, seen = 0, 0, False
+    size, line, frame, seen = 0, 0, 0, False
     try:
         with gzip.open(path) if compressed else path.open("rb") as file:
             for place, block in _blocks(file):
                 if size > _CHUNK and places:
-                    yield Chunk(tuple(places), line, b"".join(lines))
+                    yield Chunk(tuple(places), line, b"".join(lines), frame)
+                    frame += len(places)
                     places, lines, size, line = [], [], 0, line + len(lines)
                 seen = seen or any(text.strip() for text in block)
                 if place is not None:
@@ -96,7 +101,7 @@ def frame_chunks(path: Path, *, compressed: bool = False) -> Iterator[Chunk]:
     if not seen:
         raise DataError(f"{path} is empty.")
     if lines:
-        yield Chunk(tuple(places), line, b"".join(lines))
+        yield Chunk(tuple(places), line, b"".join(lines), frame)
 
 
 def _blocks(file: IO[bytes] | gzip.GzipFile) -> Iterator[tuple[int | None, list[bytes]]]:
@@ -123,11 +128,16 @@ def _text(line: bytes) -> str:
     return line.decode("utf-8", "replace").strip()
 
 
-def check_layout(text: str, path: Path, line: int = 0) -> None:
+def check_layout(text: str, path: Path, line: int = 0, frame: int = 0) -> list[int]:
     """Raise unless every frame of ``text`` has its count, its comment and its full rows, and nothing lies between.
 
     ASE stops at a blank line without a word and drops the columns that a row has too many: labels would be lost or
-    shifted in silence. ``line`` is the number of lines of the file before ``text``.
+    shifted in silence. ``line`` and ``frame`` are the numbers of lines and of frames of the file before ``text``.
+
+    Returns
+    -------
+    list of int
+        The line of ``text`` at which each frame begins, from 0.
 
     Raises
     ------
@@ -139,16 +149,21 @@ def check_layout(text: str, path: Path, line: int = 0) -> None:
     while stop and not lines[stop - 1].strip():
         stop -= 1
     place = 0
+    places: list[int] = []
     while place < stop:
-        place = _check_frame(lines, place, stop, path, line)
+        places.append(place)
+        place = _check_frame(lines, place, stop, path, line, frame + len(places) - 1)
+    return places
 
 
-def _check_frame(lines: Sequence[str], place: int, stop: int, path: Path, before: int) -> int:
+def _check_frame(lines: Sequence[str], place: int, stop: int, path: Path, before: int, frame: int) -> int:
     """Check the frame that starts at line ``place`` and return the line after it."""
     header = lines[place].strip()
     if not (header.isascii() and header.isdigit()):
         instead = f"{header[:30]!r}" if header else "a blank line"
-        raise DataError(f"{path}, line {before + place + 1}: a number of atoms should stand here, not {instead}.")
+        missing = f"; has frame {frame - 1} lost a line" if frame else ""
+        where = f"{path}, line {before + place + 1}"
+        raise DataError(f"{where}: a number of atoms should stand here, not {instead}{missing}.")
     end = place + 2 + int(header)
     if int(header) == 0:
         raise DataError(f"{path}, line {before + place + 1}: the frame has no atoms.")
@@ -158,12 +173,13 @@ def _check_frame(lines: Sequence[str], place: int, stop: int, path: Path, before
     if twice is not None:
         where = f"{path}, line {before + place + 2}"
         raise DataError(f"{where}: the key {twice!r} stands twice in the comment; leave one, for only the last counts.")
+    check_comment(lines[place + 1], f"{path}, frame {frame}, line {before + place + 2}")
     declared = _PROPERTIES.search(lines[place + 1])
     if declared is not None:
         width = _width(declared.group(1), path, before + place + 2)
         for k in range(place + 2, end):
             if len(lines[k].split()) != width:
-                where = f"{path}, line {before + k + 1}"
+                where = f"{path}, frame {frame}, line {before + k + 1}"
                 raise DataError(f"{where}: {width} columns are announced, {len(lines[k].split())} found.")
     while end < stop and lines[end].lstrip().startswith("VEC"):
         end += 1
@@ -300,17 +316,42 @@ def _parsed(path: Path, chunk: Chunk) -> Iterator[Frame]:
     except UnicodeDecodeError as error:
         byte = (chunk.places or (0,))[0] + error.start
         raise DataError(f"{path} is not text (byte {byte}); is it damaged, or another format?") from error
-    check_layout(text, path, chunk.line)
+    places = check_layout(text, path, chunk.line, chunk.frame)
     if not chunk.places:
         return  # white space at the end
-    frames = frames_through_ase(path, io.StringIO(text), format="extxyz", properties_parser=_comment)
+    lines = text.split("\n")
+    try:
+        frames = frames_through_ase(path, io.StringIO(text), format="extxyz", properties_parser=_comment)
+    except DataError:
+        _name_the_row(lines, places, path, chunk)
+        raise
     cut = not text.endswith("\n")
     if len(frames) != len(chunk.places):
         raise DataError(
             f"{path}: ASE reads {len(frames)} frames after line {chunk.line} where {len(chunk.places)} are."
         )
-    for place, atoms in zip(chunk.places, frames, strict=True):
+    for k, (place, atoms) in enumerate(zip(chunk.places, frames, strict=True)):
+        comment = lines[places[k] + 1]
+        check_kept(comment, _columns(comment), atoms, _where(places[k] + 2, k, path, chunk))
         yield Frame(place, atoms, cut and place == chunk.places[-1])
+
+
+def _name_the_row(lines: Sequence[str], places: Sequence[int], path: Path, chunk: Chunk) -> None:
+    """Raise at the first row that ASE cannot have read."""
+    for k, place in enumerate(places):
+        declared = _PROPERTIES.search(lines[place + 1])
+        rows = lines[place + 2 : place + 2 + int(lines[place])]
+        properties = declared.group(1) if declared is not None else ""
+        check_rows(rows, properties, f"{path}, frame {chunk.frame + k}", chunk.line + place + 3)
+
+
+def _columns(comment: str) -> list[str]:
+    declared = _PROPERTIES.search(comment)
+    return declared.group(1).split(":")[::3] if declared is not None else []
+
+
+def _where(line: int, frame: int, path: Path, chunk: Chunk) -> str:
+    return f"{path}, frame {chunk.frame + frame}, line {chunk.line + line}"
 
 
 def _comment(line: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Frames in files to structures in memory, and back; a file is read whole and right, or refused in one sentence."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from rung.data.labels import (
     ARRAY_SUFFIXES,
     BARE_KEYS,
     INFO_SUFFIXES,
+    LOOKS_LIKE_A_LABEL,
     STRUCTURE_ID,
     Array,
     Labels,
@@ -36,8 +36,6 @@ READING = "rung_reading"
 
 FARTHEST = 1.0e6
 """Å: no atom is this far from the origin; a coordinate beyond it is damage."""
-
-_LOOKS_LIKE_A_LABEL = re.compile(r"energ|forc|stress|virial|gradient", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -199,7 +197,7 @@ def structure_of(frame: Frame, path: Path, number: int, keys: Mapping[str, str])
     bare = sorted({key for key in BARE_KEYS if key in info or key in arrays or key in results})
     labels = _renamed(_labels(info, arrays, len(atoms), where), keys, where)
     used = {key for key in (*info, *arrays) if split_key(key) is not None} | {*BARE_KEYS, STRUCTURE_ID}
-    unread = sorted(key for key in {*info, *arrays} - used if _LOOKS_LIKE_A_LABEL.search(str(key)))
+    unread = sorted(key for key in {*info, *arrays} - used if LOOKS_LIKE_A_LABEL.search(str(key)))
     constraints = _constraints(atoms, info, where)
     reading = Reading(
         f"{path.name}#{number}",
