@@ -178,6 +178,32 @@ def test_a_structure_less_itself_and_far_copies_have_no_error(once: list[Structu
     assert bar(beside(moved), beside(start)) == pytest.approx(alone, rel=1e-4)
 
 
+@pytest.mark.parametrize("factor", [0.03, 10.0])
+def test_all_energies_larger_by_a_factor_give_corrections_and_bars_larger_by_it(
+    once: list[Structure], factor: float
+) -> None:
+    plain = noisy(once[:14], SIGMA, 1)
+    problem = problem_of(plain)
+    larger = [
+        replace(
+            frame,
+            labels={
+                "high": replace(
+                    frame.labelled("high"),
+                    energy=before + factor * (frame.labelled("high").energy - before),
+                    energy_stderr=factor * SIGMA,
+                )
+            },
+        )
+        for frame, before in zip(plain, problem.base_energy, strict=True)
+    ]
+    (_, one), (_, other) = fitted(plain), fitted(larger)
+    assert other.model_error == pytest.approx(factor * one.model_error, rel=1e-3)
+    assert_allclose(other.gaussian.mean, factor * one.gaussian.mean, rtol=1e-3, atol=1e-4 * factor)
+    bars = [np.sqrt(np.diag(solution.gaussian.covariance)) for solution in (one, other)]
+    assert_allclose(bars[1], factor * bars[0], rtol=1e-3)
+
+
 N_WEIGHTS, N_LABELS, S, ALPHA = 24, 40, 0.05, 0.2
 
 

@@ -15,6 +15,7 @@ from rung.data.labels import Array
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
+from rung.fit.linear import energies
 from rung.fit.linear.anchor import AnchorForces, Scale, Transform, processed
 from rung.fit.linear.evidence import HyperPrior
 from rung.fit.linear.gaussian import MODEL_ERROR, EnergyData, LinearModel, PriorComponent
@@ -57,8 +58,27 @@ class Assembly:
         )
 
 
-MODEL_ERROR_PRIOR = HyperPrior(0.02, 1.5)
-"""Of s, eV/√atom, where it is ``auto``."""
+MODEL_ERROR_SHARE, ALPHA_SHARE, RANDOM_ALPHA_SHARE = 0.2, 0.5, 0.1
+"""Medians of the hyper-priors of s, of α and of α for random units, in units of the misfit."""
+
+USUAL_MISFIT = 0.1
+"""eV/√atom, where the energies do not tell their misfit: none, or each alone in its composition."""
+
+
+def misfit(data: energies.Energies) -> float:
+    """Return by how much the base errs once its reference energies are refitted, r.m.s., eV/√atom.
+
+    Hyper-priors are in units of it, so that they mean the same for levels of theory that are near and that are far.
+    """
+    blind = data.blind(np.inf) if len(data) else None
+    if blind is None or blind.freedom == 0:
+        return USUAL_MISFIT
+    return max(blind.error_size(data.target), 1e-9)
+
+
+def model_error_prior(data: energies.Energies) -> HyperPrior:
+    """Return the hyper-prior of s, eV/√atom, where it is ``auto``."""
+    return HyperPrior(MODEL_ERROR_SHARE * misfit(data), 1.5)
 
 
 def band_prior(typical: float) -> HyperPrior:
@@ -75,14 +95,14 @@ class Energies(Settings):
 
     kind: Literal["energies"] = "energies"
     model_error: Choice = "auto"
-    """s in eV/√atom, or ``auto``: chosen with a log-normal hyper-prior of median 0.02 and width 1.5."""
+    """s in eV/√atom, or ``auto``: log-normal hyper-prior of median 0.2 times the base's misfit and width 1.5."""
 
     def add(self, assembly: Assembly, problem: Problem) -> Assembly:
         """Return the assembly with the energies as data."""
         if self.model_error != "auto" and self.model_error < 0:
             raise ConfigError("model_error must be 0 or more eV/√atom, or auto.")
         data = problem.energies
-        prior = _chosen(self.model_error, MODEL_ERROR_PRIOR)
+        prior = _chosen(self.model_error, model_error_prior(data))
         return replace(
             assembly, model=replace(assembly.model, data=data), priors={**assembly.priors, MODEL_ERROR: prior}
         )
@@ -157,7 +177,7 @@ class WeightPrior(Settings):
 
     kind: Literal["weights"] = "weights"
     alpha: Choice = "auto"
-    """α in eV/√atom, or ``auto``: log-normal hyper-prior of median 0.05 and width 1.5."""
+    """α in eV/√atom, or ``auto``: log-normal hyper-prior of median 0.5 times the base's misfit and width 1.5."""
     random_alpha: Choice = "auto"
     """The same for the random units of a widened readout."""
 
@@ -165,9 +185,10 @@ class WeightPrior(Settings):
         """Return the assembly with one component for the base's weights and one for random units."""
         random = np.array([group.endswith(".random") for group in problem.readout.groups])
         scale = problem.column_scale**2
+        size = misfit(problem.energies) if len(problem.labelled) else USUAL_MISFIT
         for name, choice, chosen, median in (
-            ("alpha", self.alpha, ~random, 0.05),
-            ("random_alpha", self.random_alpha, random, 0.01),
+            ("alpha", self.alpha, ~random, ALPHA_SHARE * size),
+            ("random_alpha", self.random_alpha, random, RANDOM_ALPHA_SHARE * size),
         ):
             if choice != "auto" and not choice > 0:
                 raise ConfigError(f"{name} must be more than 0 eV/√atom, or auto.")
@@ -203,7 +224,7 @@ def assemble(terms: tuple[Term, ...], problem: Problem) -> Assembly:
     empty = np.zeros((0, 0))
     n_weights, n_elements = len(problem.readout.weights), len(problem.elements)
     nothing = EnergyData(np.zeros((0, n_weights)), np.zeros((0, n_elements)), np.zeros(0), empty, empty)
-    assembly = Assembly(LinearModel((), nothing), {MODEL_ERROR: HyperPrior(0.02, 0.0)}, {})
+    assembly = Assembly(LinearModel((), nothing), {MODEL_ERROR: HyperPrior(MODEL_ERROR_SHARE * USUAL_MISFIT, 0.0)}, {})
     for term in terms:
         assembly = term.add(assembly, problem)
     if not any(isinstance(term, WeightPrior) for term in terms):

@@ -20,7 +20,7 @@ from rung.fit.linear.gaussian import MODEL_ERROR, Gaussian, LinearModel, PriorCo
 from rung.fit.linear.model_error import feature_error
 from rung.fit.linear.problem import Problem, energy_labels, grouped_by
 from rung.fit.linear.result import moved_surface, posterior_of
-from rung.fit.linear.terms import MODEL_ERROR_PRIOR, Assembly, Energies, Term, WeightPrior, assemble
+from rung.fit.linear.terms import Assembly, Energies, Term, WeightPrior, assemble, model_error_prior
 from rung.model.potential import ReadoutPotential
 
 FROZEN = 1e-12
@@ -101,7 +101,7 @@ def offset_to(base: Base, parts: Iterable[Sequence[Structure]], target: Fidelity
     change, sigma, composition = (np.concatenate(column) for column in zip(*columns, strict=True))
     no_weights, shared = np.zeros((len(change), 0)), target.energy_shared_stderr
     data = grouped_by(names, no_weights, composition, change, sigma, composition.sum(axis=1), shared)
-    moved = _solved(Assembly(LinearModel((), data), {MODEL_ERROR: MODEL_ERROR_PRIOR}, {})).gaussian.mean
+    moved = _solved(Assembly(LinearModel((), data), {MODEL_ERROR: model_error_prior(data)}, {})).gaussian.mean
     known = [k for k, element in enumerate(elements) if element in surface.reference.energies]
     reference = surface.reference.moved(tuple(elements[k] for k in known), moved[known])
     return base.plain.with_surface(target.name, replace(surface, reference=reference))

@@ -27,7 +27,7 @@ from rung.fit.linear.diagnosis import hyper_rows
 from rung.fit.linear.evidence import HyperPrior
 from rung.fit.linear.gaussian import MODEL_ERROR, LinearModel, PriorComponent
 from rung.fit.linear.problem import energy_data, without_composition
-from rung.fit.linear.terms import MODEL_ERROR_PRIOR, Assembly, band_prior
+from rung.fit.linear.terms import Assembly, band_prior, misfit, model_error_prior
 from rung.fit.linear.walk import where_equal
 from rung.model.device import require_device
 from rung.model.predictions import predict_structures
@@ -289,11 +289,11 @@ def _assembly(
         components.append((f"alpha[{name}]" if name else "alpha", basis.shape[0]))
     basis = np.vstack(blocks)
     data = energy_data(labelled, target, before, np.hstack(designs), composition)
-    assembly = Assembly(LinearModel((), data), {MODEL_ERROR: MODEL_ERROR_PRIOR}, {})
+    assembly = Assembly(LinearModel((), data), {MODEL_ERROR: model_error_prior(data)}, {})
     owner = np.repeat(np.arange(len(components)), [count for _, count in components])
     for k, (name, _) in enumerate(components):
         component = PriorComponent.centred(name, np.diag((owner == k).astype(float)))
-        assembly = assembly.with_component(component, HyperPrior(0.2 / np.sqrt(len(components)), 1.5))
+        assembly = assembly.with_component(component, HyperPrior(2.0 * misfit(data) / np.sqrt(len(components)), 1.5))
     if len(rows.force):
         typical = float(np.sqrt(np.mean(rows.anchor**2)))
         assembly = assembly.with_component(_band(rows, basis, settings.scale_stderr), band_prior(typical))
