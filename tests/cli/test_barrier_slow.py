@@ -1,70 +1,18 @@
-"""``rung barrier`` killed with SIGKILL again and again, and error bars of draws against those of first order."""
-
-import os
-import random
-import subprocess
-import sys
-import time
-from pathlib import Path
+"""Error bars of draws against those of first order, and a barrier that ASE publishes."""
 
 import numpy as np
 import pytest
 from ase.build import add_adsorbate, fcc100
 from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms
-from ase.io import write
 
 from rung.evaluate.paths.barrier import BarrierSettings, relaxed_barrier
 from rung.evaluate.paths.refinement import relaxed_draws
 from rung.evaluate.paths.vibrations import vibrations
-from rung.storage import read_json
 from rung.tasks.error_bars import error_bars_of
 from tests.pair_hop import ends, lifted
 
 pytestmark = pytest.mark.slow
-
-KILLS = 6
-
-
-def command(folder: Path, out: str) -> list[str]:
-    words = ["barrier", "tests.pair_hop:lifted", str(folder / "initial.xyz"), str(folder / "final.xyz")]
-    words += ["--fidelity", "high", "--trusted", "--fmax", "0.002", "--draws", "6", "--images", "9", "--no-modes"]
-    script = "import sys; from rung.cli import main; sys.exit(main(sys.argv[1:]))"
-    return [sys.executable, "-c", script, *words, "--out", str(folder / out)]
-
-
-def numbers(folder: Path) -> list[float]:
-    (panel,) = read_json(folder / "barrier.json")
-    (entry,) = panel["barriers"]
-    assert entry["converged"]
-    return [entry["value"], entry["reaction"], entry["stderr"], entry["stderr_total"], *entry["draws"]["barriers"]]
-
-
-def test_killed_again_and_again_it_ends_the_same(tmp_path: Path) -> None:
-    for name, atoms in zip(("initial.xyz", "final.xyz"), ends(), strict=True):
-        atoms.positions[2, 1] = 0.2  # something to relax
-        write(tmp_path / name, atoms, format="extxyz")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    root = Path(__file__).parents[2]
-    started = time.monotonic()
-    subprocess.run(command(tmp_path, "whole"), check=True, capture_output=True, env=environment, cwd=root, timeout=600)
-    duration = time.monotonic() - started
-    moments, killed = random.Random(1), 0
-    for _ in range(KILLS):
-        process = subprocess.Popen(
-            command(tmp_path, "broken"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, cwd=root
-        )
-        try:
-            process.wait(timeout=duration * moments.uniform(0.5, 0.95))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            killed += 1
-        process.wait()
-    assert killed >= 2
-    subprocess.run(command(tmp_path, "broken"), check=True, capture_output=True, env=environment, cwd=root, timeout=600)
-    # where a killed optimiser goes on its history is lost, so bands agree as far as their forces are small
-    assert numbers(tmp_path / "broken") == pytest.approx(numbers(tmp_path / "whole"), abs=2e-4)
-    assert not list((tmp_path / "broken").rglob("*.tmp"))
 
 
 def test_the_spread_of_draws_is_the_bar_of_first_order_where_it_is_small() -> None:
