@@ -306,8 +306,8 @@ def _constraints(atoms: Atoms, info: dict[str, Any], where: str) -> tuple[Any, .
 
 def _fixed_atoms(atoms: Atoms, constraints: Sequence[Any]) -> tuple[int, ...]:
     """Return the atoms that cannot move at all by what rung follows of ``constraints``."""
-    if not constraints:
-        return ()
+    if all(isinstance(one, FixAtoms) for one in constraints):
+        return tuple(sorted({int(index) for one in constraints for index in one.index}))
     bound = Atoms(numbers=atoms.numbers, cell=atoms.cell)
     bound.set_constraint([one for one in constraints if isinstance(one, FOLLOWED)])
     return tuple(int(index) for index in np.flatnonzero(~Held.of(bound).movable))
@@ -323,7 +323,7 @@ def _check_ids(structures: Sequence[Structure]) -> None:
 
 
 def _as_text(structure: Structure) -> str:
-    info: dict[str, Any] = {STRUCTURE_ID: structure.structure_id}
+    info: dict[str, Any] = {STRUCTURE_ID: structure.structure_id} if structure.structure_id else {}
     arrays: dict[str, Any] = {}
     for name, labels in structure.labels.items():
         write_labels(labels, info, arrays, name)
