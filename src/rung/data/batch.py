@@ -11,6 +11,7 @@ from matscipy.neighbours import neighbour_list
 from torch import Tensor
 
 from rung.data.structure import Structure
+from rung.data.wrapping import check_cell, near_origin
 from rung.fidelity import require_fidelity
 
 Item = TypeVar("Item")
@@ -104,7 +105,13 @@ def neighbours(atoms: Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
     """Return edges ``(2, M)`` and their lattice translations ``(M, 3)`` within ``cutoff`` Å, in a fixed order.
 
     Directions that are not periodic never contribute images, whatever their cell vectors are.
+
+    Raises
+    ------
+    DataError
+        When the cell is smaller than matter can be (see :func:`~rung.data.wrapping.check_cell`).
     """
+    check_cell(atoms)
     positions = np.asarray(atoms.positions, dtype=float)
     cell = np.array(atoms.cell.complete().array, dtype=float)
     pbc = np.asarray(atoms.pbc, dtype=bool)
@@ -131,6 +138,8 @@ def collate(
 ) -> Batch:
     """Put rows together: row ``k`` is ``structures[k]`` with the labels of ``fidelities[k]``.
 
+    Positions far from the origin are taken near it first (see :func:`~rung.data.wrapping.near_origin`).
+
     Parameters
     ----------
     structures, fidelities
@@ -151,7 +160,8 @@ def collate(
     labels = [structure.labelled(name) for structure, name in zip(structures, fidelities, strict=True)]
     sizes = np.array([len(structure) for structure in structures], dtype=np.int64)
     offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
-    pairs = [neighbours(structure.atoms, cutoff) for structure in structures]
+    near = [near_origin(structure.atoms) for structure in structures]
+    pairs = [neighbours(atoms, cutoff) for atoms in near]
 
     def real(values: object) -> Tensor:
         return torch.as_tensor(np.asarray(values, dtype=np.float64)).to(device=device, dtype=dtype)
@@ -166,7 +176,7 @@ def collate(
         fidelities=names,
         fidelity=whole([names.index(require_fidelity(name, names)) for name in fidelities]),
         numbers=whole(np.concatenate([structure.atoms.numbers for structure in structures])),
-        positions=real(np.concatenate([structure.atoms.positions for structure in structures])),
+        positions=real(np.concatenate([atoms.positions for atoms in near])),
         atom_row=whole(np.repeat(np.arange(len(structures)), sizes)),
         cell=real(np.stack([structure.atoms.cell.array for structure in structures])),
         pbc=torch.as_tensor(np.stack([structure.atoms.pbc for structure in structures])).to(device),

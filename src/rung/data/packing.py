@@ -16,6 +16,7 @@ from rung.data.frames import StreamedStructures
 from rung.data.labels import Labels
 from rung.data.stream import HASHED, ROWS_FILE, PackedRows, open_rows, pack
 from rung.data.structure import Structure
+from rung.data.wrapping import near_origin
 from rung.errors import StorageError
 from rung.fidelity import require_fidelity
 from rung.progress import SILENT, Progress
@@ -156,7 +157,7 @@ def _write(
 
 
 def _row(structure: Structure, labels: Labels, cutoff: float) -> Iterator[tuple[str, Any]]:
-    atoms = structure.atoms
+    atoms = near_origin(structure.atoms)
     pairs, translations = neighbours(atoms, cutoff)
     yield from (("energy", labels.energy), ("energy_stderr", labels.energy_stderr), ("stress", labels.stress))
     yield from (("cell", atoms.cell.array), ("pbc", atoms.pbc), ("numbers", atoms.numbers))

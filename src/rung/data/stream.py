@@ -19,6 +19,7 @@ from torch import Tensor
 from rung.data.batch import Batch, neighbours
 from rung.data.labels import Array
 from rung.data.structure import Structure
+from rung.data.wrapping import near_origin
 from rung.fidelity import require_fidelity
 from rung.progress import SILENT, Progress
 from rung.storage import content_hash, read_json
@@ -194,10 +195,11 @@ def pack(
     """
     names = tuple(names) if names is not None else tuple(sorted(set(fidelities)))
     labels = [structure.labelled(name) for structure, name in zip(structures, fidelities, strict=True)]
-    edges, cells = [], []
+    edges, cells, near = [], [], []
     with progress.task("neighbours", total=len(structures)) as task:
         for structure in structures:
-            pair, translation = neighbours(structure.atoms, cutoff)
+            near.append(near_origin(structure.atoms))
+            pair, translation = neighbours(near[-1], cutoff)
             edges.append(pair.T.astype(np.int32))
             cells.append(translation.astype(np.int16))
             task.advance()
@@ -213,7 +215,7 @@ def pack(
         pbc=np.array([structure.atoms.pbc for structure in structures], dtype=bool).reshape(-1, 3),
         stress=_stacked([label.stress for label in labels], (6,)),
         numbers=np.concatenate([np.zeros(0, np.int64), *(structure.atoms.numbers for structure in structures)]),
-        positions=_joined([structure.atoms.positions for structure in structures]),
+        positions=_joined([atoms.positions for atoms in near]),
         forces=_joined([label.forces for label in labels]),
         forces_stderr=_joined([label.forces_stderr for label in labels]),
         edges=np.concatenate([np.zeros((0, 2), np.int32), *edges]),
