@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import JsonValue
 
 from rung.backends import dump, load_base, restore
-from rung.backends.archive import check_archive, is_checkpoint
-from rung.backends.plain import array_from_plain, array_to_plain, domain_from_plain, domain_to_plain
+from rung.backends.archive import TorchArchive, check_archive, is_checkpoint
+from rung.backends.parts import DAMAGE, Part, PosteriorPart, check_posterior, part_of
+from rung.backends.plain import array_to_plain, domain_of, domain_to_plain
 from rung.backends.registry import detect
 from rung.errors import ModelError
 from rung.fidelity import require_fidelity
@@ -141,30 +143,48 @@ def open_model(
     return checkpoint
 
 
+class _Content(Part):
+    """What stands at the top of a checkpoint."""
+
+    potential: dict[str, Any]
+    posterior: PosteriorPart | None
+    metadata: dict[str, JsonValue]
+
+
 def _read(path: Path) -> dict[str, Any]:
     """Return the content of a file that begins as a checkpoint does."""
     check_archive(path)
+    TorchArchive.open(path)  # nothing in it unpacks to more than the file has
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(f"{path} is not a checkpoint of rung: it asks for code to be run.") from error
-    except (RuntimeError, EOFError, ValueError) as error:
-        raise ModelError(f"{path} is damaged ({error}): copy it again.") from error
+    except (EOFError, *DAMAGE) as error:
+        raise ModelError(f"{path} is damaged ({' '.join(str(error).split())[:200]}): copy it again.") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} is not a checkpoint of rung: it holds a {type(content).__name__}.")
     return content
 
 
 def _checkpoint(path: Path, content: Mapping[str, Any], dtype: str | None, device: str) -> Checkpoint:
     version = content.get("version")
-    if not isinstance(version, int) or version > VERSION:
+    if type(version) is not int or not 1 <= version <= VERSION:
+        shown = version if isinstance(version, (int, float)) else f"of a {type(version).__name__}"
         raise ModelError(
-            f"{path} has version {version} of the format; this rung reads up to {VERSION}: install a newer rung."
+            f"{path} has version {shown} of the format; this rung reads up to {VERSION}: install a newer rung."
         )
+    if missing := [name for name in _Content.model_fields if name not in content]:
+        raise ModelError(f"{path} lacks {missing[0]!r} and is no complete checkpoint of rung.")
     try:
-        potential = restore(content["potential"], dtype=dtype, device=device)
-        posterior = None if content["posterior"] is None else _posterior_from_plain(content["posterior"])
-        return Checkpoint(potential, posterior, content["metadata"])
-    except KeyError as error:
-        raise ModelError(f"{path} lacks {error} and is no complete checkpoint of rung.") from error
+        whole = part_of(_Content, content, "checkpoint")
+        potential = restore(whole.potential, dtype=dtype, device=device)
+        posterior = None if whole.posterior is None else _posterior_of(whole.posterior)
+        if posterior is not None:
+            sizes = {name: len(surface.readout.weights) for name, surface in potential.surfaces.items()}
+            check_posterior(posterior, sizes, whole.metadata.get("target"))
+    except ModelError as error:
+        raise ModelError(f"{path} cannot be read as a checkpoint of rung: {error}") from error
+    return Checkpoint(potential, posterior, whole.metadata)
 
 
 def _posterior_to_plain(posterior: Posterior) -> dict[str, Any]:
@@ -183,19 +203,17 @@ def _posterior_to_plain(posterior: Posterior) -> dict[str, Any]:
     }
 
 
-def _posterior_from_plain(data: Mapping[str, Any]) -> Posterior:
-    own = data["model_covariance"]
-    axes = data.get("environment_axes")  # fits of 0.1.0 do not know which environments are alike
-    domain = data.get("domain")  # nor where their training structures lie
+def _posterior_of(part: PosteriorPart) -> Posterior:
+    axes = part.environment_axes  # fits of 0.1.0 do not know which environments are alike
     return Posterior(
-        parameters=tuple(data["parameters"]),
-        mean=array_from_plain(data["mean"]),
-        covariance=array_from_plain(data["covariance"]),
-        unidentified=array_from_plain(data["unidentified"]),
-        model_error=data["model_error"],
-        force_error=data["force_error"],
-        model_covariance=None if own is None else array_from_plain(own),
-        rough_error=data.get("rough_error"),
-        environments=None if axes is None else EnvironmentKernel(array_from_plain(axes)),
-        domain=None if domain is None else domain_from_plain(domain),
+        parameters=tuple(part.parameters),
+        mean=part.mean,
+        covariance=part.covariance,
+        unidentified=part.unidentified,
+        model_error=part.model_error,
+        force_error=part.force_error,
+        model_covariance=part.model_covariance,
+        rough_error=part.rough_error,
+        environments=None if axes is None else EnvironmentKernel(axes),
+        domain=None if part.domain is None else domain_of(part.domain),
     )

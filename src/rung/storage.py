@@ -112,7 +112,7 @@ def read_json(path: Path) -> Any:
         return json.loads(Path(path).read_text())
     except FileNotFoundError as error:
         raise StorageError(f"There is no file {path}.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StorageError(f"{path} is not readable JSON ({error}); delete it and run again.") from error
 
 

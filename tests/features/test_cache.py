@@ -99,8 +99,9 @@ def test_an_entry_under_another_name_is_not_used(cache):
 
 def test_entries_say_what_they_hold(cache):
     keys = [KEY, replace(KEY, kind="jacobian"), replace(KEY, kind="summed", readout="basis")]
+    forces = {**ARRAYS, "fixed_forces": np.zeros((3, 3)), "values": np.zeros((0, 3, 4)), "summed": np.zeros((9, 2))}
     for key in keys:
-        cache.put(key, ARRAYS)
+        cache.put(key, forces)
     entries = list(cache.entries())
     assert {entry.key for entry in entries} == set(keys)
     assert all(entry.size == entry.path.stat().st_size for entry in entries)
@@ -133,7 +134,7 @@ def test_what_is_no_entry_is_never_deleted_and_a_folder_of_other_files_is_no_cac
     mine.write_bytes(b"mine")
     with pytest.raises(StorageError, match=r"holds files that rung did not make \(ab\)"):
         cache.put(KEY, ARRAYS)
-    assert cache.prune(older_than=-1.0) == [] and mine.read_bytes() == b"mine"
+    assert cache.prune(older_than=0.0) == [] and mine.read_bytes() == b"mine"
     assert list(cache.folder.rglob("*")) == [mine.parent, mine]
 
 

@@ -22,11 +22,13 @@ from rung.results.fit import Features, FitRecord
 from rung.results.fits import StudyDesigns, StudyFit, StudyTrial
 from rung.results.free_energy import FreeEnergyResult
 from rung.results.jobs import JobError, JobRequest
+from rung.results.marker import Marker
 from rung.results.md import MDResult
 from rung.results.metrics import Metrics
 from rung.results.predictions import Predictions
 from rung.results.provenance import Provenance
 from rung.results.relaxation import RelaxationResult
+from rung.results.rows import PackedLayout
 from rung.results.study import StudyRow, StudySummary
 from rung.results.task import TaskProvenance
 from rung.results.transport import TransportResult
@@ -59,6 +61,8 @@ FILES: Mapping[str, tuple[str, type[Entry]]] = {
     "`md.json`": ("", MDResult),
     "`relax.json`": ("", RelaxationResult),
     "`transport.json`": ("", TransportResult),
+    "`run.json`, `band.json`": ("", Marker),
+    "`rows.json`": ("", PackedLayout),
 }
 """Each file with the definition of what it holds; ``[]`` before it where the file is a list."""
 

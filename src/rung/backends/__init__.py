@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from rung.backends.plain import surface_from_plain, surface_to_plain
+from rung.backends.parts import DAMAGE, BackbonePart, PotentialPart, part_of
+from rung.backends.plain import surface_of, surface_to_plain
 from rung.backends.protocol import Backend, Heads
 from rung.backends.registry import detect, named, owner
 from rung.errors import ConfigError, ModelError, one_of
@@ -17,6 +18,9 @@ from rung.model.protocols import Backbone
 
 SUM = "sum"
 """What stands for a backend where a backbone is two, each of a backend of its own."""
+
+MOST_SUMS = 8
+"""How deep sums may stand in sums."""
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -101,9 +105,16 @@ def dump(potential: ReadoutPotential) -> dict[str, Any]:
 
 
 def restore(data: Mapping[str, Any], *, dtype: str | None = None, device: str = "cpu") -> ReadoutPotential:
-    """Return the potential that :func:`dump` wrote: every bit of it, unless another ``dtype`` is asked for."""
-    backbone = _restore_backbone(data, torch_dtype(dtype), device)
-    return ReadoutPotential(backbone, {name: surface_from_plain(item) for name, item in data["surfaces"].items()})
+    """Return the potential that :func:`dump` wrote: every bit of it, unless another ``dtype`` is asked for.
+
+    Raises
+    ------
+    ModelError
+        When the data do not hold what they should: one sentence with the place.
+    """
+    part = part_of(PotentialPart, data, "potential")
+    backbone = _restore_backbone(part, torch_dtype(dtype), device)
+    return ReadoutPotential(backbone, {name: surface_of(one) for name, one in part.surfaces.items()})
 
 
 def torch_dtype(name: str | None) -> torch.dtype | None:
@@ -129,7 +140,23 @@ def _dump_backbone(backbone: Backbone) -> dict[str, Any]:
     return {"backend": backend.name, "backbone": backend.dump(backbone)}
 
 
-def _restore_backbone(data: Mapping[str, Any], dtype: torch.dtype | None, device: str) -> Backbone:
-    if data["backend"] == SUM:
-        return SummedBackbone(*(_restore_backbone(part, dtype, device) for part in data["backbone"]))
-    return named(data["backend"]).restore(data["backbone"], dtype=dtype, device=device)
+def _restore_backbone(
+    part: BackbonePart, dtype: torch.dtype | None, device: str, place: str = "potential.backbone"
+) -> Backbone:
+    if part.backend == SUM:
+        if not isinstance(part.backbone, list) or len(part.backbone) != 2 or place.count(".") > MOST_SUMS:
+            raise ModelError(f"at {place!r} there should be two backbones.")
+        parts = [part_of(BackbonePart, one, f"{place}.{index}") for index, one in enumerate(part.backbone)]
+        return SummedBackbone(
+            *(_restore_backbone(one, dtype, device, f"{place}.{index}") for index, one in enumerate(parts))
+        )
+    backend = named(part.backend)
+    if not isinstance(part.backbone, dict):
+        raise ModelError(f"at {place!r} there should be one backbone.")
+    try:
+        return backend.restore(part.backbone, dtype=dtype, device=device)
+    except DAMAGE as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ModelError(
+            f"at {place!r} it does not hold what the backend {part.backend!r} wrote ({type(error).__name__}: {reason})."
+        ) from error

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from rung.backends.parts import BlockPart, DomainPart, SurfacePart, part_of
 from rung.data.labels import Array
 from rung.model.domain import Domain, ElementDomain
 from rung.model.potential import Surface
@@ -25,12 +26,20 @@ def surface_to_plain(surface: Surface) -> dict[str, Any]:
 
 
 def surface_from_plain(data: Mapping[str, Any]) -> Surface:
-    """Return the surface that :func:`surface_to_plain` wrote, bit for bit."""
-    blocks = tuple(_block_from_plain(block) for block in data["blocks"])
-    return Surface(
-        Readout(blocks, scale=float(data["scale"]), shift=float(data["shift"])),
-        ReferenceEnergies({int(number): float(energy) for number, energy in data["reference"].items()}),
-    )
+    """Return the surface that :func:`surface_to_plain` wrote, bit for bit.
+
+    Raises
+    ------
+    ModelError
+        When the data do not hold what they should: one sentence with the place.
+    """
+    return surface_of(part_of(SurfacePart, data, "surface"))
+
+
+def surface_of(part: SurfacePart) -> Surface:
+    """Return the surface that a part of a file describes."""
+    blocks = tuple(_block_of(block) for block in part.blocks)
+    return Surface(Readout(blocks, scale=part.scale, shift=part.shift), ReferenceEnergies(dict(part.reference)))
 
 
 def domain_to_plain(domain: Domain) -> dict[str, Any]:
@@ -51,22 +60,17 @@ def domain_to_plain(domain: Domain) -> dict[str, Any]:
     }
 
 
-def domain_from_plain(data: Mapping[str, Any]) -> Domain:
-    """Return the domain that :func:`domain_to_plain` wrote, bit for bit."""
-    elements = {
-        int(number): ElementDomain(
-            array_from_plain(element["centre"]),
-            array_from_plain(element["axes"]),
-            element["environments"].cpu().numpy().astype(np.float32),
-        )
-        for number, element in data["elements"].items()
-    }
+def domain_of(part: DomainPart) -> Domain:
+    """Return the domain that a part of a file describes, bit for bit."""
     return Domain(
-        elements,
-        array_from_plain(data["absorbed"]),
-        array_from_plain(data["row_axes"]),
-        leverage_limit=float(data["leverage_limit"]),
-        distance_limit=float(data["distance_limit"]),
+        {
+            number: ElementDomain(one.centre, one.axes, one.environments.astype(np.float32))
+            for number, one in part.elements.items()
+        },
+        part.absorbed,
+        part.row_axes,
+        leverage_limit=part.leverage_limit,
+        distance_limit=part.distance_limit,
     )
 
 
@@ -99,18 +103,6 @@ def _block_to_plain(block: ReadoutBlock) -> dict[str, Any]:
     }
 
 
-def _block_from_plain(data: Mapping[str, Any]) -> ReadoutBlock:
-    layers = tuple(
-        HiddenLayer(
-            array_from_plain(layer["weight"]), array_from_plain(layer["bias"]), layer["activation"], layer["gain"]
-        )
-        for layer in data["layers"]
-    )
-    return ReadoutBlock(
-        name=data["name"],
-        columns=tuple(data["columns"]),
-        layers=layers,
-        weights=array_from_plain(data["weights"]),
-        bias=data["bias"],
-        n_random=data["n_random"],
-    )
+def _block_of(part: BlockPart) -> ReadoutBlock:
+    layers = tuple(HiddenLayer(one.weight, one.bias, one.activation, one.gain) for one in part.layers)
+    return ReadoutBlock(part.name, tuple(part.columns), layers, part.weights, part.bias, part.n_random)

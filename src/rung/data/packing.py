@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import mkdtemp
@@ -14,34 +14,17 @@ from numpy.typing import NDArray
 from rung.data.batch import neighbours
 from rung.data.frames import StreamedStructures
 from rung.data.labels import Labels
-from rung.data.stream import HASHED, ROWS_FILE, PackedRows, open_rows, pack
+from rung.data.stream import ARRAYS, HASHED, PackedRows, open_rows, pack
 from rung.data.structure import Structure
 from rung.data.wrapping import near_origin
 from rung.errors import StorageError
 from rung.fidelity import require_fidelity
 from rung.progress import SILENT, Progress
+from rung.results.rows import ROWS_FILE
 from rung.storage import TEMPORARY, content_hash, file_hash, write_json, writing
 
 VERSION = 1
 """Of the layout; rows of another are packed again."""
-
-_SHAPES: Mapping[str, tuple[str, tuple[int, ...]]] = {
-    "atom_start": ("<i8", ()),
-    "edge_start": ("<i8", ()),
-    "fidelity": ("<i8", ()),
-    "energy": ("<f8", ()),
-    "energy_stderr": ("<f8", ()),
-    "cell": ("<f8", (3, 3)),
-    "pbc": ("|b1", (3,)),
-    "stress": ("<f8", (6,)),
-    "numbers": ("<i8", ()),
-    "positions": ("<f8", (3,)),
-    "forces": ("<f8", (3,)),
-    "forces_stderr": ("<f8", (3,)),
-    "edges": ("<i4", (2,)),
-    "edge_cells": ("<i2", (3,)),
-}
-"""Type and shape of one entry of each array."""
 
 
 def pack_rows(
@@ -128,14 +111,14 @@ def _write(
     total: int,
 ) -> dict[str, tuple[str, list[int]]]:
     """Write every array and return its type and shape."""
-    counts = dict.fromkeys(_SHAPES, 0)
+    counts = dict.fromkeys(ARRAYS, 0)
     with ExitStack() as stack, progress.task("neighbours", total=total) as task:
         files: dict[str, IO[bytes]] = {
-            name: stack.enter_context((folder / f"{name}.raw").open("wb", buffering=1 << 18)) for name in _SHAPES
+            name: stack.enter_context((folder / f"{name}.raw").open("wb", buffering=1 << 18)) for name in ARRAYS
         }
 
         def put(name: str, values: Any) -> None:
-            kind, entry = _SHAPES[name]
+            kind, entry = ARRAYS[name]
             array: NDArray[Any] = np.asarray(values).astype(kind).reshape(-1, *entry)
             files[name].write(array.tobytes())
             counts[name] += len(array)
@@ -153,7 +136,7 @@ def _write(
         for file in files.values():
             file.flush()
             os.fsync(file.fileno())
-    return {name: (kind, [counts[name], *entry]) for name, (kind, entry) in _SHAPES.items()}
+    return {name: (kind, [counts[name], *entry]) for name, (kind, entry) in ARRAYS.items()}
 
 
 def _row(structure: Structure, labels: Labels, cutoff: float) -> Iterator[tuple[str, Any]]:

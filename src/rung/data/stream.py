@@ -5,6 +5,7 @@ the number of structures; a batch costs a few copies. Rows that :mod:`rung.data.
 a batch reads only the rows it holds: then memory is flat in the number of structures too.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,23 +18,37 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rung.data.batch import Batch, neighbours
-from rung.data.labels import Array
 from rung.data.structure import Structure
 from rung.data.wrapping import near_origin
+from rung.errors import StorageError
 from rung.fidelity import require_fidelity
 from rung.progress import SILENT, Progress
-from rung.storage import content_hash, read_json
+from rung.results.rows import ROWS_FILE, PackedLayout
+from rung.storage import content_hash
 
-ROWS_FILE = "rows.json"
-"""The file that makes a folder one of packed rows and lists type and shape of each array; it is written last."""
+ARRAYS: Mapping[str, tuple[str, tuple[int, ...]]] = {
+    "atom_start": ("<i8", ()),
+    "edge_start": ("<i8", ()),
+    "fidelity": ("<i8", ()),
+    "energy": ("<f8", ()),
+    "energy_stderr": ("<f8", ()),
+    "cell": ("<f8", (3, 3)),
+    "pbc": ("|b1", (3,)),
+    "stress": ("<f8", (6,)),
+    "numbers": ("<i8", ()),
+    "positions": ("<f8", (3,)),
+    "forces": ("<f8", (3,)),
+    "forces_stderr": ("<f8", (3,)),
+    "edges": ("<i4", (2,)),
+    "edge_cells": ("<i2", (3,)),
+}
+"""Type and shape of one entry of each array."""
 
 HASHED = ("energy", "energy_stderr", "cell", "pbc", "stress", "numbers", "positions", "forces", "forces_stderr")
 """Arrays that identify a set of rows; edges follow from them."""
 
 Indices = NDArray[np.int64]
 """Whole numbers: indices of rows, counts of them, or where their spans begin."""
-
-ROWS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -105,29 +120,10 @@ class PackedRows:
         return bool(np.isfinite(self.stress).any())
 
     @cached_property
-    def label_counts(self) -> Array:
-        """How many energies, force components and stress components each fidelity has, shape ``(F, 3)``.
-
-        Stresses of rows without volume do not count.
-        """
-        count = len(self.fidelities)
-        found = np.zeros((count, 3))
-        found[:, 0] = np.bincount(self.fidelity, weights=np.isfinite(self.energy), minlength=count)
-        for start in range(0, len(self), ROWS_AT_ONCE):
-            rows = slice(start, start + ROWS_AT_ONCE)
-            fidelity = np.repeat(self.fidelity[rows], self.n_atoms[rows])
-            known = np.isfinite(self.forces[self.atom_start[start] : self.atom_start[start] + len(fidelity)])
-            found[:, 1] += np.bincount(fidelity, weights=known.sum(axis=1), minlength=count)
-        has_volume = self.pbc.any(axis=1) & (np.abs(np.linalg.det(self.cell)) > 0)
-        stresses = np.isfinite(self.stress).sum(axis=1) * has_volume
-        found[:, 2] = np.bincount(self.fidelity, weights=stresses, minlength=count)
-        return found
-
-    @cached_property
     def fingerprint(self) -> str:
         """A hash of the rows and their labels."""
         if self.folder is not None:
-            return str(read_json(self.folder / ROWS_FILE)["fingerprint"])
+            return PackedLayout.read(self.folder / ROWS_FILE).fingerprint
         start = (self.fidelities, float(self.cutoff), self.atom_start, self.fidelity)
         return content_hash(*start, *(getattr(self, name) for name in HASHED))
 
@@ -229,17 +225,49 @@ def open_rows(folder: Path) -> PackedRows:
     Raises
     ------
     StorageError
-        When there are none.
+        When there are none, or they are not what was written.
     """
-    layout = read_json(folder / ROWS_FILE)
-    arrays: dict[str, Any] = {}
-    for name, (kind, shape) in layout["arrays"].items():
+    folder = Path(folder)
+    layout = PackedLayout.read(folder / ROWS_FILE)
+    arrays = {name: _mapped(folder, layout, name) for name in ARRAYS}
+    rows = PackedRows(layout.fidelities, layout.cutoff, folder=folder, **arrays)
+    _check_spans(rows, folder)
+    return rows
+
+
+def _mapped(folder: Path, layout: PackedLayout, name: str) -> NDArray[Any]:
+    """Return one array of a folder, which stays in its file."""
+    kind, entry = ARRAYS[name]
+    file = folder / f"{name}.raw"
+    if name not in layout.arrays or layout.arrays[name][0] != kind or layout.arrays[name][1][1:] != entry:
+        raise StorageError(f"{folder / ROWS_FILE} is damaged at {f'arrays.{name}'!r}; delete the folder and run again.")
+    shape = layout.arrays[name][1]
+    try:
+        if math.prod(shape) * np.dtype(kind).itemsize != file.stat().st_size:
+            raise StorageError(f"{file} has another size than {ROWS_FILE} says; delete the folder and run again.")
         if 0 in shape:  # nothing can be mapped
-            arrays[name] = np.zeros(shape, dtype=kind)
-        else:
-            mapped = np.memmap(folder / f"{name}.raw", dtype=kind, mode="r", shape=tuple(shape))
-            arrays[name] = np.asarray(mapped)
-    return PackedRows(tuple(layout["fidelities"]), float(layout["cutoff"]), folder=Path(folder), **arrays)
+            return np.zeros(shape, dtype=kind)
+        return np.asarray(np.memmap(file, dtype=kind, mode="r", shape=shape))
+    except OSError as error:
+        raise StorageError(f"Cannot read {file}: {error.strerror or error}.") from error
+
+
+def _check_spans(rows: PackedRows, folder: Path) -> None:
+    """Raise a :class:`~rung.errors.StorageError` unless the arrays are of the same rows, atoms and edges."""
+    count = len(rows.energy)
+    by_row = (rows.fidelity, rows.energy_stderr, rows.cell, rows.pbc, rows.stress)
+    by_atom = (rows.positions, rows.forces, rows.forces_stderr)
+    sizes = (
+        all(len(values) == count for values in by_row)
+        and all(len(values) == len(rows.numbers) for values in by_atom)
+        and len(rows.edges) == len(rows.edge_cells)
+    )
+    spans = sizes and all(
+        len(starts) == count + 1 and starts[0] == 0 and starts[-1] == total and bool((np.diff(starts) >= 0).all())
+        for starts, total in ((rows.atom_start, len(rows.numbers)), (rows.edge_start, len(rows.edges)))
+    )
+    if not spans or (count and not 0 <= rows.fidelity.min() <= rows.fidelity.max() < len(rows.fidelities)):
+        raise StorageError(f"{folder / ROWS_FILE} does not fit the files beside it; delete the folder and run again.")
 
 
 def shuffled(n_rows: int, batch_size: int, seed: int, epoch: int) -> list[Indices]:

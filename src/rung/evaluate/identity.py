@@ -9,7 +9,8 @@ from ase import Atoms
 from rung.data.attributes import key_of as attributes_key
 from rung.data.held import Held
 from rung.errors import DataError
-from rung.storage import content_hash, read_json, write_json
+from rung.results.marker import Marker
+from rung.storage import content_hash
 
 _TOLERANCE = 1e-3
 """eV: a potential gives the energy of a stored structure again within this, or it is another potential."""
@@ -86,26 +87,28 @@ def claim(marker: Path, key: str, *, holds: str, other: str, energy: float | Non
     ------
     DataError
         When the folder holds other work, or work of another potential.
+    StorageError
+        When the marker is damaged.
     """
     marker = Path(marker)
     if not marker.exists():
-        write_json(marker, {"key": key} if energy is None else {"key": key, "start_energy": energy})
+        (Marker(key=key) if energy is None else Marker(key=key, start_energy=energy)).write(marker)
         return
-    content = read_json(marker)
-    if content.get("key") != key:
+    content = Marker.read(marker)
+    if content.key != key:
         raise DataError(f"{marker.parent} holds {holds} of {other}; choose another folder or remove it.")
-    if energy is not None:
-        require_energy(marker.parent, float(content["start_energy"]), energy, holds=holds, structure="start")
+    if energy is not None and content.start_energy is not None:
+        require_energy(marker.parent, content.start_energy, energy, holds=holds, structure="start")
 
 
 def is_claimed(marker: Path, key: str) -> bool:
     """Return whether the marker is there and has ``key``."""
-    return Path(marker).exists() and bool(read_json(marker).get("key") == key)
+    return Path(marker).exists() and Marker.read(marker).key == key
 
 
 def require_energy(folder: Path, before: float, now: float, *, holds: str, structure: str) -> None:
     """Raise a :class:`DataError` unless two energies of a kept structure agree, eV: else the potential is another."""
-    if abs(before - now) > _TOLERANCE:
+    if not abs(before - now) <= _TOLERANCE:
         raise DataError(
             f"{folder} holds {holds} of another potential (the {structure} structure has {before:.6f} eV there and "
             f"{now:.6f} eV now); choose another folder or remove it."

@@ -11,6 +11,7 @@ from ase.optimize import BFGS, FIRE
 
 from rung.data.labels import Array
 from rung.progress import Task
+from rung.results.arrays import COUNT, REAL, TEXT, ArrayKind, DamagedArraysError, read_arrays
 from rung.storage import atomic_path, set_aside
 
 SAVE_EVERY = 5
@@ -114,8 +115,7 @@ class Stand:
         if not path.exists():
             return None
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                content = {name: archive[name] for name in archive.files}
+            content = read_arrays(path, _KINDS)
             if str(content.pop("key")) != key:
                 return None
             memory = {name.removeprefix(_MEMORY): content[name] for name in content if name.startswith(_MEMORY)}
@@ -127,11 +127,19 @@ class Stand:
                 int(content["stage"]),
                 memory,
             )
-        except Exception as error:  # numpy and zipfile have no common error: whatever they raise, the file is damaged
-            set_aside(path, f"{type(error).__name__}: {error}")
+        except DamagedArraysError as error:
+            set_aside(path, error.reason)
             return None
 
 
+_KINDS = {
+    "key": TEXT,
+    "positions": ArrayKind("f", ("images", "n", 3), finite=True),
+    "cells": ArrayKind("f", ("images", 3, 3), finite=True),
+    "energy": REAL,
+    "steps": COUNT,
+    "stage": COUNT,
+}
 _FIELDS = ("positions", "cells", "energy", "steps", "stage")
 _MEMORY = "memory_"
 

@@ -14,11 +14,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from rung.errors import StorageError
+from rung.errors import ConfigError, StorageError
+from rung.results.arrays import TEXT, ArrayKind, DamagedArraysError, read_arrays, wrong_array
 from rung.storage import TEMPORARY, content_hash, require_own, write_bytes, write_text
 
 FORMAT_VERSION = 1
@@ -58,6 +60,8 @@ class EntryKey:
     dtype
         The type in which the backbone ran, such as ``float32``.
     """
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     kind: EntryKind
     backbone: str
@@ -193,9 +197,13 @@ class DesignCache:
 
         Raises
         ------
+        ConfigError
+            When an age is negative.
         StorageError
             When the operating system does not let rung delete a file.
         """
+        if older_than is not None and not older_than >= 0:
+            raise ConfigError(f"An entry is older than 0 s or more, not {older_than} s.")
         now = time.time()
         broken = {entry.path for entry, problem in self.verify() if problem} if damaged else set()
         removed = []
@@ -216,19 +224,42 @@ def _unpack(path: Path, content: bytes, key: EntryKey | None = None) -> tuple[En
     body, seal = content[:-_SEAL], content[-_SEAL:]
     if not body or hashlib.sha256(body).hexdigest().encode() != seal:
         raise ValueError(f"The cache entry {path} is damaged (its checksum does not fit)")
-    with np.load(io.BytesIO(body), allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    stored = EntryKey(**json.loads(str(arrays.pop("key"))))
+    try:
+        arrays = read_arrays(body, {"key": TEXT}, str(path))
+        stored = _key_in(str(arrays.pop("key")))
+        reason = wrong_array(arrays, _KINDS[stored.kind])
+    except DamagedArraysError as error:
+        raise ValueError(f"The cache entry {path} is damaged ({error.reason})") from error
+    except ValidationError as error:
+        raise ValueError(f"The cache entry {path} is damaged (its key is not one that this rung writes)") from error
+    if reason:
+        raise ValueError(f"The cache entry {path} is damaged ({reason})")
     if key is not None and stored != key:
         raise ValueError(f"The cache entry {path} is damaged ({_ANOTHER})")
     return stored, arrays
+
+
+_KEY = TypeAdapter(EntryKey)
+
+_FEATURES = {"features": ArrayKind("f", ("n", "D")), "fixed_energy": ArrayKind("f")}
+_FORCES = {**_FEATURES, "fixed_forces": ArrayKind("f", ("n", 3))}
+_KINDS: Mapping[EntryKind, Mapping[str, ArrayKind]] = {
+    "features": _FEATURES,
+    "jacobian": {**_FORCES, "pairs": ArrayKind("iu", ("pairs", 2)), "values": ArrayKind("f", ("pairs", 3, "D"))},
+    "summed": {**_FORCES, "summed": ArrayKind("f", ("3n", "P"))},
+}
+"""What each kind of entry holds."""
+
+
+def _key_in(text: str) -> EntryKey:
+    return _KEY.validate_json(text, strict=True)
 
 
 def _read_key(path: Path) -> EntryKey | None:
     """Return the key that stands in a file, reading little of it; None where the file is too damaged."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return EntryKey(**json.loads(str(archive["key"])))
+            return _key_in(str(archive["key"]))
     except FileNotFoundError:
         raise
     except Exception:  # zip, npy and json each raise their own at damaged bytes; all mean the same here

@@ -84,6 +84,8 @@ class ReadoutBlock:
 
     def basis(self, features: Tensor) -> Tensor:
         """Return the basis functions of this block, shape ``(N, P_block)``."""
+        if max(self.columns, default=0) >= features.shape[1]:
+            raise ModelError(f"The readout reads feature {max(self.columns)} of {features.shape[1]} features.")
         value = features[:, list(self.columns)]
         for layer in self.layers:
             weight = torch.as_tensor(layer.weight).to(value)

@@ -2,10 +2,12 @@
 
 from math import nan
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from rung.results.barrier import BarrierEntry, Panel
-from rung.results.base import DomainWord, Entry, Number, Numbers, entries_of
+from rung.results.base import DomainWord, Entry, Number, Numbers, entries_of, equally_long
 from rung.storage import read_json
 
 
@@ -121,6 +123,10 @@ class Points(Entry):
     """Less the first, eV."""
     stderr: Numbers
     """One-sigma errors, eV."""
+
+    @model_validator(mode="after")
+    def _one_number_a_point(self) -> Self:
+        return equally_long(self, "coordinate", "energies", "stderr")
 
 
 class TaskPanel(Panel):

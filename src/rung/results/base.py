@@ -45,6 +45,14 @@ class Entry(BaseModel):
 E = TypeVar("E", bound=Entry)
 
 
+def equally_long(entry: E, *names: str) -> E:
+    """Return an entry whose fields ``names`` have one length; raise a :class:`ValueError` where they have not."""
+    lengths = {name: len(getattr(entry, name)) for name in names}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(" and ".join(f"{name} has {length}" for name, length in lengths.items()) + " numbers")
+    return entry
+
+
 class Result(Entry):
     """A result file that holds one JSON object."""
 

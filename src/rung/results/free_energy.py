@@ -1,6 +1,10 @@
 """``free_energy.json``: a profile along a collective variable, its barrier, and how far to believe them."""
 
-from rung.results.base import Entry, Number, Numbers, Result
+from typing import Self
+
+from pydantic import model_validator
+
+from rung.results.base import Entry, Number, Numbers, Result, equally_long
 from rung.results.settings import SettingsEntry
 
 FREE_ENERGY_FILE = "free_energy.json"
@@ -22,6 +26,10 @@ class ProfileCurve(Entry):
     """eV, zero at its lowest; null where no sample fell."""
     stderr: Numbers
     """One-sigma statistical error, eV."""
+
+    @model_validator(mode="after")
+    def _one_number_a_bin(self) -> Self:
+        return equally_long(self, "coordinate", "free_energy", "stderr")
 
 
 class BarrierNumbers(Entry):

@@ -1,8 +1,11 @@
 """``md.json``: a run of dynamics, what its samples say, and whether it was stable."""
 
 from collections.abc import Mapping
+from typing import Annotated, Self
 
-from rung.results.base import Entry, Number, Numbers, Result
+from pydantic import Field, model_validator
+
+from rung.results.base import Entry, Number, Numbers, Result, equally_long
 from rung.results.settings import SettingsEntry
 
 MD_FILE = "md.json"
@@ -43,6 +46,10 @@ class Samples(Entry):
     temperature: Numbers
     """Kinetic, K."""
 
+    @model_validator(mode="after")
+    def _one_number_a_sample(self) -> Self:
+        return equally_long(self, "step", "potential", "kinetic", "temperature")
+
 
 class Radial(Entry):
     """Radial distribution functions."""
@@ -75,7 +82,7 @@ class MDResult(Result):
     """What the potential was opened from."""
     settings: MDSettingsEntry
     """Of the run."""
-    n_atoms: int
+    n_atoms: Annotated[int, Field(ge=1)]
     """Atoms, held ones counted."""
     degrees_of_freedom: int
     """Momenta that were free."""

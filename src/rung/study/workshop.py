@@ -31,6 +31,7 @@ from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.results.config import CONFIG_FILE
+from rung.results.exact import exact_energies
 from rung.results.findings import Diagnosis
 from rung.results.fits import FitErrors, StructureErrors, StudyDesigns, StudyFit, StudyFitNumbers, StudyTrial
 from rung.run.checking import sound_diagnosis
@@ -38,7 +39,6 @@ from rung.run.checks import START_STRUCTURES, start_of
 from rung.run.evaluation import SplitPrediction, errors_of, shares_of
 from rung.run.inputs import context_of, design_cache, open_base, read_splits, set_threads
 from rung.run.predictor import Predictor
-from rung.storage import read_json
 from rung.study.config import StudyConfig, load_study_config
 from rung.study.plan import BASE
 from rung.units import MILLI
@@ -81,7 +81,7 @@ class Workshop:
         splits = read_splits(self.config)
         noise = self.config.noise
         if noise is not None:
-            splits["train"] = with_energies(splits["train"], self.config.target, read_json(noise.exact))
+            splits["train"] = with_energies(splits["train"], self.config.target, exact_energies(noise.exact))
         return splits
 
     @cached_property

@@ -21,6 +21,7 @@ from rung.evaluate.paths.refinement import BarrierDraws, RefinementSettings, con
 from rung.evaluate.paths.vibrations import Vibrations, VibrationSettings, vibrations
 from rung.progress import SILENT, Progress
 from rung.report.tasks.barrier import PAGE, barrier_summary, write_barrier_report
+from rung.results.arrays import COUNT, REAL, TEXT, ArrayKind, DamagedArraysError, read_arrays
 from rung.results.barrier import BARRIER_FILE, write_panels
 from rung.results.barrier_task import BandSize, TaskBarrier, TaskPanel
 from rung.settings import Option, Settings
@@ -324,13 +325,22 @@ def _kept_modes(
 def _read_modes(file: Path, key: str) -> Vibrations | None:
     """Return the modes that a file holds; None where they are of another key, or damaged: then it is set aside."""
     try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            if str(stored["key"]) != key:
-                return None
-            return Vibrations(stored["quanta"], stored["modes"], int(stored["n_rigid"]), float(stored["floor"]))
-    except Exception as error:  # numpy and zipfile have no common error: whatever they raise, the file is damaged
-        set_aside(file, f"{type(error).__name__}: {error}")
+        stored = read_arrays(file, _MODES)
+    except DamagedArraysError as error:
+        set_aside(file, error.reason)
         return None
+    if str(stored["key"]) != key:
+        return None
+    return Vibrations(stored["quanta"], stored["modes"], int(stored["n_rigid"]), float(stored["floor"]))
+
+
+_MODES = {
+    "key": TEXT,
+    "quanta": ArrayKind("f", ("modes",), finite=True),
+    "modes": ArrayKind("f", ("modes", "n", 3), finite=True),
+    "n_rigid": COUNT,
+    "floor": REAL,
+}
 
 
 def _relaxed_panel(

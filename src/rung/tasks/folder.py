@@ -95,6 +95,8 @@ class TaskFolder:
         if file.exists():
             content = read_json(file)
             task = content.get("task") if isinstance(content, Mapping) else None
+            if not isinstance(content, Mapping) or not isinstance(task, str | None):
+                raise StorageError(f"{file} is damaged at 'task'; remove the folder and run again.")
             if task is None:
                 raise DataError(
                     f"{folder} holds a run of rung fit or other work, not {self.task}; choose another folder."

@@ -67,6 +67,9 @@ def check_bounds(description: Description, tensors: Mapping[str, Tensor]) -> Non
     _require(len(set(numbers)) == len(numbers) > 0, "atomic_numbers", numbers)
     fits = isinstance(heads, Sequence) and not isinstance(heads, str) and 0 < len(heads) <= _MOST_HEADS
     _require(fits and all(isinstance(one, str) and len(one) <= _MOST_LETTERS for one in heads), "heads", heads)
+    many, elements = len(heads), len(numbers)
+    _require(description["energies_shape"] in ([elements], [1, elements], [many, elements]), "energies_shape", None)
+    _require(description["scale_shape"] in (None, [], [1], [many]), "scale_shape", None)
     most = _SPARE + _TIMES * _numbers(tensors)
     coupling = _SPARE_COUPLING + _TIMES * _numbers({name: one for name, one in tensors.items() if _COUPLING in name})
     for name, size in _sizes(description).items():

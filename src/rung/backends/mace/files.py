@@ -15,22 +15,10 @@ from rung.backends.mace.bounds import check_bounds
 from rung.backends.mace.describe import children, class_name, describe, refuse_unknown, submodules
 from rung.backends.mace.importing import environment_restored
 from rung.backends.mace.rebuild import build, load_scalars, load_tensors, scalars_of
+from rung.backends.parts import DAMAGE
 from rung.backends.protocol import Heads
 from rung.errors import ModelError, UntrustedError
 from rung.model.potential import ReadoutPotential
-
-_DAMAGE = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What mace, e3nn and torch raise at parts that do not fit, or are none."""
 
 
 def load(
@@ -44,9 +32,11 @@ def load(
 ) -> ReadoutPotential:
     """Return the potential of a ``.model`` file of MACE; see :func:`rung.backends.load_base`."""
     check_archive(path)
-    model = _unpickle(path) if trusted else _rebuild(path)
-    model = model.to(device=device, dtype=dtype)
-    return adopt(model, fidelity, head, rebuilt=not trusted)
+    model = (_unpickle(path) if trusted else _rebuild(path)).to(device=device, dtype=dtype)
+    try:
+        return adopt(model, fidelity, head, rebuilt=not trusted)
+    except DAMAGE as error:
+        raise ModelError(f"{path} has parts that do not fit each other: {_said(error)}.") from error
 
 
 def _rebuild(path: Path) -> torch.nn.Module:
@@ -61,7 +51,7 @@ def _rebuild(path: Path) -> torch.nn.Module:
         refuse_unknown(picture)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise UntrustedError(untrusted(path, f"a part of it is missing: {_said(error)}")) from error
     try:
         tensors = dict(_tensors(picture))
@@ -71,7 +61,7 @@ def _rebuild(path: Path) -> torch.nn.Module:
         model = model.to(dtype=_floating_type(tensors))
         load_tensors(model, tensors)
         load_scalars(model, scalars_of(picture))
-    except (ModelError, *_DAMAGE) as error:
+    except (ModelError, *DAMAGE) as error:
         raise UntrustedError(untrusted(path, _said(error))) from error
     return model
 

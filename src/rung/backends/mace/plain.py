@@ -5,13 +5,16 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
+from pydantic import Field
 
 from rung.backends.mace.backbone import MaceBackbone, freeze
 from rung.backends.mace.bounds import check_bounds
 from rung.backends.mace.conditioned import ConditionedMaceBackbone, moved_to
-from rung.backends.mace.describe import describe
+from rung.backends.mace.describe import describe, heads_of
 from rung.backends.mace.rebuild import build, load_scalars, load_tensors, scalars_of
-from rung.errors import ModelError
+from rung.backends.mace.sites import width_of
+from rung.backends.parts import DAMAGE, Numbers, Part, part_of
+from rung.errors import ModelError, one_of
 
 _PACKAGES = ("mace-torch", "e3nn", "torch")
 
@@ -36,30 +39,68 @@ def dump(backbone: MaceBackbone) -> dict[str, Any]:
         else {},
     }
     if not backbone.rebuilt:
-        _build(data)  # a model that was unpickled may have what a description cannot say: find out now, not on loading
+        # a model that was unpickled may have what a description cannot say: find out now, not on loading
+        _build(part_of(MacePart, data, "potential.backbone"))
     return data
 
 
 def restore(data: Mapping[str, Any], *, dtype: torch.dtype | None, device: str) -> MaceBackbone:
-    """Return the backbone that :func:`dump` wrote, bit for bit where ``dtype`` is None."""
-    model = _build(data).to(device=device, dtype=dtype)
-    if not data.get("conditions"):  # version 1 of the format knew none
-        return MaceBackbone(freeze(model), data["head"], rebuilt=True)
-    conditions = moved_to(data["conditions"], device=device, dtype=dtype)
-    return ConditionedMaceBackbone(freeze(model), data["head"], rebuilt=True, conditions=conditions)
+    """Return the backbone that :func:`dump` wrote, bit for bit where ``dtype`` is None.
+
+    Raises
+    ------
+    ModelError
+        When the data do not hold what they should, or the model cannot be built from them.
+    """
+    part = part_of(MacePart, data, "potential.backbone")
+    model = _build(part).to(device=device, dtype=dtype)
+    if part.head not in heads_of(model):
+        raise ModelError(one_of(part.head[:40], heads_of(model), "head"))
+    if not part.conditions:  # version 1 of the format knew none
+        return MaceBackbone(freeze(model), part.head, rebuilt=True)
+    _check_conditions(model, part.conditions)
+    conditions = moved_to(part.conditions, device=device, dtype=dtype)
+    return ConditionedMaceBackbone(freeze(model), part.head, rebuilt=True, conditions=conditions)
 
 
-def _build(data: Mapping[str, Any]) -> torch.nn.Module:
-    state = data["state"]
+def _build(part: "MacePart") -> torch.nn.Module:
     try:
-        check_bounds(data["description"], state)
-        model = build(data["description"], state["node_embedding.linear.weight"].dtype)
-        load_tensors(model, state)
-        load_scalars(model, data["scalars"])
-    except (ModelError, AttributeError, KeyError, TypeError, ValueError, RuntimeError, AssertionError) as error:
-        made = ", ".join(f"{name} {number}" for name, number in data["versions"].items())
+        check_bounds(part.description, part.state)
+        model = build(part.description, part.state["node_embedding.linear.weight"].dtype)
+        load_tensors(model, part.state)
+        load_scalars(model, part.scalars)
+    except (ModelError, *DAMAGE) as error:
+        made = ", ".join(f"{name} {number}" for name, number in part.versions.items())
         here = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+        reason = " ".join(str(error).split())[:300]
         raise ModelError(
-            f"The MACE model cannot be built again ({error}); it is of {made}; here are {here}."
+            f"The MACE model cannot be built again ({reason}); it is of {made}; here are {here}."
         ) from error
     return model
+
+
+class MacePart(Part):
+    """A MACE backbone."""
+
+    description: dict[str, Any]
+    """What the architecture is; its entries are held against bounds before the model is made."""
+    state: dict[str, Numbers]
+    scalars: dict[str, bool | int | float]
+    head: str
+    versions: dict[str, str]
+    conditions: dict[str, dict[str, Numbers]] = Field(default_factory=dict)
+
+
+def _check_conditions(model: torch.nn.Module, conditions: Mapping[str, Mapping[str, torch.Tensor]]) -> None:
+    """Raise a :class:`~rung.errors.ModelError` where a fidelity's vectors do not fit the model's layers."""
+    sites = {tuple(vectors) for vectors in conditions.values()}
+    if len(sites) != 1:
+        raise ModelError("The fidelities of the model add to different layers.")
+    for name, vectors in conditions.items():
+        for site, vector in vectors.items():
+            try:
+                width = width_of(model, site)
+            except AttributeError as error:
+                raise ModelError(f"The fidelity {name!r} adds to {site[:40]!r}, which is no layer.") from error
+            if tuple(vector.shape) != (width,) or not vector.is_floating_point():
+                raise ModelError(f"The fidelity {name!r} adds {tuple(vector.shape)} numbers at {site!r}, not {width}.")

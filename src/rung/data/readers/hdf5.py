@@ -25,6 +25,10 @@ from rung.units import HARTREE
 NUMBERS, COORDINATES = "atomic_numbers", "coordinates"
 _ENERGY, _FORCES = ".energy", ".forces"
 _AT_ONCE = 256
+_SPARE, _MOST_PACKED = 1 << 20, 2000
+"""How many bytes a dataset may have for each byte of the file that it takes: gzip packs zeros a thousand times."""
+
+HEAVIEST = 118
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 """The first bytes of a file (HDF5 File Format Specification 3.0, section II.A)."""
 
@@ -93,14 +97,18 @@ def _conformers(path: Path, group: Conformers, start: int, stop: int) -> list[At
     """Return the conformers ``start`` to ``stop`` of one group; labels and errors as in :func:`hdf5_frames`."""
     with _opened(path) as file:
         datasets = file[group.name]
-        numbers = np.asarray(datasets[NUMBERS][()], dtype=int)
+        where = f"{path}, group {group.name}"
+        numbers = np.asarray(_dataset(datasets, NUMBERS, where, "iu")[()], dtype=int)
+        if len(numbers) and not 1 <= numbers.min() <= numbers.max() <= HEAVIEST:
+            raise DataError(
+                f"{where}: {NUMBERS} should be from 1 to {HEAVIEST}, not {numbers.min()} to {numbers.max()}."
+            )
         labels = [
-            (key, np.asarray(datasets[key][start:stop], dtype=float) * HARTREE)
+            (key, np.asarray(_fitting(datasets, key, group, len(numbers), where)[start:stop], dtype=float) * HARTREE)
             for key in sorted(datasets)
             if key.endswith((_ENERGY, _FORCES))
-            and _fits(datasets[key], group, len(numbers), f"{path}, {group.name}/{key}")
         ]
-        positions = np.asarray(datasets[COORDINATES][start:stop], dtype=float)
+        positions = np.asarray(_dataset(datasets, COORDINATES, where, "fiu")[start:stop], dtype=float)
     prefix = group.name.replace("/", "-")
     frames = []
     for k in range(stop - start):
@@ -125,17 +133,49 @@ def _put(atoms: Atoms, key: str, value: Array) -> None:
 def _count(group: Any, where: str) -> int:
     if NUMBERS not in group:
         raise DataError(f"{where} has {COORDINATES} and no {NUMBERS}.")
-    numbers, shape = group[NUMBERS].shape, group[COORDINATES].shape
+    numbers, shape = _dataset(group, NUMBERS, where, "iu").shape, _dataset(group, COORDINATES, where, "fiu").shape
     if len(numbers) != 1 or len(shape) != 3 or shape[1:] != (numbers[0], 3):
         raise DataError(f"{where}: {COORDINATES} of shape {shape} do not belong to {NUMBERS} of shape {numbers}.")
     return int(shape[0])
 
 
-def _fits(dataset: Any, group: Conformers, n_atoms: int, where: str) -> bool:
-    expected = (group.count,) if dataset.name.endswith(_ENERGY) else (group.count, n_atoms, 3)
+def _fitting(datasets: Any, key: str, group: Conformers, n_atoms: int, where: str) -> Any:
+    """Return the dataset of a label, of one entry a conformer."""
+    dataset = _dataset(datasets, key, where, "fiu")
+    expected = (group.count,) if key.endswith(_ENERGY) else (group.count, n_atoms, 3)
     if dataset.shape != expected:
-        raise DataError(f"{where} has shape {dataset.shape}, not {expected}.")
-    return True
+        raise DataError(f"{where}/{key} has shape {dataset.shape}, not {expected}.")
+    return dataset
+
+
+def _dataset(group: Any, name: str, where: str, letters: str) -> Any:
+    """Return a dataset of numbers that stands in this very file.
+
+    Parameters
+    ----------
+    group
+        What it stands in.
+    name
+        Its name.
+    where
+        File and group, for the sentence.
+    letters
+        numpy's letters of the types that its numbers may have.
+    """
+    link = type(group.get(name, getlink=True)).__name__
+    dataset = None if link == "ExternalLink" else group.get(name)
+    if dataset is None:
+        raise DataError(f"{where}/{name} is a link to what is not in the file.")
+    if not hasattr(dataset, "dtype") or dataset.shape is None:
+        raise DataError(f"{where}/{name} is a group or has no shape, where a dataset of numbers should stand.")
+    if dataset.dtype.kind not in letters:
+        what = "whole numbers" if letters == "iu" else "numbers"
+        raise DataError(f"{where}/{name} holds {dataset.dtype}, where {what} should stand.")
+    if dataset.external or dataset.is_virtual:
+        raise DataError(f"{where}/{name} keeps its numbers in another file; put them into this one.")
+    if dataset.size * dataset.dtype.itemsize > _SPARE + _MOST_PACKED * dataset.id.get_storage_size():
+        raise DataError(f"{where}/{name} announces {dataset.size} numbers, far more than the file holds.")
+    return dataset
 
 
 @contextmanager
@@ -151,7 +191,10 @@ def _opened(path: Path) -> Iterator[Any]:
     except OSError as error:
         raise DataError(f"{path} cannot be read as HDF5: {' '.join(str(error).split())}.") from error
     with file:
-        yield file
+        try:
+            yield file
+        except (OSError, RuntimeError) as error:
+            raise DataError(f"{path} is damaged: {' '.join(str(error).split())[:200]}.") from error
 
 
 def _finder(path: Path) -> Finder:

@@ -5,7 +5,7 @@ goes on to the same trajectory.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from ase.units import fs
 from rung.data.held import Held
 from rung.data.labels import Array
 from rung.errors import DataError
+from rung.results.arrays import COUNT, TEXT, ArrayKind, DamagedArraysError, read_arrays
 from rung.storage import atomic_path, set_aside
 from rung.units import BOLTZMANN
 
@@ -218,8 +219,19 @@ def write_motion(path: Path, motion: Motion, rng: np.random.Generator, **more: A
         )
 
 
-def read_motion(path: Path) -> tuple[Motion, np.random.Generator, dict[str, Any]] | None:
+def read_motion(
+    path: Path, n_atoms: int | None = None, more: Mapping[str, ArrayKind] | None = None
+) -> tuple[Motion, np.random.Generator, dict[str, Any]] | None:
     """Read what :func:`write_motion` wrote: the state, the generator and the further arrays.
+
+    Parameters
+    ----------
+    path
+        The file.
+    n_atoms
+        How many atoms it is of, where that is known.
+    more
+        What the further arrays are.
 
     Returns
     -------
@@ -229,10 +241,11 @@ def read_motion(path: Path) -> tuple[Motion, np.random.Generator, dict[str, Any]
     if not path.exists():
         return None
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            content = {name: archive[name] for name in archive.files}
-        rng = np.random.default_rng()
-        rng.bit_generator.state = json.loads(str(content.pop("generator")))
+        each_atom = ArrayKind("f", ("n" if n_atoms is None else n_atoms, 3))
+        arrays = dict.fromkeys(("positions", "momenta", "forces"), each_atom)
+        single = {"energy": ArrayKind("f"), "step": COUNT, "generator": TEXT}
+        content = read_arrays(path, {**arrays, **single, **(more or {})})
+        rng = _generator(str(content.pop("generator")), path)
         motion = Motion(
             content.pop("positions"),
             content.pop("momenta"),
@@ -240,7 +253,16 @@ def read_motion(path: Path) -> tuple[Motion, np.random.Generator, dict[str, Any]
             float(content.pop("energy")),
             int(content.pop("step")),
         )
-    except Exception as error:  # numpy and zipfile have no common error: whatever they raise, the file is damaged
-        set_aside(path, f"{type(error).__name__}: {error}")
+    except DamagedArraysError as error:
+        set_aside(path, error.reason)
         return None
     return motion, rng, content
+
+
+def _generator(text: str, path: Path) -> np.random.Generator:
+    rng = np.random.default_rng()
+    try:
+        rng.bit_generator.state = json.loads(text)
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise DamagedArraysError(str(path), f"'generator': it is no state of one ({error})") from error
+    return rng

@@ -28,6 +28,7 @@ from rung.evaluate.dynamics.stability import Limits
 from rung.evaluate.error_bars import ErrorBars
 from rung.evaluate.identity import claim, exact_geometry
 from rung.progress import SILENT, Progress
+from rung.results.arrays import COUNT, TEXT, ArrayKind
 from rung.storage import DamagedFileWarning, set_aside, write_text, writing
 
 TRAJECTORY = "trajectory.extxyz"
@@ -153,7 +154,7 @@ def run_md(
         energy=motion.energy,
     )
     reason, offsets = "", (0, 0)
-    if (before := _kept(folder)) is not None:
+    if (before := _kept(folder, len(start))) is not None:
         motion, rng, reason, offsets = before
     judge = _Judge(start, settings, integrator, error_bars, reference_errors or {})
     with _Log(folder, start, integrator, offsets) as log, progress.task("dynamics", settings.steps) as task:
@@ -269,12 +270,19 @@ class _Log:
         return said
 
 
-def _kept(folder: Path) -> tuple[Motion, np.random.Generator, str, tuple[int, int]] | None:
+_KEPT = {
+    "reason": TEXT,
+    **{f"{name}_bytes": COUNT for name in ("trajectory", "sample")},
+    **{f"{name}_hash": ArrayKind("U", needed=False) for name in ("trajectory", "sample")},
+}
+
+
+def _kept(folder: Path, n_atoms: int) -> tuple[Motion, np.random.Generator, str, tuple[int, int]] | None:
     """Return where a run stands, why it ended, and how much of its logs counts; None where it begins anew.
 
     A log that is not what was written is set aside; then the whole run is made again, to the same bits.
     """
-    before = read_motion(folder / STATE)
+    before = read_motion(folder / STATE, n_atoms, _KEPT)
     if before is None:
         return None
     motion, rng, kept = before

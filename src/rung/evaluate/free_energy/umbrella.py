@@ -27,6 +27,7 @@ from rung.evaluate.dynamics.stability import Limits
 from rung.evaluate.free_energy.collective import CollectiveVariable
 from rung.evaluate.identity import claim, exact_geometry
 from rung.progress import SILENT, Progress, Task
+from rung.results.arrays import TEXT, ArrayKind
 
 MARKER = "windows.json"
 """Says whose windows a folder holds."""
@@ -279,7 +280,7 @@ class _Run:
             place = here
             for index in order:
                 file = self.folder / f"seed-{index:03d}.npz"
-                if (kept := read_motion(file)) is not None:
+                if (kept := read_motion(file, len(self.start))) is not None:
                     motion, rng, _ = kept
                 else:
                     task.describe(f"pulling to {centres[index]:.3g}")
@@ -316,7 +317,7 @@ class _Run:
         limits = Limits(self.start, self.settings.limits, self.integrator)
         series = _Series()
         reason = ""
-        if (before := read_motion(file)) is not None:
+        if (before := read_motion(file, len(self.start), _series_kinds(len(self.start)))) is not None:
             motion, rng, kept = before
             reason = str(kept.pop("reason"))
             series.restore(kept)
@@ -346,6 +347,13 @@ class _Run:
         if motion.step % self.settings.frame_every == 0:
             series.frames.append(motion.positions)
             series.frame_samples.append(len(series.values) - 1)
+
+
+def _series_kinds(n_atoms: int) -> dict[str, ArrayKind]:
+    """Return what the arrays of a window are, beside those of its state."""
+    samples = {name: ArrayKind("f", ("samples",)) for name in ("values", "energies", "speeds")}
+    frames = {"frames": ArrayKind("f", ("frames", n_atoms, 3)), "frame_samples": ArrayKind("iu", ("frames",))}
+    return {"reason": TEXT, **samples, **frames}
 
 
 class _Series:

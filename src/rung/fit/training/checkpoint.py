@@ -1,14 +1,15 @@
 """Checkpoints of a training: versioned, whole or absent, and loadable without running code."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from rung.errors import FitError, StorageError
+from rung.backends.parts import Numbers, Part, part_of
+from rung.errors import FitError, ModelError, StorageError
 from rung.storage import atomic_path
 
 FILE = "training.pt"
@@ -119,25 +120,17 @@ def load(
     if not path.exists():
         return None
     content = _read(path, device)
-    if content["identity"] != identity or not _close(content["references"], references):
+    if content.identity != identity or not _close(content.references, references):
         raise FitError(
             f"{path} was written by a training with other data, settings, seed or base; delete it or choose "
             "another folder."
         )
+    _check_shapes(path, content, parameters)
     with torch.no_grad():
-        for parameter, saved in zip(parameters, content["parameters"], strict=True):
+        for parameter, saved in zip(parameters, content.parameters, strict=True):
             parameter.copy_(saved)
-    state = TrainingState(
-        average=content["average"],
-        best=content["best"],
-        best_loss=content["best_loss"],
-        best_epoch=content["best_epoch"],
-        updates=content["updates"],
-        log=content["log"],
-        finished=content["finished"],
-        references=content["references"],
-    )
-    return state, content["optimizer"]
+    state = TrainingState(**{item.name: getattr(content, item.name) for item in fields(TrainingState)})
+    return state, content.optimizer
 
 
 def _close(one: dict[str, dict[int, float]], two: dict[str, dict[int, float]]) -> bool:
@@ -148,16 +141,55 @@ def _close(one: dict[str, dict[int, float]], two: dict[str, dict[int, float]]) -
     )
 
 
-def _read(path: Path, device: torch.device) -> dict[str, Any]:
+class _Content(Part):
+    """What a checkpoint of a training holds."""
+
+    identity: str
+    parameters: list[Numbers]
+    average: list[Numbers]
+    best: list[Numbers]
+    best_loss: float
+    best_epoch: int
+    updates: int
+    log: list[dict[str, float]]
+    finished: str
+    references: dict[str, dict[int, float]]
+    optimizer: dict[str, Any]
+
+
+def _read(path: Path, device: torch.device) -> _Content:
     try:
         content = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch raises many types for a damaged file
         raise StorageError(f"{path} is damaged ({type(error).__name__}); delete it to train from the start.") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise StorageError(f"{path} is not a training checkpoint; delete it to train from the start.")
-    if content["version"] != _VERSION:
+    if content.get("version") != _VERSION:
         raise StorageError(
-            f"{path} has version {content['version']} of the format, this rung reads {_VERSION}; delete it to train "
-            "from the start."
+            f"{path} has version {str(content.get('version'))[:20]} of the format, this rung reads {_VERSION}; delete "
+            "it to train from the start."
         )
-    return content
+    try:
+        return part_of(_Content, content, "checkpoint")
+    except ModelError as error:
+        raise StorageError(f"{path} is damaged: {error} Delete it to train from the start.") from error
+
+
+def _check_shapes(path: Path, content: _Content, parameters: list[Tensor]) -> None:
+    """Raise a :class:`~rung.errors.StorageError` where tensors are not of the shapes of the parameters."""
+    shapes = [tuple(parameter.shape) for parameter in parameters]
+    for name in ("parameters", "average", "best"):
+        if [tuple(tensor.shape) for tensor in getattr(content, name)] != shapes:
+            raise StorageError(f"{path} is damaged at {name!r} (other shapes); delete it to train from the start.")
+    state, groups = content.optimizer.get("state"), content.optimizer.get("param_groups")
+    whole = isinstance(state, dict) and isinstance(groups, list) and all(isinstance(one, dict) for one in groups)
+    if not whole or not all(_of_parameter(key, one, shapes) for key, one in (state or {}).items()):
+        raise StorageError(f"{path} is damaged at 'optimizer'; delete it to train from the start.")
+
+
+def _of_parameter(key: Any, state: Any, shapes: Sequence[tuple[int, ...]]) -> bool:
+    """Whether an optimizer's state of one parameter has numbers, and tensors of the parameter's shape."""
+    if not isinstance(key, int) or not 0 <= key < len(shapes) or not isinstance(state, dict):
+        return False
+    tensors = [value for value in state.values() if isinstance(value, Tensor)]
+    return len(tensors) == len(state) and all(tuple(one.shape) in ((), shapes[key]) for one in tensors)

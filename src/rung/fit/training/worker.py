@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rung.data.batch import Batch
 from rung.data.stream import Indices, PackedRows, in_order, share, unlabelled
+from rung.errors import StorageError
 from rung.fit.training import checkpoint as checkpointing
 from rung.fit.training.checkpoint import TrainingState
 from rung.fit.training.log import ErrorSums, error_sums, write_log
@@ -82,9 +83,7 @@ class Worker:
         self.parameters: list[Tensor] = moving(model)
         self.start = [parameter.detach().clone() for parameter in self.parameters]
         counts = np.bincount(self.rows.fidelity, minlength=len(self.fidelities))
-        shares = self.settings.sampling.shares(counts)
-        per_row = shares[:, None] * self.rows.label_counts / np.maximum(counts, 1)[:, None]
-        self.expected = torch.as_tensor(per_row, device=fabric.device)  # labels that a batch holds on average, a row
+        self.shares = self.settings.sampling.shares(counts)
         self.judge = _judge(job)
         references = {name: dict(table.energies) for name, table in model.references.items()}
         self.state = self._resume(references) or TrainingState.at(self.parameters, references)
@@ -98,7 +97,13 @@ class Worker:
         if found is None:
             return None
         state, optimizer = found
-        self.optimizer.load_state_dict(optimizer)
+        try:
+            self.optimizer.load_state_dict(optimizer)
+        except (ValueError, KeyError, TypeError) as error:
+            file = self.job.folder / checkpointing.FILE
+            raise StorageError(
+                f"{file} is damaged at 'optimizer' ({error}); delete it to train from the start."
+            ) from error
         self.task.advance(n_batches(self.rows, self.settings) * len(state.log))
         return state
 
@@ -153,7 +158,7 @@ class Worker:
         summed = self._over_processes(local)
         # gradients are averaged over processes, so what is a sum over rows is multiplied by their number
         joint = LossSums(self.fidelities, local.sums, summed.counts)
-        objective = total(joint, loss, len(chosen) * self.expected) * self.fabric.world_size
+        objective = total(joint, loss, self._presence(chosen)) * self.fabric.world_size
         if not math.isfinite(float(total(summed, loss))):
             return None
         self.fabric.backward(objective)
@@ -164,6 +169,14 @@ class Worker:
             self.settings.decay_to_start.apply(self.parameters, self.start, rate)
         self._average()
         return summed
+
+    def _presence(self, chosen: Indices) -> list[float]:
+        """Return how many rows of each fidelity a batch holds over how many one of its length holds on average."""
+        counts = np.bincount(self.rows.fidelity[chosen], minlength=len(self.fidelities))
+        return [
+            count / len(chosen) / share if share else 0.0
+            for count, share in zip(counts.tolist(), self.shares.tolist(), strict=True)
+        ]
 
     def _average(self) -> None:
         state = self.state

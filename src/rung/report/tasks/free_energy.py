@@ -120,7 +120,7 @@ def _numbers(result: FreeEnergyResult) -> str:
         return ""
     unit = "" if result.unit == "1" else f" {result.unit}"
     rows = [
-        ["Top ξ‡", digits(barrier.transition_state) + unit],
+        ["Top ξ‡", digits(barrier.transition_state) + escape(unit)],
         [
             f"Free-energy barrier ΔF‡, ℓ0 = {digits(barrier.length)}{unit}, eV",
             with_error(barrier.barrier, barrier.barrier_stderr),
@@ -163,8 +163,8 @@ def _surfaces(title: str, surfaces: OtherSurfaces | None) -> str:
         ["Spread over surfaces, eV", digits(surfaces.spread_of_change)],
         ["Change to first order, mean, eV", digits(surfaces.first_order)],
         ["Spread to first order, eV", digits(surfaces.spread_of_first_order)],
-        ["Largest sd(βΔU) of a window", digits(max(surfaces.largest_sd_of_reduced_change))],
-        ["Least effective structures of a window", digits(min(surfaces.least_effective_samples))],
+        ["Largest sd(βΔU) of a window", digits(max(surfaces.largest_sd_of_reduced_change, default=None))],
+        ["Least effective structures of a window", digits(min(surfaces.least_effective_samples, default=None))],
     ]
     reason = f'<p class="note">{escape(surfaces.reason)}</p>' if surfaces.reason else ""
     return f"<h3>{title}</h3>" + table(["", "Value"], rows) + reason

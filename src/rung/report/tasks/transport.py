@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from rung.errors import StorageError
 from rung.report import figures
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table
@@ -47,7 +48,12 @@ def write_transport_report(folder: Path) -> Path:
         When plotly is not installed.
     """
     result = TransportResult.read(Path(folder) / TRANSPORT_FILE)
-    rows = read_displacements(Path(folder) / DISPLACEMENTS_FILE)
+    displacements = Path(folder) / DISPLACEMENTS_FILE
+    rows = read_displacements(displacements)
+    if others := {row.temperature for row in rows} - {one.temperature for one in result.temperatures}:
+        raise StorageError(
+            f"{displacements} has runs at {min(others):g} K, which {TRANSPORT_FILE} has not; delete both and run again."
+        )
     return write_task_page(Path(folder) / PAGE, lambda pen: _content(result, rows, pen))
 
 

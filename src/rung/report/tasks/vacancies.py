@@ -77,7 +77,7 @@ def hop_figure(hops: Sequence[RowHop]) -> Any:
 
 
 def _shared(hop: RowHop) -> float:
-    return hop.barrier / hop.per_atom if hop.per_atom else 1.0
+    return hop.barrier / hop.per_atom if hop.per_atom and hop.barrier else 1.0
 
 
 def _hops(hops: Sequence[RowHop]) -> str:
