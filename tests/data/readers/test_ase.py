@@ -4,6 +4,7 @@ from pathlib import Path
 
 import ase.io
 import pytest
+from ase import Atoms
 from ase.build import molecule
 
 from rung.data.readers.ase import READER, frames_through_ase
@@ -26,3 +27,18 @@ def test_an_empty_file_and_one_that_ase_cannot_read_are_refused(tmp_path: Path) 
     (tmp_path / "frames.json").write_text("not a spreadsheet")
     with pytest.raises(DataError, match=r"frames\.json cannot be read by ASE \(.*\); is it damaged, or another format"):
         frames_through_ase(tmp_path / "frames.json", tmp_path / "frames.json")
+
+
+@pytest.mark.parametrize("name", ["postgres.vasp", "mysql-run.vasp", "mariadb.vasp", "a@0.vasp", "a@.vasp", "-"])
+def test_a_name_is_a_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ASE would call a database for some names, and cut others at the @."""
+    monkeypatch.chdir(tmp_path)
+    atoms = Atoms("LiH", positions=[[0, 0, 0], [1.6, 0, 0]], cell=[5, 5, 5], pbc=True)
+    atoms.write("plain.vasp", format="vasp")
+    Path("plain.vasp").rename(name)
+    if name == "-":
+        with pytest.raises(DataError, match="cannot be read by ASE"):
+            list(READER.frames(Path(name)))
+        return
+    (frame,) = READER.frames(Path(name))
+    assert frame.atoms.get_chemical_formula() == "HLi"
