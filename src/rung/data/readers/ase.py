@@ -44,7 +44,7 @@ def frames_through_ase(path: Path, source: Path | IO[str], **options: object) ->
 def _frames(path: Path) -> Iterator[Frame]:
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty.")
-    # ASE takes a name such as postgres… for a database to call, "-" for the terminal, and what follows an @ for an index
+    # ASE would take postgres… for a database to call, "-" for the terminal, and what follows an @ for an index
     for number, atoms in enumerate(frames_through_ase(path, path.absolute(), do_not_split_by_at_sign=True)):
         yield Frame(number, atoms)
 
