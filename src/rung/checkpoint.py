@@ -197,6 +197,8 @@ def _posterior_to_plain(posterior: Posterior) -> dict[str, Any]:
         "model_error": float(posterior.model_error),
         "force_error": float(posterior.force_error),
         "model_covariance": None if own is None else array_to_plain(own),
+        "shared": None if posterior.shared is None else array_to_plain(posterior.shared),
+        "shared_stderr": float(posterior.shared_stderr),
         "rough_error": None if posterior.rough_error is None else float(posterior.rough_error),
         "environment_axes": None if posterior.environments is None else array_to_plain(posterior.environments.axes),
         "domain": None if posterior.domain is None else domain_to_plain(posterior.domain),
@@ -216,4 +218,6 @@ def _posterior_of(part: PosteriorPart) -> Posterior:
         rough_error=part.rough_error,
         environments=None if axes is None else EnvironmentKernel(axes),
         domain=None if part.domain is None else domain_of(part.domain),
+        shared=part.shared,
+        shared_stderr=part.shared_stderr,
     )

@@ -186,11 +186,18 @@ class PosteriorPart(Part):
     rough_error: float | None = None
     environment_axes: Matrix | None = None
     domain: DomainPart | None = None
+    shared: Vector | None = None
+    shared_stderr: float = 0.0
 
     @model_validator(mode="after")
     def _sizes_agree(self) -> Self:
         count = len(self.parameters)
-        shapes = {"mean": (count,), "covariance": (count, count), "model_covariance": (count, count)}
+        shapes = {
+            "mean": (count,),
+            "covariance": (count, count),
+            "model_covariance": (count, count),
+            "shared": (count,),
+        }
         for name, shape in shapes.items():
             value = getattr(self, name)
             if value is not None and value.shape != shape:

@@ -8,7 +8,7 @@ import numpy as np
 from rung.data.labels import Array
 from rung.features.design import Design
 from rung.features.errorbars import energy_gradient, force_variance, joint_energies, shared_environments
-from rung.model.errorbars import EnergyVariance, variance_of_sum
+from rung.model.errorbars import EnergyVariance, against_labels, variance_of_sum
 from rung.model.posterior import Posterior
 from rung.model.potential import Surface
 from rung.model.readout import Readout
@@ -26,6 +26,8 @@ class DesignPrediction:
         eV², from the posterior of the weights and E0; infinite where E0 is not identified, NaN without a posterior.
     energy_total_variance
         The same with the model's own error.
+    energy_label_variance
+        The same for the difference to a label of the fidelity, which shares what all labels share.
     forces
         eV/Å, shape ``(n, 3)``, or shape ``(0, 3)`` where the design holds none.
     force_variance, force_total_variance
@@ -35,6 +37,7 @@ class DesignPrediction:
     energy: float
     energy_variance: float
     energy_total_variance: float
+    energy_label_variance: float
     forces: Array
     force_variance: Array
     force_total_variance: Array
@@ -92,13 +95,14 @@ def _predicted(
     forces = (design.forces @ readout.weights + design.fixed_forces).reshape(-1, 3)
     if posterior is None:
         missing = np.full_like(forces, np.nan)
-        return DesignPrediction(float(energy), np.nan, np.nan, forces, missing, missing)
+        return DesignPrediction(float(energy), np.nan, np.nan, np.nan, forces, missing, missing)
     gradient = energy_gradient(design, elements, posterior)
     variance = variance_of_sum(gradient, float(shared_environments([design], posterior)[0, 0]), posterior)
     return DesignPrediction(
         float(energy),
         variance.weights,
         variance.total,
+        against_labels(variance.total, gradient, posterior),
         forces,
         force_variance(design, posterior),
         force_variance(design, posterior, model_error=True),

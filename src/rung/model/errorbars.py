@@ -115,3 +115,24 @@ def variance_of_sum(gradient: Array, overlap: float, posterior: Posterior) -> En
         smooth=0.0 if own is None else max(float(gradient @ own @ gradient), 0.0),
         rough=max(overlap, 0.0) * posterior.rough_variance,
     )
+
+
+def against_labels(variance: float, gradient: Array, posterior: Posterior) -> float:
+    """Return the variance of a predicted energy less a label of the same fidelity, without that label's own noise, eV².
+
+    What all labels share, such as a finite-size error, is in the prediction and in the label: only what the fit turned
+    it into is left, where it is no longer the same.
+
+    Parameters
+    ----------
+    variance
+        Of the energy, eV².
+    gradient
+        Of the energy with respect to the fitted parameters, shape ``(K,)``.
+    posterior
+        Where the fit stands.
+    """
+    if posterior.shared is None or not np.isfinite(variance):
+        return variance
+    carried = float(gradient @ posterior.shared)
+    return max(variance - carried**2, 0.0) + (carried - posterior.shared_stderr) ** 2

@@ -41,6 +41,11 @@ class Posterior:
         structure does.
     domain
         Where the training structures lie; None where nobody knows, as in fits before it was kept.
+    shared
+        How the parameters move where all labels carry their shared error once, shape ``(K,)``; None where they share
+        none, or nobody knows.
+    shared_stderr
+        That error, eV.
     """
 
     parameters: tuple[str, ...]
@@ -53,6 +58,8 @@ class Posterior:
     rough_error: float | None = None
     environments: EnvironmentKernel | None = None
     domain: Domain | None = None
+    shared: Array | None = None
+    shared_stderr: float = 0.0
 
     @cached_property
     def elements(self) -> tuple[int, ...]:

@@ -63,7 +63,8 @@ class Predictions(Result):
     energy: Column
     """Predicted total energy, eV."""
     energy_stderr: Column
-    """One-sigma error of the prediction, posterior and model error together, eV; null where it is not known."""
+    """One-sigma error of the prediction against a label, posterior and model error together, eV: what all labels share
+    is not in it. Null where it is not known."""
     energy_label: Column
     """The label, eV; null without one."""
     energy_stderr_label: Column

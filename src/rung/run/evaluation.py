@@ -29,8 +29,8 @@ class SplitPrediction:
     energy
         eV, shape ``(S,)``.
     energy_stderr
-        One-sigma error of each energy, posterior and model error together, eV, shape ``(S,)``; NaN where unknown,
-        infinite beyond what the labels determine.
+        One-sigma error of each energy against a label, posterior and model error together, eV, shape ``(S,)``: what all
+        labels share is not in it. NaN where unknown, infinite beyond what the labels determine.
     forces
         eV/Å, one ``(n, 3)`` a structure, None where they were not computed.
     forces_stderr

@@ -77,7 +77,7 @@ class Predictor:
         )
         return SplitPrediction(
             energy=np.array([one.energy for one in energies]),
-            energy_stderr=np.sqrt(np.array([one.energy_total_variance for one in energies])),
+            energy_stderr=np.sqrt(np.array([one.energy_label_variance for one in energies])),
             forces=tuple(pulled[k].forces if k in pulled else None for k in range(len(structures))),
             forces_stderr=tuple(
                 np.sqrt(pulled[k].force_total_variance) if k in pulled else None for k in range(len(structures))
@@ -179,4 +179,4 @@ def with_bars(
     """Return ``prediction`` with the error bars of its energies, which one forward pass a structure gives."""
     designs = Predictor(potential, cache, 0, progress).designs(potential, structures, fidelity, forces=False)
     found = predict_designs(designs, potential.surface(fidelity), sorted(potential.elements), posterior)
-    return replace(prediction, energy_stderr=np.sqrt(np.array([one.energy_total_variance for one in found])))
+    return replace(prediction, energy_stderr=np.sqrt(np.array([one.energy_label_variance for one in found])))

@@ -21,7 +21,7 @@ from rung.fit.linear.widen import Widening, widened
 from rung.fit.methods.offset import OffsetSettings, fit_offset
 from rung.fit.methods.readout import ReadoutSettings, fit_readout, gather, solve
 from tests.fit.lifts import lift_of
-from tests.fit.pair_world import CONTEXT, geometries, labelled, pair_base, truth
+from tests.fit.pair_world import CONTEXT, FIDELITIES, geometries, labelled, pair_base, truth
 
 
 def settings_with(*terms, **changes) -> ReadoutSettings:
@@ -330,3 +330,20 @@ def test_energies_that_only_tell_compositions_apart_are_said_to():
     assert not any(sentence in warning for warning in learnt.warnings)
     numbers = learnt.diagnostics
     assert numbers["within_composition_rmse"] < 0.5 * numbers["within_composition_rmse_base"]
+
+
+def test_what_all_labels_share_is_no_error_against_a_label():
+    """Labels that are all 1 eV off, in training and test: a prediction knows its energy to 1 eV, a label better."""
+    base = pair_base()
+    frames = labelled(geometries(24), base, truth(base), 18, 0.02)
+    goals = [replace(FIDELITIES["high"], energy_shared_stderr=size) for size in (0.0, 1.0)]
+    designs = build_designs(frames[18:], base.backbone, base.surface("low").readout, forces=False, fidelity="low")
+    found = []
+    for goal in goals:
+        lift = replace(lift_of(frames, base), fidelities={**FIDELITIES, "high": goal})
+        result = fit_readout(lift, ReadoutSettings(), CONTEXT)
+        found.append(predict_designs(designs, result.potential.surface("high"), (6, 8), result.posterior))
+    for alone, shared in zip(*found, strict=True):
+        assert alone.energy_label_variance == alone.energy_total_variance
+        assert shared.energy_total_variance > 0.8
+        assert shared.energy_label_variance == pytest.approx(alone.energy_label_variance, rel=0.3)

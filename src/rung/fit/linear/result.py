@@ -1,6 +1,7 @@
 """What a solved linear fit becomes: a surface, and a posterior of its parameters."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -45,7 +46,18 @@ def posterior_of(problem: Problem, solution: Solution, error: FeatureError) -> P
         rough_error=float(np.sqrt(1.0 - smooth)) * solution.model_error,
         environments=None if known is None else known.kernel,
         domain=None if known is None or not known.elements else _domain(problem, known.elements),
+        shared=_shared(problem, solution),
+        shared_stderr=problem.target.energy_shared_stderr,
     )
+
+
+def _shared(problem: Problem, solution: Solution) -> Array | None:
+    """Return how the parameters follow an error that all labels share; None without one, or with paired energies."""
+    size, model = problem.target.energy_shared_stderr, solution.assembly.model
+    if size == 0.0 or not len(model.data) or len(model.data) != len(problem.labelled):
+        return None
+    moved = replace(model, data=replace(model.data, target=model.data.target + size))
+    return moved.posterior(solution.values).mean - model.posterior(solution.values).mean
 
 
 def _domain(problem: Problem, elements: Mapping[int, ElementDomain]) -> Domain:
