@@ -61,7 +61,7 @@ def fit_offset(lift: Lift, settings: OffsetSettings, context: Context) -> FitRes
     size = len(surface.readout.weights)
     # error bars of differences need to know which environments are alike; the fit stays plain least squares
     environments = base.environments(lift.train, (), context.cache, context.progress)
-    solution = _with_weights(_solved(assemble(terms, problem)), size)
+    solution = _with_weights(of_references(assemble(terms, problem)), size)
     explained = explain(problem, solution, terms)
     return FitResult(
         potential=base.plain.with_surface(
@@ -101,7 +101,7 @@ def offset_to(base: Base, parts: Iterable[Sequence[Structure]], target: Fidelity
     change, sigma, composition = (np.concatenate(column) for column in zip(*columns, strict=True))
     no_weights, shared = np.zeros((len(change), 0)), target.energy_shared_stderr
     data = grouped_by(names, no_weights, composition, change, sigma, composition.sum(axis=1), shared)
-    moved = _solved(Assembly(LinearModel((), data), {MODEL_ERROR: model_error_prior(data)}, {})).gaussian.mean
+    moved = of_references(Assembly(LinearModel((), data), {MODEL_ERROR: model_error_prior(data)}, {})).gaussian.mean
     known = [k for k, element in enumerate(elements) if element in surface.reference.energies]
     reference = surface.reference.moved(tuple(elements[k] for k in known), moved[known])
     return base.plain.with_surface(target.name, replace(surface, reference=reference))
@@ -114,8 +114,8 @@ def _prepare(lift: Lift, settings: OffsetSettings, context: Context) -> None:
     base.environments(lift.train, (), context.cache, context.progress)
 
 
-def _solved(assembly: Assembly) -> Solution:
-    """Return the solution over the reference energies alone, for no weight moves: its designs have no columns."""
+def of_references(assembly: Assembly) -> Solution:
+    """Return the solution over the reference energies alone: no weight moves, so the designs have no columns."""
     hypers = dict.fromkeys([component.hyper for component in assembly.model.components] or ["alpha"])
     model = replace(
         assembly.model,
