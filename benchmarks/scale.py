@@ -39,10 +39,10 @@ from rung.run.files import evaluate_files
 
 WEIGHTS = 48
 CASES = (
-    ("doctor", (25_000, 50_000, 100_000)),
+    ("doctor", (20_000, 100_000)),
     ("offset", (1_000, 5_000, 50_000)),
     ("readout", (5_000, 50_000)),
-    ("evaluate", (500, 2_000)),
+    ("evaluate", (100, 400)),
 )
 
 
@@ -162,18 +162,23 @@ def main() -> None:
     parser.add_argument("case", nargs="?", choices=[name for name, _ in CASES])
     parser.add_argument("count", nargs="?", type=int)
     parser.add_argument("--here", action="store_true", help="measure in this process and print JSON")
+    parser.add_argument("--out", type=Path, help="write the table there too")
     arguments = parser.parse_args()
     if arguments.here:
         print(json.dumps(measure(arguments.case, arguments.count)))
         return
-    print("| case | number | seconds | of one core | GB before | GB at the peak |\n|---|---|---|---|---|---|")
+    rows = ["| case | number | seconds | of one core | GB before | GB at the peak |", "|---|---|---|---|---|---|"]
+    print("\n".join(rows))
     for name, counts in CASES:
         for count in counts if arguments.count is None else (arguments.count,):
             if arguments.case in (None, name):
                 command = [sys.executable, __file__, name, str(count), "--here"]
                 row = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
                 numbers = f"{row['seconds']:.1f} | {row['processor']:.1f} | {row['before']:.2f} | {row['peak']:.2f}"
-                print(f"| {name} | {count:,} | {numbers} |", flush=True)
+                rows.append(f"| `{name}` | {count:,} | {numbers} |")
+                print(rows[-1], flush=True)
+    if arguments.out is not None:
+        arguments.out.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -88,12 +88,11 @@ def _energy_series(content: Predictions, name: str) -> list[Series]:
 
 def _means(values: Array, formulas: NDArray[np.str_], known: NDArray[np.bool_]) -> Array:
     """Return for each structure the mean of ``values`` over the labelled structures of its composition."""
-    means = np.full(len(values), np.nan)
-    for name in np.unique(formulas):
-        same = formulas == name
-        if (same & known).any():
-            means[same] = values[same & known].mean()
-    return means
+    _, group = np.unique(formulas, return_inverse=True)
+    size = int(group.max(initial=-1)) + 1
+    counts = np.bincount(group[known], minlength=size)
+    sums = np.bincount(group[known], weights=values[known], minlength=size)
+    return np.asarray(np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)[group])
 
 
 def _force_series(content: Predictions, name: str) -> tuple[list[Series], str, str]:
