@@ -8,19 +8,21 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
+from rung.backends.errors import errors_of
 from rung.checkpoint import Checkpoint, open_model
 from rung.data.labels import Array
 from rung.data.structure import Structure
 from rung.errors import ConfigError, ModelError
 from rung.features.errorbars import JointEnergies, PosteriorErrors
+from rung.features.tangent_errors import TangentEnergies, TangentErrors
 from rung.fidelity import require_fidelity
 from rung.model.domain import Place
-from rung.model.draws import drawn_potential
 from rung.model.errorbars import EnergyVariance, ModelErrorKind
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
 from rung.model.predictions import predict_structures
 from rung.model.protocols import Potential
+from rung.model.tangent import TangentPosterior
 
 
 class RungCalculator(Calculator):
@@ -68,7 +70,8 @@ class RungCalculator(Calculator):
         super().__init__()
         if isinstance(model, (str, Path)):
             model = open_model(model, fidelity=fidelity, trusted=trusted, head=head, device=device, dtype=dtype)
-        self.posterior: Posterior | None = None
+        self.posterior: Posterior | TangentPosterior | None = None
+        self._known: PosteriorErrors | TangentErrors | None = None
         self.metadata: dict[str, Any] = {}
         self.potential: Potential
         if isinstance(model, Checkpoint):
@@ -216,9 +219,7 @@ class RungCalculator(Calculator):
 
     def draw(self, index: int, *, seed: int = 0) -> "RungCalculator":
         """Return the draw number ``index`` of :meth:`draws` alone."""
-        errors = self._errors()
-        drawn = drawn_potential(errors.potential, errors.fidelity, errors.posterior, seed=seed, index=index)
-        return RungCalculator(drawn, fidelity=self.fidelity)
+        return RungCalculator(self._errors().draw(index, seed=seed), fidelity=self.fidelity)
 
     def energy_changes(self, structures: Sequence[Atoms], count: int, *, seed: int = 0) -> Array:
         """Return the energies on :meth:`draws` less those of this calculator, eV, shape ``(count, S)``.
@@ -255,12 +256,14 @@ class RungCalculator(Calculator):
     def _posterior_of(self) -> str:
         return str(self.metadata.get("target", self.fidelity))
 
-    def _errors(self) -> PosteriorErrors:
+    def _errors(self) -> PosteriorErrors | TangentErrors:
         if self.posterior is None or not isinstance(self.potential, ReadoutPotential):
             raise ModelError(f"The model has no posterior of {self.fidelity!r}, so it has no error bars and no draws.")
         if self._posterior_of != self.fidelity:
             raise ModelError(f"The model's error bars are those of {self._posterior_of!r}, not of {self.fidelity!r}.")
-        return PosteriorErrors(self.potential, self.fidelity, self.posterior)
+        if self._known is None:  # the rows of a tangent fit are worth keeping
+            self._known = errors_of(self.potential, self.fidelity, self.posterior)
+        return self._known
 
-    def _energies(self, structures: Sequence[Atoms]) -> JointEnergies:
+    def _energies(self, structures: Sequence[Atoms]) -> JointEnergies | TangentEnergies:
         return self._errors().energies([Structure(atoms, str(index), {}) for index, atoms in enumerate(structures)])

@@ -15,15 +15,15 @@ from pydantic import JsonValue
 
 from rung.backends import dump, load_base, restore
 from rung.backends.archive import TorchArchive, check_archive, is_checkpoint
-from rung.backends.parts import DAMAGE, Part, PosteriorPart, check_posterior, part_of
-from rung.backends.plain import array_to_plain, domain_of, domain_to_plain
+from rung.backends.parts import DAMAGE, Part, check_posterior, part_of
+from rung.backends.posteriors import posterior_from_plain, posterior_to_plain
 from rung.backends.registry import detect
 from rung.errors import ModelError
 from rung.fidelity import require_fidelity
 from rung.model.device import require_device
-from rung.model.environments import EnvironmentKernel
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
+from rung.model.tangent import TangentPosterior
 from rung.storage import atomic_path, jsonable
 
 FORMAT = "rung"
@@ -45,7 +45,7 @@ class Checkpoint:
     """
 
     potential: ReadoutPotential
-    posterior: Posterior | None = None
+    posterior: Posterior | TangentPosterior | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -53,7 +53,7 @@ def save(
     path: Path | str,
     potential: ReadoutPotential,
     *,
-    posterior: Posterior | None = None,
+    posterior: Posterior | TangentPosterior | None = None,
     metadata: Mapping[str, Any],
 ) -> None:
     """Write a checkpoint, whole or not at all.
@@ -69,7 +69,7 @@ def save(
         "format": FORMAT,
         "version": VERSION,
         "potential": dump(potential),
-        "posterior": None if posterior is None else _posterior_to_plain(posterior),
+        "posterior": None if posterior is None else posterior_to_plain(posterior),
         "metadata": jsonable(metadata),
     }
     with atomic_path(Path(path)) as temporary:
@@ -147,7 +147,7 @@ class _Content(Part):
     """What stands at the top of a checkpoint."""
 
     potential: dict[str, Any]
-    posterior: PosteriorPart | None
+    posterior: dict[str, Any] | None
     metadata: dict[str, JsonValue]
 
 
@@ -178,46 +178,12 @@ def _checkpoint(path: Path, content: Mapping[str, Any], dtype: str | None, devic
     try:
         whole = part_of(_Content, content, "checkpoint")
         potential = restore(whole.potential, dtype=dtype, device=device)
-        posterior = None if whole.posterior is None else _posterior_of(whole.posterior)
-        if posterior is not None:
+        posterior = None
+        if whole.posterior is not None:
+            posterior = posterior_from_plain(whole.posterior, "checkpoint.posterior", dtype=dtype, device=device)
+        if isinstance(posterior, Posterior):
             sizes = {name: len(surface.readout.weights) for name, surface in potential.surfaces.items()}
             check_posterior(posterior, sizes, whole.metadata.get("target"))
     except ModelError as error:
         raise ModelError(f"{path} cannot be read as a checkpoint of rung: {error}") from error
     return Checkpoint(potential, posterior, whole.metadata)
-
-
-def _posterior_to_plain(posterior: Posterior) -> dict[str, Any]:
-    own = posterior.model_covariance
-    return {
-        "parameters": list(posterior.parameters),
-        "mean": array_to_plain(posterior.mean),
-        "covariance": array_to_plain(posterior.covariance),
-        "unidentified": array_to_plain(posterior.unidentified),
-        "model_error": float(posterior.model_error),
-        "force_error": float(posterior.force_error),
-        "model_covariance": None if own is None else array_to_plain(own),
-        "shared": None if posterior.shared is None else array_to_plain(posterior.shared),
-        "shared_stderr": float(posterior.shared_stderr),
-        "rough_error": None if posterior.rough_error is None else float(posterior.rough_error),
-        "environment_axes": None if posterior.environments is None else array_to_plain(posterior.environments.axes),
-        "domain": None if posterior.domain is None else domain_to_plain(posterior.domain),
-    }
-
-
-def _posterior_of(part: PosteriorPart) -> Posterior:
-    axes = part.environment_axes  # fits of 0.1.0 do not know which environments are alike
-    return Posterior(
-        parameters=tuple(part.parameters),
-        mean=part.mean,
-        covariance=part.covariance,
-        unidentified=part.unidentified,
-        model_error=part.model_error,
-        force_error=part.force_error,
-        model_covariance=part.model_covariance,
-        rough_error=part.rough_error,
-        environments=None if axes is None else EnvironmentKernel(axes),
-        domain=None if part.domain is None else domain_of(part.domain),
-        shared=part.shared,
-        shared_stderr=part.shared_stderr,
-    )

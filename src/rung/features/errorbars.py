@@ -13,7 +13,7 @@ from rung.errors import ModelError
 from rung.features.design import Design
 from rung.features.passes import build_designs
 from rung.model.domain import Place
-from rung.model.draws import drawn_change
+from rung.model.draws import drawn_change, drawn_potential
 from rung.model.environments import overlaps
 from rung.model.errorbars import (
     EnergyVariance,
@@ -184,6 +184,14 @@ class PosteriorErrors:
         """Return the one-sigma error of each component of the forces, eV/Å, shape ``(n, 3)``."""
         (design,) = self._designs([structure], forces=True)
         return np.sqrt(force_variance(design, self.posterior, model_error=model_error))
+
+    def energy_variances(self, structures: Sequence[Structure]) -> Array:
+        """Return the variance of each energy with the model's own error, eV², shape ``(S,)``."""
+        return np.array([self.energies([structure]).combination_variance([1.0]).total for structure in structures])
+
+    def draw(self, index: int, *, seed: int = 0) -> ReadoutPotential:
+        """Return the potential with the weights and reference energies of the draw number ``index``."""
+        return drawn_potential(self.potential, self.fidelity, self.posterior, seed=seed, index=index)
 
     def atom_energies_stderr(self, structure: Structure) -> Array:
         """Return √(hᵀΣh) of each atom, eV, shape ``(n,)``, where h are its energy's derivatives by the weights."""

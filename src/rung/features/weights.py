@@ -1,17 +1,18 @@
 """Derivatives of energies and forces by all weights of a network that may move."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rung.data.batch import collate
+from rung.data.batch import Batch, collate
 from rung.data.labels import Array
 from rung.data.structure import Structure
 from rung.errors import ConfigError
+from rung.model.protocols import Prediction
 from rung.model.trainable import TrainablePotential
 
 Row = NDArray[np.floating]
@@ -68,3 +69,70 @@ def _gradient(value: Tensor, tensors: Sequence[Tensor]) -> Row:
             for tensor, gradient in zip(tensors, gradients, strict=True)
         ]
     )
+
+
+def group_members(model: TrainablePotential, tensors: Mapping[str, Tensor], layer: str) -> NDArray[np.bool_]:
+    """Return which of the moving weights belong to a layer, shape ``(p,)``; the empty name stands for all."""
+    return np.concatenate(
+        [np.full(tensor.numel(), layer in ("", model.layer_of(name))) for name, tensor in tensors.items()]
+    )
+
+
+def changes_along(
+    model: TrainablePotential,
+    batch: Batch,
+    tensors: Sequence[Tensor],
+    directions: Iterable[Row],
+    *,
+    forces: bool = True,
+    stress: bool = False,
+) -> Iterator[Prediction]:
+    """Yield the derivative of a prediction along each change of the weights.
+
+    One double pass serves all directions, and each costs one more reverse pass through it.
+
+    Parameters
+    ----------
+    model
+        In training mode.
+    batch
+        ``S`` rows and ``N`` atoms.
+    tensors
+        The weights that move.
+    directions
+        Changes of all of them, shapes ``(p,)``.
+    forces, stress
+        What to differentiate beside energies.
+    """
+    prediction = model(batch, forces=forces, stress=stress)
+    parts = [part for part in (prediction.atom_energies, prediction.forces, prediction.stress) if part is not None]
+    values = torch.cat([torch.nan_to_num(part).double().reshape(-1) for part in parts])
+    # the derivative by θ of v·values is linear in v: its derivative by v along a direction is that of the values
+    dummy = torch.zeros_like(values, requires_grad=True)
+    gradients = torch.autograd.grad(values @ dummy, tensors, create_graph=True, allow_unused=True)
+    for direction in directions:
+        along = _product(gradients, tensors, direction)
+        change = torch.zeros_like(dummy)
+        if along.requires_grad:
+            (found,) = torch.autograd.grad(along, dummy, retain_graph=True, allow_unused=True)
+            change = change if found is None else found.detach()
+        pieces = [
+            piece.view(part.shape) for piece, part in zip(change.split([p.numel() for p in parts]), parts, strict=True)
+        ]
+        energies = torch.zeros(batch.n_rows, dtype=change.dtype, device=change.device)
+        yield Prediction(
+            energy=energies.index_add(0, batch.atom_row, pieces[0]),
+            atom_energies=pieces[0],
+            forces=pieces[1] if forces else None,
+            stress=pieces[-1] if stress else None,
+        )
+
+
+def _product(gradients: Sequence[Tensor | None], tensors: Sequence[Tensor], direction: Row) -> Tensor:
+    total, position = torch.zeros((), dtype=torch.float64, device=tensors[0].device), 0
+    for gradient, tensor in zip(gradients, tensors, strict=True):
+        share = torch.as_tensor(direction[position : position + tensor.numel()]).to(tensor).view(tensor.shape)
+        position += tensor.numel()
+        if gradient is not None:
+            total = total + (gradient * share).sum().double()
+    return total

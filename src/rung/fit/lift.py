@@ -17,6 +17,7 @@ from rung.model.domain import element_domains
 from rung.model.environments import KnownEnvironments, environment_kernel
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential, Surface
+from rung.model.tangent import TangentPosterior
 from rung.progress import SILENT, Progress
 from rung.results.fit import FitDetails
 from rung.settings import Settings
@@ -219,7 +220,7 @@ class FitResult:
     """
 
     potential: ReadoutPotential
-    posterior: Posterior | None
+    posterior: Posterior | TangentPosterior | None
     settings: Settings
     diagnostics: Mapping[str, float]
     warnings: tuple[str, ...] = ()

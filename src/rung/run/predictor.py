@@ -5,14 +5,17 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from rung.backends.errors import tangent_errors
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.features.cache import DesignCache
 from rung.features.design import Design
 from rung.features.passes import build_designs
 from rung.features.predict import DesignPrediction, difference_variance, predict_designs
+from rung.features.tangent_errors import TangentErrors
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
+from rung.model.tangent import TangentPosterior
 from rung.progress import SILENT, Progress
 from rung.results.fits import BandBarrier
 from rung.run.evaluation import SplitPrediction, predict
@@ -41,11 +44,12 @@ class Predictor:
     force_structures: int = 60
     progress: Progress = SILENT
     _designs: dict[_Key, Design] = field(default_factory=dict, repr=False)
+    _errors: dict[int, TangentErrors] = field(default_factory=dict, repr=False)
 
     def predict(
         self,
         potential: ReadoutPotential,
-        posterior: Posterior | None,
+        posterior: Posterior | TangentPosterior | None,
         structures: Sequence[Structure],
         fidelity: str,
         target: str,
@@ -69,6 +73,9 @@ class Predictor:
         """
         rows = self.force_rows(structures, target) if forces else ()
         chosen = [structures[row] for row in rows]
+        if isinstance(posterior, TangentPosterior):
+            errors = self._tangent(potential, fidelity, posterior)
+            return self._with_all_bars(self._run(potential, structures, fidelity, rows), errors, structures)
         if not self._frozen(potential):
             return self._run(potential, structures, fidelity, rows)
         energies = self._predicted(potential, posterior, structures, fidelity, forces=False)
@@ -91,20 +98,28 @@ class Predictor:
         return tuple(evenly_spread(able, self.force_structures))
 
     def static_barrier(
-        self, potential: ReadoutPotential, posterior: Posterior | None, images: Sequence[Structure], fidelity: str
+        self,
+        potential: ReadoutPotential,
+        posterior: Posterior | TangentPosterior | None,
+        images: Sequence[Structure],
+        fidelity: str,
     ) -> BandBarrier:
         """Return the highest energy of a band less the first, with its error bars: NaN without a posterior."""
         if not self._frozen(potential):
             energies = predict(potential, images, fidelity).energy
         else:
-            found = self._predicted(potential, posterior, images, fidelity, forces=False)
+            found = self._predicted(potential, None, images, fidelity, forces=False)
             energies = np.array([one.energy for one in found])
         saddle = int(np.argmax(energies))
         barrier = float(energies[saddle] - energies[0])
-        if posterior is None or not self._frozen(potential):
+        if isinstance(posterior, TangentPosterior):
+            ends = self._tangent(potential, fidelity, posterior).energies([images[saddle], images[0]])
+            variance = ends.combination_variance([1.0, -1.0])
+        elif posterior is None or not self._frozen(potential):
             return BandBarrier(barrier=barrier, barrier_stderr=np.nan, barrier_stderr_total=np.nan)
-        first, highest = self.designs(potential, [images[0], images[saddle]], fidelity, forces=False)
-        variance = difference_variance(highest, first, sorted(potential.elements), posterior)
+        else:
+            first, highest = self.designs(potential, [images[0], images[saddle]], fidelity, forces=False)
+            variance = difference_variance(highest, first, sorted(potential.elements), posterior)
         return BandBarrier(
             barrier=barrier,
             barrier_stderr=float(np.sqrt(variance.weights)),
@@ -149,6 +164,29 @@ class Predictor:
         designs = self.designs(potential, structures, fidelity, forces=forces)
         return predict_designs(designs, potential.surface(fidelity), sorted(potential.elements), posterior)
 
+    def _tangent(self, potential: ReadoutPotential, fidelity: str, posterior: TangentPosterior) -> TangentErrors:
+        """Return the error bars of a tangent fit; those of the last one are kept, for their rows cost passes."""
+        known = self._errors.get(id(posterior))
+        if known is None or known.posterior is not posterior:
+            self._errors.clear()
+            known = self._errors[id(posterior)] = tangent_errors(potential, fidelity, posterior)
+        return known
+
+    def _with_all_bars(
+        self,
+        prediction: SplitPrediction,
+        errors: TangentErrors,
+        structures: Sequence[Structure],
+    ) -> SplitPrediction:
+        """Return ``prediction`` with the bars of its energies and of the forces that it holds."""
+        with self.progress.task("Error bars", len(structures)) as task:
+            energies, forces = [], []
+            for structure, pulled in zip(structures, prediction.forces, strict=True):
+                energies.append(errors.energy_variances([structure])[0])
+                forces.append(None if pulled is None else errors.forces_stderr(structure))
+                task.advance()
+        return replace(prediction, energy_stderr=np.sqrt(np.array(energies)), forces_stderr=tuple(forces))
+
     def _run(
         self, potential: ReadoutPotential, structures: Sequence[Structure], fidelity: str, rows: Sequence[int]
     ) -> SplitPrediction:
@@ -169,7 +207,7 @@ class Predictor:
 def with_bars(
     prediction: SplitPrediction,
     potential: ReadoutPotential,
-    posterior: Posterior,
+    posterior: Posterior | TangentPosterior,
     structures: Sequence[Structure],
     fidelity: str,
     *,
@@ -177,6 +215,9 @@ def with_bars(
     progress: Progress = SILENT,
 ) -> SplitPrediction:
     """Return ``prediction`` with the error bars of its energies, which one forward pass a structure gives."""
+    if isinstance(posterior, TangentPosterior):
+        errors = tangent_errors(potential, fidelity, posterior)
+        return replace(prediction, energy_stderr=np.sqrt(errors.energy_variances(structures)))
     designs = Predictor(potential, cache, 0, progress).designs(potential, structures, fidelity, forces=False)
     found = predict_designs(designs, potential.surface(fidelity), sorted(potential.elements), posterior)
     return replace(prediction, energy_stderr=np.sqrt(np.array([one.energy_label_variance for one in found])))

@@ -29,6 +29,7 @@ from rung.fit.lift import Base, Context, FitResult, Lift, NamedSettings, StepZer
 from rung.fit.methods import MethodSettings, method_of
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
+from rung.model.tangent import TangentPosterior
 from rung.progress import SILENT, Progress
 from rung.results.config import CONFIG_FILE
 from rung.results.exact import exact_energies
@@ -289,7 +290,7 @@ class Workshop:
         return errors_of(found, judged, target).energy_rmse
 
     def _errors(
-        self, potential: ReadoutPotential, posterior: Posterior | None, fold: int, name: str
+        self, potential: ReadoutPotential, posterior: Posterior | TangentPosterior | None, fold: int, name: str
     ) -> tuple[dict[str, FitErrors], StructureErrors]:
         """Return errors by fidelity, the target's beside the departure from the base, and those of each structure."""
         target, structures = self.config.target, self.sides(fold).evaluate[name]

@@ -13,7 +13,7 @@ from rung.data.batch import collate
 from rung.data.labels import empty_labels
 from rung.data.readers.structures import read_structures
 from rung.data.splits import draw_labels
-from rung.data.structure import Structure
+from rung.data.structure import Structure, composition_matrix
 from rung.demo_data import folder
 from rung.errors import ConfigError, FitError
 from rung.features.weights import moving_tensors
@@ -25,6 +25,7 @@ from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.fit.methods.tangent import (
     TangentSettings,
     _assembly,
+    _spans,
     derivative_rows,
     energies_of,
     fit_tangent,
@@ -55,6 +56,12 @@ def frames(molecules: list[Structure], count: int = 9, labelled: int = 9) -> lis
 
 def fit(train, base, **settings):
     return fit_tangent(lift_of(train, base), TangentSettings(**settings), CONTEXT)
+
+
+def assembled(rows, train, before, elements, settings):
+    composition = composition_matrix(train, elements)
+    spans = _spans(rows, composition, settings)
+    return _assembly(rows, train, before, composition, FIDELITIES["high"], settings, spans)
 
 
 def test_rows_equal_central_differences(tiny_potential, molecules):
@@ -94,12 +101,12 @@ def test_coordinates_stand_for_all_weights(tiny_potential, molecules):
     before = energies_of(model, train, "high")
     elements = tuple(sorted(tiny_potential.elements))
     rows = derivative_rows(model, train, train, "high", TangentSettings(), CONTEXT)
-    assembly, basis = _assembly(rows, train, before, elements, FIDELITIES["high"], TangentSettings())
+    assembly, basis = assembled(rows, train, before, elements, TangentSettings())
     design = assembly.model.data.design
     assert_allclose(rows.energy @ basis.T, design, rtol=1e-9, atol=1e-12)
     kernel, full = design @ design.T, rows.energy @ rows.energy.T
     assert_allclose(kernel / kernel[0, 0], full / full[0, 0], rtol=1e-8, atol=1e-10)
-    layers, _ = _assembly(rows, train, before, elements, FIDELITIES["high"], TangentSettings(groups="layers"))
+    layers, _ = assembled(rows, train, before, elements, TangentSettings(groups="layers"))
     names = set(layers.model.hypers) - {MODEL_ERROR}
     assert names == {f"alpha[{group}]" for group in set(rows.groups.tolist())}
 
@@ -142,7 +149,7 @@ def test_linear_weights_alone_are_a_readout_fit(molecules, tiny_potential):
     elements = tuple(sorted(tiny_potential.elements))
     settings = TangentSettings(layers=r"readouts\.0")
     rows = derivative_rows(model, train, train, "high", settings, CONTEXT)
-    assembly, _ = _assembly(rows, train, before, elements, FIDELITIES["high"], settings)
+    assembly, _ = assembled(rows, train, before, elements, settings)
     values = {name: result.diagnostics[name] for name in assembly.model.hypers}
     batch = collate(train, ["high"] * len(train), tiny_potential.cutoff)
     fitted = result.potential.predict(batch, forces=False).energy.numpy()

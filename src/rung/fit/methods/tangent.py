@@ -20,7 +20,7 @@ from rung.data.structure import Structure, composition_matrix
 from rung.features.weights import energy_row, force_row, moving_tensors
 from rung.fidelity import Fidelity
 from rung.fit.fidelities.agreement import step_zero
-from rung.fit.lift import Context, FitResult, Lift, Method, NamedSettings, StepZero
+from rung.fit.lift import Base, Context, FitResult, Lift, Method, NamedSettings, StepZero
 from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.course import Arrival, Course
 from rung.fit.linear.diagnosis import hyper_rows
@@ -30,7 +30,9 @@ from rung.fit.linear.problem import energy_data, without_composition
 from rung.fit.linear.terms import Assembly, band_prior, misfit, model_error_prior
 from rung.fit.linear.walk import where_equal
 from rung.model.device import require_device
+from rung.model.posterior import Posterior
 from rung.model.predictions import predict_structures
+from rung.model.tangent import TangentPosterior, TangentRow, WeightGroup
 from rung.model.trainable import TrainablePotential
 from rung.results.fit import FitDetails
 
@@ -79,19 +81,54 @@ class Rows:
         u·F/√N of the base, eV/Å, shape ``(m,)``.
     groups
         The group of each weight, shape ``(p,)``.
+    data
+        What each row, of energies and then of forces, is the derivative of.
     """
 
     energy: Array
     force: Array
     anchor: Array
     groups: Array
+    data: tuple[TangentRow, ...]
+
+    @property
+    def stacked(self) -> Array:
+        """All rows, shape ``(n + m, p)``."""
+        return np.vstack([self.energy, self.force])
+
+
+@dataclass(frozen=True)
+class Span:
+    """The basis of the weights that have one prior width.
+
+    Parameters
+    ----------
+    layer
+        The layer that they belong to; empty for all.
+    combination
+        The basis as combinations of the rows, shape ``(P, n + m)``.
+    basis
+        Orthogonal vectors of length 1/size, shape ``(P, p)``.
+    size
+        Chosen so that α² is the mean prior variance of an energy per atom, with composition projected out.
+    """
+
+    layer: str
+    combination: Array
+    basis: Array
+    size: float
+
+    @property
+    def hyper(self) -> str:
+        """The name of α."""
+        return f"alpha[{self.layer}]" if self.layer else "alpha"
 
 
 def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitResult:
-    """Move all weights of the base by one Gauss-Newton step towards the target's energies.
+    """Fit the target's energies with all weights of the base, in the linear model of its tangent, and go there.
 
-    What the network's curvature adds along the step counts as the model's own error, and the step is made anew until
-    both agree: many precise energies would otherwise ask for a step on which the linear fit is no longer true.
+    The weights walk until the network says what the linear model says. Where it curves too much for that, what it
+    leaves counts as the model's own error.
 
     Parameters
     ----------
@@ -117,7 +154,9 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     before = energies_of(model, labelled, target)
     rows = derivative_rows(model, labelled, lift.train, target, settings, context)
     elements = tuple(sorted(base.plain.elements))
-    assembly, basis = _assembly(rows, labelled, before, elements, lift.goal, settings)
+    composition = composition_matrix(labelled, elements)
+    spans = _spans(rows, composition, settings)
+    assembly, basis = _assembly(rows, labelled, before, composition, lift.goal, settings, spans)
     course = _course(model, lift, rows.energy, before, settings)
     agreed = _agreed(course, assembly, basis)
     solution = agreed.solution
@@ -127,7 +166,8 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     rows_of_hypers = hyper_rows(solution, {name: MEANING for name in solution.values if name.startswith("alpha")})
     potential = model.to(base.plain.device).frozen()
     details = FitDetails(hyperparameters=rows_of_hypers)
-    return FitResult(potential, None, settings, diagnostics, warnings, details)
+    posterior = _posterior(solution, spans, rows, base, composition, settings)
+    return FitResult(potential, posterior, settings, diagnostics, warnings, details)
 
 
 def _start(lift: Lift) -> TrainablePotential:
@@ -247,57 +287,110 @@ def derivative_rows(
     random = np.random.default_rng(context.seed)
     probed = [train[k] for k in random.integers(0, len(train), settings.probes)]
     tensors = [*moving.values()]
-    energy, force, anchor = [], [], []
+    energy, force, anchor, data = [], [], [], list[TangentRow]()
     with context.progress.task("Derivatives by weights", len(labelled) + len(probed)) as task:
         for structure in labelled:
             energy.append(energy_row(model, structure, target, tensors))
+            data.append(TangentRow(_bare(structure)))
             task.advance()
         for structure in probed:
             direction = random.normal(size=(len(structure), 3)) / np.sqrt(len(structure))
             along, row = force_row(model, structure, target, tensors, direction)
             anchor.append(along)
             force.append(row)
+            data.append(TangentRow(_bare(structure), direction))
             task.advance()
     names = [model.layer_of(name) for name, tensor in moving.items() for _ in range(tensor.numel())]
     size = len(names)
     stacked = np.array(force, dtype=np.float64).reshape(len(force), size)
-    return Rows(np.array(energy, dtype=np.float64), stacked, np.array(anchor), np.array(names))
+    return Rows(np.array(energy, dtype=np.float64), stacked, np.array(anchor), np.array(names), tuple(data))
+
+
+def _bare(structure: Structure) -> Structure:
+    return Structure(structure.atoms, structure.structure_id, {})
+
+
+def _spans(rows: Rows, composition: Array, settings: TangentSettings) -> list[Span]:
+    """Return the bases in which the change of the weights is fitted: one, or one for each layer."""
+    names = dict.fromkeys(rows.groups.tolist()) if settings.groups == "layers" else {"": None}
+    n_atoms, stacked = composition.sum(axis=1), rows.stacked
+    spans = []
+    for name in names:
+        members = rows.groups == name if name else np.ones(len(rows.groups), dtype=bool)
+        own = np.where(members, stacked, 0.0)
+        combination = _orthonormal(own @ own.T)
+        basis = combination @ own
+        rest = without_composition(rows.energy @ basis.T, composition)
+        size = max(float(np.sqrt(np.mean(np.sum(rest**2, axis=1) / n_atoms))), 1e-12)
+        spans.append(Span(name, combination / size, basis / size, size))
+    return spans
 
 
 def _assembly(
     rows: Rows,
     labelled: Sequence[Structure],
     before: Array,
-    elements: Sequence[int],
+    composition: Array,
     target: Fidelity,
     settings: TangentSettings,
+    spans: Sequence[Span],
 ) -> tuple[Assembly, Array]:
     """Return the linear model over coordinates u, and the basis with ``step = basisᵀ u``, shape ``(P, p)``."""
-    composition = composition_matrix(labelled, elements)
-    n_atoms = composition.sum(axis=1)
-    names = dict.fromkeys(rows.groups.tolist()) if settings.groups == "layers" else {"": None}
-    stacked = np.vstack([rows.energy, rows.force])
-    blocks, designs, components = [], [], []
-    for name in names:
-        members = rows.groups == name if name else np.ones(len(rows.groups), dtype=bool)
-        basis = _span(np.where(members, stacked, 0.0))
-        design = rows.energy @ basis.T
-        rest = without_composition(design, composition)
-        size = np.sqrt(np.mean(np.sum(rest**2, axis=1) / n_atoms))
-        blocks.append(basis / max(float(size), 1e-12))
-        designs.append(design / max(float(size), 1e-12))
-        components.append((f"alpha[{name}]" if name else "alpha", basis.shape[0]))
-    basis = np.vstack(blocks)
-    data = energy_data(labelled, target, before, np.hstack(designs), composition)
+    basis = np.vstack([span.basis for span in spans])
+    data = energy_data(labelled, target, before, rows.energy @ basis.T, composition)
     assembly = Assembly(LinearModel((), data), {MODEL_ERROR: model_error_prior(data)}, {})
-    owner = np.repeat(np.arange(len(components)), [count for _, count in components])
-    for k, (name, _) in enumerate(components):
-        component = PriorComponent.centred(name, np.diag((owner == k).astype(float)))
-        assembly = assembly.with_component(component, HyperPrior(2.0 * misfit(data) / np.sqrt(len(components)), 1.5))
+    owner = np.repeat(np.arange(len(spans)), [len(span.basis) for span in spans])
+    for k, span in enumerate(spans):
+        component = PriorComponent.centred(span.hyper, np.diag((owner == k).astype(float)))
+        assembly = assembly.with_component(component, HyperPrior(2.0 * misfit(data) / np.sqrt(len(spans)), 1.5))
     if len(rows.force):
         typical = float(np.sqrt(np.mean(rows.anchor**2)))
         assembly = assembly.with_component(_band(rows, basis, settings.scale_stderr), band_prior(typical))
     return assembly, basis
+
+
+def _posterior(
+    solution: Solution,
+    spans: Sequence[Span],
+    rows: Rows,
+    base: Base,
+    composition: Array,
+    settings: TangentSettings,
+) -> TangentPosterior:
+    """Return what the linear fit knows of the weights, with the model's own error along all of them alike."""
+    elements, gaussian = sorted(base.plain.elements), solution.gaussian
+    coordinates = Posterior(
+        parameters=(
+            *(f"{span.layer}[{k}]" for span in spans for k in range(len(span.basis))),
+            *(f"E0[{element}]" for element in elements),
+        ),
+        mean=gaussian.mean,
+        covariance=gaussian.covariance,
+        unidentified=gaussian.unidentified,
+        model_error=solution.model_error,
+        force_error=0.0,
+    )
+    absorbed = np.hstack([np.linalg.pinv(composition), np.zeros((len(elements), len(rows.force)))])
+    return TangentPosterior(
+        coordinates=coordinates,
+        base=base.plain,
+        fidelity=base.fidelity,
+        layers=settings.layers,
+        rows=rows.data,
+        groups=tuple(
+            WeightGroup(span.layer, span.combination, span.size, _mean_square(solution, span.hyper)) for span in spans
+        ),
+        absorbed=absorbed,
+        own_variance=solution.model_error**2 / sum(span.size**2 for span in spans),
+    )
+
+
+def _mean_square(solution: Solution, name: str) -> float:
+    """Return the mean of the square of a hyper-parameter over its posterior."""
+    hypers = solution.hypers
+    assert hypers is not None  # noqa: S101 - there are energies, so evidence chose
+    squares = np.array([hypers.at(point)[name] ** 2 for point in hypers.points])
+    return float(hypers.weights @ squares / hypers.weights.sum())
 
 
 def _band(rows: Rows, basis: Array, scale_stderr: float) -> PriorComponent:
@@ -311,11 +404,11 @@ def _band(rows: Rows, basis: Array, scale_stderr: float) -> PriorComponent:
     return PriorComponent("tau", weight * probe.T @ probe, np.zeros(len(basis)), pull, np.array([scale_stderr]))
 
 
-def _span(rows: Array) -> Array:
-    """Return orthonormal rows that span ``rows``, shape ``(rank, p)``, by the kernel of the rows."""
-    eigenvalues, axes = np.linalg.eigh(rows @ rows.T)
+def _orthonormal(kernel: Array) -> Array:
+    """Return combinations of rows with this ``kernel`` that are orthonormal and span them, shape ``(rank, R)``."""
+    eigenvalues, axes = np.linalg.eigh(kernel)
     kept = eigenvalues > 1e-10 * max(float(eigenvalues[-1]), 1e-300)
-    return np.asarray((axes[:, kept] / np.sqrt(eigenvalues[kept])).T @ rows)
+    return np.asarray((axes[:, kept] / np.sqrt(eigenvalues[kept])).T)
 
 
 def _finish(
