@@ -75,7 +75,7 @@ def at_one_point(fitted: Fitted) -> tuple[TangentErrors, float, float, np.ndarra
     design = fitted.errors.rows @ (group.combination @ fitted.errors.rows).T
     composition = composition_matrix(fitted.train, posterior.coordinates.elements)
     variance = np.array([frame.labels["high"].energy_stderr ** 2 for frame in fitted.train])
-    noise = np.diag(variance + numbers[MODEL_ERROR] ** 2 * composition.sum(axis=1))
+    noise = np.diag(variance + numbers[MODEL_ERROR] ** 2 * composition.sum(axis=1))  # no two frames are alike
     alpha, weights = numbers["alpha"], design.shape[1]
     precision = np.zeros((weights + composition.shape[1],) * 2)
     precision[:weights, :weights] = np.eye(weights) / alpha**2
@@ -204,6 +204,12 @@ def test_bars_survive_a_file_and_reach_tasks(fitted, calculator, molecules, tmp_
     assert bars is not None
     bar = bars.difference(structures[0], fitted.train[0].atoms)
     assert 0 < bar.weights < bar.total
+    stretched = structures[0].copy()
+    stretched.positions *= 5.0
+    inside, outside = again.places([fitted.train[0].atoms, stretched])
+    assert inside is not None and outside is not None
+    assert not inside.outside
+    assert outside.distance > inside.distance
     size = path.stat().st_size
     save(tmp_path / "plain.rung", fitted.result.potential, metadata={"target": "high"})
     rows = fitted.errors.rows.nbytes

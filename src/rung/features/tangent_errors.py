@@ -17,7 +17,9 @@ from rung.data.batch import Batch, collate
 from rung.data.labels import Array
 from rung.data.structure import Structure, composition_matrix
 from rung.errors import ModelError
+from rung.features.passes import build_designs
 from rung.features.weights import Row, changes_along, energy_row, force_row, group_members, moving_tensors
+from rung.model.domain import Place
 from rung.model.draws import drawn_change
 from rung.model.errorbars import EnergyVariance, ModelErrorKind, linear_covariance, unidentified, with_model_error
 from rung.model.potential import ReadoutPotential
@@ -79,6 +81,19 @@ class TangentErrors:
                     f"The fit had no reference energy for the atomic numbers {missing}, so no error bar is known."
                 )
         return TangentEnergies(self, np.array([self._row(structure) for structure in structures]), composition)
+
+    def places(self, structures: Sequence[Structure]) -> list[Place | None]:
+        """Return where structures lie, seen from those of the fit by the base; None where the fit did not keep it."""
+        domain, base, fidelity = self.posterior.coordinates.domain, self.posterior.base, self.posterior.fidelity
+        if domain is None:
+            return [None] * len(structures)
+        readout = base.surface(fidelity).readout
+        designs = build_designs(structures, base.backbone, readout, forces=False, fidelity=fidelity, keep_features=True)
+        return [
+            domain.place(design.energy, design.composition, design.atoms.features, design.atoms.numbers)
+            for design in designs
+            if design.atoms is not None
+        ]
 
     def energy_variances(self, structures: Sequence[Structure]) -> Array:
         """Return the variance of each energy with the model's own error, eV², shape ``(S,)``, one at a time."""

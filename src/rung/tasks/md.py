@@ -115,7 +115,9 @@ def _reference_errors(potential: Opened, task: MDTask, start: Atoms) -> Mapping[
     if task.dynamics.leverage_limit is None:
         return None
     if potential.error_bars is None:
-        raise ConfigError("A limit for the leverage needs a model with a posterior of this fidelity (method readout or tangent).")
+        raise ConfigError(
+            "A limit for the leverage needs a model with a posterior of this fidelity (readout, tangent)."
+        )
     if task.leverage_reference is None:
         return _largest(potential.error_bars, [start])
     return _largest(potential.error_bars, [structure.atoms for structure in read_structures(task.leverage_reference)])

@@ -223,7 +223,7 @@ def test_a_step_is_as_long_as_the_network_is_linear(tiny_potential, molecules):
     """Exact and wild energies ask for a step that no linear fit describes: s rises to the curvature, or it is said."""
     random = np.random.default_rng(8)
     wild = []
-    for frame in frames(molecules, 12, 12):
+    for frame in frames(molecules[:3], 12, 12):  # single atoms are one environment, which has one energy
         label = frame.labels["high"]
         wild.append(
             replace(

@@ -35,6 +35,7 @@ def moved_surface(problem: Problem, weights: Array, reference: Array) -> Surface
 def posterior_of(problem: Problem, solution: Solution, error: FeatureError) -> Posterior:
     """Return the posterior with the model's own error in energies, forces and differences."""
     smooth, known = error.smooth_share, problem.environments
+    paired = len(solution.assembly.model.data) != len(problem.labelled)
     return Posterior(
         parameters=(*problem.readout.parameters, *(f"E0[{element}]" for element in problem.elements)),
         mean=solution.gaussian.mean,
@@ -45,23 +46,31 @@ def posterior_of(problem: Problem, solution: Solution, error: FeatureError) -> P
         model_covariance=smooth * solution.model_error**2 * error.covariance,
         rough_error=float(np.sqrt(1.0 - smooth)) * solution.model_error,
         environments=None if known is None else known.kernel,
-        domain=None if known is None or not known.elements else _domain(problem, known.elements),
-        shared=_shared(problem, solution),
+        domain=None if known is None or not known.elements else domain_of_fit(problem, known.elements),
+        shared=None if paired else shared_response(solution, problem.target.energy_shared_stderr),
         shared_stderr=problem.target.energy_shared_stderr,
     )
 
 
-def _shared(problem: Problem, solution: Solution) -> Array | None:
-    """Return how the parameters follow an error that all labels share; None without one, or with paired energies."""
-    size, model = problem.target.energy_shared_stderr, solution.assembly.model
-    if size == 0.0 or not len(model.data) or len(model.data) != len(problem.labelled):
+def shared_response(solution: Solution, size: float) -> Array | None:
+    """Return how the parameters follow an error of ``size``, eV, that all labels share; None without one."""
+    model = solution.assembly.model
+    if size == 0.0 or not len(model.data):
         return None
     moved = replace(model, data=replace(model.data, target=model.data.target + size))
     return moved.posterior(solution.values).mean - model.posterior(solution.values).mean
 
 
-def _domain(problem: Problem, elements: Mapping[int, ElementDomain]) -> Domain:
-    """Return where the training structures lie, in the directions of the base's own basis."""
+def domain_of_fit(problem: Problem, elements: Mapping[int, ElementDomain]) -> Domain:
+    """Return where the training structures lie, in the directions of the base's own basis.
+
+    Parameters
+    ----------
+    problem
+        The training structures and their designs.
+    elements
+        Their environments, by atomic number.
+    """
     random = np.array([group.endswith(".random") for group in problem.readout.groups])
     scale = np.where(random, np.inf, problem.column_scale)
     return domain_of(problem.energy_design, problem.composition, scale, elements)

@@ -20,16 +20,19 @@ from rung.data.structure import Structure, composition_matrix
 from rung.features.weights import energy_row, force_row, moving_tensors
 from rung.fidelity import Fidelity
 from rung.fit.fidelities.agreement import step_zero
-from rung.fit.lift import Base, Context, FitResult, Lift, Method, NamedSettings, StepZero
+from rung.fit.lift import DOMAIN_STRUCTURES, Base, Context, FitResult, Lift, Method, NamedSettings, StepZero
 from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.course import Arrival, Course
 from rung.fit.linear.diagnosis import hyper_rows
 from rung.fit.linear.evidence import HyperPrior
 from rung.fit.linear.gaussian import MODEL_ERROR, LinearModel, PriorComponent
-from rung.fit.linear.problem import energy_data, without_composition
+from rung.fit.linear.problem import Problem, energy_data, without_composition
+from rung.fit.linear.result import domain_of_fit
 from rung.fit.linear.terms import Assembly, band_prior, misfit, model_error_prior
 from rung.fit.linear.walk import where_equal
 from rung.model.device import require_device
+from rung.model.domain import Domain
+from rung.model.environments import KnownEnvironments
 from rung.model.posterior import Posterior
 from rung.model.predictions import predict_structures
 from rung.model.tangent import TangentPosterior, TangentRow, WeightGroup
@@ -156,7 +159,8 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     elements = tuple(sorted(base.plain.elements))
     composition = composition_matrix(labelled, elements)
     spans = _spans(rows, composition, settings)
-    assembly, basis = _assembly(rows, labelled, before, composition, lift.goal, settings, spans)
+    known = base.environments(lift.train, labelled, context.cache, context.progress)
+    assembly, basis = _assembly(rows, labelled, before, composition, lift.goal, settings, spans, known)
     course = _course(model, lift, rows.energy, before, settings)
     agreed = _agreed(course, assembly, basis)
     solution = agreed.solution
@@ -166,7 +170,7 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     rows_of_hypers = hyper_rows(solution, {name: MEANING for name in solution.values if name.startswith("alpha")})
     potential = model.to(base.plain.device).frozen()
     details = FitDetails(hyperparameters=rows_of_hypers)
-    posterior = _posterior(solution, spans, rows, base, composition, settings)
+    posterior = _posterior(solution, spans, rows, base, composition, settings, _domain(lift, known, context))
     return FitResult(potential, posterior, settings, diagnostics, warnings, details)
 
 
@@ -252,7 +256,9 @@ def _agreed(course: Course, assembly: Assembly, basis: Array) -> Agreed:
     first = at(assembly)
     if first.sound:
         return first
-    size = where_equal(lambda size: fixed(size).arrival.curvature, first.solution.model_error, first.arrival.curvature)
+    # where all of the misfit is the model's own error, no step is left that could bend
+    most = float(np.fmin(first.arrival.curvature, misfit(assembly.model.data)))
+    size = where_equal(lambda size: fixed(size).arrival.curvature, first.solution.model_error, most)
     return fixed(size)
 
 
@@ -334,10 +340,11 @@ def _assembly(
     target: Fidelity,
     settings: TangentSettings,
     spans: Sequence[Span],
+    environments: KnownEnvironments | None = None,
 ) -> tuple[Assembly, Array]:
     """Return the linear model over coordinates u, and the basis with ``step = basisᵀ u``, shape ``(P, p)``."""
     basis = np.vstack([span.basis for span in spans])
-    data = energy_data(labelled, target, before, rows.energy @ basis.T, composition)
+    data = energy_data(labelled, target, before, rows.energy @ basis.T, composition, environments)
     assembly = Assembly(LinearModel((), data), {MODEL_ERROR: model_error_prior(data)}, {})
     owner = np.repeat(np.arange(len(spans)), [len(span.basis) for span in spans])
     for k, span in enumerate(spans):
@@ -356,6 +363,7 @@ def _posterior(
     base: Base,
     composition: Array,
     settings: TangentSettings,
+    domain: Domain,
 ) -> TangentPosterior:
     """Return what the linear fit knows of the weights, with the model's own error along all of them alike."""
     elements, gaussian = sorted(base.plain.elements), solution.gaussian
@@ -369,6 +377,7 @@ def _posterior(
         unidentified=gaussian.unidentified,
         model_error=solution.model_error,
         force_error=0.0,
+        domain=domain,
     )
     absorbed = np.hstack([np.linalg.pinv(composition), np.zeros((len(elements), len(rows.force)))])
     return TangentPosterior(
@@ -383,6 +392,16 @@ def _posterior(
         absorbed=absorbed,
         own_variance=solution.model_error**2 / sum(span.size**2 for span in spans),
     )
+
+
+def _domain(lift: Lift, known: KnownEnvironments, context: Context) -> Domain:
+    """Return where the training structures lie, seen by the base's readout and features."""
+    base = lift.require_base("tangent")
+    some = [lift.train[k] for k in evenly_spread(range(len(lift.train)), DOMAIN_STRUCTURES)]
+    designs = base.energy_designs(some, context.cache, context.progress)
+    elements = tuple(sorted(base.plain.elements))
+    problem = Problem(tuple(some), tuple(designs), base.surface.readout, base.surface, elements, lift.goal)
+    return domain_of_fit(problem, known.elements)
 
 
 def _mean_square(solution: Solution, name: str) -> float:
