@@ -7,7 +7,7 @@ from ase import Atoms
 from pydantic import Field, model_validator
 
 from rung.backends import dump, restore
-from rung.backends.parts import AtomicNumber, DomainPart, Finite, Matrix, Part, PosteriorPart, part_of
+from rung.backends.parts import AtomicNumber, DomainPart, Matrix, Part, PosteriorPart, part_of
 from rung.backends.plain import array_to_plain, domain_of, domain_to_plain
 from rung.data.structure import Structure
 from rung.errors import ModelError
@@ -183,9 +183,7 @@ def _tangent_of(part: TangentPart, where: str, dtype: str | None, device: str) -
         fidelity=part.fidelity,
         tensors=tuple(part.tensors),
         rows=tuple(_row_of(row) for row in part.rows),
-        groups=tuple(
-            WeightGroup(group.layer, group.combination, group.size, group.variance) for group in part.groups
-        ),
+        groups=tuple(WeightGroup(group.layer, group.combination, group.size, group.variance) for group in part.groups),
         absorbed=part.absorbed,
         own_variance=part.own_variance,
         domain=None if part.domain is None else domain_of(part.domain),

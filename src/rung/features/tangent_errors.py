@@ -18,7 +18,7 @@ from rung.data.labels import Array
 from rung.data.structure import Structure, composition_matrix
 from rung.errors import ModelError
 from rung.features.passes import build_designs
-from rung.features.weights import Row, changes_along, energy_row, force_row, group_members, moving_tensors
+from rung.features.weights import Row, changes_along, energy_row, force_row, group_members
 from rung.model.domain import Place
 from rung.model.draws import drawn_change
 from rung.model.errorbars import EnergyVariance, ModelErrorKind, linear_covariance, unidentified, with_model_error
@@ -57,7 +57,14 @@ class TangentErrors:
     def tensors(self) -> tuple[Tensor, ...]:
         """The weights that moved."""
         self.model.train()
-        return tuple(moving_tensors(self.model, self.posterior.layers).values())
+        return tuple(self._named.values())
+
+    @cached_property
+    def _named(self) -> dict[str, Tensor]:
+        known = dict(self.model.named_parameters())
+        if missing := [name for name in self.posterior.tensors if name not in known]:
+            raise ModelError(f"The posterior's base has no tensor {missing[0][:80]!r}, so no error bar is known.")
+        return {name: known[name] for name in self.posterior.tensors}
 
     @cached_property
     def rows(self) -> Row:
@@ -84,7 +91,7 @@ class TangentErrors:
 
     def places(self, structures: Sequence[Structure]) -> list[Place | None]:
         """Return where structures lie, seen from those of the fit by the base; None where the fit did not keep it."""
-        domain, base, fidelity = self.posterior.coordinates.domain, self.posterior.base, self.posterior.fidelity
+        domain, base, fidelity = self.posterior.domain, self.posterior.base, self.posterior.fidelity
         if domain is None:
             return [None] * len(structures)
         readout = base.surface(fidelity).readout
@@ -155,8 +162,7 @@ class TangentErrors:
 
     @cached_property
     def _members(self) -> tuple[NDArray[np.bool_], ...]:
-        tensors = moving_tensors(self.model, self.posterior.layers)
-        return tuple(group_members(self.model, tensors, group.layer) for group in self.posterior.groups)
+        return tuple(group_members(self.model, self._named, group.layer) for group in self.posterior.groups)
 
     def _row(self, structure: Structure, direction: Array | None = None) -> Row:
         arguments = (self.model, structure, self.posterior.fidelity, self.tensors)

@@ -20,12 +20,12 @@ from rung.features.weights import moving_tensors
 from rung.fidelity import Fidelity
 from rung.fit.lift import Context
 from rung.fit.linear.gaussian import MODEL_ERROR
+from rung.fit.linear.spans import spans_of
 from rung.fit.linear.terms import Band, Energies, WeightPrior
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.fit.methods.tangent import (
     TangentSettings,
     _assembly,
-    _spans,
     derivative_rows,
     energies_of,
     fit_tangent,
@@ -60,7 +60,7 @@ def fit(train, base, **settings):
 
 def assembled(rows, train, before, elements, settings):
     composition = composition_matrix(train, elements)
-    spans = _spans(rows, composition, settings)
+    spans = spans_of(rows, composition, by_layer=settings.groups == "layers")
     return _assembly(rows, train, before, composition, FIDELITIES["high"], settings, spans)
 
 

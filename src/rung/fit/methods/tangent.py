@@ -20,22 +20,22 @@ from rung.data.structure import Structure, composition_matrix
 from rung.features.weights import energy_row, force_row, moving_tensors
 from rung.fidelity import Fidelity
 from rung.fit.fidelities.agreement import step_zero
-from rung.fit.lift import DOMAIN_STRUCTURES, Base, Context, FitResult, Lift, Method, NamedSettings, StepZero
+from rung.fit.lift import DOMAIN_STRUCTURES, Context, FitResult, Lift, Method, NamedSettings, StepZero
 from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.course import Arrival, Course
 from rung.fit.linear.diagnosis import hyper_rows
 from rung.fit.linear.evidence import HyperPrior
 from rung.fit.linear.gaussian import MODEL_ERROR, LinearModel, PriorComponent
-from rung.fit.linear.problem import Problem, energy_data, without_composition
+from rung.fit.linear.problem import Problem, energy_data
 from rung.fit.linear.result import domain_of_fit
+from rung.fit.linear.spans import Rows, Span, posterior_of, spans_of
 from rung.fit.linear.terms import Assembly, band_prior, misfit, model_error_prior
 from rung.fit.linear.walk import where_equal
 from rung.model.device import require_device
 from rung.model.domain import Domain
 from rung.model.environments import KnownEnvironments
-from rung.model.posterior import Posterior
 from rung.model.predictions import predict_structures
-from rung.model.tangent import TangentPosterior, TangentRow, WeightGroup
+from rung.model.tangent import TangentRow
 from rung.model.trainable import TrainablePotential
 from rung.results.fit import FitDetails
 
@@ -70,63 +70,6 @@ class TangentSettings(NamedSettings):
     """One-sigma uncertainty of the factor on the anchor's forces."""
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Derivatives with respect to the moving weights, one row a datum.
-
-    Parameters
-    ----------
-    energy
-        ∂E/∂θ, shape ``(n, p)``.
-    force
-        ∂(u·F)/∂θ/√N of random directions u, shape ``(m, p)``.
-    anchor
-        u·F/√N of the base, eV/Å, shape ``(m,)``.
-    groups
-        The group of each weight, shape ``(p,)``.
-    data
-        What each row, of energies and then of forces, is the derivative of.
-    """
-
-    energy: Array
-    force: Array
-    anchor: Array
-    groups: Array
-    data: tuple[TangentRow, ...]
-
-    @property
-    def stacked(self) -> Array:
-        """All rows, shape ``(n + m, p)``."""
-        return np.vstack([self.energy, self.force])
-
-
-@dataclass(frozen=True)
-class Span:
-    """The basis of the weights that have one prior width.
-
-    Parameters
-    ----------
-    layer
-        The layer that they belong to; empty for all.
-    combination
-        The basis as combinations of the rows, shape ``(P, n + m)``.
-    basis
-        Orthogonal vectors of length 1/size, shape ``(P, p)``.
-    size
-        Chosen so that α² is the mean prior variance of an energy per atom, with composition projected out.
-    """
-
-    layer: str
-    combination: Array
-    basis: Array
-    size: float
-
-    @property
-    def hyper(self) -> str:
-        """The name of α."""
-        return f"alpha[{self.layer}]" if self.layer else "alpha"
-
-
 def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitResult:
     """Fit the target's energies with all weights of the base, in the linear model of its tangent, and go there.
 
@@ -158,7 +101,7 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     rows = derivative_rows(model, labelled, lift.train, target, settings, context)
     elements = tuple(sorted(base.plain.elements))
     composition = composition_matrix(labelled, elements)
-    spans = _spans(rows, composition, settings)
+    spans = spans_of(rows, composition, by_layer=settings.groups == "layers")
     known = base.environments(lift.train, labelled, context.cache, context.progress)
     assembly, basis = _assembly(rows, labelled, before, composition, lift.goal, settings, spans, known)
     course = _course(model, lift, rows.energy, before, settings)
@@ -170,7 +113,7 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     rows_of_hypers = hyper_rows(solution, {name: MEANING for name in solution.values if name.startswith("alpha")})
     potential = model.to(base.plain.device).frozen()
     details = FitDetails(hyperparameters=rows_of_hypers)
-    posterior = _posterior(solution, spans, rows, base, composition, settings, _domain(lift, known, context))
+    posterior = posterior_of(solution, spans, rows, base, composition, _domain(lift, known, context))
     return FitResult(potential, posterior, settings, diagnostics, warnings, details)
 
 
@@ -309,27 +252,13 @@ def derivative_rows(
     names = [model.layer_of(name) for name, tensor in moving.items() for _ in range(tensor.numel())]
     size = len(names)
     stacked = np.array(force, dtype=np.float64).reshape(len(force), size)
-    return Rows(np.array(energy, dtype=np.float64), stacked, np.array(anchor), np.array(names), tuple(data))
+    return Rows(
+        np.array(energy, dtype=np.float64), stacked, np.array(anchor), np.array(names), tuple(moving), tuple(data)
+    )
 
 
 def _bare(structure: Structure) -> Structure:
     return Structure(structure.atoms, structure.structure_id, {})
-
-
-def _spans(rows: Rows, composition: Array, settings: TangentSettings) -> list[Span]:
-    """Return the bases in which the change of the weights is fitted: one, or one for each layer."""
-    names = dict.fromkeys(rows.groups.tolist()) if settings.groups == "layers" else {"": None}
-    n_atoms, stacked = composition.sum(axis=1), rows.stacked
-    spans = []
-    for name in names:
-        members = rows.groups == name if name else np.ones(len(rows.groups), dtype=bool)
-        own = np.where(members, stacked, 0.0)
-        combination = _orthonormal(own @ own.T)
-        basis = combination @ own
-        rest = without_composition(rows.energy @ basis.T, composition)
-        size = max(float(np.sqrt(np.mean(np.sum(rest**2, axis=1) / n_atoms))), 1e-12)
-        spans.append(Span(name, combination / size, basis / size, size))
-    return spans
 
 
 def _assembly(
@@ -356,44 +285,6 @@ def _assembly(
     return assembly, basis
 
 
-def _posterior(
-    solution: Solution,
-    spans: Sequence[Span],
-    rows: Rows,
-    base: Base,
-    composition: Array,
-    settings: TangentSettings,
-    domain: Domain,
-) -> TangentPosterior:
-    """Return what the linear fit knows of the weights, with the model's own error along all of them alike."""
-    elements, gaussian = sorted(base.plain.elements), solution.gaussian
-    coordinates = Posterior(
-        parameters=(
-            *(f"{span.layer}[{k}]" for span in spans for k in range(len(span.basis))),
-            *(f"E0[{element}]" for element in elements),
-        ),
-        mean=gaussian.mean,
-        covariance=gaussian.covariance,
-        unidentified=gaussian.unidentified,
-        model_error=solution.model_error,
-        force_error=0.0,
-        domain=domain,
-    )
-    absorbed = np.hstack([np.linalg.pinv(composition), np.zeros((len(elements), len(rows.force)))])
-    return TangentPosterior(
-        coordinates=coordinates,
-        base=base.plain,
-        fidelity=base.fidelity,
-        layers=settings.layers,
-        rows=rows.data,
-        groups=tuple(
-            WeightGroup(span.layer, span.combination, span.size, _mean_square(solution, span.hyper)) for span in spans
-        ),
-        absorbed=absorbed,
-        own_variance=solution.model_error**2 / sum(span.size**2 for span in spans),
-    )
-
-
 def _domain(lift: Lift, known: KnownEnvironments, context: Context) -> Domain:
     """Return where the training structures lie, seen by the base's readout and features."""
     base = lift.require_base("tangent")
@@ -402,14 +293,6 @@ def _domain(lift: Lift, known: KnownEnvironments, context: Context) -> Domain:
     elements = tuple(sorted(base.plain.elements))
     problem = Problem(tuple(some), tuple(designs), base.surface.readout, base.surface, elements, lift.goal)
     return domain_of_fit(problem, known.elements)
-
-
-def _mean_square(solution: Solution, name: str) -> float:
-    """Return the mean of the square of a hyper-parameter over its posterior."""
-    hypers = solution.hypers
-    assert hypers is not None  # noqa: S101 - there are energies, so evidence chose
-    squares = np.array([hypers.at(point)[name] ** 2 for point in hypers.points])
-    return float(hypers.weights @ squares / hypers.weights.sum())
 
 
 def _band(rows: Rows, basis: Array, scale_stderr: float) -> PriorComponent:
@@ -421,13 +304,6 @@ def _band(rows: Rows, basis: Array, scale_stderr: float) -> PriorComponent:
     weight = min(probe.shape) / len(probe)
     pull = (weight * probe.T @ rows.anchor)[:, None]
     return PriorComponent("tau", weight * probe.T @ probe, np.zeros(len(basis)), pull, np.array([scale_stderr]))
-
-
-def _orthonormal(kernel: Array) -> Array:
-    """Return combinations of rows with this ``kernel`` that are orthonormal and span them, shape ``(rank, R)``."""
-    eigenvalues, axes = np.linalg.eigh(kernel)
-    kept = eigenvalues > 1e-10 * max(float(eigenvalues[-1]), 1e-300)
-    return np.asarray((axes[:, kept] / np.sqrt(eigenvalues[kept])).T)
 
 
 def _finish(
