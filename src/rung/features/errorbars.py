@@ -185,10 +185,6 @@ class PosteriorErrors:
         (design,) = self._designs([structure], forces=True)
         return np.sqrt(force_variance(design, self.posterior, model_error=model_error))
 
-    def energy_variances(self, structures: Sequence[Structure]) -> Array:
-        """Return the variance of each energy with the model's own error, eV², shape ``(S,)``."""
-        return np.array([self.energies([structure]).combination_variance([1.0]).total for structure in structures])
-
     def draw(self, index: int, *, seed: int = 0) -> ReadoutPotential:
         """Return the potential with the weights and reference energies of the draw number ``index``."""
         return drawn_potential(self.potential, self.fidelity, self.posterior, seed=seed, index=index)

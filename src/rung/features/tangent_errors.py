@@ -21,7 +21,14 @@ from rung.features.passes import build_designs
 from rung.features.weights import Row, changes_along, energy_row, force_row, group_members
 from rung.model.domain import Place
 from rung.model.draws import drawn_change
-from rung.model.errorbars import EnergyVariance, ModelErrorKind, linear_covariance, unidentified, with_model_error
+from rung.model.errorbars import (
+    EnergyVariance,
+    ModelErrorKind,
+    against_labels,
+    linear_covariance,
+    unidentified,
+    with_model_error,
+)
 from rung.model.potential import ReadoutPotential
 from rung.model.protocols import Prediction
 from rung.model.tangent import TangentPosterior
@@ -103,8 +110,17 @@ class TangentErrors:
         ]
 
     def energy_variances(self, structures: Sequence[Structure]) -> Array:
-        """Return the variance of each energy with the model's own error, eV², shape ``(S,)``, one at a time."""
-        return np.array([self.energies([structure]).combination_variance([1.0]).total for structure in structures])
+        """Return the variance of each energy less a label of it, with the model's own error, eV², shape ``(S,)``.
+
+        What all labels share is left out, as in :func:`~rung.model.errorbars.against_labels`.
+        """
+        variances = []
+        for structure in structures:
+            energies = self.energies([structure])
+            along = self.coordinates_of(energies.gradients, energies.composition)[0]
+            total = energies.combination_variance([1.0]).total
+            variances.append(against_labels(total, along, self.posterior.coordinates))
+        return np.array(variances)
 
     def forces_stderr(self, structure: Structure, *, model_error: bool = True) -> Array:
         """Return the one-sigma error of each component of the forces, eV/Å, shape ``(n, 3)``.

@@ -9,6 +9,7 @@ from rung.data.labels import Array
 from rung.fit.lift import Base
 from rung.fit.linear.closed_form import Solution
 from rung.fit.linear.problem import without_composition
+from rung.fit.linear.result import shared_response
 from rung.model.domain import Domain
 from rung.model.posterior import Posterior
 from rung.model.tangent import TangentPosterior, TangentRow, WeightGroup
@@ -114,6 +115,7 @@ def posterior_of(
     base: Base,
     composition: Array,
     domain: Domain,
+    shared_stderr: float,
 ) -> TangentPosterior:
     """Return what the linear fit knows of the weights, with the model's own error along all of them alike."""
     elements, gaussian = sorted(base.plain.elements), solution.gaussian
@@ -127,6 +129,8 @@ def posterior_of(
         unidentified=gaussian.unidentified,
         model_error=solution.model_error,
         force_error=0.0,
+        shared=shared_response(solution, shared_stderr),
+        shared_stderr=shared_stderr,
     )
     absorbed = np.hstack([np.linalg.pinv(composition), np.zeros((len(elements), len(rows.force)))])
     return TangentPosterior(

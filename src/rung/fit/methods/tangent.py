@@ -113,7 +113,8 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     rows_of_hypers = hyper_rows(solution, {name: MEANING for name in solution.values if name.startswith("alpha")})
     potential = model.to(base.plain.device).frozen()
     details = FitDetails(hyperparameters=rows_of_hypers)
-    posterior = posterior_of(solution, spans, rows, base, composition, _domain(lift, known, context))
+    domain, shared = _domain(lift, known, context), lift.goal.energy_shared_stderr
+    posterior = posterior_of(solution, spans, rows, base, composition, domain, shared)
     return FitResult(potential, posterior, settings, diagnostics, warnings, details)
 
 
