@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Self, TypeVar, Union, get_args, get_origin
+from typing import Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
@@ -97,12 +97,16 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=True)
 
+    may_be_infinite: ClassVar[frozenset[str]] = frozenset()
+    """Fields in which infinity means something, though their default is finite."""
+
     @field_validator("*")
     @classmethod
     def _usual(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse NaN, NUL and what is huge anywhere, and infinity where the default is not infinite itself."""
+        """Refuse NaN, NUL and what is huge anywhere, and infinity where it means nothing."""
         _require_usual(value)
-        if _infinite(value) and not _infinite(cls.model_fields[str(info.field_name)].default):
+        name = str(info.field_name)
+        if _infinite(value) and name not in cls.may_be_infinite and not _infinite(cls.model_fields[name].default):
             raise ValueError("a number should be finite")
         return value
 

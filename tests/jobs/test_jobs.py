@@ -20,6 +20,8 @@ from rung.storage import TEMPORARY, DamagedFileWarning, FolderLock, read_json, w
 class Double(Settings):
     """What :func:`double` is told."""
 
+    may_be_infinite: ClassVar[frozenset[str]] = frozenset({"number"})
+
     number: float
 
 
