@@ -71,9 +71,11 @@ def test_no_number_is_none_or_huge(value: float) -> None:
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf], ids=str)
-def test_infinity_is_none_but_where_it_is_the_default(value: float) -> None:
-    taken = [f"{kind.__name__}.{name}" for kind, name in _settings_with(float) if not _refused(kind, name, value)]
-    assert taken == ["MaskRegion.low", "MaskRegion.high"]
+def test_infinity_is_none_but_where_it_means_something(value: float) -> None:
+    """A region without end; and a decay so strong that nothing moves."""
+    taken = {f"{kind.__name__}.{name}" for kind, name in _settings_with(float) if not _refused(kind, name, value)}
+    strong = {"DecayToStart.strength"} if value > 0 else set()
+    assert taken == {"MaskRegion.low", "MaskRegion.high"} | strong
 
 
 @pytest.mark.parametrize("value", [1 << 64, -(1 << 64)], ids=str)
