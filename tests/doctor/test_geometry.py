@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from rung.data.structure import Structure
 from rung.doctor import diagnose
 from tests.doctor.analytic import Morse, labelled, moved, relabelled
 from tests.doctor.sabotage import at, check_found, check_found_with_base, found, names_found, nearer, renamed
@@ -103,3 +104,10 @@ def test_one_composition_is_a_note(mos2):
     ]
     assert diagnosis.worst == "note"
     assert "one-composition" not in {f.code for f in diagnose(mos2, target="r2scan").findings}
+
+
+def test_a_cell_that_no_matter_has_is_a_finding_and_nothing_else_is_asked_of_it():
+    hydrogen = Structure(Atoms("H3", positions=np.eye(3), cell=[1.0, 1.0, 1.0], pbc=True), "tiny", {})
+    findings = diagnose({"train": (hydrogen,)}, target="dear").findings
+    (small,) = [one for one in findings if one.code == "impossible-cell"]
+    assert small.severity == "error" and small.structures == ("tiny",)

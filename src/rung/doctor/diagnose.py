@@ -26,6 +26,7 @@ PLAIN_CHECKS: tuple[Check, ...] = (
     keys.no_target,
     keys.not_finite,
     keys.zero_labels,
+    geometry.impossible_cells,
 )
 """Checks of what stands in the files; each looks for one thing."""
 
@@ -87,7 +88,10 @@ def diagnose(
         When ``base_fidelity`` is needed and absent, or unknown to the base.
     """
     complete = {split: tuple(members) for split, members in splits.items()}
-    tame = {split: tuple(keys.tamed(structure) for structure in members) for split, members in complete.items()}
+    tame = {
+        split: tuple(keys.tamed(structure) for structure in members if geometry.possible(structure))
+        for split, members in complete.items()
+    }
     if base is None:
         examined = Examined(tame, target)
     else:

@@ -13,8 +13,10 @@ from rung.data.labels import Array
 from rung.data.readers.structures import reading_of
 from rung.data.splits import evenly_spaced, overlaps
 from rung.data.structure import Structure, elements_in
+from rung.data.wrapping import check_cell
 from rung.doctor.examined import Examined
 from rung.doctor.findings import few, finding, frames, ids
+from rung.errors import DataError
 from rung.results.findings import Finding
 
 IMPOSSIBLE = 0.3
@@ -32,6 +34,31 @@ RANKS = 64
 
 LARGE = 400
 """Atoms: larger frames are compared by their exact geometry alone."""
+
+
+def possible(structure: Structure) -> bool:
+    """Return whether the cell is one that matter can have: other checks list neighbours, of which it has millions."""
+    try:
+        check_cell(structure.atoms)
+    except DataError:
+        return False
+    return True
+
+
+def impossible_cells(examined: Examined) -> Iterator[Finding]:
+    """Find cells smaller than matter can be."""
+    for split, members in examined.splits.items():
+        small = [structure for structure in members if not possible(structure)]
+        if small:
+            yield finding(
+                "error",
+                "impossible-cell",
+                f"{split}: {frames(len(small))} have a cell smaller than matter can be: {few(ids(small))}; "
+                "are their cells in Å?",
+                (split,),
+                (),
+                ids(small),
+            )
 
 
 def atoms_too_close(examined: Examined) -> Iterator[Finding]:
