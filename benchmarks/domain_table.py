@@ -4,7 +4,7 @@ Each draw is a fresh experiment, as in ``testbed_table.py``. A barrier counts as
 bars off and the verdict was not "outside". Bounds are two total bars and what the base errs on its own labels (PBE)
 along the same path.
 
-    python benchmarks/domain_table.py --draws 20 --out docs/results/domain.md     # about 5 minutes on one core
+    python benchmarks/domain_table.py --draws 40 --out docs/results/domain.md     # about 10 minutes on one core
 """
 
 import argparse
