@@ -51,7 +51,7 @@ def predicts(potential: ReadoutPotential) -> None:
         potential.predict(batch)
 
 
-@pytest.mark.parametrize("count", [10, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [10, pytest.param(250, marks=pytest.mark.slow)])
 def test_content_of_another_shape(count: int | None, whole: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "model.rung"
     ends = {"opened": 0, "refused": 0}
