@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rung.data.batch import Batch, neighbours
+from rung.data.labels import Array
 from rung.data.structure import Structure
 from rung.data.wrapping import near_origin
 from rung.errors import StorageError
@@ -49,6 +50,8 @@ HASHED = ("energy", "energy_stderr", "cell", "pbc", "stress", "numbers", "positi
 
 Indices = NDArray[np.int64]
 """Whole numbers: indices of rows, counts of them, or where their spans begin."""
+
+ROWS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,25 @@ class PackedRows:
     def has_stress(self) -> bool:
         """Whether any row has a stress label."""
         return bool(np.isfinite(self.stress).any())
+
+    @cached_property
+    def label_counts(self) -> Array:
+        """How many energies, force components and stress components each fidelity has, shape ``(F, 3)``.
+
+        Stresses of rows without volume do not count.
+        """
+        count = len(self.fidelities)
+        found = np.zeros((count, 3))
+        found[:, 0] = np.bincount(self.fidelity, weights=np.isfinite(self.energy), minlength=count)
+        for start in range(0, len(self), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            fidelity = np.repeat(self.fidelity[rows], self.n_atoms[rows])
+            known = np.isfinite(self.forces[self.atom_start[start] : self.atom_start[start] + len(fidelity)])
+            found[:, 1] += np.bincount(fidelity, weights=known.sum(axis=1), minlength=count)
+        has_volume = self.pbc.any(axis=1) & (np.abs(np.linalg.det(self.cell)) > 0)
+        stresses = np.isfinite(self.stress).sum(axis=1) * has_volume
+        found[:, 2] = np.bincount(self.fidelity, weights=stresses, minlength=count)
+        return found
 
     @cached_property
     def fingerprint(self) -> str:

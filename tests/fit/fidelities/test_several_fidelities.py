@@ -64,10 +64,14 @@ def test_another_target_is_another_training(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sampling", [Proportional(), Balanced()])
 @pytest.mark.parametrize("batch_size", [1, 4])
-def test_batches_of_an_epoch_add_up_to_the_loss_of_all_rows(sampling: Proportional | Balanced, batch_size: int) -> None:
-    """A fidelity that stands in few batches counts as much as one that stands in all of them."""
+@pytest.mark.parametrize("labelled", [0, 1, 6])
+def test_batches_of_an_epoch_add_up_to_the_loss_of_all_rows(
+    sampling: Proportional | Balanced, batch_size: int, labelled: int
+) -> None:
+    """A fidelity, or forces, that stand in few batches count as much as those that stand in all of them."""
     rows = rows_of(2, 9)
-    rows = replace(rows, forces=np.full_like(rows.forces, np.nan))
+    known = np.repeat(np.arange(len(rows)) < labelled, rows.n_atoms)
+    rows = replace(rows, forces=np.where(known[:, None], rows.forces, np.nan))
     settings, model = LossSettings(fidelity_weights={"high": 0.7}), model_of().eval()
     counts = np.bincount(rows.fidelity)
     shares = sampling.shares(counts)
@@ -75,9 +79,9 @@ def test_batches_of_an_epoch_add_up_to_the_loss_of_all_rows(sampling: Proportion
     for epoch in range(4):
         for chosen in sampling.batches(rows.fidelity, batch_size, 0, epoch):
             batch = rows.batch(chosen)
-            sums = loss_sums(model(batch, forces=False), batch, settings)
-            presence = np.bincount(rows.fidelity[chosen], minlength=2) / len(chosen) / shares
-            mean += len(chosen) * total(sums, settings, presence.tolist()).item()
+            sums = loss_sums(model(batch, forces=True), batch, settings)
+            expected = torch.as_tensor(len(chosen) * shares[:, None] * rows.label_counts / counts[:, None])
+            mean += len(chosen) * total(sums, settings, expected).item()
             drawn += len(chosen)
             seen = seen + LossSums(NAMES, sums.sums.detach(), sums.counts)
     assert mean / drawn == pytest.approx(total(seen, settings).item(), rel=1e-12)
@@ -193,7 +197,9 @@ def test_weights_equal_a_loop_written_out_by_hand(sampling: Proportional | Balan
                 loss = loss + weight * present * 10.0 * energy
                 if name == "low":
                     atoms = mine[batch.atom_row]
-                    loss = loss + weight * present * 100.0 * (found.forces - batch.forces)[atoms].square().mean()
+                    components = len(chosen) * expected[name] * 3 * rows.n_atoms[rows.fidelity == index].mean()
+                    square = (found.forces - batch.forces)[atoms].square().sum()
+                    loss = loss + weight * 100.0 * square / components
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -131,17 +131,30 @@ def loss_sums(prediction: Prediction, batch: Batch, settings: LossSettings) -> L
     return LossSums(batch.fidelities, sums, counts)
 
 
-def by_fidelity(sums: LossSums, settings: LossSettings) -> Tensor:
-    """Return the loss of each fidelity by itself, shape ``(F,)``: the weighted averages of its three terms."""
+def by_fidelity(sums: LossSums, settings: LossSettings, expected: Tensor | None = None) -> Tensor:
+    """Return the loss of each fidelity by itself, shape ``(F,)``: the weighted averages of its three terms.
+
+    Parameters
+    ----------
+    sums
+        Of a batch, or of all rows.
+    settings
+        The weights.
+    expected
+        What the sums are divided by, shape ``(F, 3)``; by default the number of their labels. See :func:`total`.
+    """
     weights = torch.tensor(
         [settings.energy_weight, settings.forces_weight, settings.stress_weight],
         dtype=torch.float64,
         device=sums.sums.device,
     )
-    return (weights * sums.sums / sums.counts.clamp(min=1.0)).sum(dim=1)
+    if expected is None:
+        return (weights * sums.sums / sums.counts.clamp(min=1.0)).sum(dim=1)
+    known = expected > 0
+    return (weights * torch.where(known, sums.sums, 0.0) / torch.where(known, expected, 1.0)).sum(dim=1)
 
 
-def total(sums: LossSums, settings: LossSettings, presence: Sequence[float] | None = None) -> Tensor:
+def total(sums: LossSums, settings: LossSettings, expected: Tensor | None = None) -> Tensor:
     """Return the weighted sum over fidelities; a term without labels adds nothing.
 
     Parameters
@@ -150,16 +163,16 @@ def total(sums: LossSums, settings: LossSettings, presence: Sequence[float] | No
         Of a batch, or of all rows.
     settings
         The weights.
-    presence
-        For a batch, how many rows of each fidelity it holds over how many a batch of its length holds on average: a
-        fidelity that is absent from most batches would otherwise count as much in the few that it is in as one that
-        is always there, and its weight would depend on the size of the batch. So the mean of the loss over the
-        batches of an epoch, each as often as it has rows, is the loss of all rows.
+    expected
+        For a batch, how many labels of each fidelity and term one of its length holds on average, shape ``(F, 3)``.
+        The sums are divided by it and not by the labels that the batch happens to hold. Otherwise a term that is absent
+        from most batches would count as much in the few that it is in as one that is always there, and its weight
+        would depend on the size of the batch. So the mean of the loss over the batches of an epoch, each as often as
+        it has rows, is the loss of all rows.
     """
     weights = settings.weights_of(sums.fidelities)
-    factors = weights if presence is None else [w * p for w, p in zip(weights, presence, strict=True)]
-    found = by_fidelity(sums, settings)
-    return (torch.tensor(factors, dtype=torch.float64, device=found.device) * found).sum()
+    found = by_fidelity(sums, settings, expected)
+    return (torch.tensor(weights, dtype=torch.float64, device=found.device) * found).sum()
 
 
 def _energy(prediction: Prediction, batch: Batch, settings: LossSettings) -> tuple[Tensor, Tensor]:

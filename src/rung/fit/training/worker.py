@@ -83,7 +83,9 @@ class Worker:
         self.parameters: list[Tensor] = moving(model)
         self.start = [parameter.detach().clone() for parameter in self.parameters]
         counts = np.bincount(self.rows.fidelity, minlength=len(self.fidelities))
-        self.shares = self.settings.sampling.shares(counts)
+        shares = self.settings.sampling.shares(counts)
+        per_row = shares[:, None] * self.rows.label_counts / np.maximum(counts, 1)[:, None]
+        self.expected = torch.as_tensor(per_row, device=fabric.device)  # labels that a batch holds on average, a row
         self.judge = _judge(job)
         references = {name: dict(table.energies) for name, table in model.references.items()}
         self.state = self._resume(references) or TrainingState.at(self.parameters, references)
@@ -158,7 +160,7 @@ class Worker:
         summed = self._over_processes(local)
         # gradients are averaged over processes, so what is a sum over rows is multiplied by their number
         joint = LossSums(self.fidelities, local.sums, summed.counts)
-        objective = total(joint, loss, self._presence(chosen)) * self.fabric.world_size
+        objective = total(joint, loss, len(chosen) * self.expected) * self.fabric.world_size
         if not math.isfinite(float(total(summed, loss))):
             return None
         self.fabric.backward(objective)
@@ -169,14 +171,6 @@ class Worker:
             self.settings.decay_to_start.apply(self.parameters, self.start, rate)
         self._average()
         return summed
-
-    def _presence(self, chosen: Indices) -> list[float]:
-        """Return how many rows of each fidelity a batch holds over how many one of its length holds on average."""
-        counts = np.bincount(self.rows.fidelity[chosen], minlength=len(self.fidelities))
-        return [
-            count / len(chosen) / share if share else 0.0
-            for count, share in zip(counts.tolist(), self.shares.tolist(), strict=True)
-        ]
 
     def _average(self) -> None:
         state = self.state
