@@ -75,6 +75,21 @@ def test_fixed_hyper_parameters_stay():
     assert model_error == pytest.approx(world.hypers["model_error"])
 
 
+@pytest.mark.parametrize("size", [1e3, 1e6])
+def test_the_covariance_does_not_depend_on_how_far_reference_energies_move(size):
+    """All-electron energies: a covariance from means of squares would be lost in their rounding."""
+    world = draw_world(3)
+    shift = size * np.array([1.0, -0.37])
+    data = world.model.data
+    moved = replace(world.model, data=replace(data, target=data.target + data.composition @ shift))
+    hypers = infer(world.model, PRIORS, n_points=16)
+    (one, s), (other, moved_s) = averaged(world.model, hypers), averaged(moved, hypers)
+    assert s == moved_s
+    assert np.linalg.eigvalsh(other.covariance).min() > -1e-12
+    assert_allclose(other.covariance, one.covariance, rtol=1e-5, atol=1e-9)
+    assert_allclose(other.mean[-2:] - one.mean[-2:], shift, rtol=1e-9)
+
+
 def test_a_missing_hyper_prior_is_named():
     world = draw_world(1)
     with pytest.raises(FitError, match="tau"):

@@ -201,14 +201,13 @@ def averaged(model: LinearModel, hypers: HyperPosterior) -> tuple[Gaussian, floa
     """
     kept = np.flatnonzero(hypers.weights > 1e-4 * hypers.weights.max())
     weights = hypers.weights[kept] / hypers.weights[kept].sum()
-    mean, second, model_error = 0.0, 0.0, 0.0
-    for weight, index in zip(weights, kept, strict=True):
-        values = hypers.at(hypers.points[index])
-        gaussian = model.posterior(values)
-        mean = mean + weight * gaussian.mean
-        second = second + weight * (gaussian.covariance + np.outer(gaussian.mean, gaussian.mean))
-        model_error += weight * values[MODEL_ERROR] ** 2
-    covariance = np.asarray(second - np.outer(mean, mean))
-    return Gaussian(np.asarray(mean), 0.5 * (covariance + covariance.T), gaussian.unidentified), float(
-        np.sqrt(model_error)
-    )
+    points = [hypers.at(hypers.points[index]) for index in kept]
+    parts = [model.posterior(values) for values in points]
+    mean = np.sum([weight * part.mean for weight, part in zip(weights, parts, strict=True)], axis=0)
+    covariance = np.zeros((len(mean), len(mean)))
+    for weight, part in zip(weights, parts, strict=True):
+        apart = part.mean - mean  # squares of the means themselves would drown the covariance where E0 moves by 10⁵ eV
+        covariance += weight * (part.covariance + np.outer(apart, apart))
+    model_error = sum(weight * values[MODEL_ERROR] ** 2 for weight, values in zip(weights, points, strict=True))
+    gaussian = Gaussian(np.asarray(mean), 0.5 * (covariance + covariance.T), parts[0].unidentified)
+    return gaussian, float(np.sqrt(model_error))
