@@ -123,3 +123,21 @@ def test_the_finite_steps_of_many_frames_are_looked_for_by_some():
     frames = springs(STEP_FRAMES + 500)
     slope = steps(frames, "pbe")
     assert slope.value == pytest.approx(1.0) and slope.is_sure and 900 < slope.n <= STEP_FRAMES
+
+
+def test_the_middle_of_a_symmetric_saddle_is_no_constraint():
+    """Its force is zero by symmetry, in H3 as in every symmetric saddle."""
+    frames = []
+    for number, (left, right) in enumerate(
+        [(0.93, 0.93), (0.85, 0.85), (0.8, 1.1), (0.9, 0.9), (1.0, 1.0), (0.7, 1.25)]
+    ):
+        pull = np.array([[left - 1.2, 0, 0], [0, 0, 0], [1.2 - right, 0, 0]])
+        pull[1] = -(pull[0] + pull[2])
+        atoms = Atoms("H3", positions=[[-left, 0, 0], [0, 0, 0], [right, 0, 0]])
+        labels = replace(empty_labels(3), energy=float(number), forces=pull)
+        frames.append(Structure(atoms, f"s{number}", {"pbe": labels}))
+    assert not {"exact-zero-forces", "constrained-forces"} & {one.code for one in diagnose({"train": frames}).findings}
+    held = replace(frames[2].labels["pbe"], forces=frames[2].labels["pbe"].forces * [[1], [0], [1]])
+    frames[2] = replace(frames[2], labels={"pbe": held})
+    (finding,) = [one for one in diagnose({"train": frames}).findings if one.code == "exact-zero-forces"]
+    assert "s2" in finding.sentence and "1 frame" in finding.sentence

@@ -75,7 +75,7 @@ def test_what_is_evaluated_is_read_and_splits_stay_apart(data: Path) -> None:
     assert isinstance(splits["train"], StreamedStructures)
     assert isinstance(splits["test"], tuple)
     write_structures(data / "test.extxyz", toy_structures(12)[7:9])
-    with pytest.raises(DataError, match="of train stands in test too"):
+    with pytest.raises(DataError, match=r"of train stands in test too; remove it .* rung barrier --path FILE"):
         open_splits(load_config(config_of(data, "run", stream=True)))
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rung.data.readers import reader_of
 from rung.data.readers.reader import Finder
 from rung.data.readers.structures import listed_paths, numbered_frames, structure_of
+from rung.data.splits import REMEDY
 from rung.data.structure import Structure
 from rung.errors import DataError
 from rung.storage import content_hash, file_hash
@@ -232,7 +233,7 @@ def check_apart(splits: Mapping[str, Sequence[Structure]]) -> None:
         twins = np.flatnonzero(np.isin(geometries[one], geometries[other]))
         if shared or len(twins):
             first = shared[0] if shared else names_of(splits[one])[int(twins[0])]
-            raise DataError(f"The structure {first!r} of {one} stands in {other} too; remove it from one of the two.")
+            raise DataError(f"The structure {first!r} of {one} stands in {other} too; {REMEDY}")
 
 
 def _geometries(structures: Sequence[Structure]) -> NDArray[np.uint64]:

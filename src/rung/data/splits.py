@@ -77,6 +77,16 @@ def evenly_spread(members: Sequence[Item], count: int) -> list[Item]:
     return [members[int(index)] for index in evenly_spaced(len(members), count)]
 
 
+ELSEWHERE = (
+    "and a path that begins at a training structure is no test set: leave it out of data.evaluate and evaluate it with "
+    "rung barrier --path FILE, or --energies FILE --target FIDELITY"
+)
+"""What to do with a band whose end is a training structure."""
+
+REMEDY = f"remove it from one of the two, {ELSEWHERE}."
+"""What to do about a structure in two splits."""
+
+
 @dataclass(frozen=True)
 class Overlap:
     """One structure that stands in two splits.
@@ -128,7 +138,7 @@ def check_disjoint(splits: Mapping[str, Sequence[Structure]]) -> None:
         what = "the same geometry" if first.same_geometry else "the same structure_id"
         raise DataError(
             f"{len(shared)} structures stand in two splits; the first: {first.structures[0]!r} of {first.splits[0]} "
-            f"and {first.structures[1]!r} of {first.splits[1]} have {what}. Remove them from one of the two."
+            f"and {first.structures[1]!r} of {first.splits[1]} have {what}; {REMEDY}"
         )
 
 

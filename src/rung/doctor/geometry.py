@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from rung.data.batch import neighbours
 from rung.data.labels import Array
 from rung.data.readers.structures import reading_of
-from rung.data.splits import evenly_spaced, overlaps
+from rung.data.splits import ELSEWHERE, evenly_spaced, overlaps
 from rung.data.structure import Structure, elements_in
 from rung.data.wrapping import check_cell
 from rung.doctor.examined import Examined
@@ -131,7 +131,7 @@ def geometry_in_two_splits(examined: Examined) -> Iterator[Finding]:
             "error",
             "two-splits",
             f"{pair[0]} and {pair[1]} share the {what} of {len(here)} structures: {few(names)}; a test on what was "
-            "learnt measures nothing.",
+            f"learnt measures nothing, {ELSEWHERE}.",
             pair,
             (),
             names,

@@ -18,6 +18,7 @@ from rung.data.structure import Structure
 from rung.doctor.examined import Examined
 from rung.doctor.findings import few, finding, frames, ids
 from rung.doctor.slopes import ENERGY_UNITS, FORCE_UNITS, Slope, explanations, slope_through_zero
+from rung.doctor.symmetry import balanced_sites
 from rung.results.findings import Finding
 
 STEP = 0.6
@@ -278,9 +279,13 @@ def _net(structure: Structure, fidelity: str) -> float:
 
 
 def _zeros(structure: Structure, fidelity: str) -> tuple[int, ...]:
-    """Return the atoms with forces of exactly zero, where the others are pulled."""
+    """Return the atoms with forces of exactly zero, where the others are pulled and no symmetry explains it."""
     forces = structure.labels[fidelity].forces
     still = ~forces.any(axis=1)
     if not structure.labels[fidelity].has_forces or still.all() or not still.any():
         return ()
-    return tuple(np.flatnonzero(still)) if np.sqrt((forces[~still] ** 2).mean()) > STILL else ()
+    if np.sqrt((forces[~still] ** 2).mean()) <= STILL:
+        return ()
+    zeros = tuple(int(index) for index in np.flatnonzero(still))
+    balanced = balanced_sites(structure, zeros)
+    return tuple(index for index in zeros if index not in balanced)

@@ -135,7 +135,7 @@ def relax(
     atoms.set_constraint(held.constraints())
     moving: Any = atoms
     if settings.cell or settings.plane:
-        _require_stress(atoms)
+        _require_stress(atoms, plane=settings.plane)
         normal = _normal(atoms) if settings.plane else None
         _require_fractions(start, held, normal)
         atoms.set_constraint()
@@ -167,12 +167,23 @@ def relax(
     return Relaxation(relaxed, energy, largest, steps, converged)
 
 
-def _require_stress(atoms: Atoms) -> None:
+def _require_stress(atoms: Atoms, *, plane: bool) -> None:
     """Refuse a cell that cannot relax before any step; the stress of the start is needed by the first step anyway."""
-    if not atoms.pbc.any() or atoms.cell.rank < 3:
+    formula = atoms.get_chemical_formula()
+    if not atoms.pbc.any():
         raise DataError(
-            f"{atoms.get_chemical_formula()} is not periodic, so it has no cell to relax; leave the cell as it "
-            "is, or give the structure a periodic cell of three vectors."
+            f"{formula} is not periodic, so it has no cell to relax; leave the cell as it is, or give the structure a "
+            "periodic cell of three vectors."
+        )
+    if atoms.cell.rank < 3:
+        raise DataError(
+            f"{formula} has {atoms.cell.rank} lattice vectors, so no cell to relax; give it a third one, across vacuum "
+            "where it is a layer."
+        )
+    if plane and not atoms.pbc[:2].all():
+        raise DataError(
+            f"{formula} is not periodic along its first two lattice vectors, whose plane is to relax; put the vacuum "
+            "along the third."
         )
     try:
         atoms.get_stress()
