@@ -99,6 +99,18 @@ def test_target_energies_reweight_the_barrier(start: Path, capsys: pytest.Captur
     assert free_energy(start, *PLACES, *TOP, "--steps", "700", "--trusted", *more, "--target", "ccsd") == 2
 
 
+def test_target_energies_that_cannot_be_are_refused_before_any_sample(
+    start: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = read(start)
+    frame.info |= {"structure_id": "window-0-0", "dmc_energy": np.inf}
+    write(start.parent / "labelled.extxyz", frame, format="extxyz")
+    more = ("--target-energies", str(start.parent / "labelled.extxyz"), "--target", "dmc")
+    assert free_energy(start, *PLACES, *TOP, "--steps", "700", "--trusted", *more) == 2
+    assert "labelled.extxyz, frame 0: dmc_energy is infinite" in capsys.readouterr().err
+    assert not (start.parent / "out").exists()
+
+
 def _often(start: Path) -> Path:
     path = start.parent / "more.yaml"
     path.write_text("sample_every: 5\nframe_every: 5\nsteering_steps: 50\n")

@@ -207,3 +207,13 @@ def test_errors_that_come_in_parts_are_those_of_all():
         cut = {name: values[rows] for name, values in {**columns, **blocks, **stress}.items()}
         sums.add(n_atoms=n_atoms[rows], formulas=formulas[rows], **cut)
     assert sums.errors().as_json() == pytest.approx(whole.as_json(), rel=1e-12)
+
+
+@pytest.mark.parametrize("which", ["energy_label", "forces_label", "stress_label"])
+def test_an_infinite_label_is_refused_and_not_taken_for_an_absent_one(which: str) -> None:
+    arrays = {"energy_label": np.zeros(2), "forces_label": np.zeros((2, 3)), "stress_label": np.zeros((2, 6))}
+    arrays[which].flat[1] = np.inf
+    with pytest.raises(DataError, match=f"{which} holds an infinite value"):
+        split_errors(
+            np.zeros(2), n_atoms=[1, 1], formulas=["H", "H"], forces=np.zeros((2, 3)), stress=np.zeros((2, 6)), **arrays
+        )

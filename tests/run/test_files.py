@@ -1,13 +1,17 @@
 """An evaluation of a file holds a part of its structures in memory, and says what one of all of them says."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
+from ase.io import read, write
 
 from rung.checkpoint import open_model
 from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
-from rung.errors import DataError
+from rung.errors import DataError, ModelError
 from rung.model.potential import ReadoutPotential
 from rung.run import files
 from rung.run.evaluation import SplitPrediction, errors_of, predict
@@ -57,4 +61,43 @@ def test_a_fidelity_that_no_frame_labels_is_refused_before_any_work(original: Sm
     file = original.folder / "test.extxyz"
     settings = EvaluationSettings(model=original.folder / "run" / "model.rung", files=(file,), fidelity="hihg")
     with pytest.raises(DataError, match="Did you mean 'high'"):
+        files.evaluate_files(settings)
+
+
+@pytest.mark.parametrize("suffix", ["extxyz", "extxyz.gz"])
+@pytest.mark.parametrize(
+    ("key", "value", "fault"),
+    [
+        ("high_energy", np.inf, "is infinite"),
+        ("high_energy_stderr", -0.01, "is negative"),
+        ("high_energy_stderr", 0.0, "is 0"),
+        ("high_stress", [1.0, 0.0, 0.0, 0.0, 0.0, np.nan], "has NaN among its numbers"),
+        ("high_forces", np.nan, "has NaN among its numbers"),
+    ],
+)
+def test_a_label_that_nothing_can_be_measured_against_is_refused_before_the_model_is_opened(
+    original: SmallWorld, tmp_path: Path, suffix: str, key: str, value: object, fault: str
+) -> None:
+    """They were dropped, and the errors of the rest were printed."""
+    frames = read(original.folder / "test.extxyz", ":")
+    if key == "high_forces":
+        frames[2].arrays[key] = np.where(np.arange(3) == 1, np.nan, np.ones((len(frames[2]), 3)))
+    else:
+        frames[2].info[key] = value
+    write(tmp_path / f"bad.{suffix}", frames, format="extxyz")
+    settings = EvaluationSettings(model=tmp_path / "absent", files=(tmp_path / f"bad.{suffix}",), fidelity="high")
+    with pytest.raises(DataError, match=rf"^bad.{suffix}, frame 2: {key} {fault}.* rung doctor lists"):
+        files.evaluate_files(settings)
+    other = settings.model_copy(update={"fidelity": "low"})
+    with pytest.raises(ModelError, match="absent"):  # what is wrong with another level is none of its business
+        files.evaluate_files(other)
+
+
+def test_an_infinite_energy_in_hdf5_is_refused_by_its_group(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "ani.h5", "w") as file:
+        group = file.create_group("H2")
+        group["atomic_numbers"], group["coordinates"] = [1, 1], np.arange(12.0).reshape(2, 2, 3)
+        group["dz.energy"] = [-1.0, np.inf]
+    settings = EvaluationSettings(model=tmp_path / "absent", files=(tmp_path / "ani.h5",), fidelity="dz")
+    with pytest.raises(DataError, match=r"ani.h5, frame 1: dz_energy is infinite"):
         files.evaluate_files(settings)

@@ -10,6 +10,7 @@ from rung.config import load_config
 from rung.data.frames import StreamedStructures
 from rung.data.readers.structures import write_structures
 from rung.errors import ConfigError, DataError
+from rung.run import checking
 from rung.run.inputs import open_splits, read_splits
 from rung.run.stages import run_fit
 from rung.storage import read_json
@@ -82,3 +83,17 @@ def test_what_is_evaluated_is_read_and_splits_stay_apart(data: Path) -> None:
 def test_studies_say_that_they_do_not_stream(data: Path) -> None:
     with pytest.raises(ConfigError, match=r"remove data\.stream"):
         read_splits(load_config(config_of(data, "run", stream=True)))
+
+
+def test_a_label_that_can_be_none_is_refused_wherever_it_stands_in_a_streamed_file(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "SAMPLE", 2)  # the doctor would not see it
+    lines = (data / "train.extxyz").read_text().split("low_energy=")
+    (data / "train.extxyz").write_text(
+        "low_energy=".join([*lines[:5], "-inf " + lines[5].split(" ", 1)[1], *lines[6:]])
+    )
+    config = load_config(config_of(data, "spoilt", stream=True))
+    with pytest.raises(DataError, match=r"train.extxyz, frame 4: low_energy is infinite"):
+        run_fit(config)
+    assert not (data / "spoilt").exists()

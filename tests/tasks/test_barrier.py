@@ -50,3 +50,27 @@ def test_more_steps_and_another_fidelity_go_on(task: BarrierTask, tmp_path: Path
     assert list(content.potentials) == ["high", "low"]
     assert len(content.calls) == 2
     assert [entry.name for entry in read_task_panels(out / "barrier.json")[0].barriers] == ["high", "low"]
+
+
+@pytest.mark.parametrize(
+    ("info", "sentence"),
+    [
+        ({"dmc_energy": float("inf"), "dmc_energy_stderr": 0.1}, "band.extxyz, frame 3: dmc_energy is infinite"),
+        ({"dmc_energy": -1.0, "dmc_energy_stderr": -0.1}, "band.extxyz, frame 3: dmc_energy_stderr is negative"),
+        ({"dmc_energy": -1.0, "dmc_energy_stderr": 0.0}, "band.extxyz, frame 3: dmc_energy_stderr is 0"),
+        ({"dmc_energy": -1.0}, "band.extxyz, frame 3: every image of a noisy band needs dmc_energy_stderr"),
+        ({"dmc_energy_stderr": 0.1}, "band.extxyz, frame 3: every image of a noisy band needs dmc_energy"),
+    ],
+)
+def test_energies_that_cannot_be_are_refused_before_any_band_is_relaxed(
+    task: BarrierTask, tmp_path: Path, info: dict[str, float], sentence: str
+) -> None:
+    images = [at(-0.9 + 0.4 * k) for k in range(5)]
+    for image in images:
+        image.info |= {"dmc_energy": -1.0, "dmc_energy_stderr": 0.1}
+    images[3].info = info
+    write(tmp_path / "band.extxyz", images, format="extxyz")
+    labelled = task.model_copy(update={"energies": tmp_path / "band.extxyz", "target": "dmc"})
+    with pytest.raises(DataError, match=sentence):
+        find_barriers(opened(0.1), labelled, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

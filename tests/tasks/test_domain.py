@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.io import write
+from ase.io import read, write
 
 from rung import RungCalculator
 from rung.checkpoint import Checkpoint, save
@@ -188,3 +188,12 @@ def test_a_relaxed_band_that_leaves_the_domain_writes_its_frames(tmp_path: Path)
     again = task.model_copy(update={"envelope": task.envelope.model_copy(update={"low_labels": labelled})})
     (panel,) = find_barriers({"high": potential}, again, tmp_path / "out")
     assert panel.barriers[0].quoted == "bounds"
+
+
+def test_low_labels_that_can_be_none_are_refused(tmp_path: Path) -> None:
+    file = low_labels(hop(), tmp_path, off=0.4)
+    frames = read(file, ":")
+    frames[3].info["low_energy"] = np.inf
+    write(file, frames, format="extxyz")
+    with pytest.raises(DataError, match=r"low.extxyz, frame 3: low_energy is infinite"):
+        barrier_along(hop(), tmp_path, known(hop()), low_labels=file)

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from rung.data.readers import reader_of
 from rung.data.readers.reader import Finder
-from rung.data.readers.structures import listed_paths, numbered_frames, structure_of
+from rung.data.readers.structures import listed_paths, numbered_frames, require_usable, structure_of
 from rung.data.splits import REMEDY
 from rung.data.structure import Structure
-from rung.errors import DataError
+from rung.errors import DataError, one_of
 from rung.storage import content_hash, file_hash
 
 Places = NDArray[np.int64]
@@ -160,12 +160,17 @@ class _Frames:
 
 
 def stream_structures(
-    paths: Path | str | Sequence[Path | str], *, keys: Mapping[str, str] | None = None
+    paths: Path | str | Sequence[Path | str],
+    *,
+    fidelities: Sequence[str] | None = None,
+    keys: Mapping[str, str] | None = None,
+    check: Callable[[Structure], None] | None = None,
 ) -> StreamedStructures:
     """Read every frame of one file or of several once, keep none, and return them as a sequence.
 
     Parameters and errors are those of :func:`~rung.data.readers.structures.read_structures`; files must be extended
-    XYZ that is not compressed, or HDF5. In files of other formats a frame cannot be found again by its place.
+    XYZ that is not compressed, or HDF5. In files of other formats a frame cannot be found again by its place. ``check``
+    sees each structure as it is read, and raises where it is of no use.
     """
     files: list[_File] = []
     names: list[str] = []
@@ -178,6 +183,9 @@ def stream_structures(
         places: list[int] = []
         hashes: list[int] = []
         for place, structure in numbered_frames(path, keys or {}):
+            require_usable([structure], fidelities or ())
+            if check is not None:
+                check(structure)
             for name, labels in structure.labels.items():
                 if labels.says_anything:
                     labelled.setdefault(name, []).append(len(names))
@@ -189,6 +197,10 @@ def stream_structures(
     flags = _flags(labelled, len(names))
     frames = _Frames(tuple(files), dict(keys or {}), names, np.concatenate(geometries), flags)
     _check_names(frames)
+    for name in fidelities or ():
+        if name not in labelled:
+            where = ", ".join(str(file.path) for file in files)
+            raise DataError(f"{where}: {one_of(name, labelled, 'fidelity')}")
     return StreamedStructures(frames, np.arange(len(names), dtype=np.int64))
 
 

@@ -7,14 +7,12 @@ import numpy as np
 
 from rung.data.labels import ENERGY, FORCES, Array, Labels
 from rung.data.readers.structures import reading_of
+from rung.data.soundness import LARGEST, torn_keys, wild_keys
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
 from rung.doctor.findings import few, finding, frames, ids
 from rung.errors import one_of
 from rung.results.findings import Finding, Severity
-
-LARGEST = 1.0e12
-"""eV, eV/Å, eV/Å³: no label is larger in any unit."""
 
 
 def bare_keys(examined: Examined) -> Iterator[Finding]:
@@ -114,8 +112,8 @@ def no_target(examined: Examined) -> Iterator[Finding]:
 def not_finite(examined: Examined) -> Iterator[Finding]:
     """Find labels that are infinite or beyond any physics, or that hold NaN beside numbers."""
     for split, fidelity, members in examined.labelled():
-        wild = [structure for structure in members if _is_wild(structure.labels[fidelity])]
-        torn = [structure for structure in members if _torn(structure.labels[fidelity])]
+        wild = [structure for structure in members if wild_keys(structure.labels[fidelity])]
+        torn = [structure for structure in members if torn_keys(structure.labels[fidelity])]
         if wild:
             sentence = (
                 f"{split}: {frames(len(wild))} have an infinite {fidelity!r} label, or one beyond {LARGEST:.0e}: "
@@ -136,7 +134,7 @@ def not_finite(examined: Examined) -> Iterator[Finding]:
 
 def tamed(structure: Structure) -> Structure:
     """Return the structure with wild labels made absent, so that the other checks can use the rest."""
-    if not any(_is_wild(label) for label in structure.labels.values()):
+    if not any(wild_keys(label) for label in structure.labels.values()):
         return structure
     labels = {
         name: Labels(
@@ -173,18 +171,8 @@ def zero_labels(examined: Examined) -> Iterator[Finding]:
             yield finding("warning", "zero-forces", sentence, (split,), (fidelity,), ids(forces))
 
 
-def _is_wild(labels: Labels) -> bool:
-    fields = (labels.energy, labels.energy_stderr, labels.forces, labels.forces_stderr, labels.stress)
-    return any(bool((np.abs(values) > LARGEST).any()) for values in fields)
-
-
 def _tame(values: Array) -> Array:
     return np.where(np.abs(values) > LARGEST, np.nan, values)
-
-
-def _torn(labels: Labels) -> bool:
-    fields = (labels.forces, labels.forces_stderr, labels.stress)
-    return any(bool(np.isnan(values).any() and not np.isnan(values).all()) for values in fields)
 
 
 def _all_zero(labels: Labels) -> bool:

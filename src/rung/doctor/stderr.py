@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from rung.data.labels import ENERGY_STDERR
+from rung.data.soundness import negative_keys
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
 from rung.doctor.findings import few, finding, frames, ids
@@ -44,7 +45,7 @@ def stderr_sign(examined: Examined) -> Iterator[Finding]:
     """Find errors that are negative, or zero."""
     for split, fidelity, members in examined.labelled():
         noisy = [structure for structure in members if not np.isnan(structure.labels[fidelity].energy_stderr)]
-        negative = [structure for structure in members if _negative(structure, fidelity)]
+        negative = [structure for structure in members if negative_keys(structure.labels[fidelity])]
         zero = [structure for structure in noisy if structure.labels[fidelity].energy_stderr == 0.0]
         if negative:
             sentence = f"{split}: {frames(len(negative))} have a negative {fidelity!r} error: {few(ids(negative))}."
@@ -105,8 +106,3 @@ def _drowned(members: Sequence[Structure], fidelity: str) -> bool:
     stderr = float(np.median([structure.labels[fidelity].energy_stderr for structure in members]))
     distinct = len({structure.geometry_hash for structure in members})
     return distinct >= 4 and stderr > 1.5 * float(energies.std(ddof=1))
-
-
-def _negative(structure: Structure, fidelity: str) -> bool:
-    labels = structure.labels[fidelity]
-    return bool(labels.energy_stderr < 0 or (labels.forces_stderr < 0).any())

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rung.data.labels import Array
 from rung.errors import DataError
@@ -51,7 +51,8 @@ def split_errors(
     Raises
     ------
     DataError
-        When the lengths disagree, or a prediction is not finite where there is a label.
+        When the lengths disagree, a label is infinite, or a prediction is not finite where there is
+        a label.
     """
     sums = ErrorSums()
     sums.add(
@@ -99,7 +100,7 @@ class ErrorSums:
         atoms = np.asarray(n_atoms, dtype=float)
         size = len(atoms)
         label = _column(energy_label, size, "energy_label")
-        known = np.isfinite(label)
+        known = _known(label, "energy_label")
         predicted = _column(energy, size, "energy")
         if len(formulas) != size:
             raise DataError(f"There are {len(formulas)} formulas for {size} structures; give one each.")
@@ -108,7 +109,7 @@ class ErrorSums:
         bar = _optional(energy_stderr, size, "energy_stderr")
         self._columns.append(tuple(values[known] for values in (predicted - label, atoms, sigma, bar)))
         self._formulas += [formula for formula, has in zip(formulas, known, strict=True) if has]
-        self._forces.add(_difference(forces, forces_label, int(atoms.sum()), "forces"))
+        self._forces.add(_difference(forces, forces_label, int(atoms.sum()), "forces_label"))
         self._departure.add(_difference(forces, base_forces, int(atoms.sum()), "base_forces"))
         stress_error, n_stresses = _stress_error(stress, stress_label, size)
         self._stress.add(stress_error)
@@ -198,7 +199,7 @@ def _difference(predicted: Blocks | None, label: Blocks | None, n_atoms: int, wh
     if predicted is None or label is None:
         return np.empty(0)
     given, wanted = _flat(predicted, n_atoms, "forces"), _flat(label, n_atoms, what)
-    known = np.isfinite(wanted)
+    known = _known(wanted, what)
     _require_finite(given[known], "force")
     return np.asarray(MILLI * (given - wanted)[known])
 
@@ -220,9 +221,16 @@ def _stress_error(stress: ArrayLike | None, label: ArrayLike | None, size: int) 
     given, wanted = np.asarray(stress, dtype=float), np.asarray(label, dtype=float)
     if given.shape != (size, 6) or wanted.shape != (size, 6):
         raise DataError(f"Stresses have shapes {given.shape} and {wanted.shape}; both must be ({size}, 6).")
-    known = np.isfinite(wanted).all(axis=1)
+    known = _known(wanted, "stress_label").all(axis=1)
     _require_finite(given[known], "stress")
     return np.asarray(MILLI * (given - wanted)[known].reshape(-1)), int(known.sum())
+
+
+def _known(labels: Array, what: str) -> NDArray[np.bool_]:
+    """Return where there are labels; an infinite one is no label, and no absent one."""
+    if np.isinf(labels).any():
+        raise DataError(f"{what} holds an infinite value; NaN says that a label is absent.")
+    return np.asarray(~np.isnan(labels))
 
 
 def _require_finite(values: Array, what: str) -> None:

@@ -11,7 +11,7 @@ from rung.data.readers import reader_of
 from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
 from rung.doctor import diagnose_files
-from rung.errors import ConfigError, DataError, FitError, StorageError, one_of
+from rung.errors import ConfigError, DataError, FitError, StorageError
 from rung.evaluate.errors import ErrorSums
 from rung.fidelity import Fidelity
 from rung.fit.lift import Base
@@ -78,7 +78,8 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
     Raises
     ------
     DataError
-        When a file cannot be used or nothing in it is labelled.
+        When a file cannot be used, nothing in it is labelled, or a label is infinite, torn or has an error that is not
+        positive.
     ModelError
         When a model file cannot be used.
     """
@@ -176,14 +177,11 @@ def _open(path: Path, fidelity: str) -> Sequence[Structure]:
     Raises
     ------
     DataError
-        When the file cannot be used, or no frame labels the fidelity.
+        When the file cannot be used, no frame labels the fidelity, or a label of it is no usable number.
     """
     if reader_of(path).finder is None:
         return read_structures(path, fidelities=[fidelity])
-    structures = stream_structures(path)
-    if fidelity not in structures.fidelities:
-        raise DataError(f"{path}: {one_of(fidelity, structures.fidelities, 'fidelity')}")
-    return structures
+    return stream_structures(path, fidelities=[fidelity])
 
 
 def _with_offset(base: Base, splits: Mapping[str, Sequence[Structure]], fidelity: str) -> ReadoutPotential:

@@ -8,7 +8,7 @@ import torch
 from rung.checkpoint import open_model
 from rung.config import RunConfig
 from rung.data.frames import check_apart, stream_structures
-from rung.data.readers.structures import read_structures
+from rung.data.readers.structures import read_structures, require_possible
 from rung.data.structure import Structure
 from rung.errors import ConfigError
 from rung.features.cache import DesignCache
@@ -25,14 +25,17 @@ def open_splits(config: RunConfig) -> dict[str, Sequence[Structure]]:
     Raises
     ------
     DataError
-        When a file cannot be used, or a structure of a streamed split stands in another split too.
+        When a file cannot be used, a structure of a streamed split stands in another split too, or a label of one can
+        be none.
     """
     if not config.data.stream:
         return dict(read_splits(config))
     splits: dict[str, Sequence[Structure]] = {}
     for name, paths in config.splits().items():
-        read = stream_structures if name in STREAMED else read_structures
-        splits[name] = read(paths, keys=config.keys())
+        if name in STREAMED:  # the doctor sees a sample of them alone
+            splits[name] = stream_structures(paths, keys=config.keys(), check=require_possible)
+        else:
+            splits[name] = read_structures(paths, keys=config.keys())
     check_apart(splits)
     return splits
 

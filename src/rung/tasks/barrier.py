@@ -28,7 +28,7 @@ from rung.settings import Option, Settings
 from rung.storage import atomic_path, content_hash, set_aside, write_text
 from rung.tasks.domain import FRAMES, EnvelopeSettings, Evidence, evidence_of, judged, write_frames
 from rung.tasks.error_bars import PosteriorBars
-from rung.tasks.fixed_paths import static_panel, target_panel
+from rung.tasks.fixed_paths import read_band, read_labelled_band, static_panel, target_panel
 from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import Opened, SeveralFidelities, read_start
 from rung.tasks.task import Task
@@ -174,6 +174,8 @@ def find_barriers(
     if (task.initial is None) != (task.final is None) or not (task.initial or task.path or task.energies):
         raise ConfigError("Give the initial and the final structure, or a band with --path or --energies.")
     ends, identity, evidence = _ends(task), {}, evidence_of(task.envelope)
+    path = None if task.path is None else read_band(task.path)
+    energies = None if task.energies is None else read_labelled_band(task.energies, task.target)
     if ends is not None:
         for potential in potentials.values():
             potential.check_state(*ends)
@@ -193,10 +195,10 @@ def find_barriers(
             ]
             barriers = [replace(one, notes=(holding, *one.notes)) if holding else one for one in barriers]
             panels.append(_relaxed_panel(barriers, potentials, evidence, out))
-        if task.path is not None:
-            panels.append(static_panel(task.path, potentials, evidence))
-        if task.energies is not None:
-            panels.append(target_panel(task.energies, task.target, potentials, evidence))
+        if path is not None:
+            panels.append(static_panel(path, potentials, evidence))
+        if energies is not None:
+            panels.append(target_panel(energies, potentials, evidence))
         write_panels(out / BARRIER_FILE, panels)
         write_barrier_report(out)
     return tuple(panels)

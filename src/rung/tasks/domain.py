@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from ase import Atoms
 
-from rung.data.readers.structures import read_structures, write_structures
+from rung.data.readers.structures import read_structures, require_possible, write_structures
 from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError
 from rung.evaluate.paths.band import StaticBarrier
@@ -157,6 +157,8 @@ def evidence_of(settings: EnvelopeSettings) -> tuple[Evidence, ...]:
     evidence: list[Evidence] = []
     if settings.low_labels is not None:
         structures = read_structures(settings.low_labels)
+        for structure in structures:
+            require_possible(structure)
         if not any(label.has_energy for structure in structures for label in structure.labels.values()):
             raise DataError(f"{settings.low_labels} has no energies: give energies of the base's level, <low>_energy.")
         evidence.append(LowLabels(settings.low_labels, structures, settings.low))

@@ -1,14 +1,16 @@
 """Bands that stay as they are: what potentials say along them, and single energies of a target beside."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 
-from rung.data.labels import Array
-from rung.data.readers.structures import complete_atoms, read_structures
-from rung.errors import ConfigError
+from rung.data.labels import ENERGY, ENERGY_STDERR, Array, Labels
+from rung.data.readers.structures import complete_atoms, place_of, read_structures
+from rung.data.structure import Structure
+from rung.errors import ConfigError, DataError
 from rung.evaluate.paths.band import StaticBarrier, static_barrier
 from rung.evaluate.paths.noisy_band import NoisyBarrier, noisy_barrier
 from rung.results.barrier import Curve
@@ -27,9 +29,69 @@ def along(images: Sequence[Atoms], potentials: Mapping[str, Opened]) -> dict[str
     }
 
 
-def static_panel(path: Path, potentials: Mapping[str, Opened], evidence: Sequence[Evidence] = ()) -> TaskPanel:
+@dataclass(frozen=True)
+class FixedBand:
+    """A band in a file, read before anything is computed.
+
+    Parameters
+    ----------
+    path
+        The file.
+    structures
+        Its images.
+    target
+        The fidelity of the energies that they carry; empty where none is asked for.
+    """
+
+    path: Path
+    structures: tuple[Structure, ...]
+    target: str = ""
+
+    @property
+    def images(self) -> list[Atoms]:
+        """The images with all that the file says of them."""
+        return [complete_atoms(structure) for structure in self.structures]
+
+    @property
+    def labels(self) -> list[Labels]:
+        """The labels of ``target``."""
+        return [structure.labelled(self.target) for structure in self.structures]
+
+
+def read_band(path: Path) -> FixedBand:
+    """Read the images of a band.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be used.
+    """
+    return FixedBand(path, read_structures(path))
+
+
+def read_labelled_band(path: Path, target: str | None) -> FixedBand:
+    """Read a band with an energy and an error of ``target`` at each image.
+
+    Raises
+    ------
+    ConfigError
+        When no target is named.
+    DataError
+        When an image has no energy, or no positive error; the message names it.
+    """
+    if target is None:
+        raise ConfigError(f"Name the fidelity of the energies in {path} with --target.")
+    band = FixedBand(path, read_structures(path, fidelities=[target]), target)
+    for structure, labels in zip(band.structures, band.labels, strict=True):
+        for suffix, value in ((ENERGY, labels.energy), (ENERGY_STDERR, labels.energy_stderr)):
+            if not np.isfinite(value):
+                raise DataError(f"{place_of(structure)}: every image of a noisy band needs {target}{suffix}.")
+    return band
+
+
+def static_panel(band: FixedBand, potentials: Mapping[str, Opened], evidence: Sequence[Evidence] = ()) -> TaskPanel:
     """Return a panel of ``barrier.json``: what each potential says along the band in a file."""
-    bands = along([complete_atoms(structure) for structure in read_structures(path)], potentials)
+    path, bands = band.path, along(band.images, potentials)
     return TaskPanel(
         title=f"Along {path.name} as it is",
         kind="fixed",
@@ -39,28 +101,16 @@ def static_panel(path: Path, potentials: Mapping[str, Opened], evidence: Sequenc
     )
 
 
-def target_panel(
-    path: Path, target: str | None, potentials: Mapping[str, Opened], evidence: Sequence[Evidence] = ()
-) -> TaskPanel:
-    """Return a panel of ``barrier.json``: a band with energies of ``target``, and the potentials along it.
+def target_panel(band: FixedBand, potentials: Mapping[str, Opened], evidence: Sequence[Evidence] = ()) -> TaskPanel:
+    """Return a panel of ``barrier.json``: a band with energies of its target, and the potentials along it.
 
     The barrier of the energies themselves stands there as their highest, with by how much that is too high, and as the
     maximum of a smooth curve, with and without the shape that a potential gives to the band.
-
-    Raises
-    ------
-    ConfigError
-        When no target is named.
-    DataError
-        When the file does not label it with errors.
     """
-    if target is None:
-        raise ConfigError(f"Name the fidelity of the energies in {path} with --target.")
-    structures = read_structures(path, fidelities=[target])
-    labels = [structure.labelled(target) for structure in structures]
-    energies = np.array([label.energy for label in labels])
-    errors = np.array([label.energy_stderr for label in labels])
-    bands = along([complete_atoms(structure) for structure in structures], potentials)
+    path, target = band.path, band.target
+    energies = np.array([label.energy for label in band.labels])
+    errors = np.array([label.energy_stderr for label in band.labels])
+    bands = along(band.images, potentials)
     coordinate = next(iter(bands.values())).coordinate
     smooth = noisy_barrier(coordinate, energies, errors)
     name = f"{target} energies"

@@ -38,7 +38,14 @@ from rung.settings import Option, Settings
 from rung.storage import content_hash, file_hash
 from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import OneFidelity, Opened, read_start
-from rung.tasks.other_surfaces import FRAMES, SampledBarrier, model_error, to_target
+from rung.tasks.other_surfaces import (
+    FRAMES,
+    SampledBarrier,
+    TargetEnergies,
+    model_error,
+    read_target_energies,
+    to_target,
+)
 from rung.tasks.task import Task
 
 FOLDER = TaskFolder("a free energy", (FREE_ENERGY_FILE, PAGE, FRAMES), begun=(MARKER,))
@@ -111,6 +118,7 @@ def find_free_energy(
     """
     atoms, sampling = read_start(task.start), task.umbrella
     potential.check_state(atoms)
+    target = None if task.target_energies is None else read_target_energies(task.target_energies, task.target)
     settings = read_collective(task.variable)
     coordinate = collective_variable(settings, atoms)
     images = task.band or (settings.band if isinstance(settings, PathSettings) else None)
@@ -135,7 +143,7 @@ def find_free_energy(
         free_energy = analyse(windows, sampling.temperature, task.analysis)
         sampled = SampledBarrier(atoms, windows, free_energy, sampling, task.analysis)
         write_structures(out / FRAMES, sampled.frames())
-        result = _result(potential, task, settings, coordinate, sampled, progress)
+        result = _result(potential, task, settings, coordinate, sampled, target, progress)
         result.write(out / FREE_ENERGY_FILE)
         write_free_energy_report(out)
     return result
@@ -147,13 +155,14 @@ def _result(
     settings: CollectiveSettings,
     coordinate: CollectiveVariable,
     sampled: SampledBarrier,
+    target: TargetEnergies | None,
     progress: Progress,
 ) -> FreeEnergyResult:
     sampling, free_energy = sampled.sampling, sampled.free_energy
     profile, barrier = free_energy.profile, free_energy.barrier
     reweighted = None
-    if barrier is not None and task.target_energies is not None:
-        reweighted = to_target(sampled, task.target_energies, task.target)
+    if barrier is not None and target is not None:
+        reweighted = to_target(sampled, target)
     return FreeEnergyResult(
         fidelity=potential.fidelity,
         model=potential.source,

@@ -9,7 +9,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from rung.data.labels import Array, Labels
-from rung.data.readers.structures import read_structures, structure_from
+from rung.data.readers.structures import read_structures, require_usable, structure_from
 from rung.data.structure import Structure
 from rung.errors import DataError, one_of
 from rung.evaluate.free_energy.analysis import AnalysisSettings, FreeEnergy
@@ -127,27 +127,57 @@ def model_error(
     return sampled.reweighted(changes, chosen).entry()
 
 
-def to_target(sampled: SampledBarrier, file: Path, target: str | None) -> TargetSurface:
+@dataclass(frozen=True)
+class TargetEnergies:
+    """Structures with energies of a level of theory, read before anything is sampled.
+
+    Parameters
+    ----------
+    file
+        Where they stand.
+    target
+        The fidelity of the energies.
+    structures
+        All of the file.
+    """
+
+    file: Path
+    target: str
+    structures: tuple[Structure, ...]
+
+
+def read_target_energies(file: Path, target: str | None) -> TargetEnergies:
+    """Read the structures of ``frames.extxyz`` to which a level of theory gives energies.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be used, has no such fidelity, or holds an energy or an error that can be none.
+    """
+    structures = read_structures(file)
+    fidelities = sorted({name for structure in structures for name in structure.labels})
+    if target is None or target not in fidelities:
+        raise DataError(f"{file}: {one_of(target or '', fidelities, 'fidelity of the target energies')}")
+    require_usable(structures, [target])
+    return TargetEnergies(file, target, structures)
+
+
+def to_target(sampled: SampledBarrier, energies: TargetEnergies) -> TargetSurface:
     """Return the barrier of a level of theory of which kept structures carry energies.
 
     Parameters
     ----------
     sampled
         What was sampled, with its barrier.
-    file
-        Structures of ``frames.extxyz`` with energies of ``target``.
-    target
-        The fidelity of those energies.
+    energies
+        Those of the target.
 
     Raises
     ------
     DataError
-        When the file has no such fidelity, a structure is not that of its name, or none of them is of these windows.
+        When a structure is not that of its name, or none of them is of these windows.
     """
-    structures = read_structures(file)
-    fidelities = sorted({name for structure in structures for name in structure.labels})
-    if target is None or target not in fidelities:
-        raise DataError(f"{file}: {one_of(target or '', fidelities, 'fidelity of the target energies')}")
+    file, target, structures = energies.file, energies.target, energies.structures
     labelled = {one.structure_id: one for one in structures if one.labelled(target).has_energy}
     chosen, changes, used = {}, {}, list[Labels]()
     for window in sampled.windows:

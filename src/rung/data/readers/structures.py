@@ -1,6 +1,6 @@
 """Frames in files to structures in memory, and back; a file is read whole and right, or refused in one sentence."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from rung.data.labels import (
 from rung.data.readers import reader_of
 from rung.data.readers.extxyz import CONSTRAINTS, frame_text
 from rung.data.readers.reader import Frame
+from rung.data.soundness import impossible_label, unusable_label
 from rung.data.structure import Structure
 from rung.errors import DataError, one_of
 from rung.storage import atomic_path
@@ -105,6 +106,43 @@ def reading_of(structure: Structure) -> Reading:
     return reading if isinstance(reading, Reading) else Reading()
 
 
+def place_of(structure: Structure) -> str:
+    """Return the file and the frame in it that a structure comes from, for a message; else its name."""
+    name, _, number = reading_of(structure).source.rpartition("#")
+    return f"{name}, frame {number}" if name else structure.structure_id
+
+
+def require_possible(structure: Structure) -> None:
+    """Raise where a label of any fidelity is infinite, holds NaN beside numbers, or has a negative error.
+
+    Raises
+    ------
+    DataError
+        Names file, frame and key.
+    """
+    for name, labels in structure.labels.items():
+        _refuse(structure, impossible_label(labels, name))
+
+
+def require_usable(structures: Iterable[Structure], fidelities: Sequence[str]) -> None:
+    """Raise at the first label of ``fidelities`` that would be left out, or count for nothing, without a word.
+
+    Raises
+    ------
+    DataError
+        Names file, frame and key.
+    """
+    for structure in structures:
+        for name in fidelities:
+            if name in structure.labels:
+                _refuse(structure, unusable_label(structure.labels[name], name))
+
+
+def _refuse(structure: Structure, fault: str) -> None:
+    if fault:
+        raise DataError(f"{place_of(structure)}: {fault}. rung doctor lists every frame with such a label.")
+
+
 def read_structures(
     paths: Path | str | Sequence[Path | str],
     *,
@@ -124,7 +162,8 @@ def read_structures(
         :mod:`rung.data.readers.hdf5`), or any other format that ASE reads. :func:`rung.data.readers.reader_of`
         chooses the reader.
     fidelities
-        Fidelities that at least one frame must label; None asks for none. Labels of others are kept.
+        Fidelities that at least one frame must label, each with numbers that can be compared (see
+        :func:`require_usable`); None asks for none. Labels of others are kept as they are.
     keys
         What the files call a fidelity, by its name here, where that differs: ``{"dz": "wb97x_dz"}``.
 
@@ -137,7 +176,7 @@ def read_structures(
     ------
     DataError
         When a file is missing, empty, damaged or holds a frame that cannot be used, when one ``structure_id`` names
-        two geometries, or when no frame labels a fidelity that was asked for.
+        two geometries, or when no frame labels a fidelity that was asked for, or a label of it is no usable number.
     """
     listed = listed_paths(paths)
     structures = tuple(iterate_structures(listed, keys=keys))
@@ -147,6 +186,7 @@ def read_structures(
         if name not in labelled:
             where = ", ".join(str(path) for path in listed)
             raise DataError(f"{where}: {one_of(name, labelled, 'fidelity')}")
+    require_usable(structures, fidelities or ())
     return structures
 
 

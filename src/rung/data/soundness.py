@@ -1,0 +1,62 @@
+"""Labels that nothing can be fitted to or measured against: each reader of labels refuses the same ones."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from rung.data.labels import ENERGY, ENERGY_STDERR, FORCES, FORCES_STDERR, STRESS, Array, Labels
+
+LARGEST = 1.0e12
+"""eV, eV/Å, eV/Å³: no label is larger in any unit."""
+
+
+def wild_keys(labels: Labels) -> tuple[str, ...]:
+    """Return the suffixes of labels that are infinite or beyond :data:`LARGEST`."""
+    return tuple(suffix for suffix, values in _values(labels) if bool((np.abs(values) > LARGEST).any()))
+
+
+def torn_keys(labels: Labels) -> tuple[str, ...]:
+    """Return the suffixes of labels that hold NaN beside numbers."""
+    return tuple(
+        suffix for suffix, values in _values(labels) if bool(np.isnan(values).any() and not np.isnan(values).all())
+    )
+
+
+def negative_keys(labels: Labels) -> tuple[str, ...]:
+    """Return the suffixes of statistical errors that are negative."""
+    return tuple(
+        suffix
+        for suffix, values in _values(labels)
+        if suffix in (ENERGY_STDERR, FORCES_STDERR) and bool((values < 0).any())
+    )
+
+
+def impossible_label(labels: Labels, fidelity: str) -> str:
+    """Return which label is none that can be, and what to do; nothing where all can be."""
+    return next((f"{fidelity}{suffix} {what}" for suffix, what in _impossible(labels)), "")
+
+
+def unusable_label(labels: Labels, fidelity: str) -> str:
+    """Return which label nothing can be measured against, and what to do; nothing where all can be used."""
+    if not (fault := impossible_label(labels, fidelity)) and labels.energy_stderr == 0.0:
+        return f"{fidelity}{ENERGY_STDERR} is 0, which weighs infinitely; leave the key out where the energy is exact"
+    return fault
+
+
+def _impossible(labels: Labels) -> Iterator[tuple[str, str]]:
+    for suffix in wild_keys(labels):
+        yield suffix, f"is infinite or beyond {LARGEST:.0e}; leave the key out where there is no label"
+    for suffix in torn_keys(labels):
+        yield suffix, "has NaN among its numbers; leave the whole label out where it is not known"
+    for suffix in negative_keys(labels):
+        yield suffix, "is negative, which no error can be; give one standard deviation"
+
+
+def _values(labels: Labels) -> tuple[tuple[str, Array], ...]:
+    return (
+        (ENERGY, np.asarray(labels.energy)),
+        (ENERGY_STDERR, np.asarray(labels.energy_stderr)),
+        (FORCES, labels.forces),
+        (FORCES_STDERR, labels.forces_stderr),
+        (STRESS, labels.stress),
+    )

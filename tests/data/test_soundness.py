@@ -1,0 +1,48 @@
+"""What no label can be is named by its key, and what can be is left alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rung.data.labels import Labels, empty_labels
+from rung.data.soundness import impossible_label, unusable_label
+
+SOUND = Labels(-3.0, 0.01, np.ones((2, 3)), np.full((2, 3), 0.1), np.ones(6))
+
+
+def _torn(shape: tuple[int, ...]) -> np.ndarray:
+    values = np.ones(shape)
+    values.flat[0] = np.nan
+    return values
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"energy": np.inf}, "dmc_energy is infinite"),
+        ({"energy": -1e13}, "dmc_energy is infinite or beyond 1e+12"),
+        ({"energy_stderr": -np.inf}, "dmc_energy_stderr is infinite"),
+        ({"energy_stderr": -0.01}, "dmc_energy_stderr is negative"),
+        ({"forces": np.full((2, 3), -np.inf)}, "dmc_forces is infinite"),
+        ({"forces": _torn((2, 3))}, "dmc_forces has NaN among its numbers"),
+        ({"forces_stderr": _torn((2, 3))}, "dmc_forces_stderr has NaN"),
+        ({"forces_stderr": -np.ones((2, 3))}, "dmc_forces_stderr is negative"),
+        ({"stress": _torn((6,))}, "dmc_stress has NaN"),
+    ],
+)
+def test_each_label_that_cannot_be_is_named(change: dict[str, object], fault: str) -> None:
+    labels = replace(SOUND, **change)
+    assert impossible_label(labels, "dmc").startswith(fault)
+    assert unusable_label(labels, "dmc") == impossible_label(labels, "dmc")
+
+
+def test_an_error_of_zero_can_be_and_is_of_no_use_in_a_measure() -> None:
+    exact = replace(SOUND, energy_stderr=0.0)
+    assert not impossible_label(exact, "dmc")
+    assert unusable_label(exact, "dmc").startswith("dmc_energy_stderr is 0")
+
+
+@pytest.mark.parametrize("labels", [SOUND, empty_labels(2), replace(empty_labels(2), energy=0.0)])
+def test_sound_and_absent_labels_pass(labels: Labels) -> None:
+    assert unusable_label(labels, "dmc") == ""
