@@ -1,5 +1,6 @@
 """Derivatives of energies and forces by all weights of a network that may move."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -35,6 +36,27 @@ def moving_tensors(model: TrainablePotential, pattern: str) -> dict[str, torch.n
     if not tensors:
         raise ConfigError(f"No tensor of the base matches layers: {pattern!r}.")
     return tensors
+
+
+def require_memory(rows: int, weights: int) -> None:
+    """Refuse rows that a machine cannot hold: they are kept in double precision, all at once.
+
+    Raises
+    ------
+    ConfigError
+        When they take more than the machine's memory.
+    """
+    needed, there = 8 * rows * weights, _machine_memory()
+    if needed > there:
+        raise ConfigError(
+            f"The derivatives of {rows} labels by {weights} weights take {needed / 1e9:.0f} GB and this machine has "
+            f"{there / 1e9:.0f} GB: let fewer layers move (layers: products|readouts), give fewer energies, or use the "
+            "method readout."
+        )
+
+
+def _machine_memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def energy_row(model: TrainablePotential, structure: Structure, fidelity: str, tensors: Sequence[Tensor]) -> Row:

@@ -20,7 +20,7 @@ from rung.features.weights import moving_tensors
 from rung.fidelity import Fidelity
 from rung.fit.lift import Context
 from rung.fit.linear.gaussian import MODEL_ERROR
-from rung.fit.linear.spans import spans_of
+from rung.fit.linear.spans import spans_of, step_of
 from rung.fit.linear.terms import Band, Energies, WeightPrior
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.fit.methods.tangent import (
@@ -101,14 +101,21 @@ def test_coordinates_stand_for_all_weights(tiny_potential, molecules):
     before = energies_of(model, train, "high")
     elements = tuple(sorted(tiny_potential.elements))
     rows = derivative_rows(model, train, train, "high", TangentSettings(), CONTEXT)
-    assembly, basis = assembled(rows, train, before, elements, TangentSettings())
+    assembly = assembled(rows, train, before, elements, TangentSettings())
     design = assembly.model.data.design
-    assert_allclose(rows.energy @ basis.T, design, rtol=1e-9, atol=1e-12)
+    spans = spans_of(rows, composition_matrix(train, elements), by_layer=False)
+    steps = [step_of(rows, spans, unit) for unit in np.eye(design.shape[1])]
+    assert_allclose(rows.energy @ np.array(steps).T, design, rtol=1e-9, atol=1e-12)
     kernel, full = design @ design.T, rows.energy @ rows.energy.T
     assert_allclose(kernel / kernel[0, 0], full / full[0, 0], rtol=1e-8, atol=1e-10)
-    layers, _ = assembled(rows, train, before, elements, TangentSettings(groups="layers"))
+    layers = assembled(rows, train, before, elements, TangentSettings(groups="layers"))
     names = set(layers.model.hypers) - {MODEL_ERROR}
-    assert names == {f"alpha[{group}]" for group in set(rows.groups.tolist())}
+    assert names == {f"alpha[{layer}]" for layer in rows.layers}
+    apart = spans_of(rows, composition_matrix(train, elements), by_layer=True)
+    whole = step_of(rows, apart, np.arange(layers.model.data.design.shape[1], dtype=float))
+    assert_allclose(
+        rows.energy @ whole, layers.model.data.design @ np.arange(len(layers.model.data.design.T)), rtol=1e-8
+    )
 
 
 def test_energies_are_met_and_the_model_is_plain(tiny_potential, molecules, tmp_path):
@@ -149,7 +156,7 @@ def test_linear_weights_alone_are_a_readout_fit(molecules, tiny_potential):
     elements = tuple(sorted(tiny_potential.elements))
     settings = TangentSettings(layers=r"readouts\.0")
     rows = derivative_rows(model, train, train, "high", settings, CONTEXT)
-    assembly, _ = assembled(rows, train, before, elements, settings)
+    assembly = assembled(rows, train, before, elements, settings)
     values = {name: result.diagnostics[name] for name in assembly.model.hypers}
     batch = collate(train, ["high"] * len(train), tiny_potential.cutoff)
     fitted = result.potential.predict(batch, forces=False).energy.numpy()

@@ -82,14 +82,16 @@ class Course:
             s, eV/√atom, which tells how near is near enough.
         """
         straight = self.rows @ step
-        turned = self._contrasts @ self.rows
+
+        def moved(coefficients: Array) -> Array:
+            return np.asarray(step + (coefficients @ self._contrasts) @ self.rows)
 
         def misfit(coefficients: Array) -> Array:
-            self.place(step + turned.T @ coefficients)
+            self.place(moved(coefficients))
             return np.asarray(self._contrasts @ (straight - self._energies(self.labelled) + self.before))
 
-        found = walk(turned @ turned.T, misfit, CLOSE_ENOUGH * model_error)
-        self.place(step + turned.T @ found.coefficients)
+        arrived = walk(self._kernel, misfit, CLOSE_ENOUGH * model_error)
+        self.place(moved(arrived.coefficients))
         change = self._energies(self.labelled) - self.before
         beside = self._energies(self.inspected) - self.inspected_before - self.inspected_rows @ step
         return Arrival(self._curvature(change - straight, beside), change)
@@ -121,6 +123,11 @@ class Course:
         left, singular, _ = np.linalg.svd(self._composition[:count], full_matrices=True)
         rank = int(np.sum(singular > 1e-10 * singular.max(initial=0.0)))
         return np.asarray(left[:, rank:].T / self._sizes[:count])
+
+    @cached_property
+    def _kernel(self) -> Array:
+        """Products of the rows of the contrasts, shape ``(k, k)``."""
+        return np.asarray(self._contrasts @ (self.rows @ self.rows.T) @ self._contrasts.T)
 
     def _curvature(self, labelled: Array, inspected: Array) -> float:
         count = len(labelled)

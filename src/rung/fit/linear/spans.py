@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.data.labels import Array
 from rung.fit.lift import Base
@@ -17,40 +18,51 @@ from rung.model.tangent import TangentPosterior, TangentRow, WeightGroup
 
 @dataclass(frozen=True)
 class Rows:
-    """Derivatives with respect to the moving weights, one row a datum.
+    """Derivatives with respect to the moving weights, one row a datum: ``n`` energies, then ``m`` forces.
+
+    They are by far the largest array of a fit, so that nothing else of their length is made from them.
 
     Parameters
     ----------
-    energy
-        ∂E/∂θ, shape ``(n, p)``.
-    force
-        ∂(u·F)/∂θ/√N of random directions u, shape ``(m, p)``.
+    stacked
+        ∂E/∂θ, then ∂(u·F)/∂θ/√N of random directions u, shape ``(n + m, p)``.
     anchor
         u·F/√N of the base, eV/Å, shape ``(m,)``.
-    groups
-        The group of each weight, shape ``(p,)``.
+    layers
+        The names of the layers.
+    owner
+        Which layer each weight belongs to, as a position in ``layers``, shape ``(p,)``.
     tensors
         The names of the moving tensors.
     data
-        What each row, of energies and then of forces, is the derivative of.
+        What each row is the derivative of.
     """
 
-    energy: Array
-    force: Array
+    stacked: Array
     anchor: Array
-    groups: Array
+    layers: tuple[str, ...]
+    owner: NDArray[np.integer]
     tensors: tuple[str, ...]
     data: tuple[TangentRow, ...]
 
     @property
-    def stacked(self) -> Array:
-        """All rows, shape ``(n + m, p)``."""
-        return np.vstack([self.energy, self.force])
+    def energy(self) -> Array:
+        """The rows of energies, shape ``(n, p)``."""
+        return self.stacked[: len(self.stacked) - len(self.anchor)]
+
+    @property
+    def force(self) -> Array:
+        """The rows of forces, shape ``(m, p)``."""
+        return self.stacked[len(self.stacked) - len(self.anchor) :]
+
+    def members(self, layer: str) -> NDArray[np.bool_] | slice:
+        """Return where the weights of a layer are; the empty name stands for all."""
+        return np.asarray(self.owner == self.layers.index(layer)) if layer else slice(None)
 
 
 @dataclass(frozen=True)
 class Span:
-    """The basis of the weights that have one prior width.
+    """The basis of the weights that have one prior width: orthogonal vectors of length 1/size, which nobody writes out.
 
     Parameters
     ----------
@@ -58,15 +70,15 @@ class Span:
         The layer that they belong to; empty for all.
     combination
         The basis as combinations of the rows, shape ``(P, n + m)``.
-    basis
-        Orthogonal vectors of length 1/size, shape ``(P, p)``.
+    design
+        Derivative of each row's datum by the coordinates in this basis, shape ``(n + m, P)``.
     size
         Chosen so that α² is the mean prior variance of an energy per atom, with composition projected out.
     """
 
     layer: str
     combination: Array
-    basis: Array
+    design: Array
     size: float
 
     @property
@@ -87,18 +99,30 @@ def spans_of(rows: Rows, composition: Array, *, by_layer: bool) -> list[Span]:
     by_layer
         Whether each layer has a width of its own.
     """
-    names = dict.fromkeys(rows.groups.tolist()) if by_layer else {"": None}
-    n_atoms, stacked = composition.sum(axis=1), rows.stacked
+    names = rows.layers if by_layer else ("",)
+    n_atoms = composition.sum(axis=1)
     spans = []
     for name in names:
-        members = rows.groups == name if name else np.ones(len(rows.groups), dtype=bool)
-        own = np.where(members, stacked, 0.0)
-        combination = _orthonormal(own @ own.T)
-        basis = combination @ own
-        rest = without_composition(rows.energy @ basis.T, composition)
+        own = rows.stacked[:, rows.members(name)]
+        kernel = own @ own.T
+        combination = _orthonormal(kernel)
+        design = kernel @ combination.T
+        rest = without_composition(design[: len(n_atoms)], composition)
         size = max(float(np.sqrt(np.mean(np.sum(rest**2, axis=1) / n_atoms))), 1e-12)
-        spans.append(Span(name, combination / size, basis / size, size))
+        spans.append(Span(name, combination / size, design / size, size))
     return spans
+
+
+def step_of(rows: Rows, spans: Sequence[Span], coordinates: Array) -> Array:
+    """Return the step of the weights, shape ``(p,)``, that the coordinates in the bases of ``spans`` stand for."""
+    step, position = np.zeros(rows.stacked.shape[1]), 0
+    for span in spans:
+        stop = position + len(span.combination)
+        along = coordinates[position:stop] @ span.combination
+        members = rows.members(span.layer)
+        step[members] += along @ rows.stacked[:, members]
+        position = stop
+    return step
 
 
 def _orthonormal(kernel: Array) -> Array:
@@ -121,7 +145,7 @@ def posterior_of(
     elements, gaussian = sorted(base.plain.elements), solution.gaussian
     coordinates = Posterior(
         parameters=(
-            *(f"{span.layer}[{k}]" for span in spans for k in range(len(span.basis))),
+            *(f"{span.layer}[{k}]" for span in spans for k in range(len(span.combination))),
             *(f"E0[{element}]" for element in elements),
         ),
         mean=gaussian.mean,

@@ -5,8 +5,9 @@ combination of the rows of G (and of probed forces, where a band is asked for), 
 weights is a linear fit of as many numbers as there are rows. Evidence sets its hyper-parameters as in the readout fit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from rung.data.batch import by_count
 from rung.data.labels import Array
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure, composition_matrix
-from rung.features.weights import energy_row, force_row, moving_tensors
+from rung.features.weights import energy_row, force_row, moving_tensors, require_memory
 from rung.fidelity import Fidelity
 from rung.fit.fidelities.agreement import step_zero
 from rung.fit.lift import DOMAIN_STRUCTURES, Context, FitResult, Lift, Method, NamedSettings, StepZero
@@ -28,7 +29,7 @@ from rung.fit.linear.evidence import HyperPrior
 from rung.fit.linear.gaussian import MODEL_ERROR, LinearModel, PriorComponent
 from rung.fit.linear.problem import Problem, energy_data
 from rung.fit.linear.result import domain_of_fit
-from rung.fit.linear.spans import Rows, Span, posterior_of, spans_of
+from rung.fit.linear.spans import Rows, Span, posterior_of, spans_of, step_of
 from rung.fit.linear.terms import Assembly, band_prior, misfit, model_error_prior
 from rung.fit.linear.walk import where_equal
 from rung.model.device import require_device
@@ -91,6 +92,7 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     ------
     ConfigError
         When there is no base, no tensor matches ``layers``, or the device is not there.
+        Or when the derivatives of all labels by all moving weights do not fit into the machine's memory.
     FitError
         When no training frame carries a target energy.
     """
@@ -103,12 +105,16 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     composition = composition_matrix(labelled, elements)
     spans = spans_of(rows, composition, by_layer=settings.groups == "layers")
     known = base.environments(lift.train, labelled, context.cache, context.progress)
-    assembly, basis = _assembly(rows, labelled, before, composition, lift.goal, settings, spans, known)
+    assembly = _assembly(rows, labelled, before, composition, lift.goal, settings, spans, known)
     course = _course(model, lift, rows.energy, before, settings)
-    agreed = _agreed(course, assembly, basis)
+    agreed = _agreed(course, assembly, partial(step_of, rows, spans))
     solution = agreed.solution
     _finish(model, elements, target, solution, agreed.arrival.change)
-    diagnostics = {**_numbers(solution), "n_parameters": float(basis.shape[1]), "curvature": agreed.arrival.curvature}
+    diagnostics = {
+        **_numbers(solution),
+        "n_parameters": float(rows.stacked.shape[1]),
+        "curvature": agreed.arrival.curvature,
+    }
     warnings = () if agreed.sound else (CURVED,)
     rows_of_hypers = hyper_rows(solution, {name: MEANING for name in solution.values if name.startswith("alpha")})
     potential = model.to(base.plain.device).frozen()
@@ -187,12 +193,23 @@ class Agreed:
         return self.arrival.curvature <= TOLERATED * self.solution.model_error
 
 
-def _agreed(course: Course, assembly: Assembly, basis: Array) -> Agreed:
-    """Return the fit of the evidence, or where the network cannot follow it, that with s as large as the curvature."""
+def _agreed(course: Course, assembly: Assembly, step_of: Callable[[Array], Array]) -> Agreed:
+    """Return the fit of the evidence, or where the network cannot follow it, that with s as large as the curvature.
+
+    Parameters
+    ----------
+    course
+        Of the network.
+    assembly
+        The linear fit in coordinates.
+    step_of
+        The step of the weights that coordinates stand for.
+    """
 
     def at(linear: Assembly) -> Agreed:
         solution = quadratic_solution(linear)
-        return Agreed(solution, course.follow(basis.T @ solution.gaussian.mean[: len(basis)], solution.model_error))
+        coordinates = solution.gaussian.mean[: assembly.model.data.design.shape[1]]
+        return Agreed(solution, course.follow(step_of(coordinates), solution.model_error))
 
     def fixed(size: float) -> Agreed:
         return at(replace(assembly, priors={**assembly.priors, MODEL_ERROR: HyperPrior(size, 0.0)}))
@@ -236,26 +253,25 @@ def derivative_rows(
     model.train()
     random = np.random.default_rng(context.seed)
     probed = [train[k] for k in random.integers(0, len(train), settings.probes)]
-    tensors = [*moving.values()]
-    energy, force, anchor, data = [], [], [], list[TangentRow]()
+    tensors, sizes = [*moving.values()], [tensor.numel() for tensor in moving.values()]
+    require_memory(len(labelled) + len(probed), sum(sizes))
+    stacked = np.empty((len(labelled) + len(probed), sum(sizes)))
+    anchor, data = list[float](), list[TangentRow]()
     with context.progress.task("Derivatives by weights", len(labelled) + len(probed)) as task:
         for structure in labelled:
-            energy.append(energy_row(model, structure, target, tensors))
+            stacked[len(data)] = energy_row(model, structure, target, tensors)
             data.append(TangentRow(_bare(structure)))
             task.advance()
         for structure in probed:
             direction = random.normal(size=(len(structure), 3)) / np.sqrt(len(structure))
-            along, row = force_row(model, structure, target, tensors, direction)
+            along, stacked[len(data)] = force_row(model, structure, target, tensors, direction)
             anchor.append(along)
-            force.append(row)
             data.append(TangentRow(_bare(structure), direction))
             task.advance()
-    names = [model.layer_of(name) for name, tensor in moving.items() for _ in range(tensor.numel())]
-    size = len(names)
-    stacked = np.array(force, dtype=np.float64).reshape(len(force), size)
-    return Rows(
-        np.array(energy, dtype=np.float64), stacked, np.array(anchor), np.array(names), tuple(moving), tuple(data)
-    )
+    names = [model.layer_of(name) for name in moving]
+    layers = tuple(dict.fromkeys(names))
+    owner = np.repeat([layers.index(name) for name in names], sizes)
+    return Rows(stacked, np.array(anchor), layers, owner, tuple(moving), tuple(data))
 
 
 def _bare(structure: Structure) -> Structure:
@@ -271,19 +287,21 @@ def _assembly(
     settings: TangentSettings,
     spans: Sequence[Span],
     environments: KnownEnvironments | None = None,
-) -> tuple[Assembly, Array]:
-    """Return the linear model over coordinates u, and the basis with ``step = basisᵀ u``, shape ``(P, p)``."""
-    basis = np.vstack([span.basis for span in spans])
-    data = energy_data(labelled, target, before, rows.energy @ basis.T, composition, environments)
+) -> Assembly:
+    """Return the linear model over the coordinates in the bases of ``spans``."""
+    design = np.hstack([span.design for span in spans])
+    data = energy_data(labelled, target, before, design[: len(labelled)], composition, environments)
     assembly = Assembly(LinearModel((), data), {MODEL_ERROR: model_error_prior(data)}, {})
-    owner = np.repeat(np.arange(len(spans)), [len(span.basis) for span in spans])
+    owner = np.repeat(np.arange(len(spans)), [len(span.combination) for span in spans])
     for k, span in enumerate(spans):
         component = PriorComponent.centred(span.hyper, np.diag((owner == k).astype(float)))
         assembly = assembly.with_component(component, HyperPrior(2.0 * misfit(data) / np.sqrt(len(spans)), 1.5))
     if len(rows.force):
         typical = float(np.sqrt(np.mean(rows.anchor**2)))
-        assembly = assembly.with_component(_band(rows, basis, settings.scale_stderr), band_prior(typical))
-    return assembly, basis
+        assembly = assembly.with_component(
+            _band(rows, design[len(labelled) :], settings.scale_stderr), band_prior(typical)
+        )
+    return assembly
 
 
 def _domain(lift: Lift, known: KnownEnvironments, context: Context) -> Domain:
@@ -296,15 +314,14 @@ def _domain(lift: Lift, known: KnownEnvironments, context: Context) -> Domain:
     return domain_of_fit(problem, known.elements)
 
 
-def _band(rows: Rows, basis: Array, scale_stderr: float) -> PriorComponent:
-    """Return the band in the coordinates of ``basis``: probes stand for all forces of the training frames.
+def _band(rows: Rows, probe: Array, scale_stderr: float) -> PriorComponent:
+    """Return the band in coordinates whose design ``probe`` is: probes stand for all forces of the training frames.
 
     A random direction of unit variance sees the squared length of a departure per atom, so τ keeps its meaning.
     """
-    probe = rows.force @ basis.T
     weight = min(probe.shape) / len(probe)
     pull = (weight * probe.T @ rows.anchor)[:, None]
-    return PriorComponent("tau", weight * probe.T @ probe, np.zeros(len(basis)), pull, np.array([scale_stderr]))
+    return PriorComponent("tau", weight * probe.T @ probe, np.zeros(probe.shape[1]), pull, np.array([scale_stderr]))
 
 
 def _finish(
