@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from rung.fit.lift import Method, NamedSettings
+from rung.fit.methods.auto import AUTO
 from rung.fit.methods.delta import DELTA
 from rung.fit.methods.joint import JOINT
 from rung.fit.methods.offset import OFFSET
@@ -15,7 +16,7 @@ from rung.fit.methods.transfer import TRANSFER
 from rung.settings import ChosenBy
 
 METHODS: Mapping[str, Method[Any]] = {
-    method.name: method for method in (DELTA, JOINT, OFFSET, ONEHOT, READOUT, SCRATCH, TANGENT, TRANSFER)
+    method.name: method for method in (AUTO, DELTA, JOINT, OFFSET, ONEHOT, READOUT, SCRATCH, TANGENT, TRANSFER)
 }
 """The record of every method by name."""
 
