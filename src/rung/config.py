@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from rung.data.single_atoms import Use
 from rung.errors import ConfigError
 from rung.fidelity import Fidelity, require_fidelity
 from rung.fit.methods import MethodSettings, method_of
@@ -64,6 +65,10 @@ class DataSettings(Settings):
     stream: bool = False
     """Whether structures to fit and to choose by stay in their files and are read when needed, for more of them than
     memory holds; the result is the same, the start takes longer, and the checks look at an even sample."""
+    single_atoms: Use = "leave_out"
+    """What a fit does with frames in which no atom has a neighbour, and with single atoms that a file marks by
+    `config_type=IsolatedAtom`: among other frames they decide the reference energies almost alone, so they are left
+    out of train and valid. `fit` keeps them."""
 
     @model_validator(mode="after")
     def _split_names(self) -> Self:

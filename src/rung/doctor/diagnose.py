@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from rung.data.readers.structures import read_structures
+from rung.data.single_atoms import SingleAtoms
 from rung.data.structure import Structure
 from rung.doctor import base as base_checks
 from rung.doctor import geometry, gradients, keys, outliers, scales, stderr
+from rung.doctor import single_atoms as single_atoms_checks
 from rung.doctor.examined import Examined, consult
 from rung.errors import ConfigError, DataError
 from rung.model.protocols import Potential
@@ -50,6 +52,7 @@ CHECKS: tuple[Check, ...] = (
     outliers.outliers,
     base_checks.base_forces,
     geometry.one_composition,
+    single_atoms_checks.single_atoms,
 )
 """Checks of numbers: labels that are not finite count as absent here."""
 
@@ -60,6 +63,7 @@ def diagnose(
     target: str | None = None,
     base: Potential | None = None,
     base_fidelity: str | None = None,
+    single_atoms: SingleAtoms | None = None,
     progress: Progress = SILENT,
 ) -> Diagnosis:
     """Check labelled structures before any work.
@@ -74,6 +78,9 @@ def diagnose(
         The potential to lift: its predictions for at most 30 structures are compared with their labels.
     base_fidelity
         The fidelity that the base was trained on; needed with a base that offers several.
+    single_atoms
+        Which frames a fit takes for single atoms, and whether it fits them; by default those in which the base sees no
+        neighbour, and it does not.
     progress
         Where the base's predictions report.
 
@@ -93,11 +100,12 @@ def diagnose(
         for split, members in complete.items()
     }
     if base is None:
-        examined = Examined(tame, target)
+        examined = Examined(tame, target, single_atoms=single_atoms or SingleAtoms())
     else:
         fidelity = _fidelity_of(base, base_fidelity)
         predictions, energies = consult(tame, target, base, fidelity, progress)
-        examined = Examined(tame, target, base, fidelity, predictions, energies)
+        alone = single_atoms or SingleAtoms(base.cutoff)
+        examined = Examined(tame, target, base, fidelity, predictions, energies, alone)
     findings = [finding for check in PLAIN_CHECKS for finding in check(Examined(complete, target))]
     findings += [finding for check in CHECKS for finding in check(examined)]
     return Diagnosis.of_findings(census(complete), findings)

@@ -9,6 +9,7 @@ import numpy as np
 
 from rung.data.batch import by_count
 from rung.data.labels import Array
+from rung.data.single_atoms import SingleAtoms
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure, elements_in
 from rung.fidelity import require_fidelity
@@ -69,6 +70,8 @@ class Examined:
         What the base predicts for a sample of structures, spread evenly over each split.
     base_energies
         eV by ``geometry_hash``: the sample, and the structures whose energies have no other to stand against.
+    single_atoms
+        Which frames are single atoms, and whether a fit takes them.
     """
 
     splits: Mapping[str, tuple[Structure, ...]]
@@ -77,6 +80,7 @@ class Examined:
     base_fidelity: str | None = None
     predictions: tuple[BasePrediction, ...] = ()
     base_energies: Mapping[str, float] = field(default_factory=dict)
+    single_atoms: SingleAtoms = field(default_factory=SingleAtoms)
 
     @cached_property
     def fidelities(self) -> tuple[str, ...]:
@@ -87,6 +91,26 @@ class Examined:
     def structures(self) -> tuple[Structure, ...]:
         """The structures of all splits."""
         return tuple(structure for members in self.splits.values() for structure in members)
+
+    @cached_property
+    def bonded(self) -> Mapping[str, tuple[Structure, ...]]:
+        """The structures of each split without its single atoms."""
+        lonely = {split: {id(one) for one in members} for split, members in self.alone.items()}
+        return {
+            split: tuple(one for one in members if id(one) not in lonely[split])
+            for split, members in self.splits.items()
+        }
+
+    @property
+    def fitted(self) -> Mapping[str, tuple[Structure, ...]]:
+        """The structures of each split that a fit would take."""
+        return self.splits if self.single_atoms.use == "fit" else self.bonded
+
+    @cached_property
+    def alone(self) -> Mapping[str, tuple[Structure, ...]]:
+        """The single atoms of each split: frames in which no atom has a neighbour."""
+        found = {split: self.single_atoms.places(members) for split, members in self.splits.items()}
+        return {split: tuple(self.splits[split][k] for k in places) for split, places in found.items()}
 
     def labelled(self) -> Iterator[tuple[str, str, tuple[Structure, ...]]]:
         """Yield each split and fidelity with the structures of the split that carry keys of the fidelity."""

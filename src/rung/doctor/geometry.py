@@ -197,7 +197,7 @@ def two_energies(examined: Examined) -> Iterator[Finding]:
 def one_composition(examined: Examined) -> Iterator[Finding]:
     """Find that the energies to learn from cannot tell the reference energies of the elements apart."""
     named = (examined.target,) if examined.target is not None else examined.fidelities
-    for split, members in list(examined.splits.items())[:1]:
+    for split, members in list(examined.fitted.items())[:1]:
         for fidelity in named:
             labelled = [structure for structure in members if structure.labelled(fidelity).has_energy]
             formulas = sorted({structure.formula for structure in labelled})

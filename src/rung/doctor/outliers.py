@@ -26,7 +26,7 @@ def outliers(examined: Examined) -> Iterator[Finding]:
     for fidelity in examined.ordered:
         labelled = [
             (split, structure)
-            for split, members in examined.splits.items()
+            for split, members in examined.bonded.items()
             for structure in members
             if structure.labelled(fidelity).has_energy
         ]

@@ -33,7 +33,7 @@ HUGE_STRESS = 3.0
 
 def energy_units(examined: Examined) -> Iterator[Finding]:
     """Find energies whose changes within a composition do not fit those of another fidelity or of the base."""
-    for split, members in examined.splits.items():
+    for split, members in examined.bonded.items():
         for one, other in examined.pairs():
             both = [s for s in members if s.labelled(one).has_energy and s.labelled(other).has_energy]
             how, slope = _of_energies(both, [s.labels[one].energy for s in both], other)

@@ -94,7 +94,9 @@ class FitRecord(Result):
     seconds: Number
     """Time of the fit, s, without designs."""
     n_energies: int
-    """How many energies of the target the training set has."""
+    """How many energies of the target were fitted."""
+    n_left_out: int = 0
+    """How many training frames were left out, for no atom of theirs has a neighbour."""
     diagnostics: Mapping[str, Number]
     """Numbers by name: what was chosen, evidence, counts, the method's own checks."""
     warnings: tuple[str, ...]

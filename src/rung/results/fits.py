@@ -44,6 +44,8 @@ class StudyFitNumbers(Entry):
     """Time of the fit, s, without designs that fits share."""
     n_energies: int
     """How many target energies it saw."""
+    n_left_out: int = 0
+    """How many training frames no fit takes, for no atom of theirs has a neighbour."""
     hyperparameters: Mapping[str, Number]
     """Numbers of the method, by name."""
     call_seconds_per_atom: Number = float("nan")

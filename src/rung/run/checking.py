@@ -11,6 +11,7 @@ from rung.errors import FindingsError
 from rung.fit.lift import Base
 from rung.progress import SILENT, Progress
 from rung.results.findings import Diagnosis
+from rung.run.inputs import single_atoms_of
 
 SAMPLE = 2000
 """Structures of a streamed split that the doctor sees."""
@@ -34,6 +35,7 @@ def sound_diagnosis(
         target=config.target,
         base=None if base is None else base.plain,
         base_fidelity=None if base is None else base.fidelity,
+        single_atoms=single_atoms_of(config, base),
         progress=progress,
     )
     errors = diagnosis.of_severity("error")

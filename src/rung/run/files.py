@@ -1,6 +1,6 @@
 """What can be done with files outside any run: check data, evaluate a model, export it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rung.backends import export
@@ -9,6 +9,7 @@ from rung.data.batch import by_atoms
 from rung.data.frames import stream_structures
 from rung.data.readers import reader_of
 from rung.data.readers.structures import read_structures
+from rung.data.single_atoms import SingleAtoms
 from rung.data.structure import Structure
 from rung.doctor import diagnose_files
 from rung.errors import ConfigError, DataError, FitError, StorageError
@@ -185,8 +186,17 @@ def _open(path: Path, fidelity: str) -> Sequence[Structure]:
 
 
 def _with_offset(base: Base, splits: Mapping[str, Sequence[Structure]], fidelity: str) -> ReadoutPotential:
-    parts = (part for structures in splits.values() for part in by_atoms(structures, ATOMS_PER_PART))
+    """Return the base with one offset per element; single atoms count only where nothing else has an energy."""
+    rule, target = SingleAtoms(base.plain.cutoff), Fidelity(fidelity)
+
+    def parts() -> Iterator[list[Structure]]:
+        return (part for structures in splits.values() for part in by_atoms(structures, ATOMS_PER_PART))
+
     try:
-        return offset_to(base, parts, Fidelity(fidelity))
+        return offset_to(base, (rule.for_fit(part) for part in parts()), target)
+    except FitError:
+        pass
+    try:
+        return offset_to(base, parts(), target)
     except FitError as error:
         raise DataError(f"The base's energies cannot be compared: {error}") from error

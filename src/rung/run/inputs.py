@@ -1,6 +1,7 @@
 """What a config names, read: structures, the base, the cache; and where a fit runs."""
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 
 import torch
@@ -9,10 +10,13 @@ from rung.checkpoint import open_model
 from rung.config import RunConfig
 from rung.data.frames import check_apart, stream_structures
 from rung.data.readers.structures import read_structures, require_possible
+from rung.data.single_atoms import SingleAtoms
+from rung.data.splits import labelled_with
 from rung.data.structure import Structure
-from rung.errors import ConfigError
+from rung.errors import ConfigError, FitError
 from rung.features.cache import DesignCache
 from rung.fit.lift import Base, Context, Lift
+from rung.model.architecture import Architecture
 from rung.progress import SILENT, Progress
 
 STREAMED = ("train", "valid")
@@ -69,9 +73,49 @@ def open_base(config: RunConfig) -> Base | None:
     return Base(checkpoint.potential, settings.fidelity)
 
 
+def single_atoms_of(config: RunConfig, base: Base | None) -> SingleAtoms:
+    """Return which frames a fit of ``config`` leaves out: those without neighbours within what its model sees."""
+    if base is not None:
+        return SingleAtoms(base.plain.cutoff, config.data.single_atoms)
+    shape = getattr(config.method, "architecture", None)
+    return SingleAtoms(shape.cutoff if isinstance(shape, Architecture) else inf, config.data.single_atoms)
+
+
+def fitted_splits(
+    config: RunConfig, splits: Mapping[str, Sequence[Structure]], base: Base | None
+) -> dict[str, Sequence[Structure]]:
+    """Return the splits, those that are fitted or chosen by as a fit takes them: the same for every method.
+
+    Raises
+    ------
+    FitError
+        When all energies of the target are single atoms', which are left out.
+    """
+    rule = single_atoms_of(config, base)
+    taken = {name: rule.for_fit(members) if name in STREAMED else members for name, members in splits.items()}
+    lost = len(taken["train"]) < len(splits["train"]) and not labelled_with(taken["train"], config.target)
+    if lost and labelled_with(splits["train"], config.target):
+        raise FitError(
+            f"All training frames with {config.target}_energy are single atoms or have no neighbours, and a fit leaves "
+            "those out; add frames in which atoms have neighbours, or set data.single_atoms: fit."
+        )
+    return taken
+
+
+def left_out(splits: Mapping[str, Sequence[Structure]], taken: Mapping[str, Sequence[Structure]]) -> tuple[str, ...]:
+    """Return a sentence for each split of which a fit leaves frames out; none where it takes all."""
+    return tuple(
+        f"{name}: {count} of {len(members)} frames are single atoms or have no neighbours and are left out of the fit; "
+        "data.single_atoms: fit keeps them."
+        for name, members in splits.items()
+        if (count := len(members) - len(taken[name]))
+    )
+
+
 def lift_of(config: RunConfig, splits: Mapping[str, Sequence[Structure]], base: Base | None) -> Lift:
-    """Return what a fit of ``config`` is asked for."""
-    return Lift(splits["train"], splits.get("valid", ()), base, config.fidelity_table(), config.target)
+    """Return what a fit of ``config`` is asked for; errors as :func:`fitted_splits`."""
+    taken = fitted_splits(config, splits, base)
+    return Lift(taken["train"], taken.get("valid", ()), base, config.fidelity_table(), config.target)
 
 
 def design_cache(config: RunConfig) -> DesignCache | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rung import __version__
 from rung.backends.versions import versions
-from rung.config import RunConfig
+from rung.config import DataSettings, RunConfig
 from rung.errors import DataError
 from rung.results.provenance import FileRecord, Provenance
 from rung.storage import content_hash, file_hash, jsonable
@@ -17,6 +17,8 @@ PLACES: dict[str, bool | dict[str, bool]] = {
     "noise": {"exact": True},
 }
 """Keys of a config that say where things are; what is in the files counts by its hash."""
+
+SINGLE_ATOMS = DataSettings.model_fields["single_atoms"].default
 
 
 def require_files(config: RunConfig) -> None:
@@ -32,6 +34,8 @@ def ingredients(config: RunConfig) -> dict[str, str]:
     Two configs with equal ingredients give the same run, wherever their files lie.
     """
     settings = config.model_dump(mode="json", exclude=PLACES)
+    if config.data.single_atoms != SINGLE_ATOMS:  # folders of runs that did not know the key stay theirs
+        settings["data.single_atoms"] = config.data.single_atoms
     found = {key: content_hash(_plain(value)) for key, value in settings.items()}
     return {**found, **{key: file_hash(path) for key, path in config.files().items()}}
 

@@ -29,7 +29,7 @@ from rung.run.checking import sound_diagnosis
 from rung.run.checks import other_fidelities, start_of
 from rung.run.evaluation import SplitPrediction, beside_labels, errors_of, has_stress, predict
 from rung.run.folder import RunFolder
-from rung.run.inputs import context_of, design_cache, lift_of, open_base, open_splits
+from rung.run.inputs import context_of, design_cache, left_out, lift_of, open_base, open_splits
 from rung.run.opening import in_free_folder, opened
 from rung.run.predictor import with_bars
 from rung.run.stage import Stage, carried_out
@@ -83,6 +83,11 @@ class Work:
     def lift(self) -> Lift:
         """What the fit is asked for."""
         return lift_of(self.config, self.splits, self.base)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Sentences that count the frames which the fit leaves out."""
+        return left_out(self.splits, {**self.splits, "train": self.lift.train, "valid": self.lift.valid})
 
     @cached_property
     def cache(self) -> DesignCache | None:
@@ -147,7 +152,9 @@ def run_fit(
 
 def check(work: Work) -> Diagnosis:
     """Check the data and the base; raise a :class:`~rung.errors.FindingsError` if anything is an error."""
-    return sound_diagnosis(work.config, work.splits, work.base, work.progress)
+    diagnosis = sound_diagnosis(work.config, work.splits, work.base, work.progress)
+    _ = work.lift  # refuses data of which nothing is left to fit
+    return diagnosis
 
 
 def features(work: Work) -> None:
@@ -160,7 +167,7 @@ def features(work: Work) -> None:
         designs.prepare(work.lift, settings, work.context)
         structures = [structure for split in work.evaluated.values() for structure in split]
         base.energy_designs(structures, work.cache, work.progress)
-        structures += work.splits["train"]
+        structures += work.lift.train
     Features(n_structures=len(structures), seconds=time.monotonic() - started).write(work.folder.features)
 
 
@@ -176,18 +183,20 @@ def fit(work: Work) -> None:
         metadata={
             "target": target,
             "method": work.config.method.name,
-            "target_labels": cells_of(work.splits["train"], target),
+            "target_labels": cells_of(work.lift.train, target),
         },
     )
-    for sentence in result.warnings:
+    warnings = (*work.left_out, *result.warnings)
+    for sentence in warnings:
         work.folder.note(f"warning: {sentence}")
     FitRecord(
         method=work.config.method.name,
         settings=result.settings.model_dump(mode="json"),
         seconds=time.monotonic() - started,
-        n_energies=sum(structure.labelled(target).has_energy for structure in work.splits["train"]),
+        n_energies=sum(structure.labelled(target).has_energy for structure in work.lift.train),
+        n_left_out=len(work.splits["train"]) - len(work.lift.train),
         diagnostics=result.diagnostics,
-        warnings=result.warnings,
+        warnings=warnings,
         details=result.details,
     ).write(work.folder.fit)
 

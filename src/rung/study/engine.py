@@ -243,7 +243,10 @@ def _concluded(
     rows = tuple(row for fit, result in results for row in rows_of(fit, result, config.target, low))
     failures = StatusReader(config).read().failures
     compared = comparisons(config, rows, results)
-    said = (*verdict(config, rows, compared), *caveats(config, rows, failures, _validated(config, results)))
+    said = (
+        *verdict(config, rows, compared),
+        *caveats(config, rows, failures, _validated(config, results), _left_out(results)),
+    )
     study = FinishedStudy(config.run, rows, len(steps) - before, failures, said, compared)
     if not rows:
         return study
@@ -267,6 +270,11 @@ def _validated(config: StudyConfig, results: Sequence[tuple[Fit, StudyFit]]) -> 
     """Return how many target energies the validation structures have."""
     known = [result.splits["valid"][config.target] for _, result in results if "valid" in result.splits]
     return known[0].n_energies if known else 0
+
+
+def _left_out(results: Sequence[tuple[Fit, StudyFit]]) -> int:
+    """Return how many training frames no fit takes."""
+    return max((result.fit.n_left_out for _, result in results), default=0)
 
 
 def _summary(

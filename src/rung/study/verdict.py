@@ -112,7 +112,11 @@ def _worse_forces(rows: Sequence[StudyRow], split: str, number: int) -> Iterator
 
 
 def caveats(
-    config: StudyConfig, rows: Sequence[StudyRow], failures: Sequence[Failure], n_valid: int = 0
+    config: StudyConfig,
+    rows: Sequence[StudyRow],
+    failures: Sequence[Failure],
+    n_valid: int = 0,
+    n_left_out: int = 0,
 ) -> tuple[str, ...]:
     """Return what must be held against the verdict.
 
@@ -124,12 +128,19 @@ def caveats(
         What failed.
     n_valid
         Target energies of the validation structures.
+    n_left_out
+        Training frames that no fit takes, for no atom of theirs has a neighbour.
     """
     found = [*_draws(config), *_same_draws(rows), *_tuned_less(config), *_flat(config), *_low_fidelity(rows)]
     if n_valid:
         found.append(
             f"The {n_valid} target energies of data.valid are not counted among the labels, yet methods that stop by "
             "validation, and every choice among trials, saw them."
+        )
+    if n_left_out:
+        found.append(
+            f"{n_left_out} of the training frames, single atoms or without neighbours, are left out of all fits, and "
+            "labels are drawn among the others; data.single_atoms: fit keeps them."
         )
     if failures:
         listed = ", ".join(failure.name for failure in failures)

@@ -38,7 +38,7 @@ from rung.results.fits import FitErrors, StructureErrors, StudyDesigns, StudyFit
 from rung.run.checking import sound_diagnosis
 from rung.run.checks import START_STRUCTURES, start_of
 from rung.run.evaluation import SplitPrediction, errors_of, shares_of
-from rung.run.inputs import context_of, design_cache, open_base, read_splits, set_threads
+from rung.run.inputs import context_of, design_cache, fitted_splits, open_base, read_splits, set_threads
 from rung.run.predictor import Predictor
 from rung.study.config import StudyConfig, load_study_config
 from rung.study.plan import BASE
@@ -78,6 +78,11 @@ class Workshop:
 
     @cached_property
     def splits(self) -> dict[str, tuple[Structure, ...]]:
+        """The structures of every split as fits take them."""
+        return {name: tuple(members) for name, members in fitted_splits(self.config, self.files, self.base).items()}
+
+    @cached_property
+    def files(self) -> dict[str, tuple[Structure, ...]]:
         """The structures of every split as files have them; exact energies in the training set where they are known."""
         splits = read_splits(self.config)
         noise = self.config.noise
@@ -132,7 +137,7 @@ class Workshop:
         self.require_labels()
         self._require_apart()
         _ = self.bands
-        return sound_diagnosis(self.config, self.splits, self.base, self.progress)
+        return sound_diagnosis(self.config, self.files, self.base, self.progress)
 
     def require_labels(self) -> None:
         """Raise a :class:`~rung.errors.DataError` where a fold has fewer labels than any fit asks for."""
@@ -221,6 +226,7 @@ class Workshop:
             method=row,
             seconds=time.monotonic() - started,
             n_energies=n_labels,
+            n_left_out=len(self.files["train"]) - len(self.splits["train"]),
             hyperparameters=result.diagnostics,
         )
         if trial:
