@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 
 from rung.data.structure import Structure
 from rung.doctor import diagnose
@@ -111,3 +112,27 @@ def test_a_cell_that_no_matter_has_is_a_finding_and_nothing_else_is_asked_of_it(
     findings = diagnose({"train": (hydrogen,)}, target="dear").findings
     (small,) = [one for one in findings if one.code == "impossible-cell"]
     assert small.severity == "error" and small.structures == ("tiny",)
+
+
+def test_atoms_at_one_place_are_an_error_and_no_other_check_lists_their_neighbours():
+    double = Structure(Atoms("H3", positions=[[0, 0, 0], [0, 0, 0.7], [0, 0, 0.7]]), "double", {})
+    findings = diagnose({"train": (double,)}, target="dear").findings
+    (named,) = [one for one in findings if one.code == "coincident-atoms"]
+    assert named.severity == "error" and named.structures == ("double",)
+    assert named.sentence == (
+        "train: 1 frame have two atoms at one place: double; "
+        "double has atoms 1 (H) and 2 (H) at one place, 0.000 Å apart."
+    )
+    assert "atoms-too-close" not in {one.code for one in findings}
+
+
+@pytest.mark.parametrize(("cells", "pbc", "found"), [(1100, True, True), (900, True, False), (1100, False, False)])
+def test_frames_a_thousand_cells_away_are_named(cells, pbc, found):
+    atoms = bulk("Cu", "fcc", a=3.6)
+    atoms.positions[0] += cells * atoms.cell.array[1]
+    atoms.pbc = pbc
+    findings = diagnose({"train": (Structure(atoms, "away", {}),)}).findings
+    far = [one for one in findings if one.code == "far-from-cell"]
+    assert [(one.severity, one.structures) for one in far] == ([("warning", ("away",))] if found else [])
+    if found:
+        assert "in away 1.1e+03 cells" in far[0].sentence

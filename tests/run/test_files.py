@@ -101,3 +101,21 @@ def test_an_infinite_energy_in_hdf5_is_refused_by_its_group(tmp_path: Path) -> N
     settings = EvaluationSettings(model=tmp_path / "absent", files=(tmp_path / "ani.h5",), fidelity="dz")
     with pytest.raises(DataError, match=r"ani.h5, frame 1: dz_energy is infinite"):
         files.evaluate_files(settings)
+
+
+@pytest.mark.parametrize("suffix", ["extxyz", "extxyz.gz"])
+@pytest.mark.parametrize(("cell", "sentence"), [(None, "at one place"), (0.02, "repeats within 0.02 Å")])
+def test_a_geometry_that_no_matter_has_is_refused_before_the_model_is_opened(
+    original: SmallWorld, tmp_path: Path, suffix: str, cell: float | None, sentence: str
+) -> None:
+    """A cell of 0.02 Å kept ``evaluate`` busy for minutes."""
+    frames = read(original.folder / "test.extxyz", ":")
+    if cell is None:
+        frames[1].positions[2] = frames[1].positions[0]
+    else:
+        frames[1].set_cell([cell, 5.0, 5.0])
+        frames[1].pbc = True
+    write(tmp_path / f"bad.{suffix}", frames, format="extxyz")
+    settings = EvaluationSettings(model=tmp_path / "absent", files=(tmp_path / f"bad.{suffix}",), fidelity="high")
+    with pytest.raises(DataError, match=rf"^bad.{suffix}, frame 1: the structure .* {sentence}"):
+        files.evaluate_files(settings)

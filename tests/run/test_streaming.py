@@ -8,7 +8,7 @@ import pytest
 from rung.checkpoint import load as load_checkpoint
 from rung.config import load_config
 from rung.data.frames import StreamedStructures
-from rung.data.readers.structures import write_structures
+from rung.data.readers.structures import read_structures, write_structures
 from rung.errors import ConfigError, DataError
 from rung.run import checking
 from rung.run.inputs import open_splits, read_splits
@@ -97,3 +97,15 @@ def test_a_label_that_can_be_none_is_refused_wherever_it_stands_in_a_streamed_fi
     with pytest.raises(DataError, match=r"train.extxyz, frame 4: low_energy is infinite"):
         run_fit(config)
     assert not (data / "spoilt").exists()
+
+
+def test_a_geometry_that_no_matter_has_is_refused_wherever_it_stands_in_a_streamed_file(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "SAMPLE", 2)
+    structures = list(read_structures(data / "train.extxyz"))
+    structures[4].atoms.positions[1] = structures[4].atoms.positions[0]
+    write_structures(data / "train.extxyz", structures)
+    with pytest.raises(DataError, match=r"train.extxyz, frame 4: the structure .* at one place"):
+        run_fit(load_config(config_of(data, "double", stream=True)))
+    assert not (data / "double").exists()

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ase.io import read, write
 
+from rung.errors import DataError
 from rung.results.fits import StudyFit
 from rung.study import load_study_config
 from rung.study.workshop import Workshop
@@ -50,3 +52,12 @@ def test_each_method_decides_what_it_takes_of_a_base_of_several_fidelities(tmp_p
     for row, errors in one.items():
         assert errors == pytest.approx(other[row], abs=1e-7), row
         assert errors["force_rmse"] > 0.0
+
+
+def test_a_band_that_no_matter_has_is_refused_before_any_fit(world: SmallWorld) -> None:
+    frames = read(world.folder / "test.extxyz", ":")
+    frames[2].positions[1] = frames[2].positions[0]
+    write(world.folder / "band.extxyz", frames, format="extxyz")
+    path = world.config("study.yaml", bands={"hop": "band.extxyz"}, labels=[6], seeds=[0])
+    with pytest.raises(DataError, match=r"band.extxyz, frame 2: the structure .* at one place"):
+        Workshop(load_study_config(path)).check()

@@ -3,17 +3,22 @@
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.calculators.emt import EMT
+from ase.io import write
 
 from rung.calculator import RungCalculator
-from rung.errors import ConfigError, UntrustedError
+from rung.errors import ConfigError, DataError, UntrustedError
+from rung.evaluate.free_energy import collective
 from rung.model.potential import ReadoutPotential
 from rung.model.reference import ReferenceEnergies
-from rung.tasks.opened import Opened, Source, open_calculator, open_fidelities
+from rung.tasks import fixed_paths
+from rung.tasks.opened import Opened, Source, open_calculator, open_fidelities, read_start
 from tests.pair_hop import lifted
 from tests.run.small_world import SmallWorld
 
@@ -79,3 +84,30 @@ def test_tasks_are_imported_without_torch() -> None:
     script = f"import sys, importlib\nfor name in {names}: importlib.import_module(f'rung.tasks.{{name}}')\n"
     script += "assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("positions", "cell", "sentence"),
+    [
+        ([[0, 0, 0], [0, 0, 0.7], [0, 0, 0.7]], None, "atoms 1 .* and 2 .* at one place"),
+        ([[0, 0, 0], [0, 0, 2], [0, 2, 0]], [0.02, 9, 9], "repeats within 0.02 Å"),
+        ([[0, 0, 0], [0, 0, 0.4], [0, 0.4, 0]], [1, 1, 1], "0.33 Å³ an atom"),
+    ],
+)
+def test_a_start_or_band_that_no_matter_has_is_refused_with_its_file(
+    tmp_path: Path, positions: list[list[float]], cell: list[float] | None, sentence: str
+) -> None:
+    """Every task begins with one of these readers."""
+    atoms = Atoms("H3", positions, cell=cell, pbc=cell is not None)
+    atoms.info |= {"dmc_energy": -1.0, "dmc_energy_stderr": 0.1}
+    path = tmp_path / "start.xyz"
+    write(path, atoms, format="extxyz")
+    readers = (
+        read_start,
+        fixed_paths.read_band,
+        partial(fixed_paths.read_labelled_band, target="dmc"),
+        partial(collective.read_band, start=atoms),
+    )
+    for reader in readers:
+        with pytest.raises(DataError, match=rf"start.xyz, frame 0: the structure H3 has .*{sentence}"):
+            reader(path)

@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from ase import Atoms
-from matscipy.neighbours import neighbour_list
 from torch import Tensor
 
+from rung.data.matter import check_density
+from rung.data.neighbours import sorted_neighbours
 from rung.data.structure import Structure
-from rung.data.wrapping import check_cell, near_origin
+from rung.data.wrapping import near_origin
 from rung.fidelity import require_fidelity
 
 Item = TypeVar("Item")
@@ -109,22 +110,11 @@ def neighbours(atoms: Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     DataError
-        When the cell is smaller than matter can be (see :func:`~rung.data.wrapping.check_cell`).
+        When atoms are denser than matter can be (see :func:`~rung.data.matter.check_density`), two are at one
+        place, or the cell is too large and empty to be divided.
     """
-    check_cell(atoms)
-    positions = np.asarray(atoms.positions, dtype=float)
-    cell = np.array(atoms.cell.complete().array, dtype=float)
-    pbc = np.asarray(atoms.pbc, dtype=bool)
-    if not pbc.all():
-        # matscipy bins atoms by the cell, so a direction without images needs a cell that holds every atom;
-        # the translations are zero there, so the vectors of the edges do not know of it.
-        extent = np.ptp(positions, axis=0).max() if len(positions) else 0.0
-        for axis in np.flatnonzero(~pbc):
-            cell[axis] *= (extent + 2.0 * cutoff + 1.0) / np.linalg.norm(cell[axis])
-        positions = positions - positions.mean(axis=0) + 0.5 * cell[~pbc].sum(axis=0)
-    sender, receiver, translation = neighbour_list("ijS", positions=positions, cell=cell, pbc=pbc, cutoff=float(cutoff))
-    order = np.lexsort((*translation.T[::-1], receiver, sender))
-    return np.stack([sender, receiver])[:, order].astype(np.int64), translation[order].astype(np.int64)
+    check_density(atoms)
+    return sorted_neighbours(atoms, cutoff)
 
 
 def collate(

@@ -164,7 +164,7 @@ def stream_structures(
     *,
     fidelities: Sequence[str] | None = None,
     keys: Mapping[str, str] | None = None,
-    check: Callable[[Structure], None] | None = None,
+    check: Callable[[Structure], object] | None = None,
 ) -> StreamedStructures:
     """Read every frame of one file or of several once, keep none, and return them as a sequence.
 

@@ -28,11 +28,12 @@ PLAIN_CHECKS: tuple[Check, ...] = (
     keys.no_target,
     keys.not_finite,
     keys.zero_labels,
-    geometry.impossible_cells,
+    geometry.impossible_geometries,
 )
 """Checks of what stands in the files; each looks for one thing."""
 
 CHECKS: tuple[Check, ...] = (
+    geometry.far_from_cell,
     geometry.atoms_too_close,
     geometry.fragments_apart,
     geometry.unknown_elements,
@@ -94,10 +95,11 @@ def diagnose(
     ConfigError
         When ``base_fidelity`` is needed and absent, or unknown to the base.
     """
-    complete = {split: tuple(members) for split, members in splits.items()}
+    everything = Examined({split: tuple(members) for split, members in splits.items()}, target)
+    # the other checks list neighbours, of which impossible matter has millions
     tame = {
-        split: tuple(keys.tamed(structure) for structure in members if geometry.possible(structure))
-        for split, members in complete.items()
+        split: tuple(keys.tamed(structure) for structure in members if id(structure) not in everything.impossible)
+        for split, members in everything.splits.items()
     }
     if base is None:
         examined = Examined(tame, target, single_atoms=single_atoms or SingleAtoms())
@@ -106,9 +108,9 @@ def diagnose(
         predictions, energies = consult(tame, target, base, fidelity, progress)
         alone = single_atoms or SingleAtoms(base.cutoff)
         examined = Examined(tame, target, base, fidelity, predictions, energies, alone)
-    findings = [finding for check in PLAIN_CHECKS for finding in check(Examined(complete, target))]
+    findings = [finding for check in PLAIN_CHECKS for finding in check(everything)]
     findings += [finding for check in CHECKS for finding in check(examined)]
-    return Diagnosis.of_findings(census(complete), findings)
+    return Diagnosis.of_findings(census(everything.splits), findings)
 
 
 def diagnose_files(

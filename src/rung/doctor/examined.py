@@ -9,6 +9,7 @@ import numpy as np
 
 from rung.data.batch import by_count
 from rung.data.labels import Array
+from rung.data.matter import Impossible, impossible
 from rung.data.single_atoms import SingleAtoms
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure, elements_in
@@ -111,6 +112,12 @@ class Examined:
         """The single atoms of each split: frames in which no atom has a neighbour."""
         found = {split: self.single_atoms.places(members) for split, members in self.splits.items()}
         return {split: tuple(self.splits[split][k] for k in places) for split, places in found.items()}
+
+    @cached_property
+    def impossible(self) -> Mapping[int, Impossible]:
+        """Why no matter can be like a structure, by :func:`id` of those of which that is so."""
+        reasons = {id(structure): impossible(structure.atoms) for structure in self.structures}
+        return {key: reason for key, reason in reasons.items() if reason is not None}
 
     def labelled(self) -> Iterator[tuple[str, str, tuple[Structure, ...]]]:
         """Yield each split and fidelity with the structures of the split that carry keys of the fidelity."""

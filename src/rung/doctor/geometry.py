@@ -10,13 +10,13 @@ from scipy.spatial import cKDTree
 
 from rung.data.batch import neighbours
 from rung.data.labels import Array
+from rung.data.matter import CLOSEST_IMAGE
+from rung.data.neighbours import open_axes
 from rung.data.readers.structures import reading_of
 from rung.data.splits import ELSEWHERE, evenly_spaced, overlaps
 from rung.data.structure import Structure, elements_in
-from rung.data.wrapping import check_cell
 from rung.doctor.examined import Examined
 from rung.doctor.findings import few, finding, frames, ids
-from rung.errors import DataError
 from rung.results.findings import Finding
 
 IMPOSSIBLE = 0.3
@@ -29,35 +29,59 @@ ALIKE = 1.0e-3
 """Å: two geometries whose sorted distances differ by less are the same to every model."""
 
 
+CELLS = 1000
+"""Cells from the origin: a file that writes eight digits has less than 1e-4 Å left there."""
+
 RANKS = 64
 """Distances of a frame that are compared: more would not distinguish two frames."""
+
+WHAT = {
+    "impossible-cell": "have a cell smaller than matter can be, or not in Å",
+    "impossible-density": "have atoms closer together than matter can be, or not in Å",
+    "coincident-atoms": "have two atoms at one place",
+}
+"""What a reason for which matter cannot be like that says of frames."""
 
 LARGE = 400
 """Atoms: larger frames are compared by their exact geometry alone."""
 
 
-def possible(structure: Structure) -> bool:
-    """Return whether the cell is one that matter can have: other checks list neighbours, of which it has millions."""
-    try:
-        check_cell(structure.atoms)
-    except DataError:
-        return False
-    return True
-
-
-def impossible_cells(examined: Examined) -> Iterator[Finding]:
-    """Find cells smaller than matter can be."""
+def impossible_geometries(examined: Examined) -> Iterator[Finding]:
+    """Find geometries that no matter has: cells too small, atoms too dense, or two at one place."""
     for split, members in examined.splits.items():
-        small = [structure for structure in members if not possible(structure)]
-        if small:
+        by_code: dict[str, list[tuple[Structure, str]]] = {}
+        for structure in members:
+            if (reason := examined.impossible.get(id(structure))) is not None:
+                by_code.setdefault(reason.code, []).append((structure, reason.sentence))
+        for code, concerned in by_code.items():
+            first, sentence = concerned[0]
             yield finding(
                 "error",
-                "impossible-cell",
-                f"{split}: {frames(len(small))} have a cell smaller than matter can be: {few(ids(small))}; "
-                "are their cells in Å?",
+                code,
+                f"{split}: {frames(len(concerned))} {WHAT[code]}: {few(ids([one for one, _ in concerned]))}; "
+                f"{first.structure_id} {sentence}.",
                 (split,),
                 (),
-                ids(small),
+                ids([one for one, _ in concerned]),
+            )
+
+
+def far_from_cell(examined: Examined) -> Iterator[Finding]:
+    """Find atoms that are a thousand cells and more away from the origin."""
+    for split, members in examined.splits.items():
+        away = {structure.structure_id: _cells_away(structure) for structure in members}
+        far = {name: count for name, count in away.items() if count > CELLS}
+        if far:
+            name, count = max(far.items(), key=lambda item: item[1])
+            yield finding(
+                "warning",
+                "far-from-cell",
+                f"{split}: {frames(len(far))} have atoms more than {CELLS} cells away from the origin, in {name} "
+                f"{count:.3g} cells: {few(tuple(far))}. rung wraps them, but other programs lose digits, and so may "
+                "the file; write wrapped positions.",
+                (split,),
+                (),
+                tuple(far),
             )
 
 
@@ -228,6 +252,15 @@ def _closest(structure: Structure) -> tuple[float, float, str, str]:
     k = int(np.argmin(ratio))
     symbols = chemical_symbols[int(numbers[one[k]])], chemical_symbols[int(numbers[other[k]])]
     return float(ratio[k]), float(distance[k]), *symbols
+
+
+def _cells_away(structure: Structure) -> float:
+    """Return how many periodic cells the farthest atom is away from the origin."""
+    positions, pbc = structure.atoms.positions, structure.atoms.pbc
+    if not pbc.any() or np.abs(positions).max() <= CELLS * CLOSEST_IMAGE:
+        return 0.0
+    scaled = np.abs(positions @ np.linalg.inv(open_axes(structure.atoms)))
+    return float(scaled[:, pbc].max())
 
 
 def _fragments(structure: Structure, cutoff: float) -> int:

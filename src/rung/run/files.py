@@ -8,7 +8,7 @@ from rung.checkpoint import Checkpoint, open_model
 from rung.data.batch import by_atoms
 from rung.data.frames import stream_structures
 from rung.data.readers import reader_of
-from rung.data.readers.structures import read_structures
+from rung.data.readers.structures import read_structures, require_matter
 from rung.data.single_atoms import SingleAtoms
 from rung.data.structure import Structure
 from rung.doctor import diagnose_files
@@ -178,11 +178,13 @@ def _open(path: Path, fidelity: str) -> Sequence[Structure]:
     Raises
     ------
     DataError
-        When the file cannot be used, no frame labels the fidelity, or a label of it is no usable number.
+        When the file cannot be used, no frame labels the fidelity, a label of it is no usable number, or no matter can
+        be like one of its structures.
     """
     if reader_of(path).finder is None:
-        return read_structures(path, fidelities=[fidelity])
-    return stream_structures(path, fidelities=[fidelity])
+        structures = read_structures(path, fidelities=[fidelity])
+        return tuple(require_matter(structure) for structure in structures)
+    return stream_structures(path, fidelities=[fidelity], check=require_matter)
 
 
 def _with_offset(base: Base, splits: Mapping[str, Sequence[Structure]], fidelity: str) -> ReadoutPotential:

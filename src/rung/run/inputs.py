@@ -9,7 +9,7 @@ import torch
 from rung.checkpoint import open_model
 from rung.config import RunConfig
 from rung.data.frames import check_apart, stream_structures
-from rung.data.readers.structures import read_structures, require_possible
+from rung.data.readers.structures import read_structures, require_matter, require_possible
 from rung.data.single_atoms import SingleAtoms
 from rung.data.splits import labelled_with
 from rung.data.structure import Structure
@@ -29,19 +29,24 @@ def open_splits(config: RunConfig) -> dict[str, Sequence[Structure]]:
     Raises
     ------
     DataError
-        When a file cannot be used, a structure of a streamed split stands in another split too, or a label of one can
-        be none.
+        When a file cannot be used, or a structure of a streamed split stands in another split too, has a label that can
+        be none, or is like no matter.
     """
     if not config.data.stream:
         return dict(read_splits(config))
     splits: dict[str, Sequence[Structure]] = {}
     for name, paths in config.splits().items():
         if name in STREAMED:  # the doctor sees a sample of them alone
-            splits[name] = stream_structures(paths, keys=config.keys(), check=require_possible)
+            splits[name] = stream_structures(paths, keys=config.keys(), check=_require_sound)
         else:
             splits[name] = read_structures(paths, keys=config.keys())
     check_apart(splits)
     return splits
+
+
+def _require_sound(structure: Structure) -> None:
+    require_possible(structure)
+    require_matter(structure)
 
 
 def read_splits(config: RunConfig) -> dict[str, tuple[Structure, ...]]:

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from rung.data.batch import collate
-from rung.data.readers.structures import read_structures
+from rung.data.readers.structures import read_structures, require_matter
 from rung.data.splits import (
     draw_labels,
     evenly_spread,
@@ -93,7 +93,11 @@ class Workshop:
     @cached_property
     def bands(self) -> dict[str, tuple[Structure, ...]]:
         """The bands whose static barriers are recorded."""
-        return {name: read_structures(path, keys=self.config.keys()) for name, path in self.config.bands.items()}
+        keys = self.config.keys()
+        return {
+            name: tuple(require_matter(structure) for structure in read_structures(path, keys=keys))
+            for name, path in self.config.bands.items()
+        }
 
     @cached_property
     def base(self) -> Base | None:

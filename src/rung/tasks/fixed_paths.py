@@ -8,7 +8,7 @@ import numpy as np
 from ase import Atoms
 
 from rung.data.labels import ENERGY, ENERGY_STDERR, Array, Labels
-from rung.data.readers.structures import complete_atoms, place_of, read_structures
+from rung.data.readers.structures import complete_atoms, place_of, read_structures, require_matter
 from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError
 from rung.evaluate.paths.band import StaticBarrier, static_barrier
@@ -66,7 +66,7 @@ def read_band(path: Path) -> FixedBand:
     DataError
         When the file cannot be used.
     """
-    return FixedBand(path, read_structures(path))
+    return FixedBand(path, tuple(require_matter(structure) for structure in read_structures(path)))
 
 
 def read_labelled_band(path: Path, target: str | None) -> FixedBand:
@@ -81,7 +81,8 @@ def read_labelled_band(path: Path, target: str | None) -> FixedBand:
     """
     if target is None:
         raise ConfigError(f"Name the fidelity of the energies in {path} with --target.")
-    band = FixedBand(path, read_structures(path, fidelities=[target]), target)
+    structures = read_structures(path, fidelities=[target])
+    band = FixedBand(path, tuple(require_matter(structure) for structure in structures), target)
     for structure, labels in zip(band.structures, band.labels, strict=True):
         for suffix, value in ((ENERGY, labels.energy), (ENERGY_STDERR, labels.energy_stderr)):
             if not np.isfinite(value):

@@ -8,7 +8,7 @@ import numpy as np
 from ase import Atoms
 from pydantic import Field
 
-from rung.data.readers.structures import read_structures
+from rung.data.readers.structures import read_structures, require_matter
 from rung.errors import ConfigError
 from rung.evaluate.dynamics.md import (
     FOR_LABELLING,
@@ -120,7 +120,8 @@ def _reference_errors(potential: Opened, task: MDTask, start: Atoms) -> Mapping[
         )
     if task.leverage_reference is None:
         return _largest(potential.error_bars, [start])
-    return _largest(potential.error_bars, [structure.atoms for structure in read_structures(task.leverage_reference)])
+    known = read_structures(task.leverage_reference)
+    return _largest(potential.error_bars, [require_matter(structure).atoms for structure in known])
 
 
 def _largest(error_bars: ErrorBars, structures: list[Atoms]) -> Mapping[int, float]:

@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 
 from rung.data.attributes import unusual
 from rung.data.held import Held
-from rung.data.readers.structures import complete_atoms, read_structures
+from rung.data.readers.structures import complete_atoms, read_structures, require_matter
 from rung.errors import ConfigError, DataError, UntrustedError
 from rung.fidelity import require_fidelity
 from rung.settings import Option
@@ -259,12 +259,13 @@ def read_start(path: Path) -> Atoms:
     Raises
     ------
     DataError
-        When the file cannot be read or holds nothing, or a constraint is not one that rung follows.
+        When the file cannot be read or holds nothing, no matter can be like the structure, or a constraint is not one
+        that rung follows.
     """
     structures = read_structures(path)
     if not structures:
         raise DataError(f"{path} holds no structure.")
-    atoms = complete_atoms(structures[0])
+    atoms = complete_atoms(require_matter(structures[0]))
     try:
         Held.of(atoms)
     except DataError as error:

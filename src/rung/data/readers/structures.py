@@ -24,6 +24,7 @@ from rung.data.labels import (
     split_key,
     write_labels,
 )
+from rung.data.matter import check_matter
 from rung.data.readers import reader_of
 from rung.data.readers.extxyz import CONSTRAINTS, frame_text
 from rung.data.readers.reader import Frame
@@ -110,6 +111,18 @@ def place_of(structure: Structure) -> str:
     """Return the file and the frame in it that a structure comes from, for a message; else its name."""
     name, _, number = reading_of(structure).source.rpartition("#")
     return f"{name}, frame {number}" if name else structure.structure_id
+
+
+def require_matter(structure: Structure) -> Structure:
+    """Return the structure; raise where no matter can be like it, so that what a model says of it means nothing.
+
+    Raises
+    ------
+    DataError
+        Names file and frame; see :func:`~rung.data.matter.check_matter`.
+    """
+    check_matter(structure.atoms, place_of(structure))
+    return structure
 
 
 def require_possible(structure: Structure) -> None:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from rung.data.held import Held
 from rung.data.labels import Array
-from rung.data.readers.structures import complete_atoms, read_structures
+from rung.data.readers.structures import complete_atoms, read_structures, require_matter
 from rung.errors import ConfigError, DataError
 from rung.evaluate.paths.endpoints import HELD_STILL, check_same_atoms, unwrapped
 from rung.settings import Settings
@@ -232,7 +232,7 @@ def read_band(path: Path, start: Atoms) -> list[Atoms]:
 
 
 def _structures(path: Path) -> list[Atoms]:
-    return [complete_atoms(structure) for structure in read_structures(path)]
+    return [complete_atoms(require_matter(structure)) for structure in read_structures(path)]
 
 
 def _projected(settings: ProjectedDisplacementSettings, start: Atoms) -> ProjectedDisplacement:
