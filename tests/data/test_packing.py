@@ -12,6 +12,7 @@ import torch
 from ase import Atoms
 from ase.build import bulk, molecule
 
+from rung.data import packing
 from rung.data.frames import stream_structures
 from rung.data.labels import Labels
 from rung.data.packing import pack_rows, write_rows
@@ -97,6 +98,24 @@ def test_streamed_structures_are_packed_into_files_once(structures: list[Structu
     same(again, expected)
     assert first.folder is not None and first.folder == again.folder
     assert pack_rows(structures, NAMES, 4.0, names=("low", "high"), folder=tmp_path / "kept").folder is None
+
+
+def test_rows_that_were_packed_before_atoms_far_away_were_wrapped_are_packed_again(
+    structures: list[Structure], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = structures[1].atoms.copy()
+    far.positions[0] += 3000 * far.cell.array[0]
+    write_structures(tmp_path / "frames.extxyz", [Structure(far, "far", structures[1].labels)])
+    streamed = stream_structures(tmp_path / "frames.extxyz")
+
+    def packed() -> PackedRows:
+        return pack_rows(streamed, ["low"], 4.0, names=("low",), folder=tmp_path / "kept")
+
+    with monkeypatch.context() as before:
+        before.setattr(packing, "VERSION", 1)
+        before.setattr(packing, "near_origin", lambda atoms: atoms)
+        assert np.abs(packed().positions).max() > 1000
+    assert np.abs(packed().positions).max() < 10
 
 
 def test_other_labels_have_another_fingerprint(structures: list[Structure], tmp_path: Path) -> None:

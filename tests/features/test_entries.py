@@ -1,6 +1,7 @@
 """Entries: each geometry is computed once, in any batch, and what the cache holds is used wherever it serves."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -165,3 +166,19 @@ def test_features_that_are_not_finite_are_not_kept(tmp_path):
     with pytest.raises(DataError, match="'pair-5' are not finite"):
         features_of(pair_structures(PairBackbone())[-1:], Broken(), fidelity="low", cache=DesignCache(tmp_path))
     assert list(DesignCache(tmp_path).entries()) == []
+
+
+def test_what_a_cache_holds_of_atoms_far_away_from_before_they_were_wrapped_is_not_used(tmp_path):
+    backbone, cache = PairBackbone(dtype=torch.float32), DesignCache(tmp_path)
+    near, *_ = (one for one in pair_structures(backbone) if one.atoms.pbc.all())
+    atoms = near.atoms.copy()
+    atoms.positions[::2] += 30_000 * atoms.cell.array[0]
+    far = Structure(atoms, "far", {})
+    features = features_of([near], backbone, fidelity="low", cache=cache)[0]
+    (entry,) = cache.entries()
+    assert entry.key is not None and entry.key.structure == near.geometry_hash  # entries of all other structures serve
+    wrong = {"features": np.zeros_like(features, dtype=np.float32), "fixed_energy": np.array(1e3)}
+    cache.put(replace(entry.key, structure=far.geometry_hash), wrong)
+    for _ in range(2):
+        assert_allclose(features_of([far], backbone, fidelity="low", cache=cache)[0], features, atol=2e-5)
+    assert len(list(cache.entries())) == 3

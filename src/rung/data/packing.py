@@ -23,8 +23,8 @@ from rung.progress import SILENT, Progress
 from rung.results.rows import ROWS_FILE
 from rung.storage import TEMPORARY, content_hash, file_hash, write_json, writing
 
-VERSION = 1
-"""Of the layout; rows of another are packed again."""
+VERSION = 2
+"""Of what rows hold, in the layout of 1 too: since 2, atoms far away are near the origin. Others are packed again."""
 
 
 def pack_rows(

@@ -56,7 +56,7 @@ class EntryKey:
     readout
         Fingerprint of the readout's frozen basis for ``summed``, else empty.
     structure
-        The structure's ``geometry_hash``.
+        The ``geometry_hash`` of the structure, near the origin (see :func:`~rung.data.wrapping.near_origin`).
     dtype
         The type in which the backbone ran, such as ``float32``.
     """

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rung.data.batch import Batch, collate
 from rung.data.structure import Structure
+from rung.data.wrapping import near_origin
 from rung.errors import DataError, ModelError
 from rung.features.cache import Arrays, DesignCache, EntryKey, EntryKind
 from rung.features.cost import ATOMS_A_BATCH, ATOMS_A_BATCH_ACCELERATOR, Kind, batches
@@ -75,7 +76,7 @@ class EntryMaker:
             backbone=self.backbone.fingerprint,
             fidelity=self.fidelity if self.backbone.conditioned else "",
             readout=self.readout.fingerprint if kind == "summed" and self.readout is not None else "",
-            structure=structure.geometry_hash,
+            structure=_seen(structure).geometry_hash,
             dtype=str(self.backbone.dtype).removeprefix("torch."),
         )
 
@@ -170,6 +171,12 @@ class EntryMaker:
                 raise ModelError(
                     f"The base does not know the atomic numbers {unknown} of structure {structure.structure_id!r}."
                 )
+
+
+def _seen(structure: Structure) -> Structure:
+    """Return the structure as the backbone sees it; what was kept of atoms far away is of no use."""
+    near = near_origin(structure.atoms)
+    return structure if near is structure.atoms else Structure(near, structure.structure_id, {})
 
 
 def check_columns(readout: Readout | None, n_features: int) -> None:
