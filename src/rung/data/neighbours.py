@@ -73,9 +73,9 @@ def _listed(quantities: str, atoms: Atoms, cutoff: float) -> tuple[NDArray[Any],
         cell[axis] *= size
     heights = 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0)
     if np.maximum(heights / cutoff, 1.0).prod() > _MOST_BINS:
-        size = " × ".join(f"{height:.4g}" for height in heights)
+        edges = " × ".join(f"{height:.4g}" for height in heights)
         raise DataError(
-            f"The structure {atoms.get_chemical_formula()} has a cell of {size} Å, too large and empty to list "
+            f"The structure {atoms.get_chemical_formula()} has a cell of {edges} Å, too large and empty to list "
             f"neighbours within {cutoff:g} Å; take a smaller cell, or none."
         )
     with warnings.catch_warnings():
