@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rung.data.labels import Labels, empty_labels
-from rung.data.soundness import impossible_label, unusable_label
+from rung.data.soundness import impossible_label, misspelt_label, unusable_label
 
 SOUND = Labels(-3.0, 0.01, np.ones((2, 3)), np.full((2, 3), 0.1), np.ones(6))
 
@@ -46,3 +46,20 @@ def test_an_error_of_zero_can_be_and_is_of_no_use_in_a_measure() -> None:
 @pytest.mark.parametrize("labels", [SOUND, empty_labels(2), replace(empty_labels(2), energy=0.0)])
 def test_sound_and_absent_labels_pass(labels: Labels) -> None:
     assert unusable_label(labels, "dmc") == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "due"),
+    [
+        ("DMC_energy", "dmc_energy"),
+        ("dmc_Forces", "dmc_forces"),
+        ("dmc.energy", "dmc_energy"),
+        ("dmc-energy-stderr", "dmc_energy_stderr"),
+        ("dmc_energies", ""),
+        ("dmc_virial", ""),
+        ("other_Energy", ""),
+    ],
+)
+def test_a_key_that_is_a_label_but_for_its_spelling_is_named(key: str, due: str) -> None:
+    fault = misspelt_label(["free_Energy", key], "dmc")
+    assert fault == (f"{key} is no label of 'dmc'; call it {due}" if due else "")

@@ -119,3 +119,14 @@ def test_a_geometry_that_no_matter_has_is_refused_before_the_model_is_opened(
     settings = EvaluationSettings(model=tmp_path / "absent", files=(tmp_path / f"bad.{suffix}",), fidelity="high")
     with pytest.raises(DataError, match=rf"^bad.{suffix}, frame 1: the structure .* {sentence}"):
         files.evaluate_files(settings)
+
+
+def test_a_frame_whose_label_is_misspelt_does_not_drop_out_of_the_errors(original: SmallWorld, tmp_path: Path) -> None:
+    frames = read(original.folder / "test.extxyz", ":")
+    frames[4].info["High_energy"] = frames[4].info.pop("high_energy")
+    write(tmp_path / "test.extxyz", frames, format="extxyz")
+    settings = EvaluationSettings(model=tmp_path / "absent", files=(tmp_path / "test.extxyz",), fidelity="high")
+    with pytest.raises(
+        DataError, match=r"test.extxyz, frame 4: High_energy is no label of 'high'; call it high_energy"
+    ):
+        files.evaluate_files(settings)

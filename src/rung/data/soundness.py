@@ -1,10 +1,21 @@
 """Labels that nothing can be fitted to or measured against: each reader of labels refuses the same ones."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from rung.data.labels import ENERGY, ENERGY_STDERR, FORCES, FORCES_STDERR, STRESS, Array, Labels
+from rung.data.labels import (
+    ARRAY_SUFFIXES,
+    ENERGY,
+    ENERGY_STDERR,
+    FORCES,
+    FORCES_STDERR,
+    INFO_SUFFIXES,
+    STRESS,
+    Array,
+    Labels,
+)
 
 LARGEST = 1.0e12
 """eV, eV/Å, eV/Å³: no label is larger in any unit."""
@@ -41,6 +52,20 @@ def unusable_label(labels: Labels, fidelity: str) -> str:
     if not (fault := impossible_label(labels, fidelity)) and labels.energy_stderr == 0.0:
         return f"{fidelity}{ENERGY_STDERR} is 0, which weighs infinitely; leave the key out where the energy is exact"
     return fault
+
+
+def misspelt_label(keys: Iterable[str], fidelity: str) -> str:
+    """Return which key is a label of ``fidelity`` but for capitals or what joins its words, and what to do."""
+    due = {_plain(fidelity + suffix): fidelity + suffix for suffix in (*INFO_SUFFIXES, *ARRAY_SUFFIXES)}
+    for key in keys:
+        meant = due.get(_plain(key), key)
+        if meant != key:
+            return f"{key} is no label of {fidelity!r}; call it {meant}"
+    return ""
+
+
+def _plain(key: str) -> str:
+    return re.sub(r"[-.\s]", "_", key.lower())
 
 
 def _impossible(labels: Labels) -> Iterator[tuple[str, str]]:

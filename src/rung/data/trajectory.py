@@ -78,8 +78,7 @@ def _structures(path: Path, types: Sequence[str]) -> Iterator[Structure]:
         for _, structure in numbered_frames(path, {}):
             yield structure
         return
-    dump = lammps.dump_frames(path, types, compressed=reader is lammps.COMPRESSED)
-    for number, frame in enumerate(dump):
+    for number, frame in enumerate(lammps.dump_frames(path, types)):
         yield structure_of(frame, path, number, {})
 
 

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import ase.io
+import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import molecule
+from ase.db import connect
 
 from rung.data.readers.ase import READER, frames_through_ase
+from rung.data.readers.structures import read_structures
 from rung.errors import DataError
 
 
@@ -42,3 +45,15 @@ def test_a_name_is_a_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
         return
     (frame,) = READER.frames(Path(name))
     assert frame.atoms.get_chemical_formula() == "HLi"
+
+
+@pytest.mark.parametrize("name", ["frames.db", "frames.json"])
+def test_labels_in_a_database_of_ase_are_not_lost_in_silence(name: str, tmp_path: Path) -> None:
+    """ASE's reader leaves the keys of a row out; without labels a database is read."""
+    with connect(tmp_path / name) as database:
+        database.write(molecule("H2O"), relaxed=True)
+    assert len(read_structures(tmp_path / name)) == 1
+    with connect(tmp_path / name) as database:
+        database.write(molecule("CH4"), dmc_energy=-3.0, data={"dmc_forces": np.zeros((5, 3))})
+    with pytest.raises(DataError, match=rf"{name}, row 2: dmc_energy, dmc_forces of a database is not read"):
+        read_structures(tmp_path / name)

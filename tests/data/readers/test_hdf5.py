@@ -1,6 +1,7 @@
 """A small file in the layout of ANI-1x, written here, gives the structures that it was written from."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -90,6 +91,36 @@ def test_a_dataset_of_another_shape_is_refused(tmp_path: Path) -> None:
         del file["C1H4/atomic_numbers"]
     with pytest.raises(DataError, match="no atomic_numbers"):
         hdf5_groups(tmp_path / "ani.h5")
+
+
+def test_datasets_that_look_like_labels_and_are_not_read_are_named(tmp_path: Path) -> None:
+    layout(tmp_path / "ani.h5")
+    with h5py.File(tmp_path / "ani.h5", "r+") as file:
+        file["C1H4/wb97x_dz.energies"], file["C1H4/energy"] = np.zeros(3), np.zeros(3)
+    unread = {one.structure_id: reading_of(one).unread_keys for one in read_structures(tmp_path / "ani.h5")}
+    assert unread["C1H4-0"] == ("energy", "tpno_ccsd(t)_dz.corr_energy", "wb97x_dz.energies")
+    assert unread["H2O1-5"] == ("tpno_ccsd(t)_dz.corr_energy",)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda file: file.move("H2O1/coordinates", "H2O1/positions"), "group H2O1 has atomic_numbers and is no group"),
+        (lambda file: file.update({"rest": h5py.SoftLink("/H2O1")}), "group //rest is a link"),
+        (lambda file: file.update({"rest": h5py.ExternalLink("other.h5", "/C")}), "group //rest is a link"),
+        (lambda file: file.update({"more/dz.energy": np.zeros(3)}), "group more has dz.energy and is no group"),
+        (lambda file: file.update({"dz.forces": np.zeros(3)}), "group / has dz.forces and is no group"),
+    ],
+)
+def test_a_group_whose_labels_would_be_lost_is_refused(
+    tmp_path: Path, spoil: Callable[[h5py.File], None], sentence: str
+) -> None:
+    """Its conformers were left out, and those of the other groups read."""
+    layout(tmp_path / "ani.h5")
+    with h5py.File(tmp_path / "ani.h5", "r+") as file:
+        spoil(file)
+    with pytest.raises(DataError, match=sentence):
+        read_structures(tmp_path / "ani.h5")
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

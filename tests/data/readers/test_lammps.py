@@ -9,7 +9,7 @@ import pytest
 from ase import Atoms
 
 from rung.data.readers.lammps import dump_frames
-from rung.data.readers.structures import complete_atoms, read_structures
+from rung.data.readers.structures import complete_atoms, read_structures, reading_of
 from rung.errors import DataError
 from tests.data.readers.dumps import dump, lithium
 
@@ -113,3 +113,23 @@ def test_image_flags_are_kept_and_never_written(tmp_path: Path) -> None:
     write_structures(tmp_path / "again.extxyz", [structure])
     assert "image_flags" not in (tmp_path / "again.extxyz").read_text()
     assert isinstance(structure.atoms, Atoms)
+
+
+@pytest.mark.parametrize(
+    ("more", "unread", "bare"),
+    [
+        ("fx fy fz", (), ("forces",)),
+        ("fx fy", ("fx", "fy"), ()),
+        ("c_energy c_stress[1] vx", ("c_energy", "c_stress[1]"), ()),
+    ],
+)
+def test_columns_that_look_like_labels_and_are_not_read_are_named(
+    tmp_path: Path, more: str, unread: tuple[str, ...], bare: tuple[str, ...]
+) -> None:
+    lines = dump(lithium(1), extra="element").splitlines()
+    start = next(k for k, line in enumerate(lines) if line.startswith("ITEM: ATOMS"))
+    lines[start] += f" {more}"
+    lines[start + 1 :] = [line + " 0.5" * len(more.split()) for line in lines[start + 1 :]]
+    (tmp_path / "run.dump").write_text("\n".join(lines) + "\n")
+    reading = reading_of(read_structures(tmp_path / "run.dump")[0])
+    assert (reading.unread_keys, reading.bare_keys) == (unread, bare)

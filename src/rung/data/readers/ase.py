@@ -6,9 +6,13 @@ from typing import IO
 
 import ase.io
 from ase import Atoms
+from ase.db import connect
 
+from rung.data.labels import LOOKS_LIKE_A_LABEL
 from rung.data.readers.reader import Frame, Reader
 from rung.errors import DataError
+
+_SQLITE = b"SQLite format 3\x00"
 
 
 def frames_through_ase(path: Path, source: Path | IO[str], **options: object) -> list[Atoms]:
@@ -45,8 +49,25 @@ def _frames(path: Path) -> Iterator[Frame]:
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty.")
     # ASE would take postgres… for a database to call, "-" for the terminal, and what follows an @ for an index
-    for number, atoms in enumerate(frames_through_ase(path, path.absolute(), do_not_split_by_at_sign=True)):
+    frames = frames_through_ase(path, path.absolute(), do_not_split_by_at_sign=True)
+    _require_no_lost_labels(path)
+    for number, atoms in enumerate(frames):
         yield Frame(number, atoms)
+
+
+def _require_no_lost_labels(path: Path) -> None:
+    """Raise where a database of ASE, which was read before, holds labels: ASE leaves the keys of its rows out."""
+    with path.open("rb") as file:
+        is_sqlite = file.read(len(_SQLITE)) == _SQLITE
+    if not is_sqlite and path.suffix.lower() != ".json":
+        return
+    for row in connect(path.absolute(), type="db" if is_sqlite else "json", use_lock_file=False).select():
+        lost = [key for key in (*row.key_value_pairs, *row.data) if LOOKS_LIKE_A_LABEL.search(key)]
+        if lost:
+            raise DataError(
+                f"{path}, row {row.id}: {', '.join(lost)} of a database is not read; write the frames as extended XYZ "
+                "with such keys in info."
+            )
 
 
 READER = Reader(name="a format of ASE", suffixes=(), detects=lambda _: False, frames=_frames)

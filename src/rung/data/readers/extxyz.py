@@ -3,17 +3,16 @@
 The format is described in ASE's manual of ``ase.io.extxyz`` and at https://github.com/libAtoms/extxyz.
 """
 
-import gzip
 import io
 import json
 import re
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from io import BufferedIOBase
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -26,6 +25,7 @@ from rung.data.held import FOLLOWED, Held, as_dicts
 from rung.data.labels import STRUCTURE_ID
 from rung.data.readers.ase import frames_through_ase
 from rung.data.readers.comment_keys import key_twice
+from rung.data.readers.compression import DAMAGE, compressed, inflated, opened
 from rung.data.readers.promises import check_comment, check_kept, check_rows
 from rung.data.readers.reader import Finder, Frame, Reader
 from rung.errors import DataError
@@ -36,7 +36,6 @@ CONSTRAINTS = "rung_constraints"
 _PROPERTIES = re.compile(r'(?:^|\s)Properties="?([^\s"]+)')
 _ATOM = re.compile(r"\s*[A-Z][a-z]?(?:\s+[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?){3}(?:\s|$)")
 _ID = re.compile(rf'(?:^|\s){STRUCTURE_ID}=(?:"([^"\\]*)"|([^\s"]+))')
-_GZIP = b"\x1f\x8b"
 _RESERVED = {"Lattice", "Properties", "pbc", "uid"}
 _CHUNK = 1 << 20
 _LONGEST_COUNT = 9
@@ -64,7 +63,7 @@ class Chunk:
     frame: int = 0
 
 
-def frame_chunks(path: Path, *, compressed: bool = False) -> Iterator[Chunk]:
+def frame_chunks(path: Path) -> Iterator[Chunk]:
     """Yield a file in pieces of about a megabyte that end where a frame does.
 
     A line that should be a number of atoms and is none stays in its piece, for :func:`check_layout` to refuse.
@@ -72,9 +71,7 @@ def frame_chunks(path: Path, *, compressed: bool = False) -> Iterator[Chunk]:
     Parameters
     ----------
     path
-        The file.
-    compressed
-        Whether it is compressed by gzip.
+        The file; it may be compressed.
 
     Raises
     ------
@@ -85,7 +82,7 @@ def frame_chunks(path: Path, *, compressed: bool = False) -> Iterator[Chunk]:
     lines: list[bytes] = []
     size, line, frame, seen = 0, 0, 0, False
     try:
-        with gzip.open(path) if compressed else path.open("rb") as file:
+        with opened(path) as file:
             for place, block in _blocks(file):
                 if size > _CHUNK and places:
                     yield Chunk(tuple(places), line, b"".join(lines), frame)
@@ -96,7 +93,7 @@ def frame_chunks(path: Path, *, compressed: bool = False) -> Iterator[Chunk]:
                     places.append(place)
                 lines += block
                 size += sum(len(text) for text in block)
-    except (OSError, EOFError, zlib.error) as error:
+    except DAMAGE as error:
         raise DataError(f"{path} cannot be read: {error}.") from error
     if not seen:
         raise DataError(f"{path} is empty.")
@@ -104,7 +101,7 @@ def frame_chunks(path: Path, *, compressed: bool = False) -> Iterator[Chunk]:
         yield Chunk(tuple(places), line, b"".join(lines), frame)
 
 
-def _blocks(file: IO[bytes] | gzip.GzipFile) -> Iterator[tuple[int | None, list[bytes]]]:
+def _blocks(file: BufferedIOBase) -> Iterator[tuple[int | None, list[bytes]]]:
     """Yield the lines of each frame with the byte at which it begins, or what is no frame with None."""
     place, header = 0, file.readline()
     while header:
@@ -297,16 +294,11 @@ def _detects(head: bytes) -> bool:
 
 
 def _detects_compressed(head: bytes) -> bool:
-    if not head.startswith(_GZIP):
-        return False
-    try:
-        return _detects(zlib.decompressobj(wbits=31).decompress(head))
-    except zlib.error:
-        return False
+    return _detects(inflated(head))
 
 
-def _frames(path: Path, *, compressed: bool) -> Iterator[Frame]:
-    for chunk in frame_chunks(path, compressed=compressed):
+def _frames(path: Path) -> Iterator[Frame]:
+    for chunk in frame_chunks(path):
         yield from _parsed(path, chunk)
 
 
@@ -374,8 +366,6 @@ def _frame_at(path: Path, place: int, end: int | None) -> Frame:
     return next(_parsed(path, Chunk((place,), 0, content)))
 
 
-READER = Reader("extended XYZ", (".xyz", ".extxyz"), _detects, partial(_frames, compressed=False), _finder)
+READER = Reader("extended XYZ", (".xyz", ".extxyz"), _detects, _frames, _finder)
 
-COMPRESSED = Reader(
-    "extended XYZ compressed by gzip", (".xyz.gz", ".extxyz.gz"), _detects_compressed, partial(_frames, compressed=True)
-)
+COMPRESSED = Reader("compressed extended XYZ", compressed((".xyz", ".extxyz")), _detects_compressed, _frames)

@@ -17,7 +17,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from rung.data.labels import ENERGY, FORCES, STRUCTURE_ID, Array
+from rung.data.labels import ENERGY, FORCES, LOOKS_LIKE_A_LABEL, STRUCTURE_ID, Array
 from rung.data.readers.reader import Finder, Frame, Reader
 from rung.errors import DataError, MissingExtraError
 from rung.units import HARTREE
@@ -43,10 +43,13 @@ class Conformers:
         The path of the group in the file, without the first slash.
     count
         How many conformers it holds.
+    unread
+        Datasets that look like labels and follow no layout that rung reads.
     """
 
     name: str
     count: int
+    unread: tuple[str, ...] = ()
 
 
 def hdf5_groups(path: Path) -> tuple[Conformers, ...]:
@@ -63,9 +66,14 @@ def hdf5_groups(path: Path) -> tuple[Conformers, ...]:
     with _opened(path) as file:
 
         def visit(name: str, item: Any) -> None:
-            if hasattr(item, "keys") and COORDINATES in item:
-                groups.append(Conformers(name, _count(item, f"{path}, group {name}")))
+            if not hasattr(item, "keys"):
+                return
+            if name and COORDINATES in item:
+                groups.append(Conformers(name, _count(item, f"{path}, group {name}"), _unread(item)))
+            else:
+                _require_no_labels(item, f"{path}, group {name or '/'}")
 
+        visit("", file)
         file.visititems(visit)
     if not groups:
         raise DataError(f"{path} has no group with {NUMBERS} and {COORDINATES}: it is not laid out as ANI-1x is.")
@@ -90,7 +98,7 @@ def hdf5_frames(path: Path) -> Iterator[Frame]:
         for start in range(0, group.count, _AT_ONCE):
             for atoms in _conformers(path, group, start, min(start + _AT_ONCE, group.count)):
                 place += 1
-                yield Frame(place, atoms)
+                yield Frame(place, atoms, unread=group.unread)
 
 
 def _conformers(path: Path, group: Conformers, start: int, stop: int) -> list[Atoms]:
@@ -106,7 +114,7 @@ def _conformers(path: Path, group: Conformers, start: int, stop: int) -> list[At
         labels = [
             (key, np.asarray(_fitting(datasets, key, group, len(numbers), where)[start:stop], dtype=float) * HARTREE)
             for key in sorted(datasets)
-            if key.endswith((_ENERGY, _FORCES))
+            if _is_label(key)
         ]
         positions = np.asarray(_dataset(datasets, COORDINATES, where, "fiu")[start:stop], dtype=float)
     prefix = group.name.replace("/", "-")
@@ -137,6 +145,23 @@ def _count(group: Any, where: str) -> int:
     if len(numbers) != 1 or len(shape) != 3 or shape[1:] != (numbers[0], 3):
         raise DataError(f"{where}: {COORDINATES} of shape {shape} do not belong to {NUMBERS} of shape {numbers}.")
     return int(shape[0])
+
+
+def _require_no_labels(group: Any, where: str) -> None:
+    """Raise where a group without conformers holds labels, or links to groups, none of which would be read."""
+    for name in sorted(group):
+        if type(group.get(name, getlink=True)).__name__ != "HardLink":
+            raise DataError(f"{where}/{name} is a link, which is not followed; put the conformers into this very file.")
+        if name in (NUMBERS, COORDINATES) or name.endswith((_ENERGY, _FORCES)):
+            raise DataError(f"{where} has {name} and is no group with {NUMBERS} and {COORDINATES}: it would be lost.")
+
+
+def _unread(group: Any) -> tuple[str, ...]:
+    return tuple(name for name in sorted(group) if LOOKS_LIKE_A_LABEL.search(name) and not _is_label(name))
+
+
+def _is_label(name: str) -> bool:
+    return name.endswith((_ENERGY, _FORCES)) and name not in (_ENERGY, _FORCES)
 
 
 def _fitting(datasets: Any, key: str, group: Conformers, n_atoms: int, where: str) -> Any:
@@ -207,7 +232,7 @@ def _conformer(path: Path, groups: tuple[Conformers, ...], ends: NDArray[np.int6
     index = int(np.searchsorted(ends, place, side="right"))
     group = groups[index]
     start = place - int(ends[index]) + group.count
-    return Frame(place, _conformers(path, group, start, start + 1)[0])
+    return Frame(place, _conformers(path, group, start, start + 1)[0], unread=group.unread)
 
 
 READER = Reader(

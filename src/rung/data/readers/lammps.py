@@ -3,13 +3,11 @@
 The format is described at https://docs.lammps.org/dump.html and https://docs.lammps.org/Howto_triclinic.html.
 """
 
-import gzip
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from ase import Atoms
@@ -17,11 +15,11 @@ from ase.data import atomic_masses, atomic_numbers
 from numpy.typing import NDArray
 
 from rung.data.attributes import IMAGE_FLAGS, UNWRAPPED
-from rung.data.labels import Array
+from rung.data.labels import LOOKS_LIKE_A_LABEL, Array
+from rung.data.readers.compression import DAMAGE, compressed, inflated, opened
 from rung.data.readers.reader import Frame, Reader
 from rung.errors import DataError
 
-_GZIP = b"\x1f\x8b"
 _ANGSTROM = ("metal", "real")
 """Styles of units whose length is Å."""
 
@@ -38,14 +36,14 @@ N = TypeVar("N", int, float)
 class _Lines:
     """The lines of a dump, which know where they are."""
 
-    file: IO[str]
+    file: BufferedIOBase
     path: Path
     number: int = 0
 
     def next(self) -> str | None:
         line = self.file.readline()
         self.number += 1
-        return line.strip() if line else None
+        return line.decode("utf-8").strip() if line else None
 
     def needed(self) -> str:
         line = self.next()
@@ -98,7 +96,7 @@ class _Head:
             raise lines.wrong(f"ITEM: {' '.join(item)[:40]} is no item of a dump that rung knows")
 
 
-def dump_frames(path: Path, types: Sequence[str] = (), *, compressed: bool = False) -> Iterator[Frame]:
+def dump_frames(path: Path, types: Sequence[str] = ()) -> Iterator[Frame]:
     """Yield each frame of a dump, its atoms in the order of their ids.
 
     The step stands in ``info`` as ``step``, the time as ``time``; image flags are a column.
@@ -106,11 +104,9 @@ def dump_frames(path: Path, types: Sequence[str] = (), *, compressed: bool = Fal
     Parameters
     ----------
     path
-        The file.
+        The file; it may be compressed.
     types
         The element of each type, from type 1; needed where the dump has no column ``element``.
-    compressed
-        Whether it is compressed by gzip.
 
     Raises
     ------
@@ -118,15 +114,15 @@ def dump_frames(path: Path, types: Sequence[str] = (), *, compressed: bool = Fal
         When the file is damaged, its length is not Å, it says no elements, or its atoms cannot be followed.
     """
     try:
-        with gzip.open(path, "rt") if compressed else path.open(encoding="utf-8") as file:
+        with opened(path) as file:
             lines = _Lines(file, path)
             place = 0
             while (frame := _frame(lines, types)) is not None:
                 if place and "id" not in frame[1]:
                     raise DataError(f"{path} has no column id, so its atoms cannot be followed; dump id as well.")
-                yield Frame(place, frame[0])
+                yield Frame(place, frame[0], unread=_unread(frame[1]))
                 place += 1
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+    except (*DAMAGE, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}.") from error
 
 
@@ -148,6 +144,13 @@ def _frame(lines: _Lines, types: Sequence[str]) -> tuple[Atoms, tuple[str, ...]]
     if head.begun:
         raise DataError(f"{lines.path} is cut short at line {lines.number}.")
     return None
+
+
+def _unread(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns that look like labels and are none that is read; forces are, with all their components."""
+    forces = [column for column in columns if column in ("fx", "fy", "fz")]
+    others = [column for column in columns if LOOKS_LIKE_A_LABEL.search(column)]
+    return (*others, *(forces if len(forces) < 3 else ()))
 
 
 def _one(lines: _Lines, kind: type[N]) -> N:
@@ -269,19 +272,11 @@ def _detects(head: bytes) -> bool:
 
 
 def _detects_compressed(head: bytes) -> bool:
-    if not head.startswith(_GZIP):
-        return False
-    try:
-        return _detects(zlib.decompressobj(wbits=31).decompress(head))
-    except zlib.error:
-        return False
+    return _detects(inflated(head))
 
 
 READER = Reader("a text dump of LAMMPS", (".lammpstrj", ".dump"), _detects, dump_frames)
 
 COMPRESSED = Reader(
-    "a text dump of LAMMPS compressed by gzip",
-    (".lammpstrj.gz", ".dump.gz"),
-    _detects_compressed,
-    partial(dump_frames, compressed=True),
+    "a compressed text dump of LAMMPS", compressed((".lammpstrj", ".dump")), _detects_compressed, dump_frames
 )

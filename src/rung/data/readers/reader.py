@@ -20,11 +20,14 @@ class Frame:
         :mod:`rung.data.labels`, in eV and Å.
     unfinished
         Whether the file ends within the last line of the frame, so that its last number may be cut.
+    unread
+        What looks like a label in the file, by its name there, and does not stand in ``atoms``.
     """
 
     place: int
     atoms: Atoms
     unfinished: bool = False
+    unread: tuple[str, ...] = ()
 
 
 Finder = Callable[[int, int | None], Frame]

@@ -14,6 +14,7 @@ from rung.data.held import FOLLOWED, Held, from_dicts, merged
 from rung.data.labels import (
     ARRAY_SUFFIXES,
     BARE_KEYS,
+    ENERGY,
     INFO_SUFFIXES,
     LOOKS_LIKE_A_LABEL,
     STRUCTURE_ID,
@@ -28,7 +29,7 @@ from rung.data.matter import check_matter
 from rung.data.readers import reader_of
 from rung.data.readers.extxyz import CONSTRAINTS, frame_text
 from rung.data.readers.reader import Frame
-from rung.data.soundness import impossible_label, unusable_label
+from rung.data.soundness import impossible_label, misspelt_label, unusable_label
 from rung.data.structure import Structure
 from rung.errors import DataError, one_of
 from rung.storage import atomic_path
@@ -149,6 +150,8 @@ def require_usable(structures: Iterable[Structure], fidelities: Sequence[str]) -
         for name in fidelities:
             if name in structure.labels:
                 _refuse(structure, unusable_label(structure.labels[name], name))
+            others = [other + ENERGY for other in structure.labels if other != name]
+            _refuse(structure, misspelt_label((*reading_of(structure).unread_keys, *others), name))
 
 
 def _refuse(structure: Structure, fault: str) -> None:
@@ -171,7 +174,7 @@ def read_structures(
     Parameters
     ----------
     paths
-        One path or several: extended XYZ, also compressed by gzip, HDF5 in the layout of ANI-1x (see
+        One path or several: extended XYZ, also compressed, HDF5 in the layout of ANI-1x (see
         :mod:`rung.data.readers.hdf5`), or any other format that ASE reads. :func:`rung.data.readers.reader_of`
         chooses the reader.
     fidelities
@@ -250,7 +253,7 @@ def structure_of(frame: Frame, path: Path, number: int, keys: Mapping[str, str])
     bare = sorted({key for key in BARE_KEYS if key in info or key in arrays or key in results})
     labels = _renamed(_labels(info, arrays, len(atoms), where), keys, where)
     used = {key for key in (*info, *arrays) if split_key(key) is not None} | {*BARE_KEYS, STRUCTURE_ID}
-    unread = sorted(key for key in {*info, *arrays} - used if LOOKS_LIKE_A_LABEL.search(str(key)))
+    unread = sorted({key for key in {*info, *arrays, *_nested(info)} - used if _label_like(key)} | {*frame.unread})
     constraints = _constraints(atoms, info, where)
     reading = Reading(
         f"{path.name}#{number}",
@@ -267,6 +270,15 @@ def structure_of(frame: Frame, path: Path, number: int, keys: Mapping[str, str])
     if structure.structure_id:
         return structure
     return Structure(geometry, f"geometry-{structure.geometry_hash[:16]}", labels, structure.info)
+
+
+def _label_like(key: object) -> bool:
+    return LOOKS_LIKE_A_LABEL.search(str(key)) is not None
+
+
+def _nested(info: Mapping[str, Any]) -> list[str]:
+    """Return the names in dictionaries within ``info``, where no label is read."""
+    return [f"{key}.{name}" for key, value in info.items() if isinstance(value, Mapping) for name in value]
 
 
 def listed_paths(paths: Path | str | Sequence[Path | str]) -> list[Path]:
