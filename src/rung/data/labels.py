@@ -24,6 +24,15 @@ BARE_KEYS = ("energy", "free_energy", "forces", "stress", "virial", "virials")
 """Keys without a fidelity: ASE renames or drops them, and their level of theory is unknown."""
 
 
+VIRIALS = ("virial", "virials")
+"""What other programs call the tensor whose place a stress has here."""
+
+ASYMMETRIC = 0.02
+"""Of its largest component, by which a stress of nine numbers may differ from a symmetric one."""
+
+ROUNDED = 1.0e-4
+"""eV/Å³, 0.16 kbar: as much of an asymmetry may be rounding."""
+
 LOOKS_LIKE_A_LABEL = re.compile(r"energ|forc|stress|virial|gradient", re.IGNORECASE)
 """Found in the name of whatever may be a label, also where rung does not read it."""
 
@@ -141,5 +150,7 @@ def _shaped(source: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> Arra
 def _stress(info: Mapping[str, Any], key: str) -> Array:
     if key in info and np.size(info[key]) == 9:
         full = _shaped(info, key, (3, 3))
+        if float(np.abs(full - full.T).max()) > max(ASYMMETRIC * float(np.abs(full).max()), ROUNDED):
+            raise ValueError(f"{key} is no symmetric tensor; give xx yy zz yz xz xy, or all nine numbers of a stress")
         return np.array([full[0, 0], full[1, 1], full[2, 2], full[1, 2], full[0, 2], full[0, 1]])
     return _shaped(info, key, (6,))

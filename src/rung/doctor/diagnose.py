@@ -9,7 +9,7 @@ from rung.data.readers.structures import read_structures
 from rung.data.single_atoms import SingleAtoms
 from rung.data.structure import Structure
 from rung.doctor import base as base_checks
-from rung.doctor import geometry, gradients, keys, outliers, scales, stderr
+from rung.doctor import differences, geometry, gradients, keys, outliers, scales, stderr, stress
 from rung.doctor import single_atoms as single_atoms_checks
 from rung.doctor.examined import Examined, consult
 from rung.errors import ConfigError, DataError
@@ -23,6 +23,7 @@ PLAIN_CHECKS: tuple[Check, ...] = (
     keys.no_labels,
     keys.bare_keys,
     keys.unread_keys,
+    keys.virial_keys,
     keys.unfinished_file,
     keys.empty_fidelity,
     keys.no_target,
@@ -45,7 +46,8 @@ CHECKS: tuple[Check, ...] = (
     stderr.stderr_absurd,
     scales.energy_units,
     scales.force_units,
-    scales.stress_units,
+    stress.stress_labels,
+    differences.difference_labels,
     gradients.gradients_as_forces,
     gradients.forces_not_derivative,
     gradients.zeroed_forces,

@@ -1,11 +1,11 @@
 """Checks of keys and of plain values: what is there at all, and whether it is a number."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from rung.data.labels import ENERGY, FORCES, Array, Labels
+from rung.data.labels import ENERGY, FORCES, STRESS, VIRIALS, Array, Labels
 from rung.data.readers.structures import reading_of
 from rung.data.soundness import LARGEST, torn_keys, wild_keys
 from rung.data.structure import Structure
@@ -18,11 +18,12 @@ from rung.results.findings import Finding, Severity
 def bare_keys(examined: Examined) -> Iterator[Finding]:
     """Find labels without a fidelity: an error in a frame that has no other labels, else a warning."""
     for split, members in examined.splits.items():
-        bare = [structure for structure in members if reading_of(structure).bare_keys]
+        bare = [structure for structure in members if _without_virials(reading_of(structure).bare_keys)]
         for lost in (True, False):
             concerned = [structure for structure in bare if lost == (not structure.labels)]
             if concerned:
-                keys = sorted({key for structure in concerned for key in reading_of(structure).bare_keys})
+                found = {key for structure in concerned for key in reading_of(structure).bare_keys}
+                keys = _without_virials(sorted(found))
                 remedy = f"rename them to <fidelity>{ENERGY}, <fidelity>{FORCES} and so on"
                 problem = f"{split}: {frames(len(concerned))} carry {', '.join(keys)} without a fidelity; {remedy}"
                 yield finding(
@@ -38,14 +39,31 @@ def bare_keys(examined: Examined) -> Iterator[Finding]:
 def unread_keys(examined: Examined) -> Iterator[Finding]:
     """Find keys that look like labels and are not read."""
     for split, members in examined.splits.items():
-        concerned = [structure for structure in members if reading_of(structure).unread_keys]
+        concerned = [structure for structure in members if _without_virials(reading_of(structure).unread_keys)]
         if concerned:
-            keys = sorted({key for structure in concerned for key in reading_of(structure).unread_keys})
+            keys = _without_virials(sorted({key for one in concerned for key in reading_of(one).unread_keys}))
             yield finding(
                 "warning",
                 "unread-keys",
                 f"{split}: {few(keys)} look like labels and are not read; a label is called <fidelity>{ENERGY}, "
                 f"<fidelity>{FORCES} and so on.",
+                (split,),
+                (),
+                ids(concerned),
+            )
+
+
+def virial_keys(examined: Examined) -> Iterator[Finding]:
+    """Find virials, which rung reads under no name."""
+    for split, members in examined.splits.items():
+        concerned = [structure for structure in members if _virials(structure)]
+        if concerned:
+            keys = sorted({key for structure in concerned for key in _virials(structure)})
+            yield finding(
+                "warning",
+                "virial-keys",
+                f"{split}: {frames(len(concerned))} carry {few(keys)}, and virials are not read; write "
+                f"<fidelity>{STRESS} = -virial / volume, in eV/Å³, as nine numbers or xx yy zz yz xz xy.",
                 (split,),
                 (),
                 ids(concerned),
@@ -177,3 +195,12 @@ def _tame(values: Array) -> Array:
 
 def _all_zero(labels: Labels) -> bool:
     return bool(labels.has_forces and not labels.forces.any())
+
+
+def _virials(structure: Structure) -> tuple[str, ...]:
+    reading = reading_of(structure)
+    return tuple(key for key in (*reading.bare_keys, *reading.unread_keys) if key.lower().endswith(VIRIALS))
+
+
+def _without_virials(keys: Sequence[str]) -> list[str]:
+    return [key for key in keys if not key.lower().endswith(VIRIALS)]

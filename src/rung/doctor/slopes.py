@@ -8,6 +8,7 @@ from ase import units as ase_units
 from numpy.typing import ArrayLike, NDArray
 
 from rung.data.labels import Array
+from rung.results.findings import Severity
 from rung.units import BOHR, HARTREE, KCAL_PER_MOL
 
 KJ_PER_MOL = float(ase_units.kJ / ase_units.mol)
@@ -40,6 +41,9 @@ STRESS_UNITS: Mapping[str, float] = {
     "Hartree/Bohr³": HARTREE / BOHR**3,
 }
 """In eV/Å³."""
+
+PLAUSIBLE = 5.0
+"""Two levels of theory agree within this factor on how an energy, a force or a stress changes."""
 
 ROUNDING = 1.0e-12
 """A difference below this, in eV, eV/Å or eV/Å³, is rounding and has no sign."""
@@ -162,6 +166,34 @@ def explanations(slope: float, below: str, above: str, units: Mapping[str, float
         candidates += [(f"{below} in {name}", abs(np.log(slope / size)))] if below else []
     near = sorted((distance, text) for text, distance in candidates if distance < np.log(slack))
     return " or ".join(text for _, text in near[:3])
+
+
+def explained(
+    slope: Slope,
+    below: str,
+    above: str,
+    units: Mapping[str, float],
+    more: Mapping[str, float] | None = None,
+    *,
+    against: str = "those of the base",
+) -> tuple[Severity, str] | None:
+    """Return severity and reason where a slope cannot come from two levels of theory in one unit; else None.
+
+    Parameters are those of :func:`explanations`; ``more`` are further units, and ``against`` is what stands below where
+    it is in the right unit for certain.
+    """
+    if not slope.is_sure or not slope.is_tight or not slope.value > 0 or slope.is_within(PLAUSIBLE):
+        return None
+    observation = f"{above} change {slope.value:.3g} times as much as {below or against}"
+    reason = explanations(slope.value, below, above, {**units, **(more or {})})
+    if reason:
+        return "error", f"{observation}: {reason}"
+    return "warning", f"{observation}, which no usual unit explains"
+
+
+def nearest_unit(slope: float, units: Mapping[str, float]) -> str:
+    """Return the unit that would turn a slope of 1 most nearly into ``slope``."""
+    return min(units, key=lambda name: abs(np.log(slope * units[name])))
 
 
 def _joined(parts: Iterable[Array]) -> Array:
