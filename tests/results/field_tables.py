@@ -16,6 +16,7 @@ from typing import Annotated, Any, get_args, get_origin
 from rung.results.barrier import Panel
 from rung.results.barrier_task import TaskPanel
 from rung.results.base import Entry
+from rung.results.collected import Collected
 from rung.results.demo import Mark
 from rung.results.findings import Diagnosis
 from rung.results.fit import Features, FitRecord
@@ -63,6 +64,7 @@ FILES: Mapping[str, tuple[str, type[Entry]]] = {
     "`transport.json`": ("", TransportResult),
     "`run.json`, `band.json`": ("", Marker),
     "`rows.json`": ("", PackedLayout),
+    "`<labels>.collected.json`": ("", Collected),
 }
 """Each file with the definition of what it holds; ``[]`` before it where the file is a list."""
 

@@ -19,7 +19,7 @@ def print_troubles(summary: Summary, kept: str) -> None:
     for sentence in summary.warnings:
         ERR.print(f"warning: {sentence}", style="yellow", markup=False)
     for sentence in summary.failures:
-        ERR.print(f"rung: {sentence} {kept}", markup=False)
+        ERR.print(f"rung: {sentence} {kept}".rstrip(), markup=False)
 
 
 def print_table(table: Table) -> None:

@@ -48,7 +48,9 @@ def pymbar(module: str = "") -> Any:
         with _quiet():
             return importlib.import_module(f"pymbar{module}")
     except ImportError as error:
-        raise MissingExtraError("Free energies need pymbar; install it with: pip install 'rung[evaluate]'.") from error
+        raise MissingExtraError(
+            "Statistics of correlated samples need pymbar; install it with: pip install 'rung[evaluate]'."
+        ) from error
 
 
 def independent_samples(series: Array) -> tuple[int, float]:

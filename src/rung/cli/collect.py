@@ -1,0 +1,32 @@
+# ruff: noqa: PLC0415 - numpy and ASE take time to import, so a command imports its work when it runs
+"""``rung collect``: outputs of other programs to labels."""
+
+from rung.cli.console import TerminalProgress, print_json
+from rung.cli.options import Printing, command
+from rung.cli.summary import print_summary, print_troubles
+from rung.collect.settings import CollectSettings
+
+
+def _collect(settings: CollectSettings, printing: Printing) -> int:
+    """Read outputs of quantum Monte Carlo, average them with errors, and print the energies in eV.
+
+    Exit code 1: an output gave no energy; the others did.
+
+    Several files: rung collect run/dmc.s001.scalar.dat --equilibration 20 --json
+
+    Twists, and a cell that holds the structure four times: rung collect run/ --series 2 --cells 4 --mpc
+    """
+    from rung.collect.collecting import collect
+    from rung.collect.summary import summary_of
+
+    collected = collect(settings, progress=TerminalProgress())
+    summary = summary_of(collected)
+    if printing.as_json:
+        print_json(collected.as_json())
+    else:
+        print_summary(summary)
+    print_troubles(summary, "")
+    return int(bool(summary.failures))
+
+
+collect = command("collect", _collect, CollectSettings, Printing, example="rung collect dmc.s001.scalar.dat")

@@ -1,0 +1,228 @@
+"""From the outputs of one structure to one energy: twists averaged, runs joined, corrections added."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from rung.collect.corrections import ColumnDifference
+from rung.collect.finding import Candidate
+from rung.collect.output import Series
+from rung.collect.readers.reader import RunName
+from rung.collect.statistics import Estimate, combined, estimate
+from rung.errors import DataError
+from rung.results.collected import CollectedLabel, CollectedRun
+
+FARTHEST_APART = 4.0
+"""Standard errors by which one of several joined runs may be off their mean."""
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """How outputs become one energy.
+
+    Parameters
+    ----------
+    equilibration
+        Rows to leave out of each series; None leaves out what is not in equilibrium.
+    twist_weights
+        In the order of the twists; empty weighs them alike.
+    join
+        Whether several runs of one structure are independent runs of one thing.
+    columns
+        Corrections that each row of a series holds.
+    constants
+        Corrections of the cell that is labelled, by name, eV.
+    """
+
+    equilibration: int | None = None
+    twist_weights: tuple[float, ...] = ()
+    join: bool = False
+    columns: tuple[ColumnDifference, ...] = ()
+    constants: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class ReadOutput:
+    """An output that was read.
+
+    Parameters
+    ----------
+    candidate
+        The file.
+    series
+        What it holds.
+    twist_weight
+        The weight of its twist where a table gives one.
+    """
+
+    candidate: Candidate
+    series: Series
+    twist_weight: float | None = None
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One output with its mean, and its part in the label."""
+
+    output: ReadOutput
+    mean: Estimate
+    added: Mapping[str, float]
+    share: float = 1.0
+
+
+def average(name: str, structure_id: str, outputs: Sequence[ReadOutput], how: Averaging, cells: int) -> CollectedLabel:
+    """Return the energy of one structure.
+
+    Parameters
+    ----------
+    name
+        What the outputs are called together.
+    structure_id
+        The structure; empty where there is none.
+    outputs
+        At least one.
+    how
+        How they become one energy.
+    cells
+        How many times the simulation cell holds the cell that is labelled.
+
+    Raises
+    ------
+    DataError
+        When they are several runs that nobody said are one, twists are missing, or no error can be told.
+    """
+    ordered = sorted(outputs, key=lambda one: _order(one.candidate.name))
+    calculations = [list(group) for _, group in groupby(ordered, key=lambda one: _calculation(one.candidate.name))]
+    if len(calculations) > 1 and not how.join:
+        raise DataError(
+            f"{name} has {len(calculations)} runs ({_listed(calculations)}); name one by --series or its file, or add "
+            "--join where they are independent runs of one thing."
+        )
+    parts = [_twist_average(name, calculation, how) for calculation in calculations]
+    weights = [sum(run.mean.independent for run in part) for part in parts]
+    shares = np.asarray(weights) / np.sum(weights)
+    runs = [
+        _Run(run.output, run.mean, run.added, run.share * float(share))
+        for part, share in zip(parts, shares, strict=True)
+        for run in part
+    ]
+    mean, stderr = combined([run.mean for run in runs], [run.share for run in runs])
+    warnings = [f"{run.output.candidate.path.name}: {text}" for run in runs for text in _warnings(run)]
+    if len(parts) > 1:
+        warnings += _apart(parts)
+    added = {
+        column.name: sum(run.share * run.added[column.name] for run in runs) / cells for column in how.columns
+    } | dict(how.constants or {})
+    return CollectedLabel(
+        structure_id=structure_id,
+        name=name,
+        energy=mean / cells + sum((how.constants or {}).values()),
+        energy_stderr=stderr / cells,
+        independent=min(run.mean.independent for run in runs),
+        cells=cells,
+        corrections=added,
+        runs=tuple(_entry(run) for run in runs),
+        warnings=tuple(warnings),
+    )
+
+
+def _calculation(name: RunName) -> tuple[str, str, int]:
+    return str(name.folder), name.prefix, -1 if name.series is None else name.series
+
+
+def _order(name: RunName) -> tuple[tuple[str, str, int], int]:
+    return _calculation(name), -1 if name.twist is None else name.twist
+
+
+def _listed(calculations: Sequence[Sequence[ReadOutput]]) -> str:
+    names = [calculation[0].candidate.path.name for calculation in calculations]
+    shown = ", ".join(names[:4])
+    return f"{shown} and {len(names) - 4} more" if len(names) > 4 else shown
+
+
+def _twist_average(name: str, outputs: Sequence[ReadOutput], how: Averaging) -> list[_Run]:
+    """Return the runs of one calculation, each with its share of the average over twists."""
+    weights = _twist_weights(name, outputs, how.twist_weights)
+    runs = []
+    for output, weight in zip(outputs, weights, strict=True):
+        series = output.series
+        added = {column.name: column.rows(series) for column in how.columns}
+        energies = series.energies + sum(added.values(), np.zeros(len(series)))
+        left_out = series.equilibration if how.equilibration is None and series.equilibration else how.equilibration
+        mean = estimate(output.candidate.path, energies, series.weights, equilibration=left_out)
+        kept = series.weights[mean.equilibration :]
+        means = {key: float(rows[mean.equilibration :] @ kept / kept.sum()) for key, rows in added.items()}
+        runs.append(_Run(output, mean, means, weight))
+    return runs
+
+
+def _twist_weights(name: str, outputs: Sequence[ReadOutput], weights: Sequence[float]) -> list[float]:
+    """Return the share of each twist; raise a :class:`DataError` where twists or their weights are missing."""
+    twists = [output.candidate.name.twist for output in outputs]
+    if len(outputs) > 1 or twists[0] is not None:
+        numbers = [-1 if twist is None else twist for twist in twists]
+        if len(set(numbers)) < len(numbers):
+            files = ", ".join(output.candidate.path.name for output in outputs)
+            raise DataError(f"{name} has one run in several files ({files}); name one of them.")
+        missing = sorted(set(range(max(numbers) + 1)) - set(numbers))
+        if missing:
+            raise DataError(f"{name}: twist {missing[0]} is missing of {max(numbers) + 1}, so no average is made.")
+    by_table = [output.twist_weight for output in outputs]
+    chosen = [1.0 if weight is None else weight for weight in by_table]
+    if weights and len(outputs) != len(weights):
+        raise DataError(f"{name} has {len(outputs)} twists, and --twist-weights gives {len(weights)} weights.")
+    if weights:
+        chosen = list(weights)
+    elif None in by_table and any(weight is not None for weight in by_table):
+        raise DataError(f"{name}: the table weighs some of its twists and not others; give all a weight, or none.")
+    if min(chosen) < 0 or sum(chosen) <= 0:
+        raise DataError(f"{name}: weights of twists are zero or more, and not all zero.")
+    return [weight / sum(chosen) for weight in chosen]
+
+
+def _warnings(run: _Run) -> list[str]:
+    series, mean = run.output.series, run.mean
+    found = [*series.notes, *mean.warnings]
+    if 0 < series.equilibration != mean.equilibration:
+        found.append(
+            f"{mean.equilibration} rows are left out, and {series.program} calls {series.equilibration} equilibration"
+        )
+    return found
+
+
+def _apart(parts: Sequence[Sequence[_Run]]) -> list[str]:
+    """Return a warning where one of several joined runs is far off the others."""
+    means = [combined([run.mean for run in part], [run.share for run in part]) for part in parts]
+    values, errors = np.array(means).T
+    centre = float(np.sum(values / errors**2) / np.sum(errors**-2))
+    worst = int(np.argmax(np.abs(values - centre) / errors))
+    apart = abs(values[worst] - centre) / errors[worst]
+    if apart <= FARTHEST_APART:
+        return []
+    file = parts[worst][0].output.candidate.path.name
+    return [
+        f"the joined runs do not agree: {file} is {values[worst] - centre:+.4f} eV off their mean, {apart:.1f} "
+        "times its error; do they differ in the time step, or is one not in equilibrium?"
+    ]
+
+
+def _entry(run: _Run) -> CollectedRun:
+    candidate, series, mean = run.output.candidate, run.output.series, run.mean
+    return CollectedRun(
+        file=str(candidate.path),
+        hash=candidate.hash,
+        program=series.program,
+        method=series.method,
+        series=candidate.name.series,
+        twist=candidate.name.twist,
+        share=run.share,
+        energy=mean.mean,
+        energy_stderr=mean.stderr,
+        rows=mean.rows,
+        equilibration=mean.equilibration,
+        detected=mean.detected,
+        inefficiency=mean.inefficiency,
+        independent=mean.independent,
+    )

@@ -1,0 +1,56 @@
+"""What the output of another program holds, in eV per simulation cell, whichever program wrote it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from rung.data.labels import Array
+
+
+@dataclass(frozen=True)
+class Series:
+    """Energies of one Monte Carlo run, a row for each block or step, in the order of time.
+
+    Parameters
+    ----------
+    source
+        The file.
+    program
+        What wrote it.
+    method
+        ``VMC`` or ``DMC``; empty where the file does not say.
+    energies
+        Shape ``(rows,)``, eV per simulation cell.
+    weights
+        By which rows are averaged, shape ``(rows,)``; ones where the program's own tools average plainly.
+    equilibration
+        How many rows the program itself calls equilibration.
+    columns
+        Other energies of each row by the program's own names, eV; corrections are made of them.
+    notes
+        What a reader of the energies must know.
+    """
+
+    source: Path
+    program: str
+    method: str
+    energies: Array
+    weights: Array
+    equilibration: int = 0
+    columns: Mapping[str, Array] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.energies)
+
+    @classmethod
+    def plain(cls, source: Path, program: str, method: str, energies: Array) -> "Series":
+        """Return a series whose rows count alike."""
+        return cls(source, program, method, energies, np.ones(len(energies)))
+
+
+Output = Series
+"""What a reader returns."""

@@ -1,0 +1,39 @@
+"""What ``rung collect`` is told; a module of its own, for it needs no numpy."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from rung.settings import Option, Settings
+
+
+class CollectSettings(Settings):
+    """Which outputs become which labels."""
+
+    paths: Annotated[tuple[Path, ...], Option(positional=True)] = ()
+    """Outputs, or folders in which every output is looked for."""
+    out: Path | None = None
+    """The extended XYZ to write, with what it stands on beside it; without it, energies are printed alone."""
+    structures: tuple[Path, ...] = ()
+    """Files of the structures that the outputs belong to; their other labels are kept."""
+    fidelity: str | None = None
+    """What the labels are called, such as dmc; needed with --out."""
+    table: Path | None = None
+    """CSV with columns path and structure_id, and cells and weight where they differ; paths start at its folder."""
+    equilibration: int | None = Field(default=None, ge=0)
+    """Rows to leave out at the beginning of each series; by default what is not in equilibrium."""
+    series: tuple[int, ...] = ()
+    """Which series of QMCPACK to take, where a folder holds several."""
+    twist_weights: tuple[float, ...] = ()
+    """Weights of the twists in the order of their numbers; by default all alike."""
+    join: bool = False
+    """Take several runs of one structure as independent runs of one thing; without it they are refused."""
+    cells: int = Field(default=1, ge=1)
+    """How many times the simulation cell holds the structure's cell; energies and errors are divided by it."""
+    mpc: bool = False
+    """Add the MPC correction, MPC - ElecElec of each block, of QMCPACK."""
+    correction: Annotated[dict[str, float], Option(form="name=eV")] = Field(default={})
+    """Constants to add to every energy of the structure's cell, by name, eV, such as kinetic=0.012."""
+    shared_stderr: Annotated[dict[str, float], Option(form="name=eV")] = Field(default={})
+    """Errors that all labels share, by name, eV, such as finite_size=0.02; they never enter a label's own error."""
