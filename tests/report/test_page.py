@@ -74,7 +74,7 @@ def test_the_page_is_whole_and_needs_no_network(whole):
     assert text.count("plotly.js v") == 1
     assert page.headings[0] == "Lifted to r2scan by the method readout"
     figures = len(set(re.findall(r'id="(figure-\d+)"', text)))
-    assert figures == 1 + 4 + 3
+    assert figures == 1 + 4 + 1 + 3
     assert sorted(folder.glob(".*")) == []
 
 

@@ -1,6 +1,7 @@
 """An evaluation of a file holds a part of its structures in memory, and says what one of all of them says."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -8,16 +9,21 @@ import numpy as np
 import pytest
 from ase.io import read, write
 
+from rung import RungCalculator
 from rung.checkpoint import open_model
-from rung.data.readers.structures import read_structures
+from rung.data.readers.structures import read_structures, write_structures
 from rung.data.structure import Structure
 from rung.errors import DataError, ModelError
 from rung.model.potential import ReadoutPotential
+from rung.results.metrics import Metrics
+from rung.results.predictions import Predictions
 from rung.run import files
 from rung.run.evaluation import SplitPrediction, errors_of, predict
 from rung.run.file_settings import EvaluationSettings
+from rung.run.folder import RunFolder
 from rung.run.predictor import with_bars
-from tests.run.small_world import SmallWorld
+from tests.report.html import text_of
+from tests.run.small_world import SmallWorld, labelled
 
 
 def test_errors_of_a_file_that_is_read_in_parts_are_those_of_all(
@@ -130,3 +136,56 @@ def test_a_frame_whose_label_is_misspelt_does_not_drop_out_of_the_errors(origina
         DataError, match=r"test.extxyz, frame 4: High_energy is no label of 'high'; call it high_energy"
     ):
         files.evaluate_files(settings)
+
+
+@pytest.fixture
+def far(original: SmallWorld, tmp_path: Path) -> Path:
+    """The test structures, the last two of them pressed by a quarter, as no training structure is."""
+    structures = list(read_structures(original.folder / "test.extxyz"))
+    for index in (-2, -1):
+        atoms = structures[index].atoms.copy()
+        atoms.positions *= 0.75
+        structures[index] = replace(structures[index], atoms=atoms, structure_id=f"pressed{index}")
+    write_structures(tmp_path / "test.extxyz", labelled(structures, original.low, original.high))
+    return tmp_path / "test.extxyz"
+
+
+def test_structures_outside_the_domain_are_counted_and_scored_apart(original: SmallWorld, far: Path) -> None:
+    model = original.folder / "run" / "model.rung"
+    evaluation = files.evaluate_files(EvaluationSettings(model=model, files=(far,), fidelity="high"))
+    found, structures = evaluation.domain["test"], read_structures(far)
+    calculator = RungCalculator(model, fidelity="high")
+    places = calculator.places([one.atoms for one in structures])
+    away = np.array([place.outside for place in places])
+    assert away[-2:].all() and 0 < away.sum() < len(away)
+    assert (found.domain, found.n_structures, found.n_outside) == ("outside", len(away), away.sum())
+    assert found.first == structures[int(np.flatnonzero(away)[0])].structure_id and found.first in found.verdict
+    assert found.distance == pytest.approx(max(place.distance for place in places))
+    error = np.array([calculator.get_potential_energy(one.atoms) - one.labelled("high").energy for one in structures])
+    bars = np.array([calculator.get_energy_stderr(one.atoms) for one in structures])
+    for part, mask in ((found.inside, ~away), (found.outside, away)):
+        assert part.n == mask.sum()
+        assert part.z2 == pytest.approx(np.mean((error[mask] / bars[mask]) ** 2), rel=1e-4)
+    assert f"z² is {found.inside.z2:.2f}" in found.verdict and f"there z² is {found.outside.z2:.2f}" in found.verdict
+
+
+def test_a_model_without_error_bars_has_no_domain(original: SmallWorld) -> None:
+    settings = EvaluationSettings(
+        model=original.folder / "base.model", files=(original.folder / "test.extxyz",), fidelity="low", trusted=True
+    )
+    assert files.evaluate_files(settings).domain == {}
+
+
+def test_predictions_of_a_run_say_what_is_outside(original: SmallWorld) -> None:
+    run = RunFolder(original.folder / "run")
+    content, domain = Predictions.read(run.predictions("test")), Metrics.read(run.metrics).domain["test"]
+    assert content.outside is not None and content.domain_distance is not None
+    assert sum(bool(one) for one in content.outside) == domain.n_outside
+    assert content.domain_distance.max() == pytest.approx(domain.distance)
+    page = text_of(run.report)
+    assert domain.verdict in page and "CRPS" in page
+
+
+def test_the_page_of_a_run_draws_its_calibration(original: SmallWorld) -> None:
+    page = (original.folder / "run" / "report.html").read_text()
+    assert "Share found, %" in page and "Shares of labels within central intervals" in page

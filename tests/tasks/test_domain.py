@@ -19,7 +19,9 @@ from rung.model.domain import Domain, domain_of, element_domains
 from rung.model.potential import ReadoutPotential, Surface
 from rung.report.tasks.barrier import barrier_summary
 from rung.results.barrier_task import TaskBarrier, read_task_panels
+from rung.tasks import domain
 from rung.tasks.barrier import BarrierTask, find_barriers
+from rung.tasks.domain import Frame, domain_of_frames
 from rung.tasks.opened import Opened
 from tests.pair_hop import ends, lifted
 from tests.report.test_page import Page
@@ -197,3 +199,33 @@ def test_low_labels_that_can_be_none_are_refused(tmp_path: Path) -> None:
     write(file, frames, format="extxyz")
     with pytest.raises(DataError, match=r"low.extxyz, frame 3: low_energy is infinite"):
         barrier_along(hop(), tmp_path, known(hop()), low_labels=file)
+
+
+def frames_of(images: list[Atoms]) -> list[Frame]:
+    return [Frame(f"frame {k}", 0.5 * k, atoms) for k, atoms in enumerate(images)]
+
+
+def test_frames_of_dynamics_that_leave_are_counted_from_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(domain, "ROWS", 2)
+    potential = Opened.of(two_levels(domain=known(hop()[:2])), fidelity="high", source="model.rung")
+    places = potential.error_bars.places(hop())
+    away = [k for k, place in enumerate(places) if place.outside]
+    assert away[0] > 1 and len(away) < 6  # it leaves, and comes back at the mirror image of the start
+    found = domain_of_frames(potential, frames_of(hop()), inside="bars hold", outside="no bar holds")
+    assert (found.domain, found.n_structures, found.n_outside) == ("outside", 7, len(away))
+    assert (found.first, found.first_ps) == (f"frame {away[0]}", 0.5 * away[0])
+    assert found.distance == max(place.distance for place in places)
+    inside = domain_of_frames(potential, frames_of(hop()[:1]), inside="bars hold", outside="no bar holds")
+    assert inside.domain == "inside" and np.isnan(inside.first_ps) and inside.verdict.endswith("Bars hold.")
+
+
+def test_many_frames_are_looked_at_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(domain, "MOST_FRAMES", 3)
+    potential = Opened.of(two_levels(domain=known(hop()[:1])), fidelity="high", source="model.rung")
+    found = domain_of_frames(potential, frames_of(hop()), inside="bars hold", outside="no bar holds")
+    assert (found.n_structures, found.first) == (3, "frame 3")
+
+
+def test_a_potential_without_error_bars_has_no_domain() -> None:
+    potential = Opened.of(RungCalculator(two_levels(domain=None).potential, fidelity="low"), fidelity="low")
+    assert domain_of_frames(potential, frames_of(hop()), inside="bars hold", outside="no bar holds") is None

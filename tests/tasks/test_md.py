@@ -8,10 +8,14 @@ from ase import Atoms
 from ase.io import read, write
 
 from rung.errors import ConfigError, DataError
+from rung.report.tasks.md import md_summary
+from rung.results.md import MDResult
 from rung.tasks.md import MDTask, find_md
 from rung.tasks.opened import Opened
 from tests.evaluate.free_energy.umbrella_worlds import QuickWell
 from tests.pair_hop import ends, lifted
+from tests.report.test_page import Page
+from tests.tasks.test_domain import hop, known, two_levels
 
 
 def task(start: Path, **changes: object) -> MDTask:
@@ -47,3 +51,28 @@ def test_the_leverage_is_that_over_the_largest_error_of_each_element(tmp_path: P
     other = Opened.of(QuickWell(), fidelity="model")
     with pytest.raises(ConfigError, match="needs a model with a posterior"):
         find_md(other, task(tmp_path / "start.xyz", leverage_limit=2.0), tmp_path / "other")
+
+
+def test_frames_outside_the_domain_are_counted_with_the_time_of_the_first(tmp_path: Path) -> None:
+    write(tmp_path / "start.xyz", hop()[3], format="extxyz")
+    short = task(tmp_path / "start.xyz", steps=6, frame_every=2)
+    for part, word in ((hop()[:1], "outside"), (hop()[2:5], "inside"), (None, "unknown")):
+        domain = None if part is None else known(part)
+        potential = Opened.of(two_levels(domain=domain), fidelity="high")
+        result = find_md(potential, short, tmp_path / word)
+        read_back = MDResult.read(tmp_path / word / "md.json").domain
+        assert result.domain is not None and read_back is not None
+        assert (read_back.domain, read_back.verdict) == (word, result.domain.verdict)
+        shown = Page((tmp_path / word / "md.html").read_text()).text
+        assert (read_back.verdict in shown) == (word == "outside")
+        assert (read_back.verdict in md_summary(result).warnings) == (word == "outside")
+    outside = MDResult.read(tmp_path / "outside" / "md.json").domain
+    assert outside is not None
+    assert (outside.n_structures, outside.n_outside, outside.first_ps) == (4, 4, 0.0)
+    assert "4 of 4 frames, the first at 0 ps" in outside.verdict
+    assert find_md(Opened.of(QuickWell(), fidelity="model"), task(lone(tmp_path)), tmp_path / "other").domain is None
+
+
+def lone(folder: Path) -> Path:
+    write(folder / "lone.xyz", Atoms("H", positions=[[-1.0, 0, 0]]), format="extxyz")
+    return folder / "lone.xyz"

@@ -10,10 +10,14 @@ from ase.io import read, write
 
 from rung.errors import ConfigError
 from rung.evaluate.dynamics.md import MDSettings, run_md
+from rung.report.tasks.transport import transport_summary
+from rung.results.transport import TransportResult
 from rung.tasks.opened import Opened, read_start
 from rung.tasks.transport import RunsSettings, TransportTask, read_runs
 from rung.tasks.transport_runs import find_transport_of_model, make_runs, plan, run_seed
 from tests.evaluate.transport.walks import Nothing
+from tests.report.test_page import Page
+from tests.tasks.test_domain import hop, known, two_levels
 
 
 @pytest.fixture
@@ -73,3 +77,18 @@ def test_runs_that_rung_0_1_began_go_on_with_their_seed(start: Path, tmp_path: P
         read(folder / "trajectory.extxyz", "-1").positions for folder in (out / "runs" / "600K-1", tmp_path / "whole")
     ]
     np.testing.assert_array_equal(*last)
+
+
+def test_frames_of_runs_outside_the_domain_are_counted_at_each_temperature(tmp_path: Path) -> None:
+    write(tmp_path / "start.xyz", hop()[3], format="extxyz")
+    chosen = RunsSettings(runs=2, steps=40, timestep=0.2, frame_every=10, seed=1)
+    task = TransportTask(files=[tmp_path / "start.xyz"], temperatures=[300], diffusion={"species": "C"}, runs=chosen)
+    potential = Opened.of(two_levels(domain=known(hop()[:1])), fidelity="high")
+    (one,) = find_transport_of_model(potential, task, tmp_path / "out").temperatures
+    assert one.domain is not None
+    assert (one.domain.domain, one.domain.n_structures, one.domain.n_outside) == ("outside", 10, 10)
+    assert one.domain.first == "at 0 ps of runs/300K-0/trajectory.extxyz" and one.domain.first_ps == 0.0
+    result = TransportResult.read(tmp_path / "out" / "transport.json")
+    sentence = f"At 300 K: {one.domain.verdict}"
+    assert sentence in transport_summary(result).warnings
+    assert sentence in Page((tmp_path / "out" / "transport.html").read_text()).text

@@ -40,7 +40,15 @@ def print_errors(evaluation: Evaluation) -> None:
     table = Table(title=f"Errors against {', '.join(fidelities)} (r.m.s.; energies meV/atom, forces meV/Å)")
     for heading in ("split", "potential"):
         table.add_column(heading)
-    for heading in ("energy", "energy, one offset per composition", "forces", "forces, from the base's", "z²"):
+    for heading in (
+        "energy",
+        "energy, one offset per composition",
+        "forces",
+        "forces, from the base's",
+        "z²",
+        "CRPS",
+        "within 68 %",
+    ):
         table.add_column(heading, justify="right")
     for key, after in errors.items():
         before = base.get(key)
@@ -48,6 +56,8 @@ def print_errors(evaluation: Evaluation) -> None:
             table.add_row(key[0], "base, E0 refitted", *_numbers(before))
         table.add_row("" if before is not None else key[0], "model", *_numbers(after), end_section=True)
     OUT.print(table)
+    for domain in evaluation.domain.values():
+        OUT.print(domain.verdict, style=STYLES["warning"] if domain.domain == "outside" else "", markup=False)
     for sentence in worse_forces(evaluation):
         OUT.print(sentence, style=STYLES["warning"], markup=False)
     floors = {
@@ -152,6 +162,8 @@ CURVES = {
     "energy_rmse": ("energy error, meV/atom", 1),
     "force_rmse": ("force error, meV/Å", 0),
     "force_departure_rmse": ("forces, from the base's, meV/Å", 0),
+    "energy_z2": ("z²", 2),
+    "energy_crps": ("CRPS, meV/atom", 2),
     "barrier": ("barrier, eV", 3),
     "barrier_stderr_total": ("its error bar, eV", 3),
 }
@@ -203,6 +215,8 @@ def _numbers(errors: SplitErrors) -> list[str]:
         (errors.force_rmse, 0),
         (errors.force_departure_rmse, 0),
         (errors.energy_z2, 2),
+        (errors.energy_crps, 2),
+        (100 * errors.coverage_energy_68, 0),
     )
     return [number(value, places) for value, places in numbers]
 

@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from rung.data.labels import Array
 from rung.errors import DataError
-from rung.results.metrics import SplitErrors
+from rung.evaluate.calibration import calibration
+from rung.results.metrics import Calibration, SplitErrors
 from rung.units import MILLI
 
 Blocks = ArrayLike | Sequence[ArrayLike]
@@ -95,8 +96,12 @@ class ErrorSums:
         base_forces: Blocks | None = None,
         stress: ArrayLike | None = None,
         stress_label: ArrayLike | None = None,
+        outside: ArrayLike | None = None,
     ) -> None:
-        """Add structures; parameters and errors are those of :func:`split_errors`."""
+        """Add structures; parameters and errors are those of :func:`split_errors`.
+
+        ``outside`` is 1 for each structure outside the domain of the fit, 0 inside, and NaN where that is not known.
+        """
         atoms = np.asarray(n_atoms, dtype=float)
         size = len(atoms)
         label = _column(energy_label, size, "energy_label")
@@ -107,7 +112,8 @@ class ErrorSums:
         _require_finite(predicted[known], "energy")
         sigma = _optional(energy_stderr_label, size, "energy_stderr_label")
         bar = _optional(energy_stderr, size, "energy_stderr")
-        self._columns.append(tuple(values[known] for values in (predicted - label, atoms, sigma, bar)))
+        away = _optional(outside, size, "outside")
+        self._columns.append(tuple(values[known] for values in (predicted - label, atoms, sigma, bar, away)))
         self._formulas += [formula for formula, has in zip(formulas, known, strict=True) if has]
         self._forces.add(_difference(forces, forces_label, int(atoms.sum()), "forces_label"))
         self._departure.add(_difference(forces, base_forces, int(atoms.sum()), "base_forces"))
@@ -117,9 +123,9 @@ class ErrorSums:
 
     def errors(self) -> SplitErrors:
         """Return the errors of all structures so far."""
-        columns = zip(*self._columns, strict=True) if self._columns else ((np.empty(0),) for _ in range(4))
-        error, atoms, sigma, bar = (np.concatenate(parts) for parts in columns)
+        error, atoms, sigma, bar, _ = self._known()
         per_atom = MILLI * error / atoms
+        bars = calibration(error, _variance(sigma, bar), atoms)
         return SplitErrors(
             n_structures=self._size,
             n_energies=len(error),
@@ -134,9 +140,25 @@ class ErrorSums:
             stress_mae=self._stress.mae,
             stress_rmse=self._stress.rmse,
             energy_chi2=_chi_square(error, np.square(sigma)),
-            energy_z2=_chi_square(error, np.square(np.nan_to_num(sigma)) + np.square(bar)),
+            energy_z2=bars.z2,
+            energy_crps=bars.crps,
+            coverage_energy_50=bars.within_50,
+            coverage_energy_68=bars.within_68,
+            coverage_energy_90=bars.within_90,
+            coverage_energy_95=bars.within_95,
             noise_floor=_rms((MILLI * sigma / atoms)[np.isfinite(sigma)]),
         )
+
+    def calibration(self, *, outside: bool) -> Calibration:
+        """Return how well error bars of energies hold inside the domain of the fit, or outside."""
+        error, atoms, sigma, bar, away = self._known()
+        chosen = away == outside
+        return calibration(error[chosen], _variance(sigma, bar)[chosen], atoms[chosen])
+
+    def _known(self) -> tuple[Array, ...]:
+        """Return error, atoms, σ, bar and whether it is outside, of all labelled energies so far."""
+        columns = zip(*self._columns, strict=True) if self._columns else ((np.empty(0),) for _ in range(5))
+        return tuple(np.concatenate(parts) for parts in columns)
 
 
 class _Moments:
@@ -237,6 +259,10 @@ def _require_finite(values: Array, what: str) -> None:
     bad = int(np.count_nonzero(~np.isfinite(values)))
     if bad:
         raise DataError(f"{bad} predicted {what} values are not finite; the potential broke down on these structures.")
+
+
+def _variance(sigma: Array, bar: Array) -> Array:
+    return np.square(np.nan_to_num(sigma)) + np.square(bar)
 
 
 def _chi_square(error: Array, variance: Array) -> float:

@@ -12,7 +12,7 @@ from rung.data.structure import Structure
 from rung.errors import ModelError
 from rung.features.design import Design
 from rung.features.passes import build_designs
-from rung.model.domain import Place
+from rung.model.domain import Domain, Place
 from rung.model.draws import drawn_change, drawn_potential
 from rung.model.environments import overlaps
 from rung.model.errorbars import (
@@ -82,6 +82,16 @@ def shared_environments(designs: Sequence[Design], posterior: Posterior) -> Arra
     _, geometry = np.unique(energies, axis=0, return_inverse=True)
     sizes = np.array([float(design.n_atoms) for design in designs])
     return np.where(geometry[:, None] == geometry[None, :], sizes[:, None], 0.0)
+
+
+def places_in(domain: Domain, designs: Sequence[Design]) -> list[Place | None]:
+    """Return where the structures of designs lie in ``domain``; None for a design that holds no features of atoms."""
+    return [
+        None
+        if design.atoms is None
+        else domain.place(design.energy, design.composition, design.atoms.features, design.atoms.numbers)
+        for design in designs
+    ]
 
 
 @dataclass(frozen=True)
@@ -171,14 +181,9 @@ class PosteriorErrors:
     def places(self, structures: Sequence[Structure]) -> list[Place | None]:
         """Return where structures lie, seen from those of the fit; None for each where the fit did not keep it."""
         domain = self.posterior.domain
-        if domain is None:
-            return [None] * len(structures)
-        designs = self._designs(structures, forces=False)
-        return [
-            domain.place(design.energy, design.composition, design.atoms.features, design.atoms.numbers)
-            for design in designs
-            if design.atoms is not None
-        ]
+        return (
+            [None] * len(structures) if domain is None else places_in(domain, self._designs(structures, forces=False))
+        )
 
     def forces_stderr(self, structure: Structure, *, model_error: bool = True) -> Array:
         """Return the one-sigma error of each component of the forces, eV/Å, shape ``(n, 3)``."""

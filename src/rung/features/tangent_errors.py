@@ -17,6 +17,7 @@ from rung.data.batch import Batch, collate
 from rung.data.labels import Array
 from rung.data.structure import Structure, composition_matrix
 from rung.errors import ModelError
+from rung.features.errorbars import places_in
 from rung.features.passes import build_designs
 from rung.features.weights import Row, changes_along, energy_row, force_row, group_members
 from rung.model.domain import Place
@@ -103,11 +104,7 @@ class TangentErrors:
             return [None] * len(structures)
         readout = base.surface(fidelity).readout
         designs = build_designs(structures, base.backbone, readout, forces=False, fidelity=fidelity, keep_features=True)
-        return [
-            domain.place(design.energy, design.composition, design.atoms.features, design.atoms.numbers)
-            for design in designs
-            if design.atoms is not None
-        ]
+        return places_in(domain, designs)
 
     def energy_variances(self, structures: Sequence[Structure]) -> Array:
         """Return the variance of each energy less a label of it, with the model's own error, eV², shape ``(S,)``.

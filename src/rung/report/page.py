@@ -13,6 +13,7 @@ from rung.report.read import RunFiles, StudyFiles, read_run, read_study
 from rung.report.run import fit as fit_sections
 from rung.report.run import predictions as prediction_sections
 from rung.report.run import sections
+from rung.report.run.calibration import calibration
 from rung.report.section import Section
 from rung.report.study import compare as compare_sections
 from rung.report.study import sections as study_sections
@@ -31,6 +32,7 @@ _RUN: tuple[Section[RunFiles], ...] = (
     Section("Barriers", sections.barriers),
     Section("Predictions beside labels", prediction_sections.parity),
     Section("Error bars", prediction_sections.coverage),
+    Section("Calibration", calibration),
     Section("Start", sections.checks),
     Section("What was chosen", fit_sections.chosen),
 )

@@ -17,6 +17,7 @@ QUANTITIES: Mapping[str, tuple[str, str]] = {
     "stress_mae": ("Stress error, mean absolute", "meV/Å³"),
     "energy_chi2": ("χ² of the energies", ""),
     "energy_z2": ("z² of the error bars", ""),
+    "energy_crps": ("CRPS of the energies", "meV/atom"),
     "noise_floor": ("Noise of the labels", "meV/atom"),
     "barrier": ("Barrier", "eV"),
     "barrier_stderr": ("Error bar of the barrier, weights alone", "eV"),

@@ -14,12 +14,8 @@ class FitErrors(SplitErrors):
     A share is absent where nothing has an error bar.
     """
 
-    coverage_energy_68: Number = float("nan")
-    """Share of energies whose label lay within the 68 % interval of prediction and label together."""
-    coverage_energy_95: Number = float("nan")
-    """The same for 95 %."""
     coverage_forces_68: Number = float("nan")
-    """The same for force components, 68 %."""
+    """Share of force components whose label lay within the 68 % interval of prediction and label together."""
     coverage_forces_95: Number = float("nan")
     """The same for force components, 95 %."""
 

@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import model_validator
 
 from rung.results.base import Entry, Number, Numbers, Result, equally_long
+from rung.results.domain import DomainNumbers
 from rung.results.settings import SettingsEntry
 
 FREE_ENERGY_FILE = "free_energy.json"
@@ -153,3 +154,5 @@ class FreeEnergyResult(Result):
     """What posterior draws say; null without a posterior or a barrier."""
     reweighted: TargetSurface | None
     """What single energies of another level say; null without."""
+    domain: DomainNumbers | None = None
+    """Which kept structures of the windows are outside the domain of the fit; null without error bars."""

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from rung.results.base import Entry, Number, Numbers, Result, equally_long
+from rung.results.domain import FramesDomain
 from rung.results.settings import SettingsEntry
 
 MD_FILE = "md.json"
@@ -104,3 +105,5 @@ class MDResult(Result):
     """Energies and temperatures."""
     radial: Radial
     """g(r)."""
+    domain: FramesDomain | None = None
+    """What frames of the whole run are outside the domain of the fit; null without error bars."""

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
+from pydantic import Field
+
 from rung.results.base import Entry, Number, Result
+from rung.results.domain import DomainNumbers
 
 METRICS_FILE = "metrics.json"
 
@@ -47,12 +50,51 @@ class SplitErrors(Entry):
     energy_z2: Number
     """Mean of error²/(σ² + predicted variance), the variance holding posterior and model error: 1 where error bars are
     honest, above 1 where they are too small."""
+    energy_crps: Number = float("nan")
+    """Mean continuous ranked probability score of energies with that variance, meV/atom: lower is better. It is 0.56 of
+    the bars where they are honest, and grows with the errors and with bars too small or too wide."""
+    coverage_energy_50: Number = float("nan")
+    """Share of energies whose label lay within the 50 % interval of prediction and label together."""
+    coverage_energy_68: Number = float("nan")
+    """The same for 68 %."""
+    coverage_energy_90: Number = float("nan")
+    """The same for 90 %."""
+    coverage_energy_95: Number = float("nan")
+    """The same for 95 %."""
     noise_floor: Number
     """R.m.s. of σ per atom, meV/atom: what the energy error of a perfect potential would show against these labels."""
 
 
 Errors = Mapping[str, Mapping[str, SplitErrors]]
 """Errors by split, then by fidelity."""
+
+
+class Calibration(Entry):
+    """Whether the error bars of some energies hold; null where none has a bar and a label."""
+
+    n: int
+    """Energies with a label and an error bar."""
+    z2: Number
+    """Mean of error²/variance, as ``energy_z2``."""
+    crps: Number
+    """Mean continuous ranked probability score, meV/atom."""
+    within_50: Number
+    """Share of labels within the 50 % interval."""
+    within_68: Number
+    """The same for 68 %."""
+    within_90: Number
+    """The same for 90 %."""
+    within_95: Number
+    """The same for 95 %."""
+
+
+class DomainErrors(DomainNumbers):
+    """The structures of a split inside and outside the domain of the fit, and how well error bars hold in each part."""
+
+    inside: Calibration
+    """Of the structures inside."""
+    outside: Calibration
+    """Of those outside."""
 
 
 class Evaluation(Result):
@@ -63,6 +105,9 @@ class Evaluation(Result):
     base: Errors | None
     """Errors of the base, likewise; null without a base. Its forces count as they are, its energies at the target after
     new reference energies: those of the training labels, or, for ``rung evaluate``, those of the very structures."""
+    domain: Mapping[str, DomainErrors] = Field(default_factory=dict)
+    """What is inside and what is outside the domain of the fit, by split, for energies of the target; empty where no
+    error bars are known, and in runs of 0.1."""
 
 
 class StartDistance(Entry):

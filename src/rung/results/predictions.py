@@ -79,6 +79,11 @@ class Predictions(Result):
     """The labels, likewise; null for a structure without."""
     forces_base: Blocks | None
     """The base's forces, likewise; null without a base."""
+    domain_distance: Column | None = None
+    """The largest distance of an atom from the nearest training environment, in r.m.s. spreads of its element; null
+    where the fit does not know."""
+    outside: tuple[bool | None, ...] | None = None
+    """Whether the structure is outside the domain of the fit, where error bars do not hold; likewise."""
 
     @model_validator(mode="after")
     def _one_entry_a_structure(self) -> Self:

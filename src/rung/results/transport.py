@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rung.errors import StorageError
 from rung.results.base import Entry, Number, Result
+from rung.results.domain import FramesDomain
 from rung.results.settings import SettingsEntry
 from rung.storage import write_text
 
@@ -113,6 +114,8 @@ class AtTemperature(Entry):
     """The values of each draw alone."""
     warnings: tuple[str, ...]
     """What a reader should know."""
+    domain: FramesDomain | None = None
+    """Which frames are outside the domain of the fit; null without a model or its error bars."""
 
 
 class ArrheniusLine(Entry):

@@ -1,6 +1,6 @@
 """What a potential says of labelled structures, beside the labels and the base."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,12 @@ from rung.data.labels import Array
 from rung.data.structure import Structure
 from rung.evaluate.coverage import LEVELS, coverage_table
 from rung.evaluate.errors import ErrorSums
+from rung.model.domain import Place
 from rung.model.potential import ReadoutPotential
 from rung.model.predictions import predict_structures
+from rung.model.standing import standing
 from rung.progress import SILENT, Progress
-from rung.results.metrics import SplitErrors
+from rung.results.metrics import DomainErrors, SplitErrors
 from rung.results.predictions import Predictions
 
 ATOMS_PER_BATCH = 300
@@ -37,6 +39,9 @@ class SplitPrediction:
         One-sigma error of each component, like ``forces``; None where no error bars are known.
     stress
         eV/Å³, shape ``(S, 6)``, NaN without volume; None where it was not computed.
+    places
+        Where each structure lies, seen from those of the fit, None where the fit did not keep it; None without error
+        bars.
     """
 
     energy: Array
@@ -44,6 +49,14 @@ class SplitPrediction:
     forces: tuple[Array | None, ...]
     forces_stderr: tuple[Array | None, ...] | None = None
     stress: Array | None = None
+    places: tuple[Place | None, ...] | None = None
+
+    @property
+    def outside(self) -> Array | None:
+        """Whether each structure is outside the domain of the fit, NaN where that is not known, shape ``(S,)``."""
+        if self.places is None:
+            return None
+        return np.array([np.nan if place is None else float(place.outside) for place in self.places])
 
 
 def predict(
@@ -113,7 +126,39 @@ def add_errors(
         base_forces=None if base is None else _blocks(base.forces, structures, computed),
         stress=prediction.stress,
         stress_label=None if prediction.stress is None else [label.stress for label in labels],
+        outside=prediction.outside,
     )
+
+
+def named_places(prediction: SplitPrediction, structures: Sequence[Structure]) -> list[tuple[str, Place | None]]:
+    """Return the name of each structure and where it lies; none without error bars."""
+    places = prediction.places or ()
+    return [(structure.structure_id, place) for structure, place in zip(structures, places, strict=bool(places))]
+
+
+def domain_errors(
+    sums: ErrorSums, places: Iterable[tuple[str, Place | None]], split: str, fidelity: str
+) -> DomainErrors:
+    """Return what of a split is inside the domain of the fit and what is not, with how well error bars hold in each.
+
+    Parameters
+    ----------
+    sums
+        The errors of all structures of the split.
+    places
+        The name of each of them, and where it lies.
+    split, fidelity
+        For the sentence.
+    """
+    inside, outside = sums.calibration(outside=False), sums.calibration(outside=True)
+    where = standing(places)
+    apart = "no energy there is labelled" if not outside.n else f"there z² is {outside.z2:.2f}"
+    numbers = where.numbers(
+        f"structures of {split}",
+        inside=f"the error bars of {fidelity} hold",
+        outside=f"quote the error bars of {fidelity} for the others only, whose z² is {inside.z2:.2f}; {apart}",
+    )
+    return DomainErrors(**numbers.as_json(), inside=inside, outside=outside)
 
 
 def shares_of(prediction: SplitPrediction, structures: Sequence[Structure], fidelity: str) -> dict[str, float]:
@@ -157,7 +202,7 @@ def beside_labels(
     structures: Sequence[Structure], fidelity: str, prediction: SplitPrediction, base: SplitPrediction | None
 ) -> Predictions:
     """Return the content of ``predictions/<split>.json``: values, labels and error bars of every structure."""
-    labels = [structure.labelled(fidelity) for structure in structures]
+    labels, places = [structure.labelled(fidelity) for structure in structures], prediction.places
     return Predictions(
         fidelity=fidelity,
         structure_ids=tuple(structure.structure_id for structure in structures),
@@ -172,4 +217,8 @@ def beside_labels(
         forces_stderr=prediction.forces_stderr,
         forces_label=tuple(label.forces if label.has_forces else None for label in labels),
         forces_base=None if base is None else base.forces,
+        domain_distance=None
+        if places is None
+        else np.array([np.nan if one is None else one.distance for one in places]),
+        outside=None if places is None else tuple(None if one is None else one.outside for one in places),
     )

@@ -18,11 +18,12 @@ from rung.fidelity import Fidelity
 from rung.fit.lift import Base
 from rung.fit.methods.offset import offset_to
 from rung.model.device import require_device
+from rung.model.domain import Place
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.results.findings import Diagnosis
-from rung.results.metrics import Evaluation, SplitErrors
-from rung.run.evaluation import SplitPrediction, add_errors, has_stress, predict
+from rung.results.metrics import DomainErrors, Evaluation, SplitErrors
+from rung.run.evaluation import SplitPrediction, add_errors, domain_errors, has_stress, named_places, predict
 from rung.run.file_settings import CheckSettings, EvaluationSettings, ExportSettings
 from rung.run.predictor import with_bars
 from rung.source import Opening
@@ -97,15 +98,19 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
         before = _with_offset(Base(_opened(settings, settings.base, low).potential, low), splits, fidelity)
     errors: dict[str, dict[str, SplitErrors]] = {}
     beside: dict[str, dict[str, SplitErrors]] = {}
+    domain: dict[str, DomainErrors] = {}
     for name, structures in splits.items():
         sums, sums_beside = ErrorSums(), ErrorSums()
+        places: list[tuple[str, Place | None]] = []
         with progress.task(f"Predictions of {name} ({fidelity})", len(structures)) as task:
             for part in by_atoms(structures, ATOMS_PER_PART):
-                _add(sums, sums_beside, part, fidelity, opened, before)
+                places += _add(sums, sums_beside, part, fidelity, opened, before)
                 task.advance(len(part))
         errors[name] = {fidelity: sums.errors()}
         beside[name] = {fidelity: sums_beside.errors()}
-    return Evaluation(splits=errors, base=beside if before is not None else None)
+        if opened.posterior is not None:
+            domain[name] = domain_errors(sums, places, name, fidelity)
+    return Evaluation(splits=errors, base=beside if before is not None else None, domain=domain)
 
 
 def _add(
@@ -115,8 +120,11 @@ def _add(
     fidelity: str,
     opened: Checkpoint,
     before: ReadoutPotential | None,
-) -> None:
-    """Add the errors of a model on some structures to ``sums``, and those of the base to ``beside``."""
+) -> list[tuple[str, Place | None]]:
+    """Add the errors of a model on some structures to ``sums``, and those of the base to ``beside``.
+
+    Returns the name of each structure and where it lies, seen from those of the fit.
+    """
     stress = has_stress(part, fidelity)
     prediction = predict(opened.potential, part, fidelity, stress=stress)
     if opened.posterior is not None:
@@ -126,6 +134,7 @@ def _add(
         reference = predict(before, part, fidelity, stress=stress)
         add_errors(beside, reference, part, fidelity)
     add_errors(sums, prediction, part, fidelity, reference)
+    return named_places(prediction, part)
 
 
 def export_file(settings: ExportSettings) -> None:

@@ -10,9 +10,11 @@ from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.features.cache import DesignCache
 from rung.features.design import Design
+from rung.features.errorbars import places_in
 from rung.features.passes import build_designs
 from rung.features.predict import DesignPrediction, difference_variance, predict_designs
 from rung.features.tangent_errors import TangentErrors
+from rung.model.domain import Place
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
 from rung.model.tangent import TangentPosterior
@@ -89,6 +91,7 @@ class Predictor:
             forces_stderr=tuple(
                 np.sqrt(pulled[k].force_total_variance) if k in pulled else None for k in range(len(structures))
             ),
+            places=self._places(potential, posterior, structures, fidelity),
         )
 
     def force_rows(self, structures: Sequence[Structure], target: str) -> tuple[int, ...]:
@@ -149,6 +152,13 @@ class Predictor:
                 self._designs[*common, structure.geometry_hash, forces] = design
         return [self._designs[key] for key in keys]
 
+    def _places(
+        self, potential: ReadoutPotential, posterior: Posterior | None, structures: Sequence[Structure], fidelity: str
+    ) -> tuple[Place | None, ...] | None:
+        if posterior is None or posterior.domain is None:
+            return None
+        return tuple(places_in(posterior.domain, self.designs(potential, structures, fidelity, forces=False)))
+
     def _frozen(self, potential: ReadoutPotential) -> bool:
         return self.base is not None and potential.backbone.fingerprint == self.base.backbone.fingerprint
 
@@ -185,7 +195,12 @@ class Predictor:
                 energies.append(errors.energy_variances([structure])[0])
                 forces.append(None if pulled is None else errors.forces_stderr(structure))
                 task.advance()
-        return replace(prediction, energy_stderr=np.sqrt(np.array(energies)), forces_stderr=tuple(forces))
+        return replace(
+            prediction,
+            energy_stderr=np.sqrt(np.array(energies)),
+            forces_stderr=tuple(forces),
+            places=tuple(errors.places(structures)),
+        )
 
     def _run(
         self, potential: ReadoutPotential, structures: Sequence[Structure], fidelity: str, rows: Sequence[int]
@@ -217,7 +232,16 @@ def with_bars(
     """Return ``prediction`` with the error bars of its energies, which one forward pass a structure gives."""
     if isinstance(posterior, TangentPosterior):
         errors = tangent_errors(potential, fidelity, posterior)
-        return replace(prediction, energy_stderr=np.sqrt(errors.energy_variances(structures)))
+        return replace(
+            prediction,
+            energy_stderr=np.sqrt(errors.energy_variances(structures)),
+            places=tuple(errors.places(structures)),
+        )
     designs = Predictor(potential, cache, 0, progress).designs(potential, structures, fidelity, forces=False)
     found = predict_designs(designs, potential.surface(fidelity), sorted(potential.elements), posterior)
-    return replace(prediction, energy_stderr=np.sqrt(np.array([one.energy_label_variance for one in found])))
+    places = [None] * len(designs) if posterior.domain is None else places_in(posterior.domain, designs)
+    return replace(
+        prediction,
+        energy_stderr=np.sqrt(np.array([one.energy_label_variance for one in found])),
+        places=tuple(places),
+    )

@@ -14,6 +14,7 @@ from rung.config import RunConfig
 from rung.data.cells import cells_of
 from rung.data.structure import Structure
 from rung.errors import ModelError
+from rung.evaluate.errors import ErrorSums
 from rung.features.cache import DesignCache
 from rung.fit.lift import Base, Context, Lift
 from rung.fit.methods import method_of
@@ -23,11 +24,20 @@ from rung.progress import SILENT, Progress
 from rung.report import damage_of_page, write_report
 from rung.results.findings import Diagnosis
 from rung.results.fit import Features, FitRecord
-from rung.results.metrics import Checks, FitNumbers, Metrics, SplitErrors, StartDistance
+from rung.results.metrics import Checks, DomainErrors, FitNumbers, Metrics, SplitErrors, StartDistance
 from rung.results.provenance import Export, Provenance
 from rung.run.checking import sound_diagnosis
 from rung.run.checks import other_fidelities, start_of
-from rung.run.evaluation import SplitPrediction, beside_labels, errors_of, has_stress, predict
+from rung.run.evaluation import (
+    SplitPrediction,
+    add_errors,
+    beside_labels,
+    domain_errors,
+    errors_of,
+    has_stress,
+    named_places,
+    predict,
+)
 from rung.run.folder import RunFolder
 from rung.run.inputs import context_of, design_cache, left_out, lift_of, open_base, open_splits
 from rung.run.opening import in_free_folder, opened
@@ -210,13 +220,18 @@ def evaluate(work: Work) -> None:
     start, warnings = _start(work, fitted.diagnostics)
     splits: dict[str, dict[str, SplitErrors]] = {}
     base: dict[str, dict[str, SplitErrors]] = {}
+    domain: dict[str, DomainErrors] = {}
     for name, structures in work.evaluated.items():
         prediction = _predicted(work, structures)
         before = None
         if shifted is not None:
             before = predict(shifted, structures, target, stress=has_stress(structures, target), progress=work.progress)
             base[name] = {target: errors_of(before, structures, target)}
-        splits[name] = {target: errors_of(prediction, structures, target, before)}
+        sums = ErrorSums()
+        add_errors(sums, prediction, structures, target, before)
+        splits[name] = {target: sums.errors()}
+        if prediction.places is not None:
+            domain[name] = domain_errors(sums, named_places(prediction, structures), name, target)
         others = other_fidelities(work.fitted.potential, origin, structures, target, split=name, progress=work.progress)
         splits[name] |= others.after
         if shifted is not None:
@@ -228,6 +243,7 @@ def evaluate(work: Work) -> None:
     Metrics(
         splits=splits,
         base=base if shifted is not None else None,
+        domain=domain,
         checks=Checks(step_zero=start, warnings=warnings),
         fit=_numbers(fitted, designs),
     ).write(work.folder.metrics)

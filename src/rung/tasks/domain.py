@@ -13,17 +13,25 @@ import numpy as np
 from ase import Atoms
 
 from rung.data.readers.structures import read_structures, require_possible, write_structures
+from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError
 from rung.evaluate.paths.band import StaticBarrier
 from rung.evaluate.paths.endpoints import displacements
+from rung.model.standing import NOT_KEPT, Standing, standing
 from rung.results.barrier_task import TaskBarrier
-from rung.results.base import DomainWord
+from rung.results.domain import FramesDomain
 from rung.settings import Settings
 from rung.tasks.opened import Opened
 
 FRAMES = "low-frames.extxyz"
 """The images of a band that leaves the domain, without labels: those to compute at the low level."""
+
+ROWS = 16
+"""Structures whose features are in memory at a time."""
+
+MOST_FRAMES = 400
+"""Frames of dynamics that are looked at: enough to see when they leave, little enough to wait for."""
 
 SAME_PLACE = 1e-3
 """Å: how far atoms of one structure may lie apart in two files."""
@@ -183,41 +191,49 @@ def _members(folder: Path) -> list[Any]:
     return [RungCalculator(checkpoint, fidelity=levels[0]) for checkpoint in checkpoints]
 
 
+def standing_of(potential: Opened, structures: Mapping[str, Atoms]) -> Standing:
+    """Return whether named structures are inside the domain of the fit of ``potential``."""
+    bars = potential.error_bars
+    if bars is None:
+        return Standing(())
+    named = list(structures.items())
+    parts = [named[start : start + ROWS] for start in range(0, len(named), ROWS)]
+    return standing(
+        pair
+        for part in parts
+        for pair in zip((name for name, _ in part), bars.places([atoms for _, atoms in part]), strict=True)
+    )
+
+
 @dataclass(frozen=True)
-class Standing:
-    """Whether structures together are inside the domain of a fit.
+class Frame:
+    """A frame of dynamics: what it is called, its time in ps, and its atoms."""
+
+    name: str
+    time: float
+    atoms: Atoms
+
+
+def domain_of_frames(potential: Opened, frames: Sequence[Frame], *, inside: str, outside: str) -> FramesDomain | None:
+    """Return how many frames are outside the domain of the fit of ``potential``; None where it has no error bars.
 
     Parameters
     ----------
-    domain
-        Outside where one of them is.
-    reasons
-        Why, each with the name of the structure; empty where none is outside.
-    distance, limit
-        The largest distance of an atom from the nearest training environment, and the largest that counts as inside.
+    potential
+        What moved the atoms.
+    frames
+        In order of time; at most ``MOST_FRAMES`` of them, evenly spread, are looked at.
+    inside, outside
+        What holds where all are inside, and where some are not: the end of a sentence without its full stop.
     """
-
-    domain: DomainWord
-    reasons: tuple[str, ...] = ()
-    distance: float = np.nan
-    limit: float = np.nan
-
-
-def standing_of(potential: Opened, structures: Mapping[str, Atoms]) -> Standing:
-    """Return whether named structures are inside the domain of the fit of ``potential``."""
-    if potential.error_bars is None or not structures:
-        return Standing("unknown")
-    places = potential.error_bars.places(list(structures.values()))
-    known = {name: place for name, place in zip(structures, places, strict=True) if place is not None}
-    if not known:
-        return Standing("unknown")
-    reasons = tuple(f"{name}: {reason}" for name, place in known.items() for reason in place.reasons)
-    return Standing(
-        "outside" if reasons else "inside",
-        reasons,
-        max(place.distance for place in known.values()),
-        min(place.distance_limit for place in known.values()),
+    if potential.error_bars is None:
+        return None
+    chosen = evenly_spread(frames, MOST_FRAMES)
+    numbers = standing_of(potential, {frame.name: frame.atoms for frame in chosen}).numbers(
+        "frames", inside=inside, outside=outside
     )
+    times = [frame.time for frame in chosen if frame.name == numbers.first]
+    return FramesDomain(**numbers.as_json(), first_ps=min(times, default=np.nan))
 
 
 def judged(
@@ -240,28 +256,26 @@ def judged(
     """
     if potential.error_bars is None or not np.isfinite(entry.value):
         return entry
-    standing = standing_of(potential, {"highest image": band.images[band.saddle], "first image": band.images[0]})
+    where = standing_of(potential, {"highest image": band.images[band.saddle], "first image": band.images[0]})
     total = f"± {entry.stderr_total:.3f} eV (total)"
-    if standing.domain == "unknown":
+    if where.domain == "unknown":
         return entry.model_copy(
             update={
                 "quoted": "total",
-                "verdict": f"Quote {total}, but it is unknown whether the highest image is inside the domain: this fit "
-                "did not keep where its training structures lie. Fit again to know.",
+                "verdict": f"Quote {total}, but it is unknown whether the highest image is inside the domain: "
+                + NOT_KEPT,
             }
         )
-    if standing.domain == "inside":
+    if where.domain == "inside":
         return entry.model_copy(
             update={
                 "domain": "inside",
                 "quoted": "total",
-                "verdict": f"Inside the domain: quote {total}. No atom is farther than {standing.distance:.1f} spreads "
-                f"from the nearest training environment (limit {standing.limit:.1f}).",
+                "verdict": f"Inside the domain: quote {total}. No atom is farther than {where.distance:.1f} spreads "
+                f"from the nearest training environment (limit {where.limit:.1f}).",
             }
         )
-    return _outside(
-        entry, standing.reasons, [one.along(band.images, band.saddle, potential) for one in evidence], frames
-    )
+    return _outside(entry, where.reasons, [one.along(band.images, band.saddle, potential) for one in evidence], frames)
 
 
 def _outside(entry: TaskBarrier, reasons: Sequence[str], spreads: Sequence[Spread], frames: Path) -> TaskBarrier:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from rung.data.readers.structures import write_structures
+from rung.data.splits import evenly_spread
 from rung.evaluate.free_energy.analysis import AnalysisSettings, analyse
 from rung.evaluate.free_energy.collective import (
     CollectiveSettings,
@@ -25,6 +26,7 @@ from rung.evaluate.free_energy.umbrella import (
 from rung.evaluate.identity import PHYSICS, geometry_key, physics_key
 from rung.progress import SILENT, Progress
 from rung.report.tasks.free_energy import PAGE, free_energy_summary, write_free_energy_report
+from rung.results.domain import DomainNumbers
 from rung.results.free_energy import (
     FREE_ENERGY_FILE,
     BarrierNumbers,
@@ -36,12 +38,14 @@ from rung.results.free_energy import (
 from rung.results.settings import SettingsEntry
 from rung.settings import Option, Settings
 from rung.storage import content_hash, file_hash
+from rung.tasks.domain import MOST_FRAMES, standing_of
 from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import OneFidelity, Opened, read_start
 from rung.tasks.other_surfaces import (
     FRAMES,
     SampledBarrier,
     TargetEnergies,
+    frame_name,
     model_error,
     read_target_energies,
     to_target,
@@ -185,6 +189,24 @@ def _result(
         if barrier is None
         else model_error(potential.error_bars, sampled, task.draws, progress=progress),
         reweighted=reweighted,
+        domain=_domain(potential, sampled),
+    )
+
+
+def _domain(potential: Opened, sampled: SampledBarrier) -> DomainNumbers | None:
+    """Return which kept structures in equilibrium are outside the domain of the fit; None without error bars."""
+    if potential.error_bars is None:
+        return None
+    kept = [(window, int(frame)) for window in sampled.windows for frame in sampled.equilibrated(window)]
+    structures = {
+        frame_name(window.index, frame): sampled.structures(window, [frame])[0]
+        for window, frame in evenly_spread(kept, MOST_FRAMES)
+    }
+    return standing_of(potential, structures).numbers(
+        f"structures of {FRAMES}",
+        inside="quote the statistical error, with the spread over posterior draws as the model's error",
+        outside="the spread over posterior draws says nothing of the model's error there: label such structures and "
+        "fit again, or reweight to their target energies",
     )
 
 

@@ -1,6 +1,6 @@
 """Dynamics from files: run, judge, and write what was found."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +9,7 @@ from ase import Atoms
 from pydantic import Field
 
 from rung.data.readers.structures import read_structures, require_matter
+from rung.data.structure import Structure
 from rung.errors import ConfigError
 from rung.evaluate.dynamics.md import (
     FOR_LABELLING,
@@ -24,9 +25,11 @@ from rung.evaluate.error_bars import ErrorBars
 from rung.evaluate.identity import PHYSICS, geometry_key, physics_key
 from rung.progress import SILENT, Progress
 from rung.report.tasks.md import PAGE, md_summary, write_md_report
+from rung.results.domain import FramesDomain
 from rung.results.md import MD_FILE, MDResult, MDSettingsEntry, Radial, RunStatistics, Samples
 from rung.settings import Option, Settings
 from rung.storage import content_hash
+from rung.tasks.domain import Frame, domain_of_frames
 from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import OneFidelity, Opened, read_start
 from rung.tasks.task import Task
@@ -40,6 +43,9 @@ FOLDER = TaskFolder(
 
 MOST_FRAMES = 200
 """Frames of which g(r) is averaged; more make no difference that one sees."""
+
+INSIDE = "the error bars of the potential hold along the run"
+OUTSIDE = "no error bar of the potential holds there: label such frames and fit again"
 
 MOST_SAMPLES = 1000
 """Samples that the result file has, at least; all are in ``samples.csv``."""
@@ -101,10 +107,11 @@ def find_md(potential: Opened, task: MDTask, out: Path, *, progress: Progress = 
             identity=potential.fidelity,
             progress=progress,
         )
-        frames = [structure.atoms for structure in read_structures(out / TRAJECTORY)]
-        frames = frames[int(task.discard * len(frames)) :]
+        structures = read_structures(out / TRAJECTORY)
+        frames = [structure.atoms for structure in structures[int(task.discard * len(structures)) :]]
         radial = radial_distribution(frames[:: max(1, len(frames) // MOST_FRAMES)], reach=task.reach)
-        result = _result(potential, task, atoms, run, radial)
+        domain = domain_of_frames(potential, _frames(structures, settings), inside=INSIDE, outside=OUTSIDE)
+        result = _result(potential, task, atoms, run, radial, domain)
         result.write(out / MD_FILE)
         write_md_report(out)
     return result
@@ -134,7 +141,20 @@ def _largest(error_bars: ErrorBars, structures: list[Atoms]) -> Mapping[int, flo
     return largest
 
 
-def _result(potential: Opened, task: MDTask, atoms: Atoms, run: Trajectory, radial: RadialDistribution) -> MDResult:
+def _frames(structures: Sequence[Structure], settings: MDSettings) -> list[Frame]:
+    """Return the frames of a trajectory with their times."""
+    times = [settings.timestep * settings.frame_every * number / 1000.0 for number in range(len(structures))]
+    return [Frame(f"at {time:g} ps", time, structure.atoms) for time, structure in zip(times, structures, strict=True)]
+
+
+def _result(
+    potential: Opened,
+    task: MDTask,
+    atoms: Atoms,
+    run: Trajectory,
+    radial: RadialDistribution,
+    domain: FramesDomain | None,
+) -> MDResult:
     averages = statistics(run, task.dynamics.timestep, discard=task.discard)
     step, energy, kinetic, temperature = run.samples[:: max(1, len(run.samples) // MOST_SAMPLES)].T
     return MDResult(
@@ -152,6 +172,7 @@ def _result(potential: Opened, task: MDTask, atoms: Atoms, run: Trajectory, radi
         statistics=None if averages is None else RunStatistics(**vars(averages)),
         samples=Samples(step=step, potential=energy, kinetic=kinetic, temperature=temperature),
         radial=Radial(distance=radial.distance, pairs=radial.pairs, frames=radial.frames),
+        domain=domain,
     )
 
 

@@ -1,6 +1,6 @@
 """Transport from files: trajectories in, a folder of results out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +15,7 @@ from rung.evaluate.transport.arrhenius import activations
 from rung.evaluate.transport.regime import DiffusionSettings, MeasuredRun, Run, TransportSettings
 from rung.progress import SILENT, Progress
 from rung.report.tasks.transport import PAGE, write_transport_report
+from rung.results.domain import FramesDomain
 from rung.results.transport import (
     DISPLACEMENTS_FILE,
     TRANSPORT_FILE,
@@ -45,6 +46,10 @@ UNITS = {
     "msd": "Å²",
     "time": "ps",
 }
+
+
+Domains = Mapping[float, FramesDomain]
+"""What frames are outside the domain of the fit, by temperature."""
 
 
 class RunsSettings(Settings):
@@ -132,11 +137,12 @@ def analyse_runs(
     settings: TransportSettings,
     *,
     extrapolate: Sequence[float] = (),
+    domains: Domains | None = None,
     progress: Progress = SILENT,
 ) -> TransportResult:
     """Analyse runs, write the files of a folder of results, and return what ``transport.json`` says."""
     results = transport(runs, settings, progress=progress)
-    return write_transport(out, results, settings, extrapolate=extrapolate)
+    return write_transport(out, results, settings, extrapolate=extrapolate, domains=domains)
 
 
 def read_runs(
@@ -169,14 +175,19 @@ def read_runs(
 
 
 def write_transport(
-    out: Path, results: Sequence[Transport], settings: TransportSettings, *, extrapolate: Sequence[float] = ()
+    out: Path,
+    results: Sequence[Transport],
+    settings: TransportSettings,
+    *,
+    extrapolate: Sequence[float] = (),
+    domains: Domains | None = None,
 ) -> TransportResult:
     """Write the files of a folder of results, and return what ``transport.json`` says."""
     reasons = [f"At {one.temperature:g} K: {one.window.reason}" for one in results if not one.window.diffusive]
     result = TransportResult(
         units=UNITS,
         settings=TransportSettingsEntry.model_validate(settings.model_dump(mode="json")),
-        temperatures=tuple(_at_temperature(one) for one in results),
+        temperatures=tuple(_at_temperature(one, (domains or {}).get(one.temperature)) for one in results),
         activation={
             name: ActivationNumbers.model_validate(asdict(one))
             for name, one in activations(results, extrapolate).items()
@@ -189,8 +200,9 @@ def write_transport(
     return result
 
 
-def _at_temperature(result: Transport) -> AtTemperature:
-    return AtTemperature.model_validate({**asdict(result), "runs": tuple(_run(run) for run in result.runs)})
+def _at_temperature(result: Transport, domain: FramesDomain | None) -> AtTemperature:
+    runs = tuple(_run(run) for run in result.runs)
+    return AtTemperature.model_validate({**asdict(result), "runs": runs, "domain": domain})
 
 
 def _run(run: MeasuredRun) -> RunNumbers:

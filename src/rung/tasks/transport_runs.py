@@ -17,11 +17,13 @@ from rung.progress import SILENT, Progress
 from rung.report.tasks.transport import transport_summary
 from rung.results.transport import TransportResult
 from rung.storage import content_hash
+from rung.tasks.domain import Frame, domain_of_frames
 from rung.tasks.opened import Opened, OptionalModel, read_start
 from rung.tasks.task import Task
 from rung.tasks.transport import (
     FOLDER,
     RUNS,
+    Domains,
     RunsSettings,
     TransportTask,
     analyse_runs,
@@ -30,6 +32,12 @@ from rung.tasks.transport import (
 
 _DECIDES = {"timestep", "frame_every", "friction", "seed"}
 """Settings that all runs of a folder share; there may be more runs, temperatures, draws and steps later."""
+
+
+INSIDE = "the spread over draws of the potential counts the error of the model"
+OUTSIDE = (
+    "neither the error nor the spread over draws counts the error of the model there: label such frames and fit again"
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,26 @@ def find_transport_of_model(
     identity = {"start": geometry_key(atoms), PHYSICS: physics_key(atoms), "setting": content_hash(deciding)}
     with FOLDER.open(out, {potential.fidelity: potential}, identity, reads=task):
         runs = make_runs(potential, atoms, out, planned, task.runs, progress=progress)
-        return analyse_runs(runs, out, settings, extrapolate=task.extrapolate, progress=progress)
+        domains = _domains(potential, runs, settings)
+        return analyse_runs(runs, out, settings, extrapolate=task.extrapolate, domains=domains, progress=progress)
+
+
+def _domains(potential: Opened, runs: Sequence[Run], settings: TransportSettings) -> Domains:
+    """Return which frames are outside the domain of the fit, by temperature; nothing without error bars."""
+    found = {}
+    for temperature in dict.fromkeys(run.temperature for run in runs):
+        frames = [
+            Frame(f"at {time:g} ps of {run.name}", time, atoms)
+            for run in runs
+            if run.temperature == temperature
+            for number, atoms in enumerate(run.frames)
+            for time in [number * settings.frame_fs / 1000.0]
+        ]
+        frames.sort(key=lambda frame: frame.time)
+        domain = domain_of_frames(potential, frames, inside=INSIDE, outside=OUTSIDE)
+        if domain is not None:
+            found[temperature] = domain
+    return found
 
 
 def plan(temperatures: Sequence[float], settings: RunsSettings) -> Iterator[PlannedRun]:

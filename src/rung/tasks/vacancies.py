@@ -28,6 +28,7 @@ from rung.evaluate.paths.vacancies import (
     sequential_hops,
     without,
 )
+from rung.model.standing import Standing
 from rung.progress import SILENT, Progress
 from rung.report.tasks.vacancies import PAGE, vacancy_summary, write_vacancy_report
 from rung.results.vacancies import (
@@ -43,7 +44,7 @@ from rung.results.vacancies import (
 )
 from rung.settings import Option, Settings
 from rung.storage import atomic_path, content_hash, set_aside
-from rung.tasks.domain import Standing, standing_of
+from rung.tasks.domain import standing_of
 from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import Opened, SeveralFidelities
 from rung.tasks.task import Task
@@ -278,7 +279,7 @@ def _ends_of_barrier(bands: Sequence[Barrier]) -> dict[str, Atoms]:
 def _defects(potential: Opened, task: VacancyTask, out: Path, progress: Progress) -> Defects:
     """Return energies of formation and binding of one and two vacancies, each with its error bar."""
     energies: list[EnergyOfDefect] = []
-    refused, standing = "", Standing("unknown")
+    refused, standing = "", Standing(())
     chemical = task.chemical_potentials.get(potential.fidelity)
     try:
         layers = _relaxed_layers(potential, task, out, progress)

@@ -24,6 +24,7 @@ COLUMNS = (
     "force_mae",
     "force_departure_rmse",
     "energy_z2",
+    "energy_crps",
 )
 """What these labels make known: without σ there is no χ²."""
 

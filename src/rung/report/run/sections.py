@@ -17,7 +17,7 @@ Key = tuple[str, str]
 """(split, fidelity)."""
 
 _ERRORS = ("energy_rmse", "energy_mae", "energy_rmse_rel", "force_rmse", "force_mae", "stress_rmse")
-_OTHER = ("force_departure_rmse", "energy_chi2", "energy_z2")
+_OTHER = ("force_departure_rmse", "energy_chi2", "energy_z2", "energy_crps")
 
 
 def summary(run: RunFiles, _: Draw) -> str:
@@ -189,6 +189,7 @@ def _error_notes(names: Sequence[str]) -> str:
         "force_departure_rmse": "Departure: how far forces lie from the base's, which is no error.",
         "energy_chi2": "χ²: mean squared error over the labels' σ².",
         "energy_z2": "z²: mean squared error over all variance that was predicted; 1 is honest, more is too sure.",
+        "energy_crps": "CRPS: a score of errors and bars together; lower is better.",
     }
     text = " ".join(notes[name] for name in names if name in notes)
     start = "The lowest error of each split is bold. The base has its E0 refitted to the same energies."

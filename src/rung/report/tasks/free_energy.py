@@ -12,6 +12,7 @@ from rung.report import figures
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table
 from rung.report.tables import digits, table, with_error
+from rung.report.tasks.domain import outside_sentences, standing_words
 from rung.report.tasks.page import Content, write_task_page
 from rung.results.free_energy import FREE_ENERGY_FILE, BarrierNumbers, FreeEnergyResult, OtherSurfaces, WindowNumbers
 
@@ -49,7 +50,7 @@ def _content(result: FreeEnergyResult, pen: Pen) -> Content:
                 + _surfaces("Target energies", result.reweighted),
             ),
         ],
-        [result.reason, *result.warnings],
+        [result.reason, *result.warnings, *outside_sentences(result.domain)],
     )
 
 
@@ -131,6 +132,8 @@ def _numbers(result: FreeEnergyResult) -> str:
         ["Error of the rate, factor", digits(np.exp(barrier.rate_log_stderr))],
         ["Activation free energy −kT ln(hk/kT), eV", with_error(barrier.activation, barrier.activation_stderr)],
     ]
+    if result.domain is not None:
+        rows.append(["Structures outside the domain", standing_words(result.domain)])
     note = (
         "ΔF‡ = F(ξ‡) + kT ln[∫ exp(−βF) dξ / ℓ0] over the reactant's side; it depends on ℓ0 and on the scale of the "
         f"variable, the rate does not. {UPPER_BOUND}"
@@ -174,7 +177,7 @@ def free_energy_summary(result: FreeEnergyResult) -> Summary:
     """Return the barrier with its errors, what to be aware of, and why there is none."""
     failures = (result.reason,) if result.reason else ()
     tables = () if result.barrier is None else (_table(result, result.barrier),)
-    return Summary(tables, warnings=tuple(result.warnings), failures=failures)
+    return Summary(tables, warnings=(*result.warnings, *outside_sentences(result.domain)), failures=failures)
 
 
 def _table(result: FreeEnergyResult, barrier: BarrierNumbers) -> Table:

@@ -11,6 +11,7 @@ from rung.report import figures
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table
 from rung.report.tables import digits, table, with_error
+from rung.report.tasks.domain import outside_sentences, standing_words
 from rung.report.tasks.page import Content, write_task_page
 from rung.results.md import MD_FILE, MDResult
 
@@ -39,7 +40,7 @@ def _content(run: MDResult, pen: Pen) -> Content:
         "Molecular dynamics",
         f"{run.fidelity}, {run.settings.ensemble.upper()} at {run.settings.temperature:.0f} K",
         [("Run", _numbers(run)), ("Energy", energy), ("Temperature", temperature), ("Structure", radial)],
-        [f"The run ended {run.reason}."] if run.reason else [],
+        [*([f"The run ended {run.reason}."] if run.reason else []), *outside_sentences(run.domain)],
     )
 
 
@@ -110,15 +111,17 @@ def _numbers(run: MDResult) -> str:
             ["Drift of the total energy, meV/atom/ps", with_error(averages.drift, averages.drift_stderr)],
             ["Fluctuation about it, meV/atom", digits(averages.fluctuation)],
         ]
+    if run.domain is not None:
+        rows.append(["Frames outside the domain", standing_words(run.domain)])
     return table(["", "Value"], rows)
 
 
 def md_summary(result: MDResult) -> Summary:
     """Return the averages of a run, and why it ended before its time."""
     failures = (f"The run ended {result.reason}.",) if result.reason else ()
-    averages = result.statistics
+    averages, warned = result.statistics, outside_sentences(result.domain)
     if averages is None:
-        return Summary(warnings=("The run is too short for averages.",), failures=failures)
+        return Summary(warnings=("The run is too short for averages.", *warned), failures=failures)
     rows = (
         ("temperature, K", f"{averages.temperature:.1f}", f"{averages.temperature_stderr:.1f}"),
         ("its variance over the canonical one", f"{averages.temperature_variance_ratio:.2f}", ""),
@@ -127,4 +130,4 @@ def md_summary(result: MDResult) -> Summary:
         ("fluctuation about it, meV/atom", f"{averages.fluctuation:.3f}", ""),
     )
     title = f"{result.settings.ensemble.upper()} of {result.fidelity}, {result.picoseconds:.3g} ps"
-    return Summary((Table(title, ("quantity", "value", "standard error"), rows),), failures=failures)
+    return Summary((Table(title, ("quantity", "value", "standard error"), rows),), warnings=warned, failures=failures)

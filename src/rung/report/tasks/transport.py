@@ -13,6 +13,7 @@ from rung.report import figures
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table
 from rung.report.tables import ABSENT, digits, superscript, table, with_error
+from rung.report.tasks.domain import outside_sentences
 from rung.report.tasks.page import Content, write_task_page
 from rung.results.transport import (
     DISPLACEMENTS_FILE,
@@ -70,7 +71,7 @@ def _content(result: TransportResult, rows: Sequence[Displacement], pen: Pen) ->
             ("Displacements", single + together),
             ("Runs", _runs(temperatures)),
         ],
-        [sentence for one in temperatures for sentence in one.warnings],
+        _warnings(temperatures),
     )
 
 
@@ -122,6 +123,14 @@ def _numbers(temperatures: Sequence[AtTemperature]) -> str:
         for one in temperatures
     ]
     return table(header, rows)
+
+
+def _warnings(temperatures: Sequence[AtTemperature]) -> list[str]:
+    return [sentence for one in temperatures for sentence in (*one.warnings, *_outside(one))]
+
+
+def _outside(one: AtTemperature) -> list[str]:
+    return [f"At {one.temperature:g} K: {sentence}" for sentence in outside_sentences(one.domain)]
 
 
 def _span(window: FittedWindow) -> str:
@@ -239,7 +248,7 @@ def transport_summary(result: TransportResult) -> Summary:
     return Summary(
         (Table(title, headings, rows, n_names=0),),
         tuple(sentences),
-        tuple(sentence for one in result.temperatures for sentence in one.warnings),
+        tuple(_warnings(result.temperatures)),
         (result.reason,) if result.reason else (),
     )
 

@@ -1,0 +1,104 @@
+"""The section on calibration: scores of the error bars of energies, inside the domain of the fit and outside."""
+
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from rung.data.labels import Array
+from rung.evaluate.coverage import coverage
+from rung.report import figures
+from rung.report.read import RunFiles
+from rung.report.section import Draw
+from rung.report.tables import ABSENT, digits, table
+from rung.results.metrics import Calibration, SplitErrors
+from rung.results.predictions import Predictions
+
+_LEVELS = np.linspace(0.05, 0.95, 19)
+
+_FEWEST = 5
+"""Energies below which a curve says nothing."""
+
+_NOTE = (
+    "CRPS: continuous ranked probability score of the energies, meV/atom; it is lower for smaller errors and for bars "
+    "of the right size. Within: the share of labels inside intervals that should hold so many."
+)
+
+
+def calibration(run: RunFiles, draw: Draw) -> str:
+    """Return scores of the error bars, a curve of shares found against shares due, and what is outside the domain."""
+    metrics = run.metrics
+    if metrics is None:
+        return ""
+    rows = []
+    for (split, fidelity), errors in run.errors.items():
+        if fidelity != run.target or not np.isfinite(errors.energy_crps):
+            continue
+        rows.append([escape(split), "all", *_cells(_of_all(errors))])
+        domain = metrics.domain.get(split)
+        if domain is not None and domain.outside.n:
+            rows.append(["", "inside the domain", *_cells(domain.inside)])
+            rows.append(["", "outside", *_cells(domain.outside)])
+    if not rows:
+        return ""
+    header = ["Split", "Structures", "Energies", "z²", "CRPS", *(f"within {level} %" for level in (50, 68, 90, 95))]
+    verdicts = "".join(f"<li>{escape(one.verdict)}</li>" for one in metrics.domain.values() if one.verdict)
+    curve = _curve(run)
+    drawn = "" if curve is None else draw(curve, "Shares of labels within central intervals; the diagonal is honest.")
+    listed = f'<ul class="words">{verdicts}</ul>' if verdicts else ""
+    return listed + table(header, rows, text=2) + f'<p class="note">{_NOTE}</p>' + drawn
+
+
+def _of_all(errors: SplitErrors) -> Calibration:
+    return Calibration(
+        n=errors.n_energies,
+        z2=errors.energy_z2,
+        crps=errors.energy_crps,
+        within_50=errors.coverage_energy_50,
+        within_68=errors.coverage_energy_68,
+        within_90=errors.coverage_energy_90,
+        within_95=errors.coverage_energy_95,
+    )
+
+
+def _cells(one: Calibration) -> list[str]:
+    shares = (one.within_50, one.within_68, one.within_90, one.within_95)
+    return [str(one.n), digits(one.z2, 2), digits(one.crps), *(_percent(share) for share in shares)]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if np.isfinite(share) else ABSENT
+
+
+def _curve(run: RunFiles) -> Any:
+    """Draw the shares found against those due; None where no split has enough energies with bars."""
+    lines = [(name, *line) for split, content in run.predictions.items() for name, *line in _lines(split, content)]
+    if not lines:
+        return None
+    figure = figures.plotly().Figure()
+    ends = [0, 100]
+    figure.add_scatter(x=ends, y=ends, mode="lines", line={"color": figures.MUTED, "width": 1, "dash": "dot"})
+    figure.data[0].update(showlegend=False, hoverinfo="skip")
+    for index, (name, found) in enumerate(lines):
+        figure.add_scatter(
+            x=figures.short(100 * _LEVELS),
+            y=figures.short(100 * np.asarray(found)),
+            name=escape(name),
+            mode="lines+markers",
+            line={"color": figures.colour(name, index), "width": 2},
+            marker={"size": 5},
+        )
+    figures.styled(figure, "Share due, %", "Share found, %", 340)
+    return figure
+
+
+def _lines(split: str, content: Predictions) -> Iterator[tuple[str, Array]]:
+    """Yield the curve of a split, that of what is outside the domain apart."""
+    bars = np.hypot(content.energy_stderr, np.nan_to_num(content.energy_stderr_label))
+    away = np.array([bool(one) for one in content.outside or [False] * len(bars)], dtype=bool)
+    usable = np.isfinite(content.energy_label) & np.isfinite(bars) & (bars > 0)
+    for name, chosen in ((split, usable & ~away), (f"{split}, outside the domain", usable & away)):
+        if chosen.sum() >= _FEWEST:
+            values, truths, own = content.energy[chosen], content.energy_label[chosen], bars[chosen]
+            yield name, np.array([coverage(values, truths, own, float(level)) for level in _LEVELS])
