@@ -73,7 +73,7 @@ def _percent(share: float) -> str:
 
 def _curve(run: RunFiles) -> Any:
     """Draw the shares found against those due; None where no split has enough energies with bars."""
-    lines = [(name, *line) for split, content in run.predictions.items() for name, *line in _lines(split, content)]
+    lines = [line for split, content in run.predictions.items() for line in _lines(split, content)]
     if not lines:
         return None
     figure = figures.plotly().Figure()
@@ -83,7 +83,7 @@ def _curve(run: RunFiles) -> Any:
     for index, (name, found) in enumerate(lines):
         figure.add_scatter(
             x=figures.short(100 * _LEVELS),
-            y=figures.short(100 * np.asarray(found)),
+            y=figures.short(100 * found),
             name=escape(name),
             mode="lines+markers",
             line={"color": figures.colour(name, index), "width": 2},
