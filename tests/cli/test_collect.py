@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rung.cli import main
+from rung.data.readers.structures import read_structures
 from rung.results.collected import Collected
 from rung.units import HARTREE
 from tests.collect.samples import DIAMOND
@@ -51,3 +52,21 @@ def test_one_bad_file_is_one_sentence_and_the_rest_goes_on(tmp_path: Path, capsy
 def test_what_is_mistyped_is_said(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["collect", *words]) in (1, 2)
     assert sentence in capsys.readouterr().err
+
+
+def test_a_tree_becomes_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "runs" / "diamond").mkdir(parents=True)
+    for series in (1, 2):
+        shutil.copy(DIAMOND / f"dmc.s00{series}.scalar.dat", tmp_path / "runs" / "diamond")
+    structures, out = tmp_path / "base.extxyz", tmp_path / "labels.extxyz"
+    structures.write_text('2\nProperties=species:S:1:pos:R:3 structure_id=diamond pbc="F F F"\nC 0 0 0\nC 0 0 1.5\n')
+    words = ["collect", str(tmp_path / "runs"), "--structures", str(structures), "--fidelity", "dmc", "--out", str(out)]
+    assert main(words) == 1
+    assert "diamond has 2 runs" in capsys.readouterr().err
+    assert not out.exists()
+    assert main([*words, "--series", "2", "--equilibration", "20", "--mpc"]) == 0
+    assert f"Wrote {out}." in capsys.readouterr().out
+    (frame,) = read_structures(out)
+    label = frame.labelled("dmc")
+    assert label.energy == pytest.approx(-10.530513 * HARTREE + frame.info["dmc_correction_mpc"], abs=2e-5)
+    assert main(["doctor", str(out)]) == 0

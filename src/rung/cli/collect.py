@@ -10,7 +10,9 @@ from rung.collect.settings import CollectSettings
 def _collect(settings: CollectSettings, printing: Printing) -> int:
     """Read outputs of quantum Monte Carlo, average them with errors, and print the energies in eV.
 
-    Exit code 1: an output gave no energy; the others did.
+    With --out they are written onto structures. Exit code 1: an output gave no energy; the others did.
+
+    A folder for each structure: rung collect runs/ --structures base.extxyz --fidelity dmc --out labels.extxyz
 
     Several files: rung collect run/dmc.s001.scalar.dat --equilibration 20 --json
 

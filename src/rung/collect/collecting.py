@@ -3,57 +3,90 @@
 import shlex
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rung import __version__
 from rung.collect.averaging import Averaging, ReadOutput, average
 from rung.collect.corrections import MPC
-from rung.collect.finding import Candidate, find_outputs
+from rung.collect.finding import Candidate, Found, find_outputs
+from rung.collect.matching import ByName, Match, Matcher, read_table
+from rung.collect.merging import merged, require_ours, require_unlabelled, write_merged
 from rung.collect.settings import CollectSettings
-from rung.errors import DataError
+from rung.data.readers.structures import read_structures
+from rung.data.structure import Structure
+from rung.errors import ConfigError, DataError
+from rung.fidelity import Fidelity
 from rung.progress import SILENT, Progress
 from rung.results.collected import Collected, CollectedLabel, RefusedOutput
+from rung.settings import paths_in
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Outputs that make one energy."""
+
+    name: str
+    outputs: tuple[ReadOutput, ...]
+    structure_id: str = ""
+    cells: int = 1
 
 
 def collect(settings: CollectSettings, *, progress: Progress = SILENT) -> Collected:
-    """Read outputs and average them.
+    """Read outputs, average them, and with ``out`` write them onto structures.
 
     Parameters
     ----------
     settings
-        Which outputs, and how.
+        Which outputs, how, and where to.
     progress
         Where long work reports.
 
     Raises
     ------
+    ConfigError
+        When the settings do not go together.
     DataError
-        When nothing can be begun: no output was named. What is wrong with one output is in the result.
+        When structures or the table cannot be used. What is wrong with one output is in the result.
+    StorageError
+        When the file of labels may not or cannot be written.
     """
+    _require_together(settings)
+    structures = read_structures(settings.structures) if settings.structures else ()
+    before: tuple[str, ...] = ()
+    if settings.out is not None and settings.fidelity is not None:
+        before = require_ours(settings.out, paths_in((settings.paths, settings.structures, settings.table)))
+        require_unlabelled(structures, settings.fidelity)
+    matcher = _matcher(settings, structures)
     found = find_outputs(settings.paths, series=settings.series, progress=progress)
     outputs, unread = _read(found.outputs, progress)
-    groups: dict[str, list[ReadOutput]] = defaultdict(list)
-    for output in outputs:
-        groups[_name_of(output.candidate)].append(output)
-    if settings.join and groups:
-        groups = {_together(tuple(groups)): outputs}
-    labels, unaveraged = _average(groups, settings)
-    return Collected(
-        fidelity="",
-        labels=labels,
-        refused=(*found.refused, *unread, *unaveraged),
-        passed_over=found.passed_over,
-        unlabelled=(),
-        shared_stderr=dict(settings.shared_stderr),
-        energy_shared_stderr=float(np.sqrt(sum(value**2 for value in settings.shared_stderr.values()))),
-        warnings=(),
-        out="",
-        out_hash="",
-        command=shlex.join(sys.argv),
-        rung=__version__,
-    )
+    groups, unmatched = _matched(outputs, matcher, settings) if matcher else (_by_name(outputs, settings.join), [])
+    labels, unaveraged = _averaged(groups, settings)
+    collected = _collected(settings, structures, found, labels, [*unread, *unmatched, *unaveraged])
+    if settings.out is None or settings.fidelity is None or not labels:
+        return collected
+    return write_merged(settings.out, merged(structures, labels, settings.fidelity), collected, before)
+
+
+def _require_together(settings: CollectSettings) -> None:
+    if settings.fidelity is not None:
+        Fidelity(settings.fidelity)
+    if settings.out is not None and not (settings.structures and settings.fidelity):
+        raise ConfigError(
+            "--out writes labels onto structures: it needs --structures, the files of these, and --fidelity, what the "
+            "labels are called."
+        )
+    if settings.table is not None and not settings.structures:
+        raise ConfigError("--table says which structures outputs belong to: it needs --structures, the files of these.")
+
+
+def _matcher(settings: CollectSettings, structures: Sequence[Structure]) -> Matcher | None:
+    names = frozenset(structure.structure_id for structure in structures)
+    if settings.table is not None:
+        return read_table(settings.table, names)
+    return ByName(names) if structures else None
 
 
 def _read(candidates: Sequence[Candidate], progress: Progress) -> tuple[list[ReadOutput], list[RefusedOutput]]:
@@ -68,8 +101,53 @@ def _read(candidates: Sequence[Candidate], progress: Progress) -> tuple[list[Rea
     return outputs, refused
 
 
-def _average(
-    groups: dict[str, list[ReadOutput]], settings: CollectSettings
+def _matched(
+    outputs: Sequence[ReadOutput], matcher: Matcher, settings: CollectSettings
+) -> tuple[list[_Group], list[RefusedOutput]]:
+    """Return the outputs of each structure, and those that belong to none."""
+    groups: dict[str, list[ReadOutput]] = defaultdict(list)
+    cells: dict[str, set[int]] = defaultdict(set)
+    refused = []
+    for output in outputs:
+        try:
+            match: Match = matcher(output.candidate)
+        except DataError as error:
+            refused.append(RefusedOutput(file=str(output.candidate.path), sentence=str(error)))
+            continue
+        groups[match.structure_id].append(replace(output, twist_weight=match.weight))
+        cells[match.structure_id].add(match.cells or settings.cells)
+    made = []
+    for name, members in sorted(groups.items()):
+        if len(cells[name]) > 1:
+            sentence = f"{name}: its outputs have different numbers of cells in the table; give all the same."
+            refused.append(RefusedOutput(file=name, sentence=sentence))
+        else:
+            made.append(_Group(name, tuple(members), name, cells[name].pop()))
+    return made, refused
+
+
+def _by_name(outputs: Sequence[ReadOutput], join: bool) -> list[_Group]:
+    """Return the outputs of each calculation, or all of them where they are to be joined."""
+    groups: dict[str, list[ReadOutput]] = defaultdict(list)
+    for output in outputs:
+        groups[_calculation(output.candidate)].append(output)
+    if join and groups:
+        return [_Group(_together(tuple(groups)), tuple(outputs))]
+    return [_Group(name, tuple(members)) for name, members in sorted(groups.items())]
+
+
+def _calculation(candidate: Candidate) -> str:
+    """Return what the outputs of one calculation are called: the file, or for twists what their names share."""
+    name = candidate.name
+    return str(candidate.path if name.twist is None else name.folder / f"{name.prefix}.s{name.series:03d}")
+
+
+def _together(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+def _averaged(
+    groups: Sequence[_Group], settings: CollectSettings
 ) -> tuple[tuple[CollectedLabel, ...], list[RefusedOutput]]:
     how = Averaging(
         equilibration=settings.equilibration,
@@ -79,19 +157,50 @@ def _average(
         constants=settings.correction,
     )
     labels, refused = [], []
-    for name, outputs in sorted(groups.items()):
+    for group in groups:
+        cells = group.cells if group.structure_id else settings.cells
         try:
-            labels.append(average(name, "", outputs, how, settings.cells))
+            labels.append(average(group.name, group.structure_id, group.outputs, how, cells))
         except DataError as error:
-            refused.append(RefusedOutput(file=name, sentence=str(error)))
+            refused.append(RefusedOutput(file=group.name, sentence=str(error)))
     return tuple(labels), refused
 
 
-def _name_of(candidate: Candidate) -> str:
-    """Return what the outputs of one calculation are called: the file, or for twists what their names share."""
-    name = candidate.name
-    return str(candidate.path if name.twist is None else name.folder / f"{name.prefix}.s{name.series:03d}")
+def _collected(
+    settings: CollectSettings,
+    structures: Sequence[Structure],
+    found: Found,
+    labels: tuple[CollectedLabel, ...],
+    refused: Sequence[RefusedOutput],
+) -> Collected:
+    labelled = {label.structure_id for label in labels}
+    return Collected(
+        fidelity=settings.fidelity or "",
+        labels=labels,
+        refused=(*found.refused, *refused),
+        passed_over=found.passed_over,
+        unlabelled=tuple(one.structure_id for one in structures if one.structure_id not in labelled),
+        shared_stderr=dict(settings.shared_stderr),
+        energy_shared_stderr=_in_quadrature(settings.shared_stderr),
+        warnings=_of_all(labels) if structures else (),
+        out="",
+        out_hashes=(),
+        command=shlex.join(sys.argv),
+        rung=__version__,
+    )
 
 
-def _together(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+def _in_quadrature(errors: Mapping[str, float]) -> float:
+    return float(np.sqrt(sum(value**2 for value in errors.values())))
+
+
+def _of_all(labels: Sequence[CollectedLabel]) -> tuple[str, ...]:
+    """Return what is doubtful about labels as one set: not all of them may have been made alike."""
+    found = []
+    methods = sorted({run.method or "unknown" for label in labels for run in label.runs})
+    if len(methods) > 1:
+        found.append(f"The energies come from different methods ({', '.join(methods)}); they are no one fidelity.")
+    twists = sorted({sum(run.twist is not None for run in label.runs) for label in labels})
+    if len(twists) > 1:
+        found.append(f"The energies are averages of different numbers of twists ({', '.join(map(str, twists))}).")
+    return tuple(found)

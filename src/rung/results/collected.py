@@ -91,8 +91,8 @@ class Collected(Result):
     """What concerns all labels."""
     out: str
     """The file of labelled structures; empty where none was written."""
-    out_hash: str
-    """Of its content, by which a later call knows it for its own."""
+    out_hashes: tuple[str, ...]
+    """Of its content and of what it replaced, by which a later call knows it for its own."""
     command: str
     """What was called."""
     rung: str

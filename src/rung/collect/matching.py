@@ -1,0 +1,164 @@
+"""Which structure an output belongs to: by a table, or by the names of its folders; never by a guess."""
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rung.collect.finding import Candidate
+from rung.errors import DataError, one_of
+
+PATH, STRUCTURE, CELLS, WEIGHT = "path", "structure_id", "cells", "weight"
+COLUMNS = (PATH, STRUCTURE, CELLS, WEIGHT)
+
+
+@dataclass(frozen=True)
+class Match:
+    """The structure of an output.
+
+    Parameters
+    ----------
+    structure_id
+        Its name.
+    cells
+        How many times the simulation cell holds it, where that is said of this output alone.
+    weight
+        Of the output's twist, where that is said.
+    """
+
+    structure_id: str
+    cells: int | None = None
+    weight: float | None = None
+
+
+class Matcher(Protocol):
+    """Finds the structure of an output, or says why there is none."""
+
+    def __call__(self, candidate: Candidate) -> Match:
+        """Return the structure; raise a :class:`~rung.errors.DataError` where none or several are meant."""
+
+
+@dataclass(frozen=True)
+class ByName:
+    """Matches an output whose folder, or the prefix of whose files, is called as a structure is.
+
+    Parameters
+    ----------
+    structure_ids
+        The names of all structures.
+    """
+
+    structure_ids: frozenset[str]
+
+    def __call__(self, candidate: Candidate) -> Match:
+        """Return the structure; see :class:`Matcher`."""
+        folders = candidate.path.parent.resolve().relative_to(candidate.root.resolve().parent).parts
+        words = (*folders, candidate.name.prefix, candidate.path.stem)
+        meant = list(dict.fromkeys(word for word in words if word in self.structure_ids))
+        if len(meant) == 1:
+            return Match(meant[0])
+        if meant:
+            raise DataError(f"{candidate.path} may be of {' or '.join(meant)}; say which in a --table.")
+        raise DataError(
+            f"{candidate.path}: no structure is called like its folders or its name ({', '.join(folders)}, "
+            f"{candidate.name.prefix}); name the folder after the structure_id, or give a --table."
+        )
+
+
+@dataclass(frozen=True)
+class ByTable:
+    """Matches outputs that a table names, or that lie in a folder which it names; the nearest folder counts.
+
+    Parameters
+    ----------
+    source
+        The table.
+    rows
+        What it says, by the whole path of a file or folder.
+    """
+
+    source: Path
+    rows: Mapping[Path, Match]
+
+    def __call__(self, candidate: Candidate) -> Match:
+        """Return the structure; see :class:`Matcher`."""
+        path = candidate.path.resolve()
+        for place in (path, *path.parents):
+            if place in self.rows:
+                return self.rows[place]
+        raise DataError(f"{candidate.path} stands in no row of {self.source}.")
+
+
+def read_table(path: Path, structure_ids: Iterable[str]) -> ByTable:
+    """Read a table of outputs and structures.
+
+    Parameters
+    ----------
+    path
+        CSV with a line of names: ``path`` (a file or folder, from the folder of the table) and ``structure_id``, and
+        where they differ ``cells`` and ``weight``.
+    structure_ids
+        The names of all structures.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read, or a row names a file or a structure that is not there; the message names the line.
+    """
+    known = set(structure_ids)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            _require_columns(path, reader.fieldnames or ())
+            lines = [(reader.line_num, row) for row in reader]
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is no CSV ({error}).") from error
+    rows: dict[Path, Match] = {}
+    for line, row in lines:
+        where = f"{path}, line {line}"
+        if None in row or None in row.values():
+            raise DataError(f"{where}: the row has more or fewer entries than the first line.")
+        place = (path.parent / row[PATH].strip()).resolve()
+        if not place.exists():
+            raise DataError(f"{where}: there is no {row[PATH]} in {path.parent}.")
+        if place in rows:
+            raise DataError(f"{where}: {row[PATH]} stands twice.")
+        name = row[STRUCTURE].strip()
+        if name not in known:
+            raise DataError(f"{where}: {one_of(name, known, 'structure_id')}")
+        rows[place] = Match(name, _cells(row, where), _weight(row, where))
+    return ByTable(path, rows)
+
+
+def _require_columns(path: Path, names: Sequence[str]) -> None:
+    missing = [name for name in (PATH, STRUCTURE) if name not in names]
+    if missing:
+        raise DataError(f"{path} has no column {missing[0]}; there is: {', '.join(names) or 'none'}.")
+    for name in names:
+        if name not in COLUMNS:
+            raise DataError(f"{path}: {one_of(name, COLUMNS, 'column')}")
+
+
+def _cells(row: Mapping[str, str], where: str) -> int | None:
+    text = (row.get(CELLS) or "").strip()
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise DataError(f"{where}: {CELLS} is {text!r}, and should be a whole number from 1.")
+    return int(text)
+
+
+def _weight(row: Mapping[str, str], where: str) -> float | None:
+    text = (row.get(WEIGHT) or "").strip()
+    if not text:
+        return None
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = -1.0
+    if not 0 <= weight < float("inf"):
+        raise DataError(f"{where}: {WEIGHT} is {text!r}, and should be a number from 0.")
+    return weight

@@ -1,0 +1,105 @@
+"""Energies onto structures, and the file of them: with what each stands on, and never over what is not rung's."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rung.data.readers.structures import write_structures
+from rung.data.structure import Structure
+from rung.errors import DataError, StorageError
+from rung.results.collected import Collected, CollectedLabel
+from rung.storage import atomic_path, file_hash
+
+SIDECAR = ".collected.json"
+
+
+def sidecar_of(out: Path) -> Path:
+    """Return the file beside ``out`` that says what it stands on: ``labels.collected.json``."""
+    return out.with_name(out.stem + SIDECAR)
+
+
+def require_unlabelled(structures: Sequence[Structure], fidelity: str) -> None:
+    """Raise a :class:`DataError` where a structure has an energy of ``fidelity`` already."""
+    for structure in structures:
+        if structure.labelled(fidelity).has_energy:
+            raise DataError(
+                f"{structure.structure_id} has an energy of {fidelity} already; give another --fidelity, or structures "
+                "without it."
+            )
+
+
+def require_ours(out: Path, inputs: Iterable[Path]) -> tuple[str, ...]:
+    """Return the hash of what stands at ``out``, nothing where no file does.
+
+    Raises
+    ------
+    StorageError
+        When ``out`` is read as well, or a file stands there that an earlier call did not write, or that has changed
+        since.
+    """
+    places = {path.resolve() for path in inputs}
+    if out.resolve() in places or sidecar_of(out).resolve() in places:
+        raise StorageError(f"{out} is read, and would be written over; choose another --out.")
+    before = Collected.read_optional(sidecar_of(out))
+    if not out.exists():
+        return ()
+    if out.is_dir():
+        raise StorageError(f"{out} is a folder; name a file.")
+    now = file_hash(out)
+    if before is None or now not in before.out_hashes:
+        raise StorageError(
+            f"{out} is there, and rung collect did not write it, or it has changed since; choose another --out."
+        )
+    return (now,)
+
+
+def merged(structures: Sequence[Structure], labels: Sequence[CollectedLabel], fidelity: str) -> list[Structure]:
+    """Return the structures with their energies, errors and provenance; those without an energy as they are."""
+    by_id = {label.structure_id: label for label in labels}
+    return [_labelled(structure, by_id.get(structure.structure_id), fidelity) for structure in structures]
+
+
+def write_merged(
+    out: Path, structures: Sequence[Structure], collected: Collected, before: tuple[str, ...]
+) -> Collected:
+    """Write the structures and, beside them, what they stand on; each file is whole or as it was.
+
+    Returns
+    -------
+    Collected
+        With the name and hashes of the file.
+
+    Raises
+    ------
+    StorageError
+        When a file cannot be written.
+    """
+    with atomic_path(out) as temporary:
+        write_structures(temporary, structures)
+        # a call that is killed between the two files leaves a file whose hash is known
+        told = collected.model_copy(update={"out": str(out), "out_hashes": (file_hash(temporary), *before)})
+        told.write(sidecar_of(out))
+    return told
+
+
+def _labelled(structure: Structure, label: CollectedLabel | None, fidelity: str) -> Structure:
+    if label is None:
+        return structure
+    labels = replace(structure.labelled(fidelity), energy=label.energy, energy_stderr=label.energy_stderr)
+    return replace(
+        structure,
+        labels={**structure.labels, fidelity: labels},
+        info={**structure.info, **_provenance(label, fidelity)},
+    )
+
+
+def _provenance(label: CollectedLabel, fidelity: str) -> Mapping[str, Any]:
+    """Return what a frame says of its label, under keys that are no label themselves."""
+    return {
+        f"{fidelity}_program": " ".join(sorted({run.program for run in label.runs})),
+        f"{fidelity}_method": " ".join(sorted({run.method for run in label.runs if run.method})) or "unknown",
+        f"{fidelity}_sources": " ".join(run.file for run in label.runs),
+        f"{fidelity}_n_independent": round(label.independent, 1),
+        **{f"{fidelity}_correction_{name}": value for name, value in label.corrections.items()},
+    }

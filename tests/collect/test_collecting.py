@@ -1,0 +1,179 @@
+"""A tree of outputs to labels on structures: the numbers, what is said of them, and no foreign file touched."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from rung.collect.collecting import collect
+from rung.collect.merging import sidecar_of
+from rung.collect.settings import CollectSettings
+from rung.collect.statistics import mean_and_error
+from rung.data.labels import Labels, empty_labels
+from rung.data.readers.structures import read_structures, structure_from, write_structures
+from rung.errors import ConfigError, DataError, StorageError
+from rung.results.collected import Collected
+from rung.units import HARTREE
+from tests.collect.samples import run_of, write_scalar
+
+NAMES = ("near", "bent", "far")
+LOW = -31.5
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Return a folder of outputs of three structures, beside a file of these with labels of their own."""
+    structures = []
+    for place, name in enumerate(NAMES):
+        atoms = Atoms("H2", [[0, 0, 0], [0, 0, 0.7 + 0.1 * place]])
+        low = Labels(**{**vars(empty_labels(2)), "energy": LOW - place, "forces": np.full((2, 3), 0.25)})
+        structures.append(structure_from(atoms, name, {"kind": "path"}, {"pbe": low}))
+        write_scalar(tmp_path / "tree" / name / "c.s001.scalar.dat", run_of(place, mean=-1.0 - place))
+    write_structures(tmp_path / "base.extxyz", structures)
+    return tmp_path / "tree"
+
+
+def settings(tree: Path, **more: Any) -> CollectSettings:
+    folder = tree.parent
+    chosen = {
+        "paths": (tree,),
+        "structures": (folder / "base.extxyz",),
+        "fidelity": "dmc",
+        "out": folder / "labels.extxyz",
+        "equilibration": 0,
+        **more,
+    }
+    return CollectSettings.read({name: value for name, value in chosen.items() if value is not None})
+
+
+def test_energies_come_onto_their_structures_and_other_labels_stay(tree: Path) -> None:
+    collected = collect(settings(tree, shared_stderr={"finite_size": 0.03, "time_step": 0.04}))
+    read = read_structures(collected.out)
+    assert [one.structure_id for one in read] == list(NAMES)
+    for place, structure in enumerate(read):
+        series = HARTREE * run_of(place, mean=-1.0 - place)
+        label = structure.labelled("dmc")
+        assert label.energy == pytest.approx(series.mean())
+        assert label.energy_stderr == pytest.approx(mean_and_error(series, np.ones(60))[1])
+        assert structure.labelled("pbe").energy == LOW - place
+        assert (structure.labelled("pbe").forces == 0.25).all()
+        assert structure.info["kind"] == "path"
+        assert (structure.info["dmc_program"], structure.info["dmc_method"]) == ("QMCPACK", "DMC")
+        assert structure.info["dmc_sources"].endswith(f"{structure.structure_id}/c.s001.scalar.dat")
+        assert "dmc_correction_mpc" not in structure.info
+    # what is shared is told beside the labels, and no label's own error knows of it
+    assert collected.energy_shared_stderr == pytest.approx(0.05)
+    alone = collect(settings(tree, out=tree.parent / "other.extxyz"))
+    assert [one.energy_stderr for one in alone.labels] == [one.energy_stderr for one in collected.labels]
+    assert Collected.read(sidecar_of(Path(collected.out))) == collected
+
+
+def test_the_file_has_no_key_that_the_doctor_takes_for_a_label(tree: Path) -> None:
+    collected = collect(settings(tree, mpc=True, correction={"kinetic": 0.5}))
+    (near, *_) = read_structures(collected.out)
+    assert set(near.labels) == {"pbe", "dmc"}
+    assert near.info["rung_reading"].unread_keys == ()
+    assert near.info["dmc_correction_kinetic"] == 0.5
+    assert near.info["dmc_correction_mpc"] == 0.0
+
+
+def test_bad_outputs_are_left_out_and_said(tree: Path) -> None:
+    (tree / "near" / "c.s001.scalar.dat").write_text("")
+    write_scalar(tree / "elsewhere" / "c.s001.scalar.dat", run_of(9))
+    write_scalar(tree / "far" / "c.s002.scalar.dat", run_of(10))
+    collected = collect(settings(tree))
+    assert [label.structure_id for label in collected.labels] == ["bent"]
+    assert collected.unlabelled == ("near", "far")
+    sentences = {
+        refused.sentence.split(":")[0].removeprefix(f"{tree}/"): refused.sentence for refused in collected.refused
+    }
+    assert "is empty" in sentences[next(key for key in sentences if key.startswith("near/"))]
+    assert "no structure is called like" in sentences["elsewhere/c.s001.scalar.dat"]
+    assert "2 runs" in sentences[next(key for key in sentences if key.startswith("far has"))]
+    near, bent, _ = read_structures(collected.out)
+    assert bent.labelled("dmc").has_energy
+    assert not near.labelled("dmc").has_energy
+    chosen = collect(settings(tree, series=(1,), out=tree.parent / "other.extxyz"))
+    assert [label.structure_id for label in chosen.labels] == ["bent", "far"]
+
+
+def test_nothing_is_written_where_there_is_no_label(tree: Path) -> None:
+    for path in tree.rglob("*.dat"):
+        path.write_text("")
+    collected = collect(settings(tree))
+    assert (collected.labels, collected.out) == ((), "")
+    assert len(collected.refused) == 3
+    assert sorted(path.name for path in tree.parent.iterdir()) == ["base.extxyz", "tree"]
+
+
+def test_a_table_says_cells_and_weights(tree: Path) -> None:
+    table = tree.parent / "table.csv"
+    for twist in range(2):
+        write_scalar(tree / "t" / f"c.g{twist:03d}.s001.scalar.dat", run_of(20 + twist, mean=-4.0 - twist))
+    table.write_text(
+        "path,structure_id,cells,weight\n"
+        "tree/t/c.g000.s001.scalar.dat,near,4,1\ntree/t/c.g001.s001.scalar.dat,near,4,3\ntree/far,far,,\n"
+    )
+    collected = collect(settings(tree, table=table))
+    by_id = {label.structure_id: label for label in collected.labels}
+    means = [run_of(20 + twist, mean=-4.0 - twist).mean() for twist in range(2)]
+    assert by_id["near"].energy == pytest.approx(HARTREE * (0.25 * means[0] + 0.75 * means[1]) / 4)
+    assert by_id["far"].energy == pytest.approx(HARTREE * run_of(2, mean=-3.0).mean())
+    assert "different numbers of twists (0, 2)" in collected.warnings[0]
+    assert [one.sentence.endswith(f"stands in no row of {table}.") for one in collected.refused] == [True, True]
+
+
+def test_energies_of_different_methods_are_said(tree: Path) -> None:
+    write_scalar(tree / "far" / "c.s001.scalar.dat", run_of(3), weights=np.full(60, 5.0))
+    assert "different methods (DMC, VMC)" in collect(settings(tree)).warnings[0]
+
+
+def test_own_files_are_replaced_and_foreign_ones_are_not(tree: Path) -> None:
+    first = collect(settings(tree))
+    out = Path(first.out)
+    again = collect(settings(tree, equilibration=10))
+    assert again.out_hashes[1] == first.out_hashes[0]
+    assert read_structures(out)[0].labelled("dmc").energy == again.labels[-1].energy
+    changed = out.read_text().replace("kind=path", "kind=mine")
+    out.write_text(changed)
+    with pytest.raises(StorageError, match="did not write it, or it has changed since"):
+        collect(settings(tree))
+    assert out.read_text() == changed
+    sidecar_of(out).unlink()
+    with pytest.raises(StorageError, match="did not write it"):
+        collect(settings(tree))
+
+
+def test_a_call_that_was_killed_between_its_two_files_is_done_again(tree: Path) -> None:
+    out = Path(collect(settings(tree)).out)
+    before = out.read_bytes()
+    collect(settings(tree, equilibration=10))
+    out.write_bytes(before)  # as if the second call had written what stands beside, and been killed then
+    again = collect(settings(tree, equilibration=20))
+    assert read_structures(out)[0].labelled("dmc").energy == again.labels[-1].energy
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "sentence"),
+    [
+        (lambda folder: {"fidelity": None}, ConfigError, "needs --structures"),
+        (lambda folder: {"structures": None}, ConfigError, "needs --structures"),
+        (lambda folder: {"fidelity": "d m c"}, ConfigError, "fidelity name"),
+        (lambda folder: {"fidelity": "pbe"}, DataError, "near has an energy of pbe already"),
+        (lambda folder: {"out": folder / "base.extxyz"}, StorageError, "is read, and would be written over"),
+        (lambda folder: {"out": folder / "tree"}, StorageError, "is read"),
+        (lambda folder: {"out": folder}, StorageError, "is a folder"),
+        (lambda folder: {"structures": (folder / "absent.extxyz",)}, DataError, "There is no file"),
+    ],
+    ids=["no-fidelity", "no-structures", "name", "labelled", "input", "tree", "folder", "absent"],
+)
+def test_what_cannot_be_is_refused_before_any_output_is_read(
+    tree: Path, change: Callable[[Path], dict[str, Any]], error: type[Exception], sentence: str
+) -> None:
+    before = {path: path.read_bytes() for path in tree.parent.rglob("*") if path.is_file()}
+    with pytest.raises(error, match=sentence):
+        collect(settings(tree, **change(tree.parent)))
+    assert {path: path.read_bytes() for path in tree.parent.rglob("*") if path.is_file()} == before
