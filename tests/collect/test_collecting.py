@@ -126,6 +126,16 @@ def test_a_table_says_cells_and_weights(tree: Path) -> None:
     assert [one.sentence.endswith(f"stands in no row of {table}.") for one in collected.refused] == [True, True]
 
 
+def test_a_mean_alone_leaves_no_number_of_samples(tree: Path) -> None:
+    (tree / "far" / "c.s001.scalar.dat").unlink()
+    (tree / "far" / "pip0_fn.d").write_text(" number of bins read = 100\n Energy = -1.5 0.25\n")
+    collected = collect(settings(tree))
+    far = read_structures(collected.out)[-1]
+    assert far.labelled("dmc").energy_stderr == pytest.approx(0.25 * HARTREE)
+    assert "dmc_n_independent" not in far.info
+    assert Collected.read(sidecar_of(Path(collected.out))).labels[1].runs[0].rows == 100
+
+
 def test_energies_of_different_methods_are_said(tree: Path) -> None:
     write_scalar(tree / "far" / "c.s001.scalar.dat", run_of(3), weights=np.full(60, 5.0))
     assert "different methods (DMC, VMC)" in collect(settings(tree)).warnings[0]

@@ -1,16 +1,17 @@
 """From the outputs of one structure to one energy: twists averaged, runs joined, corrections added."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
 
 from rung.collect.corrections import ColumnDifference
 from rung.collect.finding import Candidate
-from rung.collect.output import Series
+from rung.collect.output import Mean, Output
 from rung.collect.readers.reader import RunName
 from rung.collect.statistics import Estimate, combined, estimate
+from rung.data.labels import Array
 from rung.errors import DataError
 from rung.results.collected import CollectedLabel, CollectedRun
 
@@ -51,14 +52,14 @@ class ReadOutput:
     ----------
     candidate
         The file.
-    series
+    content
         What it holds.
     twist_weight
         The weight of its twist where a table gives one.
     """
 
     candidate: Candidate
-    series: Series
+    content: Output
     twist_weight: float | None = None
 
 
@@ -101,8 +102,7 @@ def average(name: str, structure_id: str, outputs: Sequence[ReadOutput], how: Av
             "--join where they are independent runs of one thing."
         )
     parts = [_twist_average(name, calculation, how) for calculation in calculations]
-    weights = [sum(run.mean.independent for run in part) for part in parts]
-    shares = np.asarray(weights) / np.sum(weights)
+    shares = _shares(parts)
     runs = [
         _Run(run.output, run.mean, run.added, run.share * float(share))
         for part, share in zip(parts, shares, strict=True)
@@ -128,6 +128,16 @@ def average(name: str, structure_id: str, outputs: Sequence[ReadOutput], how: Av
     )
 
 
+def _shares(parts: Sequence[Sequence[_Run]]) -> Array:
+    """Return the share of each of several runs: by independent samples, or by errors where one does not tell these."""
+    weights = np.array([sum(run.mean.independent for run in part) for part in parts])
+    if not np.isfinite(weights).all():
+        weights = np.array(
+            [combined([run.mean for run in part], [run.share for run in part])[1] ** -2 for part in parts]
+        )
+    return weights / weights.sum()
+
+
 def _calculation(name: RunName) -> tuple[str, str, int]:
     return str(name.folder), name.prefix, -1 if name.series is None else name.series
 
@@ -147,15 +157,26 @@ def _twist_average(name: str, outputs: Sequence[ReadOutput], how: Averaging) -> 
     weights = _twist_weights(name, outputs, how.twist_weights)
     runs = []
     for output, weight in zip(outputs, weights, strict=True):
-        series = output.series
-        added = {column.name: column.rows(series) for column in how.columns}
-        energies = series.energies + sum(added.values(), np.zeros(len(series)))
-        left_out = series.equilibration if how.equilibration is None and series.equilibration else how.equilibration
-        mean = estimate(output.candidate.path, energies, series.weights, equilibration=left_out)
-        kept = series.weights[mean.equilibration :]
-        means = {key: float(rows[mean.equilibration :] @ kept / kept.sum()) for key, rows in added.items()}
-        runs.append(_Run(output, mean, means, weight))
+        mean, added = _mean_of(output.content, how)
+        runs.append(_Run(output, mean, added, weight))
     return runs
+
+
+def _mean_of(content: Output, how: Averaging) -> tuple[Estimate, dict[str, float]]:
+    """Return the mean of an output with its error, and what corrections by columns added to it."""
+    if isinstance(content, Mean):
+        if how.columns:
+            raise DataError(f"{content.source} holds a mean alone, so {how.columns[0].name} cannot be added.")
+        unknown = float("nan")
+        return Estimate(content.energy, content.stderr, content.rows, 0, 0, unknown, unknown), {}
+    begin = content.equilibration
+    added = {column.name: column.rows(content)[begin:] for column in how.columns}
+    energies = content.energies[begin:] + sum(added.values(), np.zeros(len(content) - begin))
+    mean = estimate(content.source, energies, content.weights[begin:], equilibration=how.equilibration)
+    kept = content.weights[begin + mean.equilibration :]
+    means = {key: float(rows[mean.equilibration :] @ kept / kept.sum()) for key, rows in added.items()}
+    whole = replace(mean, rows=len(content), equilibration=begin + mean.equilibration, detected=begin + mean.detected)
+    return whole, means
 
 
 def _twist_weights(name: str, outputs: Sequence[ReadOutput], weights: Sequence[float]) -> list[float]:
@@ -183,13 +204,7 @@ def _twist_weights(name: str, outputs: Sequence[ReadOutput], weights: Sequence[f
 
 
 def _warnings(run: _Run) -> list[str]:
-    series, mean = run.output.series, run.mean
-    found = [*series.notes, *mean.warnings]
-    if 0 < series.equilibration != mean.equilibration:
-        found.append(
-            f"{mean.equilibration} rows are left out, and {series.program} calls {series.equilibration} equilibration"
-        )
-    return found
+    return [*run.output.content.notes, *run.mean.warnings]
 
 
 def _apart(parts: Sequence[Sequence[_Run]]) -> list[str]:
@@ -209,12 +224,12 @@ def _apart(parts: Sequence[Sequence[_Run]]) -> list[str]:
 
 
 def _entry(run: _Run) -> CollectedRun:
-    candidate, series, mean = run.output.candidate, run.output.series, run.mean
+    candidate, content, mean = run.output.candidate, run.output.content, run.mean
     return CollectedRun(
         file=str(candidate.path),
         hash=candidate.hash,
-        program=series.program,
-        method=series.method,
+        program=content.program,
+        method=content.method,
         series=candidate.name.series,
         twist=candidate.name.twist,
         share=run.share,

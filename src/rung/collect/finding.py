@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rung.collect.readers import reader_of
 from rung.collect.readers.reader import OutputReader, RunName
-from rung.errors import DataError
+from rung.errors import DataError, MissingExtraError
 from rung.progress import SILENT, Progress
 from rung.results.collected import RefusedOutput
 from rung.storage import file_hash
@@ -84,7 +84,7 @@ def find_outputs(paths: Sequence[Path], *, series: Sequence[int] = (), progress:
         for path, root in dict(files).items():
             try:
                 candidate = _candidate(path, root)
-            except DataError as error:
+            except (DataError, MissingExtraError) as error:
                 refused.append(RefusedOutput(file=str(path), sentence=str(error)))
             else:
                 if candidate is None and path in paths:

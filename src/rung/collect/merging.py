@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rung.data.readers.structures import write_structures
 from rung.data.structure import Structure
 from rung.errors import DataError, StorageError
@@ -100,6 +102,6 @@ def _provenance(label: CollectedLabel, fidelity: str) -> Mapping[str, Any]:
         f"{fidelity}_program": " ".join(sorted({run.program for run in label.runs})),
         f"{fidelity}_method": " ".join(sorted({run.method for run in label.runs if run.method})) or "unknown",
         f"{fidelity}_sources": " ".join(run.file for run in label.runs),
-        f"{fidelity}_n_independent": round(label.independent, 1),
+        **({f"{fidelity}_n_independent": round(label.independent, 1)} if np.isfinite(label.independent) else {}),
         **{f"{fidelity}_correction_{name}": value for name, value in label.corrections.items()},
     }

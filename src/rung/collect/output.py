@@ -52,5 +52,28 @@ class Series:
         return cls(source, program, method, energies, np.ones(len(energies)))
 
 
-Output = Series
+@dataclass(frozen=True)
+class Mean:
+    """A mean with its error, where a program leaves these alone.
+
+    Parameters
+    ----------
+    source, program, method, notes
+        As in :class:`Series`.
+    energy, stderr
+        eV per simulation cell.
+    rows
+        How many blocks the program averaged; 0 where it does not say.
+    """
+
+    source: Path
+    program: str
+    method: str
+    energy: float
+    stderr: float
+    rows: int = 0
+    notes: tuple[str, ...] = ()
+
+
+Output = Series | Mean
 """What a reader returns."""

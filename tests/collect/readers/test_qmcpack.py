@@ -79,7 +79,7 @@ def test_files_are_known_by_their_content(tmp_path: Path) -> None:
     foreign = tmp_path / "notes.dat"
     foreign.write_text("# index of things\n")
     assert reader_of(foreign) is None
-    assert [reader.kind for reader in READERS if reader.recognises(SCALAR_HEAD.encode())] == [SCALAR.kind]
+    assert [reader.kind for reader in READERS if reader.recognises(Path(), SCALAR_HEAD.encode())] == [SCALAR.kind]
 
 
 @pytest.mark.parametrize("content", ["", "\n", "<html>", "\0\0\0\0"], ids=["empty", "blank", "other", "zeros"])

@@ -7,11 +7,11 @@ A kind of output is one file here with an :class:`~rung.collect.readers.reader.O
 from collections.abc import Sequence
 from pathlib import Path
 
-from rung.collect.readers import qmcpack
+from rung.collect.readers import casino, pyqmc, qmcpack, turborvb
 from rung.collect.readers.reader import OutputReader
 from rung.errors import DataError
 
-READERS: tuple[OutputReader, ...] = (qmcpack.SCALAR, qmcpack.DMC)
+READERS: tuple[OutputReader, ...] = (qmcpack.SCALAR, qmcpack.DMC, pyqmc.READER, casino.READER, turborvb.READER)
 """Kinds of output that are read."""
 
 _HEAD = 8192
@@ -33,7 +33,7 @@ def reader_of(path: Path, readers: Sequence[OutputReader] = READERS) -> OutputRe
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
     for reader in readers:
-        if reader.recognises(head):
+        if reader.recognises(path, head):
             return reader
     named = next((reader for reader in readers if path.name.endswith(reader.suffixes)), None)
     if named is not None:

@@ -93,7 +93,7 @@ def _table(path: Path) -> tuple[Rows, dict[str, Array]]:
 SCALAR = OutputReader(
     kind="QMCPACK scalar.dat",
     suffixes=(".scalar.dat",),
-    recognises=lambda head: _SCALAR.match(head) is not None,
+    recognises=lambda _, head: _SCALAR.match(head) is not None,
     read=read_scalar,
     name=run_name,
 )
@@ -101,7 +101,7 @@ SCALAR = OutputReader(
 DMC = OutputReader(
     kind="QMCPACK dmc.dat",
     suffixes=(".dmc.dat",),
-    recognises=lambda head: _DMC.match(head) is not None,
+    recognises=lambda _, head: _DMC.match(head) is not None,
     read=read_dmc,
     name=run_name,
     spare=True,

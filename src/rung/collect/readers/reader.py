@@ -45,7 +45,7 @@ class OutputReader:
     suffixes
         How names of such files usually end: a file so named that holds something else is damaged, not foreign.
     recognises
-        Whether the first 8192 bytes of a file, or all of a shorter one, can only be of this kind.
+        Whether a file can only be of this kind; takes it and its first 8192 bytes, or all of a shorter one.
     read
         Reads the whole file; raises :class:`~rung.errors.DataError` where it is damaged.
     name
@@ -56,7 +56,7 @@ class OutputReader:
 
     kind: str
     suffixes: tuple[str, ...]
-    recognises: Callable[[bytes], bool]
+    recognises: Callable[[Path, bytes], bool]
     read: Callable[[Path], Output]
     name: Callable[[Path], RunName] = name_by_file
     spare: bool = False
