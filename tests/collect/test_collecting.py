@@ -1,5 +1,6 @@
 """A tree of outputs to labels on structures: the numbers, what is said of them, and no foreign file touched."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from rung.data.labels import Labels, empty_labels
 from rung.data.readers.structures import read_structures, structure_from, write_structures
 from rung.errors import ConfigError, DataError, StorageError
 from rung.results.collected import Collected
-from rung.units import HARTREE
+from rung.units import BOHR, HARTREE
+from tests.collect.readers.test_pyscf import LOGS as PYSCF
 from tests.collect.samples import run_of, write_scalar
 
 NAMES = ("near", "bent", "far")
@@ -134,6 +136,54 @@ def test_a_mean_alone_leaves_no_number_of_samples(tree: Path) -> None:
     assert far.labelled("dmc").energy_stderr == pytest.approx(0.25 * HARTREE)
     assert "dmc_n_independent" not in far.info
     assert Collected.read(sidecar_of(Path(collected.out))).labels[1].runs[0].rows == 100
+
+
+def water(tmp_path: Path) -> CollectSettings:
+    """Return settings for logs of PySCF in one folder, of water turned, water as it stands and H3."""
+    turned = Atoms("OH2", [[0, 0, 0.1173], [0, 0.7572, -0.4692], [0, -0.7572, -0.4692]])
+    turned.rotate(30.0, "z")
+    h3 = Atoms("H3", [[0, 0, 0], [0, 0, 0.93], [0, 0, -0.93]])
+    write_structures(tmp_path / "base.extxyz", [structure_from(turned, "water"), structure_from(h3, "h3")])
+    return settings(tmp_path / "logs", fidelity="cc", equilibration=None)
+
+
+def test_deterministic_outputs_are_matched_by_their_geometry(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    for name in ("ccsdt", "uccsd", "unconverged-ccsd"):
+        shutil.copy(PYSCF / f"{name}.log", tmp_path / "logs")
+    several = collect(water(tmp_path))
+    assert len(several.refused) == 3
+    assert sum("name one by --level" in one.sentence for one in several.refused) == 2
+    chosen = water(tmp_path).model_copy(update={"level": "ccsd", "stderr": 0.005})
+    collected = collect(chosen)
+    assert [one.sentence.split(": ")[1][:12] for one in collected.refused] == ["CCSD did not"]
+    read_water, h3 = read_structures(collected.out)
+    assert read_water.labelled("cc").energy == pytest.approx(-75.0124617127727 * HARTREE, abs=1e-9)
+    assert h3.labelled("cc").energy == pytest.approx(-1.5710709762693078 * HARTREE, abs=1e-9)
+    assert h3.labelled("cc").energy_stderr == 0.005
+    assert not np.isfinite(collect(chosen.model_copy(update={"stderr": None})).labels[0].energy_stderr)
+
+
+def test_forces_come_with_energies_of_their_level_alone(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    shutil.copy(PYSCF / "pbe.log", tmp_path / "logs")
+    told = water(tmp_path)
+    atoms = Atoms("OH2", [[1, 0, 0.1173], [1, 0.7572, -0.4692], [1, -0.7572, -0.4692]])
+    for structure, has_forces in ((None, False), (structure_from(atoms, "water"), True)):
+        if structure is not None:
+            write_structures(tmp_path / "base.extxyz", [structure])
+        label = read_structures(collect(told).out)[0].labelled("cc")
+        assert label.energy == pytest.approx(-75.22556669754537 * HARTREE, abs=1e-8)
+        assert label.has_forces is has_forces  # none for a turned molecule: they would point elsewhere
+    assert label.forces[0, 2] == pytest.approx(0.1196112163 * HARTREE / BOHR, rel=1e-8)
+
+
+def test_several_deterministic_outputs_of_one_structure_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    for name in ("ccsdt", "mp2"):
+        shutil.copy(PYSCF / f"{name}.log", tmp_path / "logs")
+    (refused,) = collect(water(tmp_path).model_copy(update={"level": "scf", "join": True})).refused
+    assert refused.sentence == "water has 2 outputs (ccsdt.log, mp2.log), not all of them series; name one."
 
 
 def test_energies_of_different_methods_are_said(tree: Path) -> None:

@@ -31,7 +31,9 @@ class Entry:
 
 COMMANDS = {
     "doctor": Entry("Check files of labelled structures before any work.", "rung.cli.commands:doctor"),
-    "collect": Entry("Turn outputs of quantum Monte Carlo into labels.", "rung.cli.collect:collect"),
+    "collect": Entry(
+        "Turn outputs of quantum Monte Carlo, coupled cluster or DFT into labels.", "rung.cli.collect:collect"
+    ),
     "fit": Entry("Fit, evaluate and export: everything that a config asks for.", "rung.cli.commands:fit"),
     "committee": Entry(
         "Train bases that differ in their seed, to see how far they agree.", "rung.cli.commands:committee"

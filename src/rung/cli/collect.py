@@ -8,7 +8,7 @@ from rung.collect.settings import CollectSettings
 
 
 def _collect(settings: CollectSettings, printing: Printing) -> int:
-    """Read outputs of quantum Monte Carlo, average them with errors, and print the energies in eV.
+    """Read outputs, average those of quantum Monte Carlo with their errors, and print the energies in eV.
 
     With --out they are written onto structures. Exit code 1: an output gave no energy; the others did.
 

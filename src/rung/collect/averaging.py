@@ -8,11 +8,11 @@ import numpy as np
 
 from rung.collect.corrections import ColumnDifference
 from rung.collect.finding import Candidate
-from rung.collect.output import Mean, Output
+from rung.collect.output import Mean, Output, Series, Total
 from rung.collect.readers.reader import RunName
 from rung.collect.statistics import Estimate, combined, estimate
 from rung.data.labels import Array
-from rung.errors import DataError
+from rung.errors import DataError, one_of
 from rung.results.collected import CollectedLabel, CollectedRun
 
 FARTHEST_APART = 4.0
@@ -35,6 +35,10 @@ class Averaging:
         Corrections that each row of a series holds.
     constants
         Corrections of the cell that is labelled, by name, eV.
+    level
+        Which energy of a deterministic calculation is meant; None where each holds one.
+    stderr
+        Of a deterministic energy, eV; NaN where nobody said.
     """
 
     equilibration: int | None = None
@@ -42,6 +46,8 @@ class Averaging:
     join: bool = False
     columns: tuple[ColumnDifference, ...] = ()
     constants: Mapping[str, float] | None = None
+    level: str | None = None
+    stderr: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,9 @@ def average(name: str, structure_id: str, outputs: Sequence[ReadOutput], how: Av
             f"{name} has {len(calculations)} runs ({_listed(calculations)}); name one by --series or its file, or add "
             "--join where they are independent runs of one thing."
         )
+    if len(outputs) > 1 and any(isinstance(output.content, Total) for output in outputs):
+        names = _listed(calculations)
+        raise DataError(f"{name} has {len(outputs)} outputs ({names}), not all of them series; name one.")
     parts = [_twist_average(name, calculation, how) for calculation in calculations]
     shares = _shares(parts)
     runs = [
@@ -131,6 +140,8 @@ def average(name: str, structure_id: str, outputs: Sequence[ReadOutput], how: Av
 def _shares(parts: Sequence[Sequence[_Run]]) -> Array:
     """Return the share of each of several runs: by independent samples, or by errors where one does not tell these."""
     weights = np.array([sum(run.mean.independent for run in part) for part in parts])
+    if len(parts) == 1:
+        return np.ones(1)
     if not np.isfinite(weights).all():
         weights = np.array(
             [combined([run.mean for run in part], [run.share for run in part])[1] ** -2 for part in parts]
@@ -164,11 +175,12 @@ def _twist_average(name: str, outputs: Sequence[ReadOutput], how: Averaging) -> 
 
 def _mean_of(content: Output, how: Averaging) -> tuple[Estimate, dict[str, float]]:
     """Return the mean of an output with its error, and what corrections by columns added to it."""
-    if isinstance(content, Mean):
+    if not isinstance(content, Series):
         if how.columns:
-            raise DataError(f"{content.source} holds a mean alone, so {how.columns[0].name} cannot be added.")
-        unknown = float("nan")
-        return Estimate(content.energy, content.stderr, content.rows, 0, 0, unknown, unknown), {}
+            raise DataError(f"{content.source} holds no series, so {how.columns[0].name} cannot be added.")
+        if isinstance(content, Mean):
+            return _alone(content.energy, content.stderr, content.rows), {}
+        return _alone(content.energies[level_of(content, how.level)], how.stderr, 1), {}
     begin = content.equilibration
     added = {column.name: column.rows(content)[begin:] for column in how.columns}
     energies = content.energies[begin:] + sum(added.values(), np.zeros(len(content) - begin))
@@ -177,6 +189,23 @@ def _mean_of(content: Output, how: Averaging) -> tuple[Estimate, dict[str, float
     means = {key: float(rows[mean.equilibration :] @ kept / kept.sum()) for key, rows in added.items()}
     whole = replace(mean, rows=len(content), equilibration=begin + mean.equilibration, detected=begin + mean.detected)
     return whole, means
+
+
+def level_of(total: Total, level: str | None) -> str:
+    """Return which energy of a calculation is meant; raise a :class:`DataError` where it has none such, or several."""
+    if level is None and len(total.energies) == 1:
+        return next(iter(total.energies))
+    if level is None:
+        raise DataError(f"{total.source} holds energies of several levels ({total.method}); name one by --level.")
+    if level not in total.energies:
+        raise DataError(f"{total.source}: {one_of(level, total.energies, 'level')}")
+    return level
+
+
+def _alone(energy: float, stderr: float, rows: int) -> Estimate:
+    """Return an energy without a series."""
+    unknown = float("nan")
+    return Estimate(energy, stderr, rows, 0, 0, unknown, unknown)
 
 
 def _twist_weights(name: str, outputs: Sequence[ReadOutput], weights: Sequence[float]) -> list[float]:

@@ -12,8 +12,9 @@ from rung import __version__
 from rung.collect.averaging import Averaging, ReadOutput, average
 from rung.collect.corrections import MPC
 from rung.collect.finding import Candidate, Found, find_outputs
-from rung.collect.matching import ByName, Match, Matcher, read_table
+from rung.collect.matching import ByGeometry, ByName, Checked, Match, Matcher, read_table
 from rung.collect.merging import merged, require_ours, require_unlabelled, write_merged
+from rung.collect.output import Total
 from rung.collect.settings import CollectSettings
 from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
@@ -67,7 +68,8 @@ def collect(settings: CollectSettings, *, progress: Progress = SILENT) -> Collec
     collected = _collected(settings, structures, found, labels, [*unread, *unmatched, *unaveraged])
     if settings.out is None or settings.fidelity is None or not labels:
         return collected
-    return write_merged(settings.out, merged(structures, labels, settings.fidelity), collected, before)
+    frames = merged(structures, labels, settings.fidelity, _calculations(groups), settings.level)
+    return write_merged(settings.out, frames, collected, before)
 
 
 def _require_together(settings: CollectSettings) -> None:
@@ -85,8 +87,8 @@ def _require_together(settings: CollectSettings) -> None:
 def _matcher(settings: CollectSettings, structures: Sequence[Structure]) -> Matcher | None:
     names = frozenset(structure.structure_id for structure in structures)
     if settings.table is not None:
-        return read_table(settings.table, names)
-    return ByName(names) if structures else None
+        return Checked(read_table(settings.table, names), structures)
+    return ByGeometry(structures, ByName(names)) if structures else None
 
 
 def _read(candidates: Sequence[Candidate], progress: Progress) -> tuple[list[ReadOutput], list[RefusedOutput]]:
@@ -110,7 +112,7 @@ def _matched(
     refused = []
     for output in outputs:
         try:
-            match: Match = matcher(output.candidate)
+            match: Match = matcher(output.candidate, output.content)
         except DataError as error:
             refused.append(RefusedOutput(file=str(output.candidate.path), sentence=str(error)))
             continue
@@ -124,6 +126,12 @@ def _matched(
         else:
             made.append(_Group(name, tuple(members), name, cells[name].pop()))
     return made, refused
+
+
+def _calculations(groups: Sequence[_Group]) -> dict[str, Total]:
+    """Return the only deterministic calculation of each structure's own cell, whose forces are of its atoms."""
+    alone = {group.structure_id: group.outputs[0].content for group in groups if len(group.outputs) == group.cells == 1}
+    return {name: content for name, content in alone.items() if isinstance(content, Total)}
 
 
 def _by_name(outputs: Sequence[ReadOutput], join: bool) -> list[_Group]:
@@ -155,6 +163,8 @@ def _averaged(
         join=settings.join,
         columns=(MPC,) if settings.mpc else (),
         constants=settings.correction,
+        level=settings.level,
+        stderr=float("nan") if settings.stderr is None else settings.stderr,
     )
     labels, refused = [], []
     for group in groups:

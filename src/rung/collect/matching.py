@@ -1,4 +1,4 @@
-"""Which structure an output belongs to: by a table, or by the names of its folders; never by a guess."""
+"""Which structure an output belongs to: by a table, by its geometry or by names of folders; never by a guess."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,10 +7,16 @@ from pathlib import Path
 from typing import Protocol
 
 from rung.collect.finding import Candidate
+from rung.collect.geometry import CLOSE, likeness
+from rung.collect.output import Output, Total
+from rung.data.structure import Structure
 from rung.errors import DataError, one_of
 
 PATH, STRUCTURE, CELLS, WEIGHT = "path", "structure_id", "cells", "weight"
 COLUMNS = (PATH, STRUCTURE, CELLS, WEIGHT)
+
+_TELLS_APART, _ROUNDED = 3.0, 1e-4
+"""A second structure must be so many times farther than the nearest, and so many Å, to be told from it."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Match:
 class Matcher(Protocol):
     """Finds the structure of an output, or says why there is none."""
 
-    def __call__(self, candidate: Candidate) -> Match:
+    def __call__(self, candidate: Candidate, content: Output) -> Match:
         """Return the structure; raise a :class:`~rung.errors.DataError` where none or several are meant."""
 
 
@@ -51,7 +57,7 @@ class ByName:
 
     structure_ids: frozenset[str]
 
-    def __call__(self, candidate: Candidate) -> Match:
+    def __call__(self, candidate: Candidate, content: Output) -> Match:  # noqa: ARG002 - the protocol's signature
         """Return the structure; see :class:`Matcher`."""
         folders = candidate.path.parent.resolve().relative_to(candidate.root.resolve().parent).parts
         words = (*folders, candidate.name.prefix, candidate.path.stem)
@@ -81,13 +87,70 @@ class ByTable:
     source: Path
     rows: Mapping[Path, Match]
 
-    def __call__(self, candidate: Candidate) -> Match:
+    def __call__(self, candidate: Candidate, content: Output) -> Match:  # noqa: ARG002 - the protocol's signature
         """Return the structure; see :class:`Matcher`."""
         path = candidate.path.resolve()
         for place in (path, *path.parents):
             if place in self.rows:
                 return self.rows[place]
         raise DataError(f"{candidate.path} stands in no row of {self.source}.")
+
+
+@dataclass(frozen=True)
+class ByGeometry:
+    """Matches an output that holds its geometry to the only structure that is like it, others as ``otherwise`` says.
+
+    Parameters
+    ----------
+    structures
+        All of them.
+    otherwise
+        Matches outputs that hold no geometry.
+    """
+
+    structures: Sequence[Structure]
+    otherwise: Matcher
+
+    def __call__(self, candidate: Candidate, content: Output) -> Match:
+        """Return the structure; see :class:`Matcher`."""
+        if not isinstance(content, Total) or content.atoms is None:
+            return self.otherwise(candidate, content)
+        apart = {one.structure_id: likeness(content.atoms, one.atoms).distance for one in self.structures}
+        near = sorted((distance, name) for name, distance in apart.items() if distance < CLOSE)
+        if not near:
+            formula = content.atoms.get_chemical_formula()
+            raise DataError(f"{candidate.path}: no structure has its geometry ({formula}, the same order of atoms).")
+        if len(near) > 1 and near[1][0] < _TELLS_APART * near[0][0] + _ROUNDED:
+            raise DataError(
+                f"{candidate.path}: its geometry is that of {near[0][1]} and of {near[1][1]}; say which in a --table."
+            )
+        return Match(near[0][1])
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Matches as ``matcher`` says, and refuses an output whose own geometry is another.
+
+    Parameters
+    ----------
+    matcher
+        Says which structure it is.
+    structures
+        All of them.
+    """
+
+    matcher: Matcher
+    structures: Sequence[Structure]
+
+    def __call__(self, candidate: Candidate, content: Output) -> Match:
+        """Return the structure; see :class:`Matcher`."""
+        match = self.matcher(candidate, content)
+        if isinstance(content, Total) and content.atoms is not None and (match.cells or 1) == 1:
+            structure = next(one for one in self.structures if one.structure_id == match.structure_id)
+            distance = likeness(content.atoms, structure.atoms).distance
+            if not distance < CLOSE:
+                raise DataError(f"{candidate.path} holds another geometry than {match.structure_id}.")
+        return match
 
 
 def read_table(path: Path, structure_ids: Iterable[str]) -> ByTable:

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from rung.collect.averaging import level_of
+from rung.collect.geometry import likeness
+from rung.collect.output import Total
 from rung.data.readers.structures import write_structures
 from rung.data.structure import Structure
 from rung.errors import DataError, StorageError
@@ -56,10 +59,39 @@ def require_ours(out: Path, inputs: Iterable[Path]) -> tuple[str, ...]:
     return (now,)
 
 
-def merged(structures: Sequence[Structure], labels: Sequence[CollectedLabel], fidelity: str) -> list[Structure]:
-    """Return the structures with their energies, errors and provenance; those without an energy as they are."""
+def merged(
+    structures: Sequence[Structure],
+    labels: Sequence[CollectedLabel],
+    fidelity: str,
+    calculations: Mapping[str, Total],
+    level: str | None = None,
+) -> list[Structure]:
+    """Return the structures with their energies, errors and provenance; those without an energy as they are.
+
+    Parameters
+    ----------
+    structures
+        All of them.
+    labels
+        Their energies.
+    fidelity
+        What these are called.
+    calculations
+        Deterministic calculations by structure; their forces and stress are labels too, where they are of the level
+        of the energy and the molecule was not turned.
+    level
+        The level of the energies, where calculations hold several.
+    """
     by_id = {label.structure_id: label for label in labels}
-    return [_labelled(structure, by_id.get(structure.structure_id), fidelity) for structure in structures]
+    made = []
+    for structure in structures:
+        label = by_id.get(structure.structure_id)
+        if label is not None:
+            labelled = _labelled(structure, label, fidelity)
+            made.append(_with_forces(labelled, calculations.get(structure.structure_id), fidelity, level))
+        else:
+            made.append(structure)
+    return made
 
 
 def write_merged(
@@ -85,15 +117,24 @@ def write_merged(
     return told
 
 
-def _labelled(structure: Structure, label: CollectedLabel | None, fidelity: str) -> Structure:
-    if label is None:
-        return structure
+def _labelled(structure: Structure, label: CollectedLabel, fidelity: str) -> Structure:
     labels = replace(structure.labelled(fidelity), energy=label.energy, energy_stderr=label.energy_stderr)
     return replace(
         structure,
         labels={**structure.labels, fidelity: labels},
         info={**structure.info, **_provenance(label, fidelity)},
     )
+
+
+def _with_forces(structure: Structure, total: Total | None, fidelity: str, level: str | None) -> Structure:
+    if total is None or total.atoms is None or total.forces_of != level_of(total, level):
+        return structure
+    if likeness(total.atoms, structure.atoms).turned:
+        return structure
+    labels = structure.labels[fidelity]
+    forces = labels.forces if total.forces is None else total.forces
+    stress = labels.stress if total.stress is None or not structure.atoms.pbc.all() else total.stress
+    return replace(structure, labels={**structure.labels, fidelity: replace(labels, forces=forces, stress=stress)})
 
 
 def _provenance(label: CollectedLabel, fidelity: str) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from ase import Atoms
 
 from rung.data.labels import Array
 
@@ -75,5 +76,40 @@ class Mean:
     notes: tuple[str, ...] = ()
 
 
-Output = Series | Mean
+@dataclass(frozen=True)
+class Total:
+    """Energies of a deterministic calculation of one geometry that came to its end and converged.
+
+    Parameters
+    ----------
+    source, program, notes
+        As in :class:`Series`.
+    energies
+        eV per cell, by level: ``scf``, ``mp2``, ``ccsd``, ``ccsd(t)``, or ``total`` where the program leaves one.
+    atoms
+        The geometry; None where the file does not hold it.
+    forces
+        Shape ``(n, 3)``, eV/Å, of the level ``forces_of``; None where there are none.
+    stress
+        Shape ``(6,)``, as ASE has it, eV/Å³, of the level ``forces_of``; None where there is none.
+    forces_of
+        The level of forces and stress.
+    """
+
+    source: Path
+    program: str
+    energies: Mapping[str, float]
+    atoms: Atoms | None = None
+    forces: Array | None = None
+    stress: Array | None = None
+    forces_of: str = "total"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def method(self) -> str:
+        """The levels that there are, the highest last."""
+        return ", ".join(self.energies)
+
+
+Output = Series | Mean | Total
 """What a reader returns."""

@@ -23,6 +23,10 @@ class CollectSettings(Settings):
     """CSV with columns path and structure_id, and cells and weight where they differ; paths start at its folder."""
     equilibration: int | None = Field(default=None, ge=0)
     """Rows to leave out at the beginning of each series; by default what is not in equilibrium."""
+    level: str | None = None
+    """Which energy of a deterministic calculation to take, such as ccsd(t), where an output holds several."""
+    stderr: float | None = Field(default=None, gt=0)
+    """The error of each energy of a deterministic calculation, eV; by default such labels carry none."""
     series: tuple[int, ...] = ()
     """Which series of QMCPACK to take, where a folder holds several."""
     twist_weights: tuple[float, ...] = ()

@@ -49,7 +49,7 @@ def test_means_are_joined_by_their_errors(tmp_path: Path) -> None:
 
 
 def test_a_mean_alone_takes_no_correction_by_columns(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds a mean alone, so mpc cannot be added"):
+    with pytest.raises(DataError, match="holds no series, so mpc cannot be added"):
         average("h2", "", outputs(tmp_path, TEXT), Averaging(columns=(MPC,)), 1)
 
 

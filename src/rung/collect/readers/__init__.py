@@ -7,11 +7,19 @@ A kind of output is one file here with an :class:`~rung.collect.readers.reader.O
 from collections.abc import Sequence
 from pathlib import Path
 
-from rung.collect.readers import casino, pyqmc, qmcpack, turborvb
+from rung.collect.readers import ase_codes, casino, pyqmc, pyscf, qmcpack, turborvb
 from rung.collect.readers.reader import OutputReader
 from rung.errors import DataError
 
-READERS: tuple[OutputReader, ...] = (qmcpack.SCALAR, qmcpack.DMC, pyqmc.READER, casino.READER, turborvb.READER)
+READERS: tuple[OutputReader, ...] = (
+    qmcpack.SCALAR,
+    qmcpack.DMC,
+    pyqmc.READER,
+    casino.READER,
+    turborvb.READER,
+    pyscf.READER,
+    *ase_codes.READERS,
+)
 """Kinds of output that are read."""
 
 _HEAD = 8192

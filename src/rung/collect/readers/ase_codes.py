@@ -1,0 +1,149 @@
+"""VASP, Quantum ESPRESSO, GPAW and ORCA, whose outputs ASE reads: the last geometry with its energy.
+
+ASE reads what a calculation that failed leaves, too. So each code has words here that say that it came to its end and
+converged, and without them an output is refused.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.units import create_units
+
+from rung.collect.output import Total
+from rung.collect.readers.reader import OutputReader
+from rung.collect.readers.rows import text_of
+from rung.data.labels import Array
+from rung.data.readers.ase import frames_through_ase
+from rung.errors import DataError
+from rung.units import HARTREE
+
+_SAME = 1.0
+
+
+@dataclass(frozen=True)
+class _Code:
+    """What tells whether an output of one code can be used.
+
+    Parameters
+    ----------
+    program
+        Its name.
+    form
+        What ASE calls the format.
+    ended
+        A pattern without which the run did not end.
+    unconverged
+        Returns why the last energy did not converge, from the text; empty where it did.
+    scale
+        By what ASE's energies, forces and stress are multiplied, where it takes another Hartree than CODATA 2014.
+    """
+
+    program: str
+    form: str
+    ended: re.Pattern[str]
+    unconverged: Callable[[str], str]
+    scale: float = _SAME
+
+    def read(self, path: Path) -> Total:
+        """Read an output.
+
+        Raises
+        ------
+        DataError
+            When it did not end or converge, or ASE cannot read it.
+        """
+        text = text_of(path)
+        if self.ended.search(text) is None:
+            raise DataError(f"{path}: {self.program} did not come to its end; the run is going on, or it failed.")
+        why = self.unconverged(text)
+        if why:
+            raise DataError(f"{path}: {self.program} did not converge ({why}), so its energy is no label.")
+        atoms = frames_through_ase(path, path.absolute(), format=self.form, do_not_split_by_at_sign=True)[-1]
+        results = dict(atoms.calc.results) if atoms.calc is not None else {}
+        if not np.isfinite(results.get("energy", np.nan)):
+            raise DataError(f"{path}: ASE finds no energy in this output of {self.program}.")
+        plain = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+        scaled = {
+            name: self.scale * np.asarray(results[name], float) for name in ("forces", "stress") if name in results
+        }
+        return Total(
+            path,
+            self.program,
+            {"total": self.scale * float(results["energy"])},
+            plain,
+            _finite(scaled.get("forces")),
+            _finite(scaled.get("stress")),
+        )
+
+
+def _finite(values: Array | None) -> Array | None:
+    return values if values is not None and np.isfinite(values).all() else None
+
+
+def _unless(pattern: str, why: str) -> Callable[[str], str]:
+    found = re.compile(pattern)
+    return lambda text: "" if found.search(text) else why
+
+
+def _if(pattern: str, why: str) -> Callable[[str], str]:
+    found = re.compile(pattern)
+    return lambda text: why if found.search(text) else ""
+
+
+def _vasp_steps(text: str) -> str:
+    """Return whether the last ionic step of a vasprun.xml took as many electronic steps as it was allowed."""
+    most = re.search(r'<i type="int" name="NELM">\s*(\d+)', text)
+    last = text.rpartition("<calculation>")[2]
+    taken = last.count("<scstep>")
+    return f"{taken} electronic steps of {most[1]}" if most and taken >= int(most[1]) else ""
+
+
+def _outcar_loop(text: str) -> str:
+    """Return whether the electronic loop of the last ionic step of an OUTCAR ended before EDIFF was reached."""
+    last = re.split(r"Iteration\s+\d+\(\s*1\)", text)[-1]
+    return "" if "aborting loop because EDIFF is reached" in last else "EDIFF was not reached"
+
+
+_ESPRESSO_RYDBERG = float(create_units("2006")["Rydberg"])
+"""eV: what ASE's reader of Quantum ESPRESSO multiplies by (ase/io/espresso.py), of CODATA 2006."""
+
+VASP_XML = _Code("VASP", "vasp-xml", re.compile(r"</modeling>\s*$"), _vasp_steps)
+OUTCAR = _Code(
+    "VASP",
+    "vasp-out",
+    re.compile(r"General timing and accounting informations"),
+    _outcar_loop,
+)
+ESPRESSO = _Code(
+    "Quantum ESPRESSO",
+    "espresso-out",
+    re.compile(r"JOB DONE\."),
+    _if(r"convergence NOT achieved", "convergence was not achieved"),
+    HARTREE / (2.0 * _ESPRESSO_RYDBERG),
+)
+GPAW = _Code(
+    "GPAW", "gpaw-out", re.compile(r"(?m)^Total:\s+[\d.]+ 100\.0%"), _unless(r"Converged after", "its SCF cycle")
+)
+ORCA = _Code(
+    "ORCA",
+    "orca-output",
+    re.compile(r"ORCA TERMINATED NORMALLY"),
+    _if(r"SCF NOT CONVERGED|did not converge|not fully converged", "its SCF or correlation"),
+)
+
+
+def _reader(code: _Code, kind: str, mark: bytes, *suffixes: str) -> OutputReader:
+    return OutputReader(kind, suffixes, lambda _, head: mark in head, code.read)
+
+
+READERS = (
+    _reader(VASP_XML, "VASP vasprun.xml", b"<modeling>", "vasprun.xml"),
+    _reader(OUTCAR, "VASP OUTCAR", b"\n executed on ", "OUTCAR"),
+    _reader(ESPRESSO, "Quantum ESPRESSO output", b"Program PWSCF"),
+    _reader(GPAW, "GPAW output", b"  ___ ___ ___ _ _ _"),
+    _reader(ORCA, "ORCA output", b"* O   R   C   A *"),
+)
