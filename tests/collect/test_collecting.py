@@ -237,3 +237,18 @@ def test_what_cannot_be_is_refused_before_any_output_is_read(
     with pytest.raises(error, match=sentence):
         collect(settings(tree, **change(tree.parent)))
     assert {path: path.read_bytes() for path in tree.parent.rglob("*") if path.is_file()} == before
+
+
+def test_a_table_of_energies_comes_onto_structures(tree: Path) -> None:
+    table = tree.parent / "energies.csv"
+    table.write_text("id,E,err\nnear,-1.0,0.001\nfar,-2.0,0.002\n")
+    columns = {"structure_id": "id", "energy": "E", "stderr": "err"}
+    told = settings(tree, paths=(table,), columns=columns, unit="hartree", equilibration=None)
+    collected = collect(told)
+    near, bent, far = read_structures(collected.out)
+    assert near.labelled("dmc").energy == pytest.approx(-HARTREE)
+    assert far.labelled("dmc").energy_stderr == pytest.approx(0.002 * HARTREE)
+    assert collected.unlabelled == (bent.structure_id,)
+    assert near.info["dmc_program"] == "table"
+    with pytest.raises(ConfigError, match="--columns needs --unit"):
+        collect(told.model_copy(update={"unit": None, "out": tree.parent / "b.extxyz"}))

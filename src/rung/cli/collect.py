@@ -16,6 +16,8 @@ def _collect(settings: CollectSettings, printing: Printing) -> int:
 
     Several files: rung collect run/dmc.s001.scalar.dat --equilibration 20 --json
 
+    A table: rung collect e.csv --columns structure_id=name energy=E stderr=err --unit hartree
+
     Twists, and a cell that holds the structure four times: rung collect run/ --series 2 --cells 4 --mpc
     """
     from rung.collect.collecting import collect

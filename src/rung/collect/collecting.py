@@ -16,6 +16,8 @@ from rung.collect.matching import ByGeometry, ByName, Checked, Match, Matcher, r
 from rung.collect.merging import merged, require_ours, require_unlabelled, write_merged
 from rung.collect.output import Total
 from rung.collect.settings import CollectSettings
+from rung.collect.tables import TableMeaning, read_all
+from rung.collect.units import ENERGY
 from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError
@@ -60,6 +62,8 @@ def collect(settings: CollectSettings, *, progress: Progress = SILENT) -> Collec
     if settings.out is not None and settings.fidelity is not None:
         before = require_ours(settings.out, paths_in((settings.paths, settings.structures, settings.table)))
         require_unlabelled(structures, settings.fidelity)
+    if settings.columns:
+        return _from_tables(settings, structures, before)
     matcher = _matcher(settings, structures)
     found = find_outputs(settings.paths, series=settings.series, progress=progress)
     outputs, unread = _read(found.outputs, progress)
@@ -70,6 +74,22 @@ def collect(settings: CollectSettings, *, progress: Progress = SILENT) -> Collec
         return collected
     frames = merged(structures, labels, settings.fidelity, _calculations(groups), settings.level)
     return write_merged(settings.out, frames, collected, before)
+
+
+def _from_tables(settings: CollectSettings, structures: Sequence[Structure], before: tuple[str, ...]) -> Collected:
+    """Take the labels of tables, where outputs need not be read."""
+    if settings.unit is None:
+        raise ConfigError("--columns needs --unit, the unit of the energies in the table, such as hartree.")
+    if not settings.paths:
+        raise DataError("No table was named.")
+    stderr = float("nan") if settings.stderr is None else settings.stderr
+    meaning = TableMeaning(settings.columns, ENERGY[settings.unit], settings.cells, settings.correction, stderr)
+    names = frozenset(structure.structure_id for structure in structures)
+    labels, refused = read_all(settings.paths, meaning, names)
+    collected = _collected(settings, structures, Found((), (), 0), labels, refused)
+    if settings.out is None or settings.fidelity is None or not labels:
+        return collected
+    return write_merged(settings.out, merged(structures, labels, settings.fidelity, {}), collected, before)
 
 
 def _require_together(settings: CollectSettings) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from rung.collect.units import EnergyUnit
 from rung.settings import Option, Settings
 
 
@@ -21,6 +22,11 @@ class CollectSettings(Settings):
     """What the labels are called, such as dmc; needed with --out."""
     table: Path | None = None
     """CSV with columns path and structure_id, and cells and weight where they differ; paths start at its folder."""
+    columns: Annotated[dict[str, str], Option(form="meaning=column")] = Field(default={})
+    """Take the paths for tables (CSV, JSON, npz, HDF5): which column is structure_id and energy, and perhaps stderr and
+    cells."""
+    unit: EnergyUnit | None = None
+    """Of the energies of tables; needed with --columns."""
     equilibration: int | None = Field(default=None, ge=0)
     """Rows to leave out at the beginning of each series; by default what is not in equilibrium."""
     level: str | None = None

@@ -1,0 +1,112 @@
+"""Named columns of a file, whatever its format: CSV, JSON, npz or HDF5."""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.errors import DataError, MissingExtraError, one_of
+
+Columns = Mapping[str, NDArray[Any]]
+
+
+def read_columns(path: Path) -> Columns:
+    """Return the columns of a file by name.
+
+    Parameters
+    ----------
+    path
+        CSV with a line of names; JSON that is an object, of lists or of single values, or a list of objects; npz; or
+        HDF5 whose datasets stand at the top. Which it is, its suffix says.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read, or is of no such format.
+    MissingExtraError
+        When it is HDF5 and h5py is not installed.
+    """
+    if not path.exists():
+        raise DataError(f"There is no file {path}.")
+    suffix = path.suffix.lower()
+    if suffix not in _FORMATS:
+        raise DataError(f"{path}: {one_of(suffix, _FORMATS, 'suffix of a table')}")
+    try:
+        columns = _FORMATS[suffix](path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or ' '.join(str(error).split())}.") from error
+    except (ValueError, csv.Error, BadZipFile, RecursionError, EOFError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path} is damaged, or no {suffix.removeprefix('.')} ({reason}).") from error
+    if not columns:
+        raise DataError(f"{path} holds no columns.")
+    return columns
+
+
+def column(path: Path, columns: Columns, name: str) -> NDArray[Any]:
+    """Return a column; raise a :class:`DataError` that lists what there is where it is not one of them."""
+    if name not in columns:
+        raise DataError(f"{path}: {one_of(name, columns, 'column')}")
+    return columns[name]
+
+
+def _csv(path: Path) -> Columns:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        names, rows = reader.fieldnames or (), list(reader)
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise ValueError(f"row {number} has more or fewer entries than the first line")
+    return {name: np.array([row[name].strip() for row in rows], dtype=object) for name in names}
+
+
+def _json(path: Path) -> Columns:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(content, list) and all(isinstance(row, dict) for row in content):
+        names = dict.fromkeys(name for row in content for name in row)
+        return {name: _objects([row.get(name) for row in content]) for name in names}
+    if not isinstance(content, dict):
+        raise DataError(f"{path} holds neither an object nor a list of objects.")
+    lengths = {len(value) for value in content.values() if isinstance(value, list)}
+    if lengths and all(isinstance(value, list) for value in content.values()) and len(lengths) == 1:
+        return {name: _objects(value) for name, value in content.items()}
+    return {name: _objects([value]) for name, value in content.items()}
+
+
+def _objects(values: Sequence[Any]) -> NDArray[Any]:
+    made = np.empty(len(values), dtype=object)
+    made[:] = values
+    return made
+
+
+def _npz(path: Path) -> Columns:
+    with np.load(path, allow_pickle=False) as file:
+        if not hasattr(file, "files"):
+            raise ValueError("it holds one array without a name")
+        return {name: file[name] for name in file.files}
+
+
+def _hdf5(path: Path) -> Columns:
+    with _opened(path) as file:
+        return {name: np.asarray(item) for name, item in file.items() if hasattr(item, "shape")}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        import h5py  # noqa: PLC0415 - an optional package, imported when a file of its kind is read
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{path} needs the package 'h5py', which is not installed: pip install 'rung[hdf5]'."
+        ) from error
+    with h5py.File(path, "r") as file:
+        yield file
+
+
+_FORMATS = {".csv": _csv, ".json": _json, ".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5}

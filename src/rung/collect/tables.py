@@ -1,0 +1,187 @@
+"""Energies that somebody collected already: a table whose columns the user names, in a unit that the user states."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rung.collect.arrays import Columns, column, read_columns
+from rung.collect.matching import CELLS, STRUCTURE
+from rung.errors import ConfigError, DataError, one_of
+from rung.results.collected import CollectedLabel, CollectedRun, RefusedOutput
+from rung.storage import file_hash
+
+ENERGY, STDERR = "energy", "stderr"
+MEANINGS = (STRUCTURE, ENERGY, STDERR, CELLS)
+
+
+@dataclass(frozen=True)
+class TableMeaning:
+    """What the columns of tables are.
+
+    Parameters
+    ----------
+    columns
+        Their names in the file, by what they are: ``structure_id``, ``energy``, and perhaps ``stderr`` and ``cells``.
+    unit
+        eV that one unit of energy is.
+    cells
+        By how many energies are divided, where no column says it.
+    constants
+        What is added to each energy of the structure's cell, by name, eV.
+    stderr
+        Of an energy without one, eV; NaN where nobody said.
+    """
+
+    columns: Mapping[str, str]
+    unit: float
+    cells: int = 1
+    constants: Mapping[str, float] | None = None
+    stderr: float = float("nan")
+
+    def __post_init__(self) -> None:
+        """Refuse meanings that there are not, and a map without what every label needs."""
+        for meaning in self.columns:
+            if meaning not in MEANINGS:
+                raise ConfigError(one_of(meaning, MEANINGS, "meaning of a column"))
+        for meaning in (STRUCTURE, ENERGY):
+            if meaning not in self.columns:
+                raise ConfigError(f"--columns must name the column of {meaning}, as {meaning}=name.")
+
+
+def read_labels(
+    path: Path, meaning: TableMeaning, structure_ids: frozenset[str]
+) -> tuple[list[CollectedLabel], list[RefusedOutput]]:
+    """Return the labels of a table, and what is wrong with its other rows.
+
+    Parameters
+    ----------
+    path
+        CSV, JSON, npz or HDF5: see :func:`rung.collect.arrays.read_columns`.
+    meaning
+        What its columns are.
+    structure_ids
+        The names of all structures; empty takes any.
+
+    Raises
+    ------
+    DataError
+        When the table cannot be read, or a column is missing or has another length.
+    """
+    table = read_columns(path)
+    chosen = {name: column(path, table, called) for name, called in meaning.columns.items()}
+    _require_rows(path, chosen, meaning.columns)
+    key = file_hash(path)
+    labels: dict[str, CollectedLabel] = {}
+    refused = []
+    for number in range(len(chosen[ENERGY])):
+        row = {name: values[number] for name, values in chosen.items()}
+        try:
+            label = _label(row, meaning, path, key)
+            _require_new(label.structure_id, structure_ids, labels)
+        except DataError as error:
+            where = f"{path}, row {number + 1}"
+            refused.append(RefusedOutput(file=where, sentence=f"{where}: {error}"))
+        else:
+            labels[label.structure_id] = label
+    return list(labels.values()), refused
+
+
+def _require_rows(path: Path, chosen: Columns, names: Mapping[str, str]) -> None:
+    lengths = {names[name]: len(values) if values.ndim == 1 else -1 for name, values in chosen.items()}
+    if -1 in lengths.values():
+        bad = next(name for name, length in lengths.items() if length < 0)
+        raise DataError(f"{path}: the column {bad} is not one entry a row.")
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise DataError(f"{path}: its columns are not equally long ({listed}).")
+
+
+def _require_new(name: str, known: frozenset[str], labels: Mapping[str, CollectedLabel]) -> None:
+    if known and name not in known:
+        raise DataError(one_of(name, known, "structure_id"))
+    if name in labels:
+        raise DataError(f"{name} stands in an earlier row already.")
+
+
+def _label(row: Mapping[str, Any], meaning: TableMeaning, path: Path, key: str) -> CollectedLabel:
+    name = row[STRUCTURE].decode() if isinstance(row[STRUCTURE], bytes) else str(row[STRUCTURE]).strip()
+    if not name or row[STRUCTURE] is None:
+        raise DataError("it names no structure.")
+    cells = meaning.cells if CELLS not in row else int(_number(row[CELLS], CELLS))
+    if cells < 1:
+        raise DataError(f"{CELLS} is {row[CELLS]!r}, and should be a whole number from 1.")
+    constants = dict(meaning.constants or {})
+    energy = meaning.unit * _number(row[ENERGY], ENERGY)
+    stderr = meaning.stderr
+    if STDERR in row and row[STDERR] not in ("", None):
+        stderr = meaning.unit * _number(row[STDERR], STDERR) / cells
+        if stderr <= 0:
+            raise DataError(f"{STDERR} is {row[STDERR]!r}, and should be above zero, or empty where there is none.")
+    run = _run(path, key, energy, stderr * cells)
+    return CollectedLabel(
+        structure_id=name,
+        name=name,
+        energy=energy / cells + sum(constants.values()),
+        energy_stderr=stderr,
+        independent=float("nan"),
+        cells=cells,
+        corrections=constants,
+        runs=(run,),
+        warnings=(),
+    )
+
+
+def _run(path: Path, key: str, energy: float, stderr: float) -> CollectedRun:
+    unknown = float("nan")
+    return CollectedRun(
+        file=str(path),
+        hash=key,
+        program="table",
+        method="",
+        series=None,
+        twist=None,
+        share=1.0,
+        energy=energy,
+        energy_stderr=stderr,
+        rows=1,
+        equilibration=0,
+        detected=0,
+        inefficiency=unknown,
+        independent=unknown,
+    )
+
+
+def _number(value: Any, what: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{what} is {value!r}, and no number.") from error
+    if isinstance(value, (bool, np.bool_)) or not np.isfinite(number):
+        raise DataError(f"{what} is {value!r}, and no number.")
+    return number
+
+
+def read_all(
+    paths: Sequence[Path], meaning: TableMeaning, structure_ids: frozenset[str]
+) -> tuple[tuple[CollectedLabel, ...], list[RefusedOutput]]:
+    """Return the labels of several tables, and what is wrong; a structure has its energy from the first of them."""
+    labels: dict[str, CollectedLabel] = {}
+    refused: list[RefusedOutput] = []
+    for path in paths:
+        try:
+            more, wrong = read_labels(path, meaning, structure_ids)
+        except DataError as error:
+            refused.append(RefusedOutput(file=str(path), sentence=str(error)))
+            continue
+        refused += wrong
+        for label in more:
+            if label.structure_id in labels:
+                first = labels[label.structure_id].runs[0].file
+                sentence = f"{path}: {label.structure_id} has an energy in {first} already."
+                refused.append(RefusedOutput(file=str(path), sentence=sentence))
+            else:
+                labels[label.structure_id] = label
+    return tuple(labels.values()), refused

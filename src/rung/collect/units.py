@@ -1,0 +1,21 @@
+"""Units that files may be in, by the names that users give them; a number times its unit is in eV, Å or eV/Å."""
+
+from typing import Literal
+
+from rung.units import BOHR, HARTREE, KCAL_PER_MOL
+
+EnergyUnit = Literal["eV", "meV", "hartree", "rydberg", "kcal/mol", "kJ/mol"]
+LengthUnit = Literal["angstrom", "bohr", "nm"]
+
+ENERGY: dict[EnergyUnit, float] = {
+    "eV": 1.0,
+    "meV": 1e-3,
+    "hartree": HARTREE,
+    "rydberg": HARTREE / 2.0,
+    "kcal/mol": KCAL_PER_MOL,
+    "kJ/mol": KCAL_PER_MOL / 4.184,
+}
+"""eV."""
+
+LENGTH: dict[LengthUnit, float] = {"angstrom": 1.0, "bohr": BOHR, "nm": 10.0}
+"""Å."""
