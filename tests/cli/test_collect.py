@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rung.cli import main
@@ -70,3 +71,14 @@ def test_a_tree_becomes_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str
     label = frame.labelled("dmc")
     assert label.energy == pytest.approx(-10.530513 * HARTREE + frame.info["dmc_correction_mpc"], abs=2e-5)
     assert main(["doctor", str(out)]) == 0
+
+
+def test_arrays_are_converted_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "a.npz", z=[1, 1], R=[[[0, 0, 0], [0, 0, 1.4]]], E=[-1.17])
+    words = ["convert", str(tmp_path / "a.npz"), "--out", str(tmp_path / "a.extxyz"), "--fidelity", "cc"]
+    assert main([*words, "--keys", "numbers=z", "positions=R", "energy=E"]) == 2
+    assert "--keys needs --energy-unit and --length-unit" in capsys.readouterr().err
+    units = ["--energy-unit", "hartree", "--length-unit", "bohr"]
+    assert main([*words, "--keys", "numbers=z", "positions=R", "energy=E", *units]) == 0
+    assert "1 structures, 1 energies, 0 with forces" in capsys.readouterr().err
+    assert read_structures(tmp_path / "a.extxyz")[0].labelled("cc").energy == pytest.approx(-1.17 * HARTREE)

@@ -34,6 +34,7 @@ COMMANDS = {
     "collect": Entry(
         "Turn outputs of quantum Monte Carlo, coupled cluster or DFT into labels.", "rung.cli.collect:collect"
     ),
+    "convert": Entry("Write structures and labels of other files under rung's keys.", "rung.cli.collect:convert"),
     "fit": Entry("Fit, evaluate and export: everything that a config asks for.", "rung.cli.commands:fit"),
     "committee": Entry(
         "Train bases that differ in their seed, to see how far they agree.", "rung.cli.commands:committee"

@@ -1,9 +1,10 @@
 # ruff: noqa: PLC0415 - numpy and ASE take time to import, so a command imports its work when it runs
-"""``rung collect``: outputs of other programs to labels."""
+"""``rung collect`` and ``rung convert``: outputs and files of other programs to labels."""
 
-from rung.cli.console import TerminalProgress, print_json
+from rung.cli.console import ERR, TerminalProgress, print_json
 from rung.cli.options import Printing, command
 from rung.cli.summary import print_summary, print_troubles
+from rung.collect.convert_settings import ConvertSettings
 from rung.collect.settings import CollectSettings
 
 
@@ -33,4 +34,27 @@ def _collect(settings: CollectSettings, printing: Printing) -> int:
     return int(bool(summary.failures))
 
 
+def _convert(settings: ConvertSettings) -> int:
+    """Write extended XYZ with rung's keys; energies come out in eV, forces in eV/Å.
+
+    Arrays: rung convert md17.npz --keys numbers=z positions=R energy=E forces=F --energy-unit kcal/mol
+    --length-unit angstrom --fidelity pbe --out pbe.extxyz
+
+    Other keys: rung convert a.extxyz --keys energy=E gradient=G --energy-unit hartree --length-unit bohr
+    --fidelity cc --out cc.extxyz
+    """
+    from rung.collect.converting import convert
+
+    done = convert(settings, progress=TerminalProgress())
+    ERR.print(
+        f"Wrote {done.out}: {done.structures} structures, {done.energies} energies, {done.forces} with forces, "
+        f"{done.stresses} with stress. Check it with rung doctor {done.out}.",
+        markup=False,
+    )
+    return 0
+
+
+convert = command(
+    "convert", _convert, ConvertSettings, example="rung convert OUTCAR vasprun.xml --fidelity pbe --out pbe.extxyz"
+)
 collect = command("collect", _collect, CollectSettings, Printing, example="rung collect dmc.s001.scalar.dat")
