@@ -44,6 +44,18 @@ def test_columns_are_energies_in_ev_and_the_method_is_told_by_the_walkers() -> N
     assert series.notes == ()
 
 
+def test_a_population_that_moves_the_mean_is_said(tmp_path: Path) -> None:
+    energies = run_of(1)
+    even = write_scalar(tmp_path / "a.s001.scalar.dat", energies)
+    assert read_scalar(even).notes == ()
+    weights = np.where(energies < -1.0, 2000.0, 1000.0)
+    (note,) = read_scalar(write_scalar(even, energies, weights=weights)).notes
+    shift = HARTREE * (np.average(energies, weights=weights) - energies.mean())
+    assert note == f"weighed by their walkers, the blocks' mean is {shift:+.4f} eV off: the population drifts"
+    weights[3] = 0.0
+    assert "all walkers were gone" in read_scalar(write_scalar(even, energies, weights=weights)).notes[0]
+
+
 def test_steps_are_weighed_by_their_walkers(tmp_path: Path) -> None:
     path = tmp_path / "a.s001.dmc.dat"
     weights = [100.0, 300.0]

@@ -7,7 +7,7 @@ A kind of output is one file here with an :class:`~rung.collect.readers.reader.O
 from collections.abc import Sequence
 from pathlib import Path
 
-from rung.collect.readers import ase_codes, casino, pyqmc, pyscf, qmcpack, turborvb
+from rung.collect.readers import ase_codes, casino, cfour, molpro, mrcc, pyqmc, pyscf, qmcpack, turborvb
 from rung.collect.readers.reader import OutputReader
 from rung.errors import DataError
 
@@ -18,6 +18,9 @@ READERS: tuple[OutputReader, ...] = (
     casino.READER,
     turborvb.READER,
     pyscf.READER,
+    molpro.READER,
+    cfour.READER,
+    mrcc.READER,
     *ase_codes.READERS,
 )
 """Kinds of output that are read."""

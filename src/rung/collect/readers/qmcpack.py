@@ -19,6 +19,9 @@ from rung.units import HARTREE
 
 ENERGY, BLOCK_WEIGHT, STEP_WEIGHT = "LocalEnergy", "BlockWeight", "Weight"
 
+_WEIGHS = 0.5
+"""Standard errors, as of independent blocks, by which weights may move the mean without a word."""
+
 _NAME = re.compile(r"(?P<prefix>.+?)(?:\.g(?P<twist>\d+))?\.s(?P<series>\d+)\.(?:scalar|dmc)\.dat")
 _NO_ENERGIES = {ENERGY, "LocalEnergy_sq", BLOCK_WEIGHT, "BlockCPU", "AcceptRatio", "index"}
 _SCALAR = re.compile(rb"#\s*index\s+LocalEnergy\s")
@@ -49,6 +52,7 @@ def read_scalar(path: Path) -> Series:
     energies = HARTREE * require_finite(path, rows, table[ENERGY], ENERGY)
     method = "VMC" if len(weights) > 1 and np.ptp(weights) == 0 else "DMC"
     columns = {name: HARTREE * values for name, values in table.items() if name not in _NO_ENERGIES}
+    notes = (*rows.notes, *_weighing(energies, weights))
     return Series(
         path,
         "QMCPACK",
@@ -57,7 +61,7 @@ def read_scalar(path: Path) -> Series:
         np.ones_like(energies),
         0,
         columns,
-        rows.notes,
+        notes,
     )
 
 
@@ -70,6 +74,16 @@ def read_dmc(path: Path) -> Series:
         line = rows.lines[int(np.argmin(weights))]
         raise DataError(f"{path}, line {line}: all walkers are gone ({STEP_WEIGHT} is not above zero).")
     return Series(path, "QMCPACK", "DMC", energies, weights, notes=rows.notes)
+
+
+def _weighing(energies: Array, weights: Array) -> tuple[str, ...]:
+    """Return what is to be said where the weights of blocks matter, by which qmca does not average them."""
+    if not (np.isfinite(weights).all() and (weights > 0).all()):
+        return ("some blocks have no weight: all walkers were gone",)
+    shift = float(np.average(energies, weights=weights) - energies.mean())
+    if abs(shift) <= _WEIGHS * energies.std() / np.sqrt(len(energies)):
+        return ()
+    return (f"weighed by their walkers, the blocks' mean is {shift:+.4f} eV off: the population drifts",)
 
 
 def _table(path: Path) -> tuple[Rows, dict[str, Array]]:
