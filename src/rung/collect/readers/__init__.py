@@ -7,7 +7,7 @@ A kind of output is one file here with an :class:`~rung.collect.readers.reader.O
 from collections.abc import Sequence
 from pathlib import Path
 
-from rung.collect.readers import ase_codes, casino, cfour, molpro, mrcc, pyqmc, pyscf, qmcpack, turborvb
+from rung.collect.readers import aims, ase_codes, casino, cfour, cp2k, molpro, mrcc, pyqmc, pyscf, qmcpack, turborvb
 from rung.collect.readers.reader import OutputReader
 from rung.errors import DataError
 
@@ -21,6 +21,8 @@ READERS: tuple[OutputReader, ...] = (
     molpro.READER,
     cfour.READER,
     mrcc.READER,
+    cp2k.READER,
+    aims.READER,
     *ase_codes.READERS,
 )
 """Kinds of output that are read."""
