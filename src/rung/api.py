@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rung.tasks.opened import Opened, Source, open_calculator, open_fidelities
     from rung.tasks.relaxation import RelaxationTask
     from rung.tasks.relaxation import relax_file as relax
+    from rung.tasks.selection import SelectionTask, select_labels
     from rung.tasks.transport import TransportTask
     from rung.tasks.transport import find_transport as transport
     from rung.tasks.transport_runs import find_transport_of_model as transport_of_model
@@ -45,6 +46,7 @@ __all__ = [
     "RunConfig",
     "RungCalculator",
     "RungError",
+    "SelectionTask",
     "Source",
     "StudyConfig",
     "TransportTask",
@@ -64,6 +66,7 @@ __all__ = [
     "read_structures",
     "relax",
     "run_fit",
+    "select_labels",
     "transport",
     "transport_of_model",
     "vacancies",
@@ -84,6 +87,7 @@ HOMES = {
     "RunConfig": "rung.config",
     "RungCalculator": "rung.calculator",
     "RungError": "rung.errors",
+    "SelectionTask": "rung.tasks.selection",
     "Source": "rung.tasks.opened",
     "StudyConfig": "rung.study",
     "TransportTask": "rung.tasks.transport",
@@ -103,6 +107,7 @@ HOMES = {
     "read_structures": "rung.data.readers.structures",
     "relax": "rung.tasks.relaxation:relax_file",
     "run_fit": "rung.run.stages",
+    "select_labels": "rung.tasks.selection",
     "transport": "rung.tasks.transport:find_transport",
     "transport_of_model": "rung.tasks.transport_runs:find_transport_of_model",
     "vacancies": "rung.tasks.vacancies:study_vacancies",

@@ -122,7 +122,7 @@ class RungCalculator(Calculator):
             Whether to add what the fitted form cannot express; without it, the weights alone.
         """
         structure = Structure(self._atoms_or_last(atoms), "", {})
-        return self._errors().forces_stderr(structure, model_error=model_error)
+        return self.errors.forces_stderr(structure, model_error=model_error)
 
     def energy_covariance(self, structures: Sequence[Atoms], *, model_error: ModelErrorKind = "total") -> Array:
         """Return the covariance of the energies of several structures, eV², shape ``(S, S)``.
@@ -187,7 +187,7 @@ class RungCalculator(Calculator):
         ModelError
             When the model has no posterior of this fidelity.
         """
-        return self._errors().places([Structure(atoms, str(index), {}) for index, atoms in enumerate(structures)])
+        return self.errors.places([Structure(atoms, str(index), {}) for index, atoms in enumerate(structures)])
 
     @property
     def has_error_bars(self) -> bool:
@@ -219,7 +219,7 @@ class RungCalculator(Calculator):
 
     def draw(self, index: int, *, seed: int = 0) -> "RungCalculator":
         """Return the draw number ``index`` of :meth:`draws` alone."""
-        return RungCalculator(self._errors().draw(index, seed=seed), fidelity=self.fidelity)
+        return RungCalculator(self.errors.draw(index, seed=seed), fidelity=self.fidelity)
 
     def energy_changes(self, structures: Sequence[Atoms], count: int, *, seed: int = 0) -> Array:
         """Return the energies on :meth:`draws` less those of this calculator, eV, shape ``(count, S)``.
@@ -244,7 +244,7 @@ class RungCalculator(Calculator):
         ModelError
             When the model has no posterior of this fidelity.
         """
-        return self._errors().atom_energies_stderr(Structure(self._atoms_or_last(atoms), "", {}))
+        return self.errors.atom_energies_stderr(Structure(self._atoms_or_last(atoms), "", {}))
 
     def _atoms_or_last(self, atoms: Atoms | None) -> Atoms:
         atoms = atoms if atoms is not None else self.atoms
@@ -256,7 +256,15 @@ class RungCalculator(Calculator):
     def _posterior_of(self) -> str:
         return str(self.metadata.get("target", self.fidelity))
 
-    def _errors(self) -> PosteriorErrors | TangentErrors:
+    @property
+    def errors(self) -> PosteriorErrors | TangentErrors:
+        """The error bars that the fit left, for what is asked of many structures at once.
+
+        Raises
+        ------
+        ModelError
+            When the model has no posterior of this fidelity.
+        """
         if self.posterior is None or not isinstance(self.potential, ReadoutPotential):
             raise ModelError(f"The model has no posterior of {self.fidelity!r}, so it has no error bars and no draws.")
         if self._posterior_of != self.fidelity:
@@ -266,4 +274,4 @@ class RungCalculator(Calculator):
         return self._known
 
     def _energies(self, structures: Sequence[Atoms]) -> JointEnergies | TangentEnergies:
-        return self._errors().energies([Structure(atoms, str(index), {}) for index, atoms in enumerate(structures)])
+        return self.errors.energies([Structure(atoms, str(index), {}) for index, atoms in enumerate(structures)])

@@ -30,6 +30,7 @@ from rung.results.predictions import Predictions
 from rung.results.provenance import Provenance
 from rung.results.relaxation import RelaxationResult
 from rung.results.rows import PackedLayout
+from rung.results.selection import SelectionResult
 from rung.results.study import StudyRow, StudySummary
 from rung.results.task import TaskProvenance
 from rung.results.transport import TransportResult
@@ -62,6 +63,7 @@ FILES: Mapping[str, tuple[str, type[Entry]]] = {
     "`md.json`": ("", MDResult),
     "`relax.json`": ("", RelaxationResult),
     "`transport.json`": ("", TransportResult),
+    "`select.json`": ("", SelectionResult),
     "`run.json`, `band.json`": ("", Marker),
     "`rows.json`": ("", PackedLayout),
     "`<labels>.collected.json`": ("", Collected),

@@ -1,7 +1,7 @@
 """Error bars of energies and forces, which are linear in the fitted weights and reference energies, from designs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from rung.data.structure import Structure
 from rung.errors import ModelError
 from rung.features.design import Design
 from rung.features.passes import build_designs
+from rung.features.pulls import Pull
 from rung.model.domain import Domain, Place
 from rung.model.draws import drawn_change, drawn_potential
 from rung.model.environments import overlaps
@@ -123,6 +124,10 @@ class JointEnergies:
         smooth = linear_covariance(self.gradients, self.posterior, model_error=True)
         return np.asarray(smooth + self.posterior.rough_variance * self.overlaps)
 
+    def finite_covariance(self, variance: float) -> Array:
+        """Return the covariance with the model's own error, where what no label identifies has this variance, eV²."""
+        return replace(self, posterior=self.posterior.identified(variance)).covariance("total")
+
     def combination_variance(self, coefficients: Sequence[float]) -> EnergyVariance:
         """Return the variance of Σ c E, eV²; infinite where it depends on what no label identifies."""
         factors = np.asarray(coefficients, dtype=float)
@@ -177,6 +182,20 @@ class PosteriorErrors:
     def energies(self, structures: Sequence[Structure]) -> JointEnergies:
         """Return the joint uncertainty of the energies of ``structures``."""
         return joint_energies(self._designs(structures, forces=False), sorted(self.potential.elements), self.posterior)
+
+    def joint(self, structures: Sequence[Structure], pulls: Sequence[Pull]) -> JointEnergies:
+        """Return the joint uncertainty of energies and then of forces.
+
+        The rough part of a force's own error is not in it: no energy tells of it.
+        """
+        energies = self.energies(structures)
+        designs = self._designs([pull.structure for pull in pulls], forces=True)
+        rows = np.zeros((len(pulls), energies.gradients.shape[1]))
+        for row, pull, design in zip(rows, pulls, designs, strict=True):
+            row[: design.forces.shape[1]] = pull.direction.ravel() @ design.forces
+        overlaps = np.zeros((len(structures) + len(pulls),) * 2)
+        overlaps[: len(structures), : len(structures)] = energies.overlaps
+        return JointEnergies(np.vstack([energies.gradients, rows]), overlaps, self.posterior)
 
     def places(self, structures: Sequence[Structure]) -> list[Place | None]:
         """Return where structures lie, seen from those of the fit; None for each where the fit did not keep it."""

@@ -19,6 +19,7 @@ from rung.data.structure import Structure, composition_matrix
 from rung.errors import ModelError
 from rung.features.errorbars import places_in
 from rung.features.passes import build_designs
+from rung.features.pulls import Pull
 from rung.features.weights import Row, changes_along, energy_row, force_row, group_members
 from rung.model.domain import Place
 from rung.model.draws import drawn_change
@@ -30,6 +31,7 @@ from rung.model.errorbars import (
     unidentified,
     with_model_error,
 )
+from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
 from rung.model.protocols import Prediction
 from rung.model.tangent import TangentPosterior
@@ -96,6 +98,15 @@ class TangentErrors:
                     f"The fit had no reference energy for the atomic numbers {missing}, so no error bar is known."
                 )
         return TangentEnergies(self, np.array([self._row(structure) for structure in structures]), composition)
+
+    def joint(self, structures: Sequence[Structure], pulls: Sequence[Pull]) -> "TangentEnergies":
+        """Return the joint uncertainty of energies and then of forces."""
+        energies = self.energies(structures)
+        if not pulls:
+            return energies
+        rows = np.array([self._row(pull.structure, pull.direction) for pull in pulls])
+        still = np.zeros((len(pulls), energies.composition.shape[1]))
+        return TangentEnergies(self, np.vstack([energies.gradients, rows]), np.vstack([energies.composition, still]))
 
     def places(self, structures: Sequence[Structure]) -> list[Place | None]:
         """Return where structures lie, seen from those of the fit by the base; None where the fit did not keep it."""
@@ -193,10 +204,18 @@ class TangentErrors:
         ]
         return np.hstack([*parts, composition])
 
-    def covariance_of(self, gradients: Row, composition: Array) -> Array:
-        """Return the covariance that the weights and E0 give to what has these derivatives, shape ``(Q, Q)``."""
+    def covariance_of(self, gradients: Row, composition: Array, coordinates: Posterior | None = None) -> Array:
+        """Return the covariance that the weights and E0 give to what has these derivatives, shape ``(Q, Q)``.
+
+        Parameters
+        ----------
+        gradients, composition
+            The derivatives by the weights and by the reference energies.
+        coordinates
+            The posterior of the coordinates, where it is not that of the fit.
+        """
         along = self.coordinates_of(gradients, composition)
-        covariance = linear_covariance(along, self.posterior.coordinates)
+        covariance = linear_covariance(along, coordinates or self.posterior.coordinates)
         position = 0
         for group, members in zip(self.posterior.groups, self._members, strict=True):
             inside = along[:, position : position + len(group.combination)]
@@ -235,6 +254,12 @@ class TangentEnergies:
         if with_model_error(model_error):
             covariance = covariance + self.errors.own_covariance(self.gradients, self.composition)
         return covariance
+
+    def finite_covariance(self, variance: float) -> Array:
+        """Return the covariance with the model's own error, where what no label identifies has this variance, eV²."""
+        coordinates = self.errors.posterior.coordinates.identified(variance)
+        covariance = self.errors.covariance_of(self.gradients, self.composition, coordinates)
+        return np.asarray(covariance + self.errors.own_covariance(self.gradients, self.composition))
 
     def combination_variance(self, coefficients: Sequence[float]) -> EnergyVariance:
         """Return the variance of Σ c E, eV²; infinite where it depends on what no label identifies."""

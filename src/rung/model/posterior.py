@@ -1,7 +1,7 @@
 """What a fit knows of its parameters afterwards: a mean, a covariance and the model's own error."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from rung.data.labels import Array
@@ -71,6 +71,11 @@ class Posterior:
     def total(self) -> Array:
         """The covariance of the parameters with the smooth part of the model's own error, shape ``(K, K)``."""
         return self.covariance if self.model_covariance is None else self.covariance + self.model_covariance
+
+    def identified(self, variance: float) -> "Posterior":
+        """Return the posterior with this variance, eV², for each combination of E0 that no label identifies."""
+        covariance = self.covariance + variance * self.unidentified.T @ self.unidentified
+        return replace(self, covariance=covariance, unidentified=self.unidentified[:0])
 
     @property
     def rough_variance(self) -> float:

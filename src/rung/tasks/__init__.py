@@ -27,6 +27,7 @@ TASKS = {
     "free-energy": Listed("Find a free-energy barrier along a collective variable.", "rung.tasks.free_energy"),
     "md": Listed("Run dynamics, and say whether they are stable.", "rung.tasks.md"),
     "relax": Listed("Relax a structure, and warn where its cell is a guess.", "rung.tasks.relaxation"),
+    "select": Listed("Choose which structures to label next, and how precisely.", "rung.tasks.selection"),
     "transport": Listed("Find diffusivities and ionic conductivities from trajectories.", "rung.tasks.transport_runs"),
 }
 """All tasks by the name that a user types."""
