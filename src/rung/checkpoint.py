@@ -17,6 +17,7 @@ from rung.backends import dump, load_base, restore
 from rung.backends.archive import TorchArchive, check_archive, is_checkpoint
 from rung.backends.parts import DAMAGE, Part, check_posterior, part_of
 from rung.backends.posteriors import posterior_from_plain, posterior_to_plain
+from rung.backends.precision import say_precision
 from rung.backends.registry import detect
 from rung.errors import ModelError
 from rung.fidelity import require_fidelity
@@ -177,7 +178,7 @@ def _checkpoint(path: Path, content: Mapping[str, Any], dtype: str | None, devic
         raise ModelError(f"{path} lacks {missing[0]!r} and is no complete checkpoint of rung.")
     try:
         whole = part_of(_Content, content, "checkpoint")
-        potential = restore(whole.potential, dtype=dtype, device=device)
+        potential = say_precision(restore(whole.potential, dtype=dtype, device=device), path)
         posterior = None
         if whole.posterior is not None:
             posterior = posterior_from_plain(whole.posterior, "checkpoint.posterior", dtype=dtype, device=device)

@@ -1,5 +1,6 @@
 """A run is a folder: its stages, what they find, and what may never happen to it."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from rung import checkpoint
 from rung.config import load_config
@@ -14,6 +16,7 @@ from rung.data.cells import cell_warning
 from rung.data.readers.structures import read_structures, write_structures
 from rung.data.structure import composition_matrix, elements_in
 from rung.errors import DataError, FindingsError, ModelError, StorageError
+from rung.results.provenance import Provenance
 from rung.run import stages
 from rung.run.evaluation import predict
 from rung.run.folder import RunFolder
@@ -329,3 +332,35 @@ def test_a_run_keeps_what_its_labels_say(finished: SmallWorld) -> None:
     metadata = checkpoint.load(finished.folder / "run" / "model.rung").metadata
     assert metadata["target_labels"] == {"stress": False, "n_cells": 0, "cells": []}
     assert "No high label has a periodic cell" in cell_warning(metadata, "high")
+
+
+def test_a_base_of_half_precision_is_fitted_in_float32_and_said_everywhere(world: SmallWorld) -> None:
+    model = torch.load(world.folder / "base.model", weights_only=False)
+    torch.save(model.to(torch.bfloat16), world.folder / "base.model")
+    run = run_fit(load_config(world.config(method={"name": "offset"})))
+    provenance = Provenance.read(run.folder.provenance)
+    assert provenance.base_stored == "bfloat16"
+    assert provenance.export is not None and 0.0 < provenance.export.energy_step < 0.1
+    sentence = r"base\.model holds numbers in bfloat16; they are taken as float32"
+    assert [warning for warning in run.warnings if re.search(sentence, warning)]
+    assert re.search(sentence, run.folder.log.read_text())
+    assert checkpoint.load(run.folder.model).potential.dtype == torch.float32
+
+
+def test_an_export_whose_energies_come_in_steps_is_said_everywhere(world: SmallWorld) -> None:
+    for split in ("train", "test"):
+        path = world.folder / f"{split}.extxyz"
+        shifted = [
+            replace(one, labels={n: replace(la, energy=la.energy - 4e4 * len(one)) for n, la in one.labels.items()})
+            for one in read_structures(path)
+        ]
+        write_structures(path, shifted)
+    run = run_fit(load_config(world.config(method={"name": "offset"}, dtype="float32")))
+    export = Provenance.read(run.folder.provenance).export
+    assert export is not None
+    assert export.energy_step == pytest.approx(15.625)  # CH3OH, 240,000 eV
+    assert "come in steps of 16 meV" in export.warning
+    assert export.warning in run.warnings
+    assert export.warning in run.folder.log.read_text()
+    assert "come in steps of 16 meV" in run.folder.report.read_text()
+    assert run.metrics.splits["test"]["high"].energy_rmse < 200.0

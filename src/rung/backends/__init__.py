@@ -8,6 +8,7 @@ import torch
 
 from rung.backends.parts import DAMAGE, BackbonePart, PotentialPart, part_of
 from rung.backends.plain import surface_of, surface_to_plain
+from rung.backends.precision import say_precision
 from rung.backends.protocol import Backend, Heads
 from rung.backends.registry import detect, named, owner
 from rung.errors import ConfigError, ModelError, one_of
@@ -49,7 +50,8 @@ def load_base(
         Whether the file may run code while it loads, as an ordinary pickle does. Without it the model is rebuilt from
         the file's data alone.
     dtype
-        ``float32`` or ``float64``; by default that of the file.
+        ``float32`` or ``float64``; by default that of the file, and float32 for a file of half precision, with a
+        warning.
     device
         Where the model should live.
 
@@ -65,7 +67,9 @@ def load_base(
     path = Path(path)
     require_device(device)
     backend = detect(path)
-    return backend.load(path, fidelity=fidelity, head=head, trusted=trusted, dtype=torch_dtype(dtype), device=device)
+    kind = torch_dtype(dtype)
+    potential = backend.load(path, fidelity=fidelity, head=head, trusted=trusted, dtype=kind, device=device)
+    return say_precision(potential, path)
 
 
 def export(potential: ReadoutPotential, fidelity: str, path: Path | str) -> None:

@@ -118,7 +118,9 @@ def _export(settings: ExportSettings) -> int:
     """Write a file that the backend's own tools load."""
     from rung.run.files import export_file
 
-    export_file(settings)
+    warning = export_file(settings)
+    if warning:
+        ERR.print(f"warning: {warning}", style="yellow", markup=False)
     ERR.print(f"Wrote {settings.out}.", markup=False)
     return 0
 

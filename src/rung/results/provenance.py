@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from rung.results.base import Entry, Result
+from rung.results.base import Entry, Number, Result
 
 PROVENANCE_FILE = "provenance.json"
 
@@ -23,6 +23,10 @@ class Export(Entry):
     """The name of the file; null where the potential cannot be one."""
     reason: str = ""
     """Why it cannot."""
+    energy_step: Number = float("nan")
+    """Steps in which the file gives total energies as large as those of the training frames, meV."""
+    warning: str = ""
+    """What a user of the file must know of these steps; empty where they are small."""
 
 
 class Provenance(Result):
@@ -51,5 +55,7 @@ class Provenance(Result):
     written: Mapping[str, str] = {}
     """The first 32 hexadecimal digits of the SHA-256 of each file that a stage wrote, by its name in the folder. Empty
     text where it is to be made again; rung 0.1 left no hashes."""
+    base_stored: str | None = None
+    """The type of the numbers in the base's file where it is half precision, such as ``bfloat16``; else null."""
     export: Export | None = None
     """What became of the export; absent before it was tried."""

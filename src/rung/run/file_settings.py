@@ -1,7 +1,7 @@
 """What is told to the work on files outside any run; a module of its own, for it needs no torch."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from rung.settings import Option, Settings
 from rung.source import Opening
@@ -48,5 +48,7 @@ class ExportSettings(Settings):
     """The file to write."""
     fidelity: str
     """The fidelity to write."""
+    dtype: Literal["float32", "float64"] | None = None
+    """The type of the file's numbers, by default the model's own; all-electron energies need float64."""
     trusted: bool = False
     """The model file may be loaded though it could run code: you know where it comes from."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rung.backends import export
+from rung.backends.precision import REFERENCE_ENERGY, largest_reference_energy, step_sentence
 from rung.checkpoint import Checkpoint, open_model
 from rung.data.batch import by_atoms
 from rung.data.frames import stream_structures
@@ -137,8 +138,8 @@ def _add(
     return named_places(prediction, part)
 
 
-def export_file(settings: ExportSettings) -> None:
-    """Write one fidelity of a model as one file of its backend.
+def export_file(settings: ExportSettings) -> str:
+    """Write one fidelity of a model as one file of its backend; return what its user must know, or nothing.
 
     Raises
     ------
@@ -149,8 +150,12 @@ def export_file(settings: ExportSettings) -> None:
     """
     if settings.out.exists():
         raise StorageError(f"{settings.out} is there already, and an export replaces no file; name another.")
-    opened = open_model(settings.model, fidelity=settings.fidelity, trusted=settings.trusted)
+    opened = open_model(settings.model, fidelity=settings.fidelity, trusted=settings.trusted, dtype=settings.dtype)
     export(opened.potential, settings.fidelity, settings.out)
+    energy = largest_reference_energy(opened.potential, settings.fidelity)
+    if opened.metadata.get("target") == settings.fidelity:
+        energy = float(opened.metadata.get(REFERENCE_ENERGY, energy))
+    return step_sentence(opened.potential, energy, settings.out)
 
 
 def _opened(settings: Opening, model: Path, fidelity: str) -> Checkpoint:

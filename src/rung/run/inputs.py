@@ -1,11 +1,13 @@
 """What a config names, read: structures, the base, the cache; and where a fit runs."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
 
 import torch
 
+from rung.backends.precision import HalfPrecisionWarning, precision_sentence
 from rung.checkpoint import open_model
 from rung.config import RunConfig
 from rung.data.frames import check_apart, stream_structures
@@ -67,14 +69,16 @@ def open_base(config: RunConfig) -> Base | None:
     settings = config.base
     if settings is None:
         return None
-    checkpoint = open_model(
-        settings.file,
-        fidelity=settings.fidelity,
-        head=settings.head,
-        trusted=settings.trusted,
-        dtype=config.dtype,
-        device=config.device,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HalfPrecisionWarning)  # the fit says it, in log and report
+        checkpoint = open_model(
+            settings.file,
+            fidelity=settings.fidelity,
+            head=settings.head,
+            trusted=settings.trusted,
+            dtype=config.dtype,
+            device=config.device,
+        )
     return Base(checkpoint.potential, settings.fidelity)
 
 
@@ -115,6 +119,14 @@ def left_out(splits: Mapping[str, Sequence[Structure]], taken: Mapping[str, Sequ
         for name, members in splits.items()
         if (count := len(members) - len(taken[name]))
     )
+
+
+def coarse_base(config: RunConfig, base: Base | None) -> tuple[str, ...]:
+    """Return a sentence where the base's file is of half precision; else nothing."""
+    if base is None or config.base is None:
+        return ()
+    sentence = precision_sentence(base.potential, config.base.file)
+    return (sentence,) if sentence else ()
 
 
 def lift_of(config: RunConfig, splits: Mapping[str, Sequence[Structure]], base: Base | None) -> Lift:

@@ -7,6 +7,13 @@ from functools import cached_property
 from pathlib import Path
 
 from rung.backends import export, native_suffix
+from rung.backends.precision import (
+    REFERENCE_ENERGY,
+    energy_step,
+    largest_reference_energy,
+    step_sentence,
+    stored_type,
+)
 from rung.checkpoint import Checkpoint
 from rung.checkpoint import load as load_checkpoint
 from rung.checkpoint import save as save_checkpoint
@@ -39,7 +46,7 @@ from rung.run.evaluation import (
     predict,
 )
 from rung.run.folder import RunFolder
-from rung.run.inputs import context_of, design_cache, left_out, lift_of, open_base, open_splits
+from rung.run.inputs import coarse_base, context_of, design_cache, left_out, lift_of, open_base, open_splits
 from rung.run.opening import in_free_folder, opened
 from rung.run.predictor import with_bars
 from rung.run.stage import Stage, carried_out
@@ -151,11 +158,13 @@ def run_fit(
     with opened(work.config, lambda: check(work), notice=tuple(notices)):
         stages = carried_out(STAGES, work, work.folder, work.progress)
     metrics = Metrics.read(work.folder.metrics)
+    exported = Provenance.read(work.folder.provenance).export
     warned = Diagnosis.read(work.folder.findings).of_severity("warning")
     warnings = (
         *(finding.sentence for finding in warned),
         *FitRecord.read(work.folder.fit).warnings,
         *metrics.checks.warnings,
+        *([exported.warning] if exported is not None and exported.warning else ()),
     )
     return FinishedRun(work.folder, metrics, warnings, stages)
 
@@ -186,6 +195,10 @@ def fit(work: Work) -> None:
     started = time.monotonic()
     result = method_of(work.config.method).fit(work.lift, work.config.method, work.context)
     target = work.config.target
+    stored = None if work.base is None else stored_type(work.base.potential.backbone)
+    if stored is not None:
+        known = Provenance.read(work.folder.provenance)
+        known.model_copy(update={"base_stored": str(stored).removeprefix("torch.")}).write(work.folder.provenance)
     save_checkpoint(
         work.folder.model,
         result.potential,
@@ -194,9 +207,10 @@ def fit(work: Work) -> None:
             "target": target,
             "method": work.config.method.name,
             "target_labels": cells_of(work.lift.train, target),
+            REFERENCE_ENERGY: _reference_energy(work.lift.train, result.potential, target),
         },
     )
-    warnings = (*work.left_out, *result.warnings)
+    warnings = (*work.left_out, *coarse_base(work.config, work.base), *result.warnings)
     for sentence in warnings:
         work.folder.note(f"warning: {sentence}")
     FitRecord(
@@ -272,11 +286,26 @@ def export_native(work: Work) -> None:
     try:
         path = work.folder.native(target, native_suffix(potential, target))
         export(potential, target, path)
-        outcome = Export(file=path.name)
+        energy = float(work.fitted.metadata.get(REFERENCE_ENERGY, largest_reference_energy(potential, target)))
+        warning = step_sentence(potential, energy, path.name)
+        outcome = Export(file=path.name, energy_step=energy_step(energy, potential.dtype), warning=warning)
+        if warning:
+            work.folder.note(f"warning: {warning}")
     except ModelError as error:
         outcome = Export(file=None, reason=str(error))
     known = Provenance.read(work.folder.provenance)
     known.model_copy(update={"export": outcome}).write(work.folder.provenance)
+
+
+def _reference_energy(structures: Sequence[Structure], potential: ReadoutPotential, target: str) -> float:
+    """Return the largest sum of reference energies among structures with an energy of ``target``, eV."""
+    energies = potential.surface(target).reference.energies
+    found = [
+        sum(energies[int(number)] for number in structure.atoms.numbers)
+        for structure in structures
+        if structure.labelled(target).has_energy
+    ]
+    return float(max(found, key=abs, default=largest_reference_energy(potential, target)))
 
 
 def report(work: Work) -> None:

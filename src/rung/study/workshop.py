@@ -38,7 +38,7 @@ from rung.results.fits import FitErrors, StructureErrors, StudyDesigns, StudyFit
 from rung.run.checking import sound_diagnosis
 from rung.run.checks import START_STRUCTURES, start_of
 from rung.run.evaluation import SplitPrediction, errors_of, shares_of
-from rung.run.inputs import context_of, design_cache, fitted_splits, open_base, read_splits, set_threads
+from rung.run.inputs import coarse_base, context_of, design_cache, fitted_splits, open_base, read_splits, set_threads
 from rung.run.predictor import Predictor
 from rung.study.config import StudyConfig, load_study_config
 from rung.study.plan import BASE
@@ -226,6 +226,7 @@ class Workshop:
             lift = replace(lift, base=None)
         started = time.monotonic()
         result = method.fit(lift, chosen, self._context(seed, folder / "checkpoints"))
+        result = replace(result, warnings=(*coarse_base(config, lift.base), *result.warnings))
         numbers = StudyFitNumbers(
             method=row,
             seconds=time.monotonic() - started,

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rung.backends.mace.describe import describe, heads_of, refuse_unknown
 from rung.backends.mace.extract import Layout, layout_of, readout_of, reference_of, scale_shift_of
+from rung.backends.precision import say_precision, smaller_type
 from rung.backends.protocol import Heads
 from rung.data.batch import Batch
 from rung.errors import ModelError, one_of
@@ -40,11 +41,14 @@ class MaceBackbone:
         the pair repulsion does.
     rebuilt
         Whether the model was built by rung from a description, so that it is known to have one.
+    stored
+        The type of the file's numbers where it is a smaller one than that of the model; else None.
     """
 
     module: Any
     head: str
     rebuilt: bool = False
+    stored: torch.dtype | None = None
 
     @cached_property
     def layout(self) -> Layout:
@@ -216,7 +220,7 @@ def wrap(model: torch.nn.Module, fidelity: str, head: Heads = None) -> ReadoutPo
         heads named scale the pair repulsion, of which a potential has one, differently.
     """
     refuse_unknown(model)
-    return adopt(copy_model(model), fidelity, head)
+    return say_precision(adopt(copy_model(model), fidelity, head), "The model")
 
 
 def copy_model(model: torch.nn.Module) -> torch.nn.Module:
@@ -233,14 +237,23 @@ def freeze(model: torch.nn.Module) -> torch.nn.Module:
     return model.eval().requires_grad_(requires_grad=False)
 
 
-def adopt(model: torch.nn.Module, fidelity: str, head: Heads = None, *, rebuilt: bool = False) -> ReadoutPotential:
+def adopt(
+    model: torch.nn.Module,
+    fidelity: str,
+    head: Heads = None,
+    *,
+    rebuilt: bool = False,
+    stored: torch.dtype | None = None,
+) -> ReadoutPotential:
     """Return the potential of ``model``, which from now on belongs to it: frozen and in evaluation mode."""
     refuse_unknown(model)
-    model = freeze(model)
+    small = smaller_type(model.state_dict().values())
+    model = freeze(model if small is None else model.to(torch.float32))
+    stored = stored or small
     named = head if isinstance(head, Mapping) else {fidelity: head}
     require_fidelity(fidelity, named)
     heads = {name: _choose_head(model, found) for name, found in named.items()}
-    backbone = MaceBackbone(model, heads[fidelity], rebuilt)
+    backbone = MaceBackbone(model, heads[fidelity], rebuilt, stored)
     surfaces = {}
     for name, found in heads.items():
         index = heads_of(model).index(found)

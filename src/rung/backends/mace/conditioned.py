@@ -35,7 +35,7 @@ class ConditionedMaceBackbone(MaceBackbone):
     @cached_property
     def shared(self) -> MaceBackbone:
         """What the fidelities share, as a backbone to which none adds anything."""
-        return MaceBackbone(self.module, self.head, self.rebuilt)
+        return MaceBackbone(self.module, self.head, self.rebuilt, self.stored)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -63,7 +63,7 @@ class ConditionedMaceBackbone(MaceBackbone):
         if fidelity not in self._folded:
             module = copy_model(self.module)
             fold(module, self.conditions[fidelity])
-            self._folded[fidelity] = MaceBackbone(freeze(module), self.head, self.rebuilt)
+            self._folded[fidelity] = MaceBackbone(freeze(module), self.head, self.rebuilt, self.stored)
         return self._folded[fidelity]
 
     def run(self, batch: Batch) -> dict[str, Tensor]:

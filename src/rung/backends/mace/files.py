@@ -16,6 +16,7 @@ from rung.backends.mace.describe import children, class_name, describe, refuse_u
 from rung.backends.mace.importing import environment_restored
 from rung.backends.mace.rebuild import build, load_scalars, load_tensors, scalars_of
 from rung.backends.parts import DAMAGE
+from rung.backends.precision import LostNumbersError, all_wide, smaller_type
 from rung.backends.protocol import Heads
 from rung.errors import ModelError, UntrustedError
 from rung.model.potential import ReadoutPotential
@@ -32,14 +33,16 @@ def load(
 ) -> ReadoutPotential:
     """Return the potential of a ``.model`` file of MACE; see :func:`rung.backends.load_base`."""
     check_archive(path)
-    model = (_unpickle(path) if trusted else _rebuild(path)).to(device=device, dtype=dtype)
+    model, stored = _unpickled(path) if trusted else _rebuilt(path)
+    model = model.to(device=device, dtype=dtype)
     try:
-        return adopt(model, fidelity, head, rebuilt=not trusted)
+        return adopt(model, fidelity, head, rebuilt=not trusted, stored=stored)
     except DAMAGE as error:
         raise ModelError(f"{path} has parts that do not fit each other: {_said(error)}.") from error
 
 
-def _rebuild(path: Path) -> torch.nn.Module:
+def _rebuilt(path: Path) -> tuple[torch.nn.Module, torch.dtype | None]:
+    """Return the model of a file's data, in float32 at least, and the type of the data where it is a smaller one."""
     picture = read_inert(path)
     if isinstance(picture, dict) and picture.get("format") == "rung":
         raise ModelError(
@@ -57,13 +60,16 @@ def _rebuild(path: Path) -> torch.nn.Module:
         tensors = dict(_tensors(picture))
         description = describe(picture)
         check_bounds(description, tensors)
+        stored = smaller_type(tensors.values())
         model = build(description, _type_of_constants(tensors))
-        model = model.to(dtype=_floating_type(tensors))
-        load_tensors(model, tensors)
+        model = model.to(dtype=_floating_type(tensors) if stored is None else torch.float32)
+        load_tensors(model, tensors if stored is None else all_wide(tensors))
         load_scalars(model, scalars_of(picture))
+    except LostNumbersError as error:
+        raise ModelError(f"{path}: {error}.") from error
     except (ModelError, *DAMAGE) as error:
         raise UntrustedError(untrusted(path, _said(error))) from error
-    return model
+    return model, stored
 
 
 def _tensors(module: Inert) -> Iterator[tuple[str, Tensor]]:
@@ -94,6 +100,20 @@ def _type_of_constants(tensors: dict[str, Tensor]) -> torch.dtype:
     coupling = [tensor for name, tensor in tensors.items() if "U_matrix_" in name]
     rounded = all(torch.equal(tensor, tensor.float().to(tensor.dtype)) for tensor in coupling)
     return torch.float32 if rounded else torch.float64
+
+
+def _unpickled(path: Path) -> tuple[torch.nn.Module, torch.dtype | None]:
+    """Return the model of a file, in float32 at least, and the type of its numbers where it is a smaller one."""
+    model = _unpickle(path)
+    tensors = model.state_dict()
+    stored = smaller_type(tensors.values())
+    if stored is None:
+        return model, None
+    try:
+        all_wide(tensors)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}.") from error
+    return model.to(dtype=torch.float32), stored
 
 
 def _unpickle(path: Path) -> torch.nn.Module:

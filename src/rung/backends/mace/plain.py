@@ -14,6 +14,7 @@ from rung.backends.mace.describe import describe, heads_of
 from rung.backends.mace.rebuild import build, load_scalars, load_tensors, scalars_of
 from rung.backends.mace.sites import width_of
 from rung.backends.parts import DAMAGE, Numbers, Part, part_of
+from rung.backends.precision import all_wide, smaller_type
 from rung.errors import ModelError, one_of
 
 _PACKAGES = ("mace-torch", "e3nn", "torch")
@@ -53,21 +54,24 @@ def restore(data: Mapping[str, Any], *, dtype: torch.dtype | None, device: str) 
         When the data do not hold what they should, or the model cannot be built from them.
     """
     part = part_of(MacePart, data, "potential.backbone")
+    stored = smaller_type(part.state.values())
     model = _build(part).to(device=device, dtype=dtype)
     if part.head not in heads_of(model):
         raise ModelError(one_of(part.head[:40], heads_of(model), "head"))
     if not part.conditions:  # version 1 of the format knew none
-        return MaceBackbone(freeze(model), part.head, rebuilt=True)
+        return MaceBackbone(freeze(model), part.head, rebuilt=True, stored=stored)
     _check_conditions(model, part.conditions)
-    conditions = moved_to(part.conditions, device=device, dtype=dtype)
-    return ConditionedMaceBackbone(freeze(model), part.head, rebuilt=True, conditions=conditions)
+    wide = {name: all_wide(vectors) for name, vectors in part.conditions.items()}
+    conditions = moved_to(wide, device=device, dtype=dtype)
+    return ConditionedMaceBackbone(freeze(model), part.head, rebuilt=True, stored=stored, conditions=conditions)
 
 
 def _build(part: "MacePart") -> torch.nn.Module:
     try:
         check_bounds(part.description, part.state)
-        model = build(part.description, part.state["node_embedding.linear.weight"].dtype)
-        load_tensors(model, part.state)
+        state = all_wide(part.state)
+        model = build(part.description, state["node_embedding.linear.weight"].dtype)
+        load_tensors(model, state)
         load_scalars(model, part.scalars)
     except (ModelError, *DAMAGE) as error:
         made = ", ".join(f"{name} {number}" for name, number in part.versions.items())

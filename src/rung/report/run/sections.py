@@ -38,6 +38,8 @@ def warnings(run: RunFiles, _: Draw) -> str:
         sentences += [*run.metrics.fit.warnings, *run.metrics.checks.warnings]
     if run.fit is not None:
         sentences += run.fit.warnings
+    if run.provenance is not None and run.provenance.export is not None:
+        sentences += [run.provenance.export.warning] if run.provenance.export.warning else []
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in dict.fromkeys(sentences))
     return f'<ul class="warnings">{items}</ul>' if items else ""
 
