@@ -91,7 +91,9 @@ def closed_form(folder: Path) -> None:
     assert done.metrics.base is not None
     errors, before = done.metrics.splits["test"]["high"], done.metrics.base["test"]["high"]
     assert errors.force_rmse < 0.5 * before.force_rmse
-    assert read_json(done.folder.provenance)["export"] == {"file": "high.pair"}
+    exported = read_json(done.folder.provenance)["export"]
+    assert 0.0 < exported.pop("energy_step") < 1e-6
+    assert exported == {"file": "high.pair"}
     assert done.folder.report.exists()
     test = read_structures(folder / "test.extxyz")
     fitted = open_model(done.folder.model, fidelity="high").potential
