@@ -2,8 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -11,7 +10,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.errors import DataError, MissingExtraError, one_of
+from rung.collect.hdf5 import opened
+from rung.errors import DataError, one_of
 
 Columns = Mapping[str, NDArray[Any]]
 
@@ -93,20 +93,8 @@ def _npz(path: Path) -> Columns:
 
 
 def _hdf5(path: Path) -> Columns:
-    with _opened(path) as file:
+    with opened(path) as file:
         return {name: np.asarray(item) for name, item in file.items() if hasattr(item, "shape")}
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    try:
-        import h5py  # noqa: PLC0415 - an optional package, imported when a file of its kind is read
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{path} needs the package 'h5py', which is not installed: pip install 'rung[hdf5]'."
-        ) from error
-    with h5py.File(path, "r") as file:
-        yield file
 
 
 _FORMATS = {".csv": _csv, ".json": _json, ".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5}

@@ -119,7 +119,10 @@ def _files(named: Path, refused: list[RefusedOutput]) -> Iterator[tuple[Path, Pa
 
 def _candidate(path: Path, root: Path) -> Candidate | None:
     reader = reader_of(path)
-    return None if reader is None else Candidate(path, root, reader, reader.name(path), file_hash(path))
+    try:
+        return None if reader is None else Candidate(path, root, reader, reader.name(path), file_hash(path))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def _without_spares(outputs: Sequence[Candidate], named: Sequence[Path]) -> Iterator[Candidate]:

@@ -132,5 +132,5 @@ def test_what_misleads_is_one_sentence(tmp_path: Path, change: Callable[[h5py.Fi
 def test_a_damaged_file_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "h2.dmc.hdf5"
     path.write_bytes((SAMPLES / "h2.dmc.hdf5").read_bytes()[:5000])
-    with pytest.raises(DataError, match="cannot be opened"):
+    with pytest.raises(DataError, match="cannot be read"):
         reader_of(path)

@@ -28,7 +28,10 @@ _CONVERGED = re.compile(r"Self-consistency cycle converged\.")
 _ENERGY = re.compile(rf"^ +\| Total energy uncorrected +: +{_NUMBER} eV", re.MULTILINE)
 _CELL = re.compile(rf"^ +\| Unit cell:.*\n +\| +{_THREE} *\n +\| +{_THREE} *\n +\| +{_THREE}", re.MULTILINE)
 _ATOM = re.compile(rf"^ +\| +\d+: Species (\S+) +{_THREE} *$", re.MULTILINE)
-_FORCES = re.compile(r"^ +Total atomic forces .*\[eV/Ang\]:\n((?: +\| +\d+ .*\n)+)", re.MULTILINE)
+_FORCES = re.compile(
+    r"^ +Total atomic forces .*\[eV/Ang\]:\n((?: +\| +\d+(?: +-?\d+\.\d+(?:E[+-]\d+)?){3} *\n)+)", re.MULTILINE
+)
+_FORCES_BEGUN = re.compile(r"^ +Total atomic forces ", re.MULTILINE)
 
 
 def read(path: Path) -> Total:
@@ -69,13 +72,13 @@ def _atoms(path: Path, text: str) -> Atoms:
 
 
 def _forces(path: Path, text: str, n_atoms: int, scale: float) -> Array | None:
-    blocks = _FORCES.findall(text)
-    if not blocks:
+    if _FORCES_BEGUN.search(text) is None:
         return None
-    forces = scale * np.array([line.split()[2:5] for line in blocks[-1].splitlines()], dtype=float)
-    if forces.shape != (n_atoms, 3):
+    blocks = _FORCES.findall(text)
+    rows = [line.split()[2:5] for line in blocks[-1].splitlines()] if blocks else []
+    if len(rows) != n_atoms:
         raise DataError(f"{path}: its forces are not whole.")
-    return forces
+    return scale * np.array(rows, dtype=float)
 
 
 READER = OutputReader(

@@ -62,7 +62,10 @@ class _Code:
         why = self.unconverged(text)
         if why:
             raise DataError(f"{path}: {self.program} did not converge ({why}), so its energy is no label.")
-        atoms = frames_through_ase(path, path.absolute(), format=self.form, do_not_split_by_at_sign=True)[-1]
+        frames = frames_through_ase(path, path.absolute(), format=self.form, do_not_split_by_at_sign=True)
+        if not frames:
+            raise DataError(f"{path}: ASE finds no calculation in this output of {self.program}.")
+        atoms = frames[-1]
         results = dict(atoms.calc.results) if atoms.calc is not None else {}
         if not np.isfinite(results.get("energy", np.nan)):
             raise DataError(f"{path}: ASE finds no energy in this output of {self.program}.")

@@ -25,7 +25,10 @@ _ENERGY = re.compile(
     rf"^ ENERGY\| Total FORCE_EVAL \( \w+ \) energy [\[(](?:a\.u\.|hartree)[\])]:? +{_NUMBER}", re.MULTILINE
 )
 _VECTOR = re.compile(rf"^ CELL\| Vector [abc] \[angstrom\]: +{_NUMBER} +{_NUMBER} +{_NUMBER}", re.MULTILINE)
-_BLOCK = re.compile(r"ATOMIC COORDINATES IN angstrom\n\n +Atom +Kind.*\n\n?((?: +\d+ +\d+ +[A-Z].*\n)+)")
+_BLOCK = re.compile(
+    r"ATOMIC COORDINATES IN angstrom\n\n +Atom +Kind.*\n\n?((?: +\d+ +\d+ +[A-Z][a-z]? +\d+(?: +-?\d+\.\d+){3} .*\n)+)"
+)
+_FORCES_BEGUN = re.compile(r"ATOMIC FORCES in|FORCES\| Atomic forces")
 _OLD_FORCES = re.compile(r"ATOMIC FORCES in \[a\.u\.\]\n\n # Atom.*\n((?: +\d+ +\d+ +\S+(?: +-?\d+\.\d+){3} *\n)+)")
 _NEW_FORCE = re.compile(rf"^ FORCES\| +\d+ +{_NUMBER} +{_NUMBER} +{_NUMBER} +\S+ *$", re.MULTILINE)
 
@@ -61,12 +64,11 @@ def _atoms(path: Path, text: str) -> Atoms:
 def _forces(path: Path, text: str, n_atoms: int) -> Array | None:
     blocks = _OLD_FORCES.findall(text)
     rows = [line.split()[3:6] for line in blocks[-1].splitlines()] if blocks else _NEW_FORCE.findall(text)
-    if not rows:
+    if not rows and _FORCES_BEGUN.search(text) is None:
         return None
-    forces = HARTREE / BOHR * np.array(rows, dtype=float)
-    if forces.shape != (n_atoms, 3):
+    if len(rows) != n_atoms:
         raise DataError(f"{path}: its forces are not whole.")
-    return forces
+    return HARTREE / BOHR * np.array(rows, dtype=float)
 
 
 READER = OutputReader(

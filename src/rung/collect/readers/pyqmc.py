@@ -5,23 +5,21 @@
 average. A file that exists is gone on with in silence, under whatever time step.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rung.collect.hdf5 import SIGNATURE, opened
 from rung.collect.output import Series
 from rung.collect.readers.reader import OutputReader
 from rung.data.labels import Array
-from rung.errors import DataError, MissingExtraError
+from rung.errors import DataError
 from rung.units import HARTREE
 
 ENERGY, BLOCK, OLD_BLOCK, WEIGHT, WALKERS = "energytotal", "block", "step", "weight", "nconfig"
 STEPS, TIME_STEP, TRIAL = "nsteps_per_block", "tstep", "e_trial"
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _REAL = 1e-6
 """The largest imaginary part of an energy, as a part of it, that is rounding."""
 
@@ -36,9 +34,9 @@ def recognises(path: Path, head: bytes) -> bool:
     MissingExtraError
         When it is HDF5 and h5py is not installed.
     """
-    if not head.startswith(_SIGNATURE):
+    if not head.startswith(SIGNATURE):
         return False
-    with _opened(path) as file:
+    with opened(path) as file:
         return ENERGY in file and (BLOCK in file or OLD_BLOCK in file)
 
 
@@ -52,12 +50,9 @@ def read(path: Path) -> Series:
     MissingExtraError
         When h5py is not installed.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         names = [name for name in (ENERGY, BLOCK, OLD_BLOCK, WEIGHT, WALKERS, STEPS, TIME_STEP) if name in file]
-        try:
-            table = {name: np.asarray(file[name]) for name in names}
-        except OSError as error:
-            raise DataError(f"{path} is damaged ({error}); copy it again.") from error
+        table = {name: np.asarray(file[name]) for name in names}
         diffusion = TRIAL in file
     rows, notes = _whole(path, table)
     energies, rounding = _energies(path, rows[ENERGY])
@@ -116,23 +111,6 @@ def _require_one_run(path: Path, rows: dict[str, Array]) -> None:
             f"{path}: the time step is {steps[0]:g} before block {blocks[at]} and {steps[at]:g} from there, for PyQMC "
             "went on with a file that was there; run each time step into a file of its own."
         )
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    try:
-        import h5py  # noqa: PLC0415 - an optional package, imported when a file of its kind is read
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{path} needs the package 'h5py', which is not installed: pip install 'rung[hdf5]'."
-        ) from error
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path} cannot be opened ({reason}); is a run still writing it, or is it damaged?") from error
-    with file:
-        yield file
 
 
 READER = OutputReader(kind="PyQMC HDF5", suffixes=(), recognises=recognises, read=read)

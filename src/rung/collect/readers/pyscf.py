@@ -17,7 +17,7 @@ from rung.data.labels import Array
 from rung.errors import DataError
 from rung.units import BOHR, HARTREE
 
-_NUMBER = r"(-?\d[\d.eE+-]*)"
+_NUMBER = r"(-?\d+\.\d+(?:[eE][+-]?\d+)?|-?\d+)"
 _COUNT = re.compile(r"^\[INPUT\] num\. atoms = (\d+)", re.MULTILINE)
 _ATOM = re.compile(rf"^\[INPUT\]\s+\d+ (\S+)\s+{_NUMBER}\s+{_NUMBER}\s+{_NUMBER} AA ", re.MULTILINE)
 _SCF = re.compile(rf"^converged SCF energy = {_NUMBER}", re.MULTILINE)
@@ -25,7 +25,8 @@ _NO_SCF = re.compile(r"^SCF not converged", re.MULTILINE)
 _MP2 = re.compile(rf"^E\([RUG]?MP2\) = {_NUMBER}", re.MULTILINE)
 _CCSD = re.compile(rf"^[RUG]?CCSD (not )?converged\nE\([RUG]?CCSD\) = {_NUMBER}", re.MULTILINE)
 _TRIPLES = re.compile(rf"^[RUG]?CCSD\(T\) correction = {_NUMBER}", re.MULTILINE)
-_GRADIENT = re.compile(r"^-+ \S+ gradients -+\n.*\n((?:\d+ \S+.*\n)+)-+$", re.MULTILINE)
+_BEGUN = re.compile(r"^-+ \S+ gradients -+$", re.MULTILINE)
+_GRADIENT = re.compile(rf"^-+ \S+ gradients -+\n.*\n((?:\d+ \S+(?: +{_NUMBER}){{3}}\n)+)-+$", re.MULTILINE)
 
 
 def read(path: Path) -> Total:
@@ -79,14 +80,16 @@ def _atoms(path: Path, text: str) -> Atoms:
 
 
 def _forces(path: Path, text: str, n_atoms: int) -> Array | None:
-    blocks = _GRADIENT.findall(text)
-    if not blocks:
+    begun = len(_BEGUN.findall(text))
+    if not begun:
         return None
-    if len(blocks) > 1:
-        raise DataError(f"{path} holds {len(blocks)} gradients; write each calculation into a log of its own.")
-    gradient = np.array([[float(word) for word in line.split()[2:5]] for line in blocks[0].splitlines()])
-    if gradient.shape != (n_atoms, 3) or not np.isfinite(gradient).all():
+    if begun > 1:
+        raise DataError(f"{path} holds {begun} gradients; write each calculation into a log of its own.")
+    block = _GRADIENT.search(text)
+    rows = [line.split()[2:5] for line in block[1].splitlines()] if block else []
+    if len(rows) != n_atoms:
         raise DataError(f"{path}: its gradient is not whole.")
+    gradient = np.array(rows, dtype=float)
     return -gradient * HARTREE / BOHR
 
 

@@ -1,0 +1,85 @@
+"""Outputs damaged at random: an energy or one sentence, and never anything else."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rung.collect.averaging import Averaging, ReadOutput, average
+from rung.collect.finding import find_outputs
+from rung.collect.output import Total
+from rung.errors import DataError
+from tests.collect.readers import test_aims, test_ase_codes, test_cp2k, test_levels, test_turborvb
+
+DATA = Path(__file__).parent / "data"
+WORDS = (b"nan", b"inf", b"*****", b"", b"1e400", b"-1", b"x" * 40)
+TEXTS = {
+    "pip0.d": test_turborvb.TEXT,
+    "cp2k.out": test_cp2k.OLD,
+    "aims.out": test_aims.TEXT,
+    "molpro.out": test_levels.MOLPRO,
+    "cfour.out": test_levels.CFOUR,
+    "mrcc.out": test_levels.MRCC,
+    "orca.out": test_ase_codes.ORCA,
+    "pw.out": test_ase_codes.ESPRESSO,
+    "vasprun.xml": test_ase_codes.vasprun(5),
+}
+"""Outputs that stand in tests as texts."""
+
+
+def samples() -> dict[str, bytes]:
+    files = {
+        path.name: path.read_bytes() for path in sorted(DATA.rglob("*")) if path.suffix in (".dat", ".log", ".hdf5")
+    }
+    return files | {name: text.encode() for name, text in TEXTS.items()}
+
+
+def damaged(content: bytes, chance: random.Random) -> Iterator[bytes]:
+    """Yield a file cut, with bytes changed, with a piece lost or doubled, and with a word replaced or a line lost."""
+    start = chance.randrange(len(content))
+    end = min(len(content), start + chance.randrange(1, 2000))
+    yield content[:start]
+    flipped = bytearray(content)
+    for _ in range(chance.randrange(1, 20)):
+        flipped[chance.randrange(len(content))] = chance.randrange(256)
+    yield bytes(flipped)
+    yield content[:start] + content[end:]
+    yield content[:end] + content[start:]
+    lines = content.split(b"\n")
+    place = chance.randrange(len(lines))
+    words = lines[place].split() or [b""]
+    words[chance.randrange(len(words))] = chance.choice(WORDS)
+    yield b"\n".join([*lines[:place], b" ".join(words), *lines[place + 1 :]])
+    yield b"\n".join(lines[:place] + lines[place + 1 :])
+
+
+def outcome(path: Path) -> str:
+    found = find_outputs([path])
+    for candidate in found.outputs:
+        try:
+            content = candidate.reader.read(path)
+            level = list(content.energies)[-1] if isinstance(content, Total) else None
+            label = average("a", "", [ReadOutput(candidate, content)], Averaging(level=level), 1)
+        except DataError as error:
+            assert len(str(error).splitlines()) == 1
+            return "refused"
+        assert abs(label.energy) < float("inf")
+        return "energy"
+    assert len(found.refused) == 1
+    return "refused"
+
+
+@pytest.mark.parametrize("name", samples())
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # what numpy says of numbers that damage made huge
+def test_damage_is_an_energy_or_one_sentence(tmp_path: Path, name: str) -> None:
+    chance, content, path = random.Random(name), samples()[name], tmp_path / name
+    path.write_bytes(content)
+    whole = outcome(path)
+    assert whole == ("refused" if name.startswith("unconverged") or name == "dmc.s000.scalar.dat" else "energy")
+    outcomes = set()
+    for _ in range(4):
+        for version in damaged(content, chance):
+            path.write_bytes(version)
+            outcomes.add(outcome(path))
+    assert "refused" in outcomes
