@@ -36,6 +36,21 @@ def write_scalar(path: Path, energies: Array, *, mpc: float = 0.0, weights: Arra
     return path
 
 
+def write_input(path: Path, prefix: str, n_atoms: int) -> Path:
+    """Write what an input of QMCPACK says of electrons and atoms, in two groups."""
+    groups = "".join(
+        f'<group name="{name}" size="{size}"><parameter name="charge"> 4 </parameter></group>'
+        for name, size in (("C", 1), ("Si", n_atoms - 1))
+    )
+    electrons = '<group name="u" size="4"><parameter name="charge"> -1 </parameter></group>'
+    path.write_text(
+        f'<?xml version="1.0"?>\n<simulation><project id="{prefix}" series="0"/><qmcsystem>'
+        f'<particleset name="e">{electrons}</particleset><particleset name="ion0">{groups}</particleset>'
+        "</qmcsystem></simulation>\n"
+    )
+    return path
+
+
 def run_of(seed: int, *, rows: int = 60, mean: float = -1.0, spread: float = 0.01) -> Array:
     """Return energies of blocks, Hartree, that do not depend on one another."""
     return mean + spread * np.random.default_rng(seed).normal(size=rows)

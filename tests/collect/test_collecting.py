@@ -19,7 +19,7 @@ from rung.errors import ConfigError, DataError, StorageError
 from rung.results.collected import Collected
 from rung.units import BOHR, HARTREE
 from tests.collect.readers.test_pyscf import LOGS as PYSCF
-from tests.collect.samples import run_of, write_scalar
+from tests.collect.samples import run_of, write_input, write_scalar
 
 NAMES = ("near", "bent", "far")
 LOW = -31.5
@@ -252,3 +252,20 @@ def test_a_table_of_energies_comes_onto_structures(tree: Path) -> None:
     assert near.info["dmc_program"] == "table"
     with pytest.raises(ConfigError, match="--columns needs --unit"):
         collect(told.model_copy(update={"unit": None, "out": tree.parent / "b.extxyz"}))
+
+
+def test_a_tiled_cell_that_nobody_divided_is_refused(tree: Path) -> None:
+    """The energy of a supercell on a structure of one cell would be wrong by its whole size."""
+    write_input(tree / "near" / "c.in.xml", "c", 8)
+    write_input(tree / "bent" / "c.in.xml", "c", 2)
+    write_input(tree / "far" / "c.in.xml", "c", 3)
+    collected = collect(settings(tree))
+    assert [label.structure_id for label in collected.labels] == ["bent"]
+    sentences = sorted(one.sentence.split("c.s001.scalar.dat ")[1] for one in collected.refused)
+    assert sentences == [
+        "is of 3 atoms, and far has 2, in 1 cells: it is of another structure.",
+        "is of 8 atoms, and near has 2, in 1 cells: give --cells 4.",
+    ]
+    four = collect(settings(tree, cells=4, out=tree.parent / "four.extxyz"))
+    assert [label.structure_id for label in four.labels] == ["near"]
+    assert four.labels[0].energy == pytest.approx(HARTREE * run_of(0).mean() / 4)

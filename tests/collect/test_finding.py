@@ -29,7 +29,7 @@ def test_a_folder_is_looked_through(tmp_path: Path) -> None:
 def test_a_series_is_chosen() -> None:
     found = find_outputs([DIAMOND], series=[2, 3])
     assert [one.path.name for one in found.outputs] == ["dmc.s002.scalar.dat", "dmc.s003.scalar.dat"]
-    assert found.passed_over == 5  # three outputs, a licence and a page
+    assert found.passed_over == 6  # three outputs, their input, a licence and a page
 
 
 def test_steps_give_way_to_blocks_of_the_same_run(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from rung.collect.corrections import MPC
 from rung.collect.finding import Candidate, Found, find_outputs
 from rung.collect.matching import ByGeometry, ByName, Checked, Match, Matcher, read_table
 from rung.collect.merging import merged, require_ours, require_unlabelled, write_merged
-from rung.collect.output import Total
+from rung.collect.output import Series, Total
 from rung.collect.settings import CollectSettings
 from rung.collect.tables import TableMeaning, read_all
 from rung.collect.units import ENERGY
@@ -67,7 +67,11 @@ def collect(settings: CollectSettings, *, progress: Progress = SILENT) -> Collec
     matcher = _matcher(settings, structures)
     found = find_outputs(settings.paths, series=settings.series, progress=progress)
     outputs, unread = _read(found.outputs, progress)
-    groups, unmatched = _matched(outputs, matcher, settings) if matcher else (_by_name(outputs, settings.join), [])
+    sizes = {structure.structure_id: len(structure) for structure in structures}
+    if matcher is None:
+        groups, unmatched = _by_name(outputs, settings.join), list[RefusedOutput]()
+    else:
+        groups, unmatched = _matched(outputs, matcher, settings, sizes)
     labels, unaveraged = _averaged(groups, settings)
     collected = _collected(settings, structures, found, labels, [*unread, *unmatched, *unaveraged])
     if settings.out is None or settings.fidelity is None or not labels:
@@ -124,7 +128,7 @@ def _read(candidates: Sequence[Candidate], progress: Progress) -> tuple[list[Rea
 
 
 def _matched(
-    outputs: Sequence[ReadOutput], matcher: Matcher, settings: CollectSettings
+    outputs: Sequence[ReadOutput], matcher: Matcher, settings: CollectSettings, sizes: Mapping[str, int]
 ) -> tuple[list[_Group], list[RefusedOutput]]:
     """Return the outputs of each structure, and those that belong to none."""
     groups: dict[str, list[ReadOutput]] = defaultdict(list)
@@ -133,6 +137,7 @@ def _matched(
     for output in outputs:
         try:
             match: Match = matcher(output.candidate, output.content)
+            _require_size(output, match, match.cells or settings.cells, sizes[match.structure_id])
         except DataError as error:
             refused.append(RefusedOutput(file=str(output.candidate.path), sentence=str(error)))
             continue
@@ -146,6 +151,19 @@ def _matched(
         else:
             made.append(_Group(name, tuple(members), name, cells[name].pop()))
     return made, refused
+
+
+def _require_size(output: ReadOutput, match: Match, cells: int, n_atoms: int) -> None:
+    """Raise a :class:`DataError` where an output's cell has other than ``cells`` times the atoms of its structure."""
+    content = output.content
+    told = content.n_atoms if isinstance(content, Series) else None
+    if told is None or told == cells * n_atoms:
+        return
+    times, rest = divmod(told, n_atoms)
+    advice = f"give --cells {times}" if times and not rest else "it is of another structure"
+    raise DataError(
+        f"{content.source} is of {told} atoms, and {match.structure_id} has {n_atoms}, in {cells} cells: {advice}."
+    )
 
 
 def _calculations(groups: Sequence[_Group]) -> dict[str, Total]:

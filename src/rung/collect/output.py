@@ -30,6 +30,8 @@ class Series:
         How many rows the program itself calls equilibration.
     columns
         Other energies of each row by the program's own names, eV; corrections are made of them.
+    n_atoms
+        Atoms in the simulation cell; None where nobody says.
     notes
         What a reader of the energies must know.
     """
@@ -41,6 +43,7 @@ class Series:
     weights: Array
     equilibration: int = 0
     columns: Mapping[str, Array] = field(default_factory=dict)
+    n_atoms: int | None = None
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:

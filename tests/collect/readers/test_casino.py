@@ -103,6 +103,7 @@ def test_a_crystal_s_energies_are_of_a_primitive_cell(tmp_path: Path, energies: 
     path = tmp_path / "dmc.hist"
     path.write_text(dmc(energies, weights, 20, periodic=1, cells=8))
     assert read(path).energies == pytest.approx(8 * HARTREE * energies)
+    assert read(path).n_atoms == 24
     path.write_text(dmc(energies, weights, 20, periodic=0, cells=8))
     assert read(path).energies == pytest.approx(HARTREE * energies)
     path.write_text(dmc(energies, weights, 20, periodic=1, atoms=0))

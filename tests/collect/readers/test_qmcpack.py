@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from rung.collect.readers import READERS, reader_of
-from rung.collect.readers.qmcpack import DMC, SCALAR, read_dmc, read_scalar, run_name
+from rung.collect.readers.qmcpack import DMC, SCALAR, atoms_of_input, read_dmc, read_scalar, run_name
 from rung.collect.statistics import estimate
 from rung.errors import DataError
 from rung.units import HARTREE
-from tests.collect.samples import DIAMOND, DMC_HEAD, SCALAR_HEAD, run_of, write_scalar
+from tests.collect.samples import DIAMOND, DMC_HEAD, SCALAR_HEAD, run_of, write_input, write_scalar
 
 QMCA = {
     "vmc.s000": {0: (-10.460459, 0.003951), 10: (-10.458057, 0.003672), 20: (-10.457397, 0.004123)},
@@ -165,3 +165,14 @@ def test_written_samples_read_back(tmp_path: Path) -> None:
     series = read_scalar(write_scalar(tmp_path / "a.s001.scalar.dat", energies, mpc=0.25))
     assert series.energies == pytest.approx(HARTREE * energies)
     assert series.columns["MPC"] - series.columns["ElecElec"] == pytest.approx(0.25 * HARTREE)
+
+
+def test_the_input_beside_says_how_many_atoms_there_are(tmp_path: Path) -> None:
+    assert read_scalar(DIAMOND / "dmc.s001.scalar.dat").n_atoms == 2
+    assert read_scalar(DIAMOND / "vmc.s000.scalar.dat").n_atoms is None  # its own input is not there
+    write_input(tmp_path / "a.xml", "c", 6)
+    (tmp_path / "broken.xml").write_text("<simulation>")
+    assert atoms_of_input(tmp_path, "c") == 6
+    assert atoms_of_input(tmp_path, "d") is None
+    write_input(tmp_path / "b.xml", "c", 12)
+    assert atoms_of_input(tmp_path, "c") is None  # two inputs of one name that do not agree

@@ -78,7 +78,8 @@ def read(path: Path) -> Series:
         weights = require_finite(path, rows, table[WEIGHT], WEIGHT)
     if (weights <= 0).any():
         raise DataError(f"{path}, line {rows.lines[int(np.argmin(weights))]}: {WEIGHT} is not above zero.")
-    return Series(path, "CASINO", method, energies, weights, equilibration, notes=rows.notes)
+    n_atoms = header.number(path, _ATOMS) * header.number(path, _CELLS)
+    return Series(path, "CASINO", method, energies, weights, equilibration, n_atoms=n_atoms, notes=rows.notes)
 
 
 def _header(path: Path, lines: Sequence[tuple[int, str]]) -> _Header:

@@ -7,6 +7,7 @@ all walkers (src/QMCDrivers/WalkerControl.cpp).
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -61,6 +62,7 @@ def read_scalar(path: Path) -> Series:
         np.ones_like(energies),
         0,
         columns,
+        atoms_of_input(path.parent, run_name(path).prefix),
         notes,
     )
 
@@ -73,7 +75,43 @@ def read_dmc(path: Path) -> Series:
     if (weights <= 0).any():
         line = rows.lines[int(np.argmin(weights))]
         raise DataError(f"{path}, line {line}: all walkers are gone ({STEP_WEIGHT} is not above zero).")
-    return Series(path, "QMCPACK", "DMC", energies, weights, notes=rows.notes)
+    n_atoms = atoms_of_input(path.parent, run_name(path).prefix)
+    return Series(path, "QMCPACK", "DMC", energies, weights, n_atoms=n_atoms, notes=rows.notes)
+
+
+def atoms_of_input(folder: Path, prefix: str) -> int | None:
+    """Return how many atoms the inputs of a project in ``folder`` have in their cell; None where they do not tell.
+
+    An input is XML with ``<project id="prefix">``, and its atoms are the particle sets whose groups have a positive
+    charge.
+    """
+    counts = set()
+    for path in sorted(folder.glob("*.xml")):
+        try:
+            root = ElementTree.parse(path).getroot()  # noqa: S314 - of the folder whose outputs are read
+        except (ElementTree.ParseError, OSError, LookupError, ValueError):
+            continue  # some other program's, or a damaged one, which says nothing
+        if any(project.get("id") == prefix for project in root.iter("project")):
+            counts |= {sum(_atoms_in(ions) for ions in root.iter("particleset"))}
+    return counts.pop() if len(counts) == 1 and counts != {0} else None
+
+
+def _atoms_in(particles: ElementTree.Element) -> int:
+    """Return how many particles of positive charge a set has."""
+    count = 0
+    for group in particles.iter("group"):
+        charges = [one.text or "" for one in group.iter("parameter") if one.get("name") == "charge"]
+        size = group.get("size") or particles.get("size") or ""
+        if charges and _positive(charges[0]) and size.isdecimal():
+            count += int(size)
+    return count
+
+
+def _positive(text: str) -> bool:
+    try:
+        return float(text) > 0
+    except ValueError:
+        return False
 
 
 def _weighing(energies: Array, weights: Array) -> tuple[str, ...]:
