@@ -7,7 +7,8 @@ from scipy.stats import norm
 
 from rung.errors import DataError
 from rung.evaluate.calibration import calibration, crps
-from rung.evaluate.errors import ErrorSums, split_errors
+from rung.evaluate.errors import ErrorSums
+from tests.evaluate.sums import split_errors
 
 
 @pytest.mark.parametrize(("error", "sigma"), [(0.0, 1.0), (0.3, 0.2), (-1.4, 0.5), (2.0, 3.0), (-0.02, 0.4)])

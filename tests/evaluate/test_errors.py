@@ -9,8 +9,9 @@ from scipy.stats import norm
 
 from rung.errors import DataError
 from rung.evaluate.coverage import coverage, coverage_table
-from rung.evaluate.errors import ErrorSums, relative_errors, split_errors
+from rung.evaluate.errors import ErrorSums, relative_errors
 from rung.storage import jsonable
+from tests.evaluate.sums import split_errors
 
 NAN = np.nan
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from rung.evaluate.errors import split_errors
 from rung.results.barrier import BARRIER_FILE, BarrierEntry, Curve, Panel, write_panels
 from rung.results.findings import FINDINGS_FILE, CensusRow, Diagnosis, Finding
 from rung.results.fit import FIT_FILE, Alternative, EnergyDifference, FitDetails, FitRecord, HyperParameter
@@ -13,6 +12,7 @@ from rung.results.predictions import PREDICTIONS, Array, Predictions
 from rung.results.provenance import PROVENANCE_FILE, FileRecord, Provenance
 from rung.results.study import STUDY_FILE, TABLE_FILE, SharedWarning, StudyRow, StudySummary, write_rows
 from rung.storage import write_text
+from tests.evaluate.sums import split_errors
 from tests.results import made
 
 NOTICE = "Labels come from pretrained potentials, not from ab initio calculations."

@@ -14,13 +14,13 @@ from rung.cli import main
 from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import draw_labels, energies_only
 from rung.errors import DataError, StorageError
-from rung.evaluate.errors import split_errors
 from rung.fit.lift import Context
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.jobs import Here, job
 from rung.run.evaluation import predict
 from rung.storage import DamagedFileWarning, read_json, write_json
 from rung.study import StudyConfig, compare, load_study_config
+from tests.evaluate.sums import split_errors
 from tests.fit.lifts import lift_of
 from tests.run.small_world import SmallWorld, build_world, frames, labelled
 

@@ -15,63 +15,6 @@ Blocks = ArrayLike | Sequence[ArrayLike]
 """Values of every atom: one array of all of them, or one array a structure."""
 
 
-def split_errors(
-    energy: ArrayLike,
-    energy_label: ArrayLike,
-    n_atoms: ArrayLike,
-    formulas: Sequence[str],
-    *,
-    energy_stderr_label: ArrayLike | None = None,
-    energy_stderr: ArrayLike | None = None,
-    forces: Blocks | None = None,
-    forces_label: Blocks | None = None,
-    base_forces: Blocks | None = None,
-    stress: ArrayLike | None = None,
-    stress_label: ArrayLike | None = None,
-) -> SplitErrors:
-    """Return the errors of ``S`` structures of ``N`` atoms in all; a NaN label is an absent one.
-
-    Parameters
-    ----------
-    energy, energy_label
-        Predicted and labelled total energies, eV, shape ``(S,)``.
-    n_atoms
-        Atoms of each structure, shape ``(S,)``.
-    formulas
-        Composition of each structure, as a formula in one order for all.
-    energy_stderr_label
-        One-sigma statistical error of each label, eV, shape ``(S,)``.
-    energy_stderr
-        One-sigma error of each prediction, posterior and model error together, eV, shape ``(S,)``; where it is infinite
-        the structure lies beyond what the fit determines and does not count in ``energy_z2``.
-    forces, forces_label, base_forces
-        Predicted, labelled and the base's forces, eV/Å: ``(N, 3)``, flat ``(3N,)``, or one ``(n, 3)`` a structure.
-    stress, stress_label
-        Predicted and labelled stress, eV/Å³, shape ``(S, 6)``.
-
-    Raises
-    ------
-    DataError
-        When the lengths disagree, a label is infinite, or a prediction is not finite where there is
-        a label.
-    """
-    sums = ErrorSums()
-    sums.add(
-        energy,
-        energy_label,
-        n_atoms,
-        formulas,
-        energy_stderr_label=energy_stderr_label,
-        energy_stderr=energy_stderr,
-        forces=forces,
-        forces_label=forces_label,
-        base_forces=base_forces,
-        stress=stress,
-        stress_label=stress_label,
-    )
-    return sums.errors()
-
-
 class ErrorSums:
     """Errors of structures that come part by part: a few numbers a structure are kept, and sums over components."""
 
@@ -98,9 +41,32 @@ class ErrorSums:
         stress_label: ArrayLike | None = None,
         outside: ArrayLike | None = None,
     ) -> None:
-        """Add structures; parameters and errors are those of :func:`split_errors`.
+        """Add ``S`` structures of ``N`` atoms in all; a NaN label is an absent one.
 
-        ``outside`` is 1 for each structure outside the domain of the fit, 0 inside, and NaN where that is not known.
+        Parameters
+        ----------
+        energy, energy_label
+            Predicted and labelled total energies, eV, shape ``(S,)``.
+        n_atoms
+            Atoms of each structure, shape ``(S,)``.
+        formulas
+            Composition of each structure, as a formula in one order for all.
+        energy_stderr_label
+            One-sigma statistical error of each label, eV, shape ``(S,)``.
+        energy_stderr
+            One-sigma error of each prediction, posterior and model error together, eV, shape ``(S,)``; where it is
+            infinite the structure lies beyond what the fit determines and does not count in ``energy_z2``.
+        forces, forces_label, base_forces
+            Predicted, labelled and the base's forces, eV/Å: ``(N, 3)``, flat ``(3N,)``, or one ``(n, 3)`` a structure.
+        stress, stress_label
+            Predicted and labelled stress, eV/Å³, shape ``(S, 6)``.
+        outside
+            1 for each structure outside the domain of the fit, 0 inside, NaN where that is not known, shape ``(S,)``.
+
+        Raises
+        ------
+        DataError
+            When the lengths disagree, a label is infinite, or a prediction is not finite where there is a label.
         """
         atoms = np.asarray(n_atoms, dtype=float)
         size = len(atoms)
