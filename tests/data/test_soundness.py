@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from rung.data.labels import Labels, empty_labels
-from rung.data.soundness import impossible_label, misspelt_label, unusable_label
+from rung.data.soundness import (
+    any_not_positive,
+    any_torn,
+    any_wild,
+    impossible_label,
+    misspelt_label,
+    negative_keys,
+    torn_keys,
+    unusable_label,
+    wild_keys,
+)
 
 SOUND = Labels(-3.0, 0.01, np.ones((2, 3)), np.full((2, 3), 0.1), np.ones(6))
 
@@ -63,3 +73,24 @@ def test_sound_and_absent_labels_pass(labels: Labels) -> None:
 def test_a_key_that_is_a_label_but_for_its_spelling_is_named(key: str, due: str) -> None:
     fault = misspelt_label(["free_Energy", key], "dmc")
     assert fault == (f"{key} is no label of 'dmc'; call it {due}" if due else "")
+
+
+ODD = [
+    replace(SOUND, energy=-1e13),
+    replace(SOUND, stress=np.full(6, np.inf)),
+    replace(SOUND, forces=_torn((2, 3))),
+    replace(SOUND, stress=_torn((6,))),
+    replace(SOUND, energy_stderr=-1.0),
+    replace(SOUND, energy_stderr=0.0),
+    replace(SOUND, forces_stderr=-np.ones((2, 3))),
+    empty_labels(1),
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_look_at_all_labels_sees_what_a_look_at_each_does(odd: Labels) -> None:
+    many = [SOUND, replace(empty_labels(4), energy=1.0), odd, SOUND]
+    assert any_wild(many) == any(wild_keys(one) for one in many)
+    assert any_not_positive(many) == any(negative_keys(one) or one.energy_stderr == 0 for one in many)
+    assert any_torn(many) or not any(torn_keys(one) for one in many)  # it may look twice
+    assert not (any_wild([]) or any_torn([]) or any_not_positive([]) or any_torn([SOUND, SOUND]))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ class Labels:
         """Whether there is an energy."""
         return bool(np.isfinite(self.energy))
 
-    @property
+    @cached_property
     def has_forces(self) -> bool:
         """Whether there are forces of every atom."""
         return bool(self.forces.size and np.isfinite(self.forces).all())
@@ -88,6 +89,7 @@ def empty_labels(n_atoms: int) -> Labels:
     return Labels(np.nan, np.nan, missing, missing.copy(), np.full(6, np.nan))
 
 
+@lru_cache(maxsize=4096)  # the keys of a file are the same in every frame
 def split_key(key: str) -> tuple[str, str] | None:
     """Return ``(fidelity, suffix)`` of a label key, or None where ``key`` is no label key."""
     for suffix in (*INFO_SUFFIXES, *ARRAY_SUFFIXES):
@@ -133,9 +135,16 @@ def write_labels(labels: Labels, info: dict[str, Any], arrays: dict[str, Any], f
         arrays[fidelity + FORCES_STDERR] = labels.forces_stderr.copy()
 
 
+@lru_cache(maxsize=1024)  # most labels are absent, and one array says so for all
+def _absent(shape: tuple[int, ...]) -> Array:
+    values = np.full(shape, np.nan)
+    values.flags.writeable = False
+    return values
+
+
 def _shaped(source: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> Array:
     if key not in source or source[key] is None:
-        return np.full(shape, np.nan)
+        return _absent(shape)
     try:
         value = np.asarray(source[key], dtype=float)
     except (TypeError, ValueError) as error:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-from scipy.spatial.distance import pdist
 
 from rung.data.neighbours import neighbour_lengths, open_axes
 from rung.errors import DataError
@@ -21,10 +20,6 @@ COINCIDENT = 0.1
 
 BOX = 3.0
 """Å: edge of the boxes in which atoms are counted; small beside any cutoff, and larger than any bond."""
-
-
-FEW = 50
-"""Atoms whose distances are quicker computed at once than listed."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +108,7 @@ def _refuse(atoms: Atoms, reason: Impossible | None, where: str) -> None:
 
 def _nearest(atoms: Atoms) -> tuple[float, tuple[int, int]]:
     """Return the shortest distance between atoms, Å, and the two; infinite where none are within some COINCIDENT."""
-    if not atoms.pbc.any() and len(atoms) <= FEW:
-        length = pdist(atoms.positions)
-        pairs = np.stack(np.triu_indices(len(atoms), 1))
-    else:
-        pairs, length = neighbour_lengths(atoms, 10.0 * COINCIDENT)
+    pairs, length = neighbour_lengths(atoms, 10.0 * COINCIDENT)
     if not len(length):
         return np.inf, (0, 0)
     place = int(np.argmin(length))

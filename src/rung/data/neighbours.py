@@ -1,12 +1,14 @@
 """Lists of neighbours, also where atoms are far apart: emptiness between them costs nothing."""
 
 import warnings
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from matscipy.neighbours import neighbour_list
 from numpy.typing import NDArray
+from scipy.spatial.distance import pdist
 
 from rung.data.labels import Array
 from rung.errors import DataError
@@ -15,6 +17,9 @@ Indices = NDArray[np.int64]
 
 _MOST_BINS = 2.0**30
 """Boxes of one cutoff into which a cell is divided; the library counts them in 32 bits."""
+
+_FEW = 50
+"""Atoms without images whose distances are quicker computed at once than listed."""
 
 ONE_PLACE = 1.0e-6
 """Å: between nuclei that are nearer a model finds no direction, and gives no numbers."""
@@ -53,9 +58,21 @@ def sorted_neighbours(atoms: Atoms, cutoff: float) -> tuple[Indices, Indices]:
 
 
 def neighbour_lengths(atoms: Atoms, cutoff: float) -> tuple[Indices, Array]:
-    """Return edges ``(2, M)`` and their lengths, Å, shape ``(M,)``, in no order; errors as of the sorted ones."""
+    """Return edges ``(2, M)`` and their lengths, Å, shape ``(M,)``: each once or twice, in no order.
+
+    Errors are those of the sorted ones, but that two atoms may be at one place.
+    """
+    if len(atoms) <= _FEW and not atoms.pbc.any():
+        length = pdist(atoms.positions)
+        near = length < cutoff
+        return _pairs_of(len(atoms))[:, near], length[near]
     sender, receiver, length = _listed("ijd", atoms, cutoff)
     return np.stack([sender, receiver]), length
+
+
+@lru_cache(maxsize=64)
+def _pairs_of(count: int) -> Indices:
+    return np.stack(np.triu_indices(count, 1))
 
 
 def _listed(quantities: str, atoms: Atoms, cutoff: float) -> tuple[NDArray[Any], ...]:

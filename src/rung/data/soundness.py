@@ -1,7 +1,7 @@
 """Labels that nothing can be fitted to or measured against: each reader of labels refuses the same ones."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -42,6 +42,23 @@ def negative_keys(labels: Labels) -> tuple[str, ...]:
     )
 
 
+def any_wild(labels: Sequence[Labels]) -> bool:
+    """Return whether any of ``labels`` has :func:`wild_keys`; one look at all takes less than a look at each."""
+    return any(bool((np.abs(values) > LARGEST).any()) for values in _stacked(labels))
+
+
+def any_torn(labels: Sequence[Labels]) -> bool:
+    """Return whether any of ``labels`` may have :func:`torn_keys`: not, where a field is all there or all absent."""
+    absent = (np.isnan(values) for values in _stacked(labels)[2:])
+    return any(bool(missing.any() and not missing.all()) for missing in absent)
+
+
+def any_not_positive(labels: Sequence[Labels]) -> bool:
+    """Return whether any of ``labels`` has an error that is negative or zero."""
+    _, stderr, _, forces_stderr, _ = _stacked(labels)
+    return bool((stderr <= 0).any() or (forces_stderr <= 0).any())
+
+
 def impossible_label(labels: Labels, fidelity: str) -> str:
     """Return which label is none that can be, and what to do; nothing where all can be."""
     return next((f"{fidelity}{suffix} {what}" for suffix, what in _impossible(labels)), "")
@@ -75,6 +92,17 @@ def _impossible(labels: Labels) -> Iterator[tuple[str, str]]:
         yield suffix, "has NaN among its numbers; leave the whole label out where it is not known"
     for suffix in negative_keys(labels):
         yield suffix, "is negative, which no error can be; give one standard deviation"
+
+
+def _stacked(labels: Sequence[Labels]) -> tuple[Array, ...]:
+    """Return each field of all labels as one array, by structure or by atom."""
+    return (
+        np.array([one.energy for one in labels]),
+        np.array([one.energy_stderr for one in labels]),
+        np.concatenate([np.zeros((0, 3)), *(one.forces for one in labels)]),
+        np.concatenate([np.zeros((0, 3)), *(one.forces_stderr for one in labels)]),
+        np.array([one.stress for one in labels]),
+    )
 
 
 def _values(labels: Labels) -> tuple[tuple[str, Array], ...]:

@@ -100,7 +100,7 @@ def diagnose(
     everything = Examined({split: tuple(members) for split, members in splits.items()}, target)
     # the other checks list neighbours, of which impossible matter has millions
     tame = {
-        split: tuple(keys.tamed(structure) for structure in members if id(structure) not in everything.impossible)
+        split: keys.tamed([structure for structure in members if id(structure) not in everything.impossible])
         for split, members in everything.splits.items()
     }
     if base is None:

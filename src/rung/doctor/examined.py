@@ -1,9 +1,10 @@
 """What the checks look at: the splits, and what the base predicts for a few of their structures."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from rung.fidelity import require_fidelity
 from rung.model.predictions import predict_structures
 from rung.model.protocols import Potential
 from rung.progress import Progress
+
+T = TypeVar("T")
 
 SAMPLE = 30
 """How many structures the base predicts forces for: enough for an error of a tenth, little enough to wait for."""
@@ -82,6 +85,14 @@ class Examined:
     predictions: tuple[BasePrediction, ...] = ()
     base_energies: Mapping[str, float] = field(default_factory=dict)
     single_atoms: SingleAtoms = field(default_factory=SingleAtoms)
+    _answers: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, question: Hashable, answer: Callable[[], T]) -> T:
+        """Return what ``answer`` returns; what two checks ask alike is computed once."""
+        if question not in self._answers:
+            self._answers[question] = answer()
+        known: T = self._answers[question]
+        return known
 
     @cached_property
     def fidelities(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from rung.data.batch import neighbours
 from rung.data.labels import Array
 from rung.data.matter import CLOSEST_IMAGE
-from rung.data.neighbours import open_axes
+from rung.data.neighbours import neighbour_lengths, open_axes
 from rung.data.readers.structures import reading_of
 from rung.data.splits import ELSEWHERE, evenly_spaced, overlaps
 from rung.data.structure import Structure, elements_in
@@ -164,6 +164,8 @@ def geometry_in_two_splits(examined: Examined) -> Iterator[Finding]:
 
 def nearly_in_two_splits(examined: Examined) -> Iterator[Finding]:
     """Find structures of two splits that are the same but for a shift, a rotation, an order or the last digits."""
+    if len(examined.splits) < 2:
+        return
     exact = {frozenset(overlap.structures) for overlap in overlaps(examined.splits)}
     names = list(examined.splits)
     shapes = {split: _shapes(examined.splits[split]) for split in names}
@@ -242,12 +244,9 @@ def one_composition(examined: Examined) -> Iterator[Finding]:
 def _closest(structure: Structure) -> tuple[float, float, str, str]:
     """Return the smallest distance over the sum of covalent radii, in Å, and the two elements."""
     numbers = structure.atoms.numbers
-    (one, other), translation = neighbours(structure.atoms, CLOSE * 2.0 * float(covalent_radii[numbers].max()))
+    (one, other), distance = neighbour_lengths(structure.atoms, CLOSE * 2.0 * float(covalent_radii[numbers].max()))
     if not len(one):
         return np.inf, np.inf, "", ""
-    cell = structure.atoms.cell.array
-    vectors = structure.atoms.positions[other] - structure.atoms.positions[one] + translation @ cell
-    distance = np.linalg.norm(vectors, axis=1)
     ratio = distance / (covalent_radii[numbers[one]] + covalent_radii[numbers[other]])
     k = int(np.argmin(ratio))
     symbols = chemical_symbols[int(numbers[one[k]])], chemical_symbols[int(numbers[other[k]])]

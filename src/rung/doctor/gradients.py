@@ -6,12 +6,14 @@ steps between near frames (E₂ - E₁ ≈ -F·Δx), bonds (a stretched bond pul
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from ase.data import covalent_radii
+from numpy.typing import NDArray
 
 from rung.data.batch import neighbours
-from rung.data.labels import Array, Labels
+from rung.data.labels import Array
 from rung.data.readers.structures import reading_of
 from rung.data.splits import evenly_spaced, evenly_spread
 from rung.data.structure import Structure
@@ -100,7 +102,7 @@ def gradients_as_forces(examined: Examined) -> Iterator[Finding]:
 def forces_not_derivative(examined: Examined) -> Iterator[Finding]:
     """Find forces whose finite steps do not give the energies of the same fidelity: two units, or two surfaces."""
     for split, fidelity, members in examined.labelled():
-        slope = steps(members, fidelity)
+        slope = _steps(examined, split, fidelity, members)
         if not slope.is_sure or slope.value < 0 or slope.is_within(1.5):
             continue
         reason = explanations(
@@ -122,7 +124,7 @@ def forces_not_derivative(examined: Examined) -> Iterator[Finding]:
 def net_force(examined: Examined) -> Iterator[Finding]:
     """Find forces that do not sum to zero."""
     for split, fidelity, members in examined.labelled():
-        pulled = [structure for structure in members if _net(structure, fidelity) > 1.0]
+        pulled = [structure for structure, net in zip(members, _net(members, fidelity), strict=True) if net > 1.0]
         if pulled:
             worst = max(float(np.linalg.norm(s.labels[fidelity].forces.sum(axis=0))) for s in pulled)
             yield finding(
@@ -167,11 +169,15 @@ def zeroed_forces(examined: Examined) -> Iterator[Finding]:
 def steps(members: Sequence[Structure], fidelity: str) -> Slope:
     """Return the slope of E₂ - E₁ on -½(F₁ + F₂)·Δx over pairs of near frames; 1 where forces are derivatives."""
     groups: dict[Hashable, list[Structure]] = {}
+    rounded: dict[bytes, bytes] = {}
     for structure in members:
         label = structure.labels[fidelity]
         if label.has_energy and label.has_forces and len(structure) > 1:
-            cell = np.round(structure.atoms.cell.array, 4) + 0.0
-            groups.setdefault((structure.atoms.numbers.tobytes(), cell.tobytes()), []).append(structure)
+            cell = structure.atoms.cell.array
+            exact = cell.tobytes()
+            if exact not in rounded:
+                rounded[exact] = (np.round(cell, 4) + 0.0).tobytes()
+            groups.setdefault((structure.atoms.numbers.tobytes(), rounded[exact]), []).append(structure)
     expected, changes = [], []
     for group in groups.values():
         for structure, near in nearest_frames(group):
@@ -207,7 +213,7 @@ def nearest_frames(group: Sequence[Structure]) -> Iterator[tuple[Structure, Stru
 
 def bonds(members: Sequence[Structure], fidelity: str) -> Slope:
     """Return the slope of the pull along each bond on its stretch, within a pair of elements; positive for forces."""
-    able = [s for s in members if len(s) > 1 and _pulled(s.labels[fidelity])]
+    able = [s for s, pulled in zip(members, _pulled(members, fidelity), strict=True) if pulled and len(s) > 1]
     kinds, stretches, pulls = [], [], []
     for structure in evenly_spread(able, BOND_FRAMES):
         kind, stretch, pull = _bonds_of(structure, structure.labels[fidelity].forces)
@@ -229,9 +235,17 @@ def bonds(members: Sequence[Structure], fidelity: str) -> Slope:
     return Slope(correlation, min(1.0, 1.5 * abs(correlation)), len(stretch))
 
 
-def _pulled(labels: Labels) -> bool:
-    """Whether the forces are those of a frame that is not relaxed: a relaxed bond pulls neither way."""
-    return labels.has_forces and float(np.sqrt((labels.forces**2).mean())) > PULLED
+def _pulled(members: Sequence[Structure], fidelity: str) -> NDArray[np.bool_]:
+    """Return where forces are those of a frame that is not relaxed: a relaxed bond pulls neither way."""
+    sizes, starts = _spans(members)
+    squares = np.sum(np.concatenate([one.labels[fidelity].forces for one in members]) ** 2, axis=1)
+    return np.asarray(np.sqrt(np.add.reduceat(squares, starts) / (3 * sizes)) > PULLED)  # NaN is no force
+
+
+def _spans(members: Sequence[Structure]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the number of atoms of each structure, and where its atoms begin when all are joined."""
+    sizes = np.array([len(structure) for structure in members], dtype=np.int64)
+    return sizes, np.cumsum(sizes) - sizes
 
 
 def _bonds_of(structure: Structure, forces: Array) -> tuple[Array, Array, Array]:
@@ -248,6 +262,10 @@ def _bonds_of(structure: Structure, forces: Array) -> tuple[Array, Array, Array]
     return (1000 * low + high).astype(float), relative[use], pull
 
 
+def _steps(examined: Examined, split: str, fidelity: str, members: Sequence[Structure]) -> Slope:
+    return examined.once(("steps", split, fidelity), partial(steps, members, fidelity))
+
+
 def _witnesses(examined: Examined, split: str, fidelity: str, members: Sequence[Structure]) -> tuple[Witness, ...]:
     predictions = [
         one for one in examined.predictions if one.split == split and one.structure.labelled(fidelity).has_forces
@@ -259,7 +277,7 @@ def _witnesses(examined: Examined, split: str, fidelity: str, members: Sequence[
             forces, np.concatenate([one.structure.labels[fidelity].forces for one in predictions])
         )
     return (
-        Witness("finite steps between near frames", steps(members, fidelity)),
+        Witness("finite steps between near frames", _steps(examined, split, fidelity, members)),
         Witness("stretched bonds that push", bonds(members, fidelity)),
         Witness("the base", base),
     )
@@ -269,13 +287,13 @@ def _stacked(members: Sequence[Structure], fidelity: str) -> Array:
     return np.concatenate([structure.labels[fidelity].forces for structure in members])
 
 
-def _net(structure: Structure, fidelity: str) -> float:
-    """Return the net force over what is allowed."""
-    labels = structure.labels[fidelity]
-    if not labels.has_forces:
-        return 0.0
-    noise = np.sqrt(np.nansum(labels.forces_stderr**2))
-    return float(np.linalg.norm(labels.forces.sum(axis=0)) / (NET_FORCE * np.sqrt(len(structure)) + 5.0 * noise))
+def _net(members: Sequence[Structure], fidelity: str) -> Array:
+    """Return the net force of each structure over what is allowed; NaN where not all atoms have forces."""
+    labels = [structure.labels[fidelity] for structure in members]
+    sizes, starts = _spans(members)
+    net = np.linalg.norm(np.add.reduceat(np.concatenate([one.forces for one in labels]), starts), axis=1)
+    squares = np.nan_to_num(np.concatenate([one.forces_stderr for one in labels]) ** 2).sum(axis=1)
+    return np.asarray(net / (NET_FORCE * np.sqrt(sizes) + 5.0 * np.sqrt(np.add.reduceat(squares, starts))))
 
 
 def _zeros(structure: Structure, fidelity: str) -> tuple[int, ...]:

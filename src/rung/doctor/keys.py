@@ -7,7 +7,7 @@ import numpy as np
 
 from rung.data.labels import ENERGY, FORCES, STRESS, VIRIALS, Array, Labels
 from rung.data.readers.structures import reading_of
-from rung.data.soundness import LARGEST, torn_keys, wild_keys
+from rung.data.soundness import LARGEST, any_torn, any_wild, torn_keys, wild_keys
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
 from rung.doctor.findings import few, finding, frames, ids
@@ -130,8 +130,9 @@ def no_target(examined: Examined) -> Iterator[Finding]:
 def not_finite(examined: Examined) -> Iterator[Finding]:
     """Find labels that are infinite or beyond any physics, or that hold NaN beside numbers."""
     for split, fidelity, members in examined.labelled():
-        wild = [structure for structure in members if wild_keys(structure.labels[fidelity])]
-        torn = [structure for structure in members if torn_keys(structure.labels[fidelity])]
+        labels = [structure.labels[fidelity] for structure in members]
+        wild = [structure for structure in members if wild_keys(structure.labels[fidelity])] if any_wild(labels) else []
+        torn = [structure for structure in members if torn_keys(structure.labels[fidelity])] if any_torn(labels) else []
         if wild:
             sentence = (
                 f"{split}: {frames(len(wild))} have an infinite {fidelity!r} label, or one beyond {LARGEST:.0e}: "
@@ -150,8 +151,13 @@ def not_finite(examined: Examined) -> Iterator[Finding]:
             )
 
 
-def tamed(structure: Structure) -> Structure:
-    """Return the structure with wild labels made absent, so that the other checks can use the rest."""
+def tamed(members: Sequence[Structure]) -> tuple[Structure, ...]:
+    """Return structures with wild labels made absent, so that the other checks can use the rest."""
+    wild = any_wild([labels for structure in members for labels in structure.labels.values()])
+    return tuple(_tamed(structure) for structure in members) if wild else tuple(members)
+
+
+def _tamed(structure: Structure) -> Structure:
     if not any(wild_keys(label) for label in structure.labels.values()):
         return structure
     labels = {

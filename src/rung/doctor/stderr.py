@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from rung.data.labels import ENERGY_STDERR
-from rung.data.soundness import negative_keys
+from rung.data.soundness import any_not_positive, negative_keys
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
 from rung.doctor.findings import few, finding, frames, ids
@@ -44,6 +44,8 @@ def stderr_missing(examined: Examined) -> Iterator[Finding]:
 def stderr_sign(examined: Examined) -> Iterator[Finding]:
     """Find errors that are negative, or zero."""
     for split, fidelity, members in examined.labelled():
+        if not any_not_positive([structure.labels[fidelity] for structure in members]):
+            continue
         noisy = [structure for structure in members if not np.isnan(structure.labels[fidelity].energy_stderr)]
         negative = [structure for structure in members if negative_keys(structure.labels[fidelity])]
         zero = [structure for structure in noisy if structure.labels[fidelity].energy_stderr == 0.0]

@@ -24,7 +24,7 @@ from rung.data.attributes import columns_of, state_of
 from rung.data.held import FOLLOWED, Held, as_dicts
 from rung.data.labels import STRUCTURE_ID
 from rung.data.readers.ase import frames_through_ase
-from rung.data.readers.comment_keys import key_twice
+from rung.data.readers.comment_keys import key_twice, plain_pairs
 from rung.data.readers.compression import DAMAGE, compressed, inflated, opened
 from rung.data.readers.promises import check_comment, check_kept, check_rows
 from rung.data.readers.reader import Finder, Frame, Reader
@@ -348,7 +348,8 @@ def _where(line: int, frame: int, path: Path, chunk: Chunk) -> str:
 
 def _comment(line: str) -> dict[str, Any]:
     """Parse a comment line as ASE does, but keep ``structure_id`` as it is spelt (007 is not 7)."""
-    info: dict[str, Any] = key_val_str_to_dict(line)
+    pairs = plain_pairs(line)
+    info: dict[str, Any] = key_val_str_to_dict(line) if pairs is None else pairs
     spelling = _ID.search(line)
     if spelling is not None and STRUCTURE_ID in info:
         info[STRUCTURE_ID] = spelling.group(1) if spelling.group(1) is not None else spelling.group(2)

@@ -1,13 +1,13 @@
 """What the text of an extended XYZ frame promises, held against what was read of it: nothing is lost in silence."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from ase import Atoms
 from ase.data import atomic_numbers
 
 from rung.data.labels import LOOKS_LIKE_A_LABEL
-from rung.data.readers.comment_keys import keys_in, open_quote
+from rung.data.readers.comment_keys import candidates, keys_in, open_quote
 from rung.errors import DataError
 
 _PBC = re.compile(r"(?:^|\s)pbc\s*=\s*(?:[\"'\[{]([^\"'\]}]*)[\"'\]}]|(\S+))")
@@ -57,11 +57,14 @@ def check_kept(comment: str, columns: Sequence[str], atoms: Atoms, where: str) -
     DataError
         Names what was lost.
     """
-    promised = [key for key in (*keys_in(comment), *columns) if LOOKS_LIKE_A_LABEL.search(key)]
-    if not promised:
-        return
     results: Collection[str] = atoms.calc.results if atoms.calc is not None else ()
-    lost = [key for key in promised if not (key in atoms.info or key in atoms.arrays or key in results)]
+
+    def lost_of(keys: Iterable[str]) -> list[str]:
+        labels = [key for key in keys if LOOKS_LIKE_A_LABEL.search(key)]
+        return [key for key in labels if not (key in atoms.info or key in atoms.arrays or key in results)]
+
+    # what may be a key is quicker to list than what is one
+    lost = lost_of((*keys_in(comment), *columns)) if lost_of((*candidates(comment), *columns)) else []
     if lost:
         raise DataError(
             f"{where}: {', '.join(lost)} stands in the text and is not read; lines that begin with VEC make a reader "

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -253,7 +254,7 @@ def structure_of(frame: Frame, path: Path, number: int, keys: Mapping[str, str])
     bare = sorted({key for key in BARE_KEYS if key in info or key in arrays or key in results})
     labels = _renamed(_labels(info, arrays, len(atoms), where), keys, where)
     used = {key for key in (*info, *arrays) if split_key(key) is not None} | {*BARE_KEYS, STRUCTURE_ID}
-    unread = sorted({key for key in {*info, *arrays, *_nested(info)} - used if _label_like(key)} | {*frame.unread})
+    unread = sorted({key for key in {*info, *arrays, *_nested(info)} - used if _label_like(str(key))} | {*frame.unread})
     constraints = _constraints(atoms, info, where)
     reading = Reading(
         f"{path.name}#{number}",
@@ -272,8 +273,9 @@ def structure_of(frame: Frame, path: Path, number: int, keys: Mapping[str, str])
     return Structure(geometry, f"geometry-{structure.geometry_hash[:16]}", labels, structure.info)
 
 
-def _label_like(key: object) -> bool:
-    return LOOKS_LIKE_A_LABEL.search(str(key)) is not None
+@lru_cache(maxsize=4096)  # the keys of a file are the same in every frame
+def _label_like(key: str) -> bool:
+    return LOOKS_LIKE_A_LABEL.search(key) is not None
 
 
 def _nested(info: Mapping[str, Any]) -> list[str]:
@@ -329,6 +331,8 @@ def _check_geometry(atoms: Atoms, where: str) -> None:
         raise DataError(f"{where} has a position or cell vector that is not a number.")
     if max(np.abs(atoms.positions).max(), np.abs(cell).max()) > FARTHEST:
         raise DataError(f"{where} has a coordinate beyond {FARTHEST:.0e} Å; the file is damaged or not in Å.")
+    if not (atoms.pbc.any() or cell.any()):
+        return
     lengths = np.linalg.norm(cell, axis=1)
     if (lengths[atoms.pbc] < 1e-3).any():
         raise DataError(f"{where} is periodic along an axis without a cell vector.")
