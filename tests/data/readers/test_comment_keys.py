@@ -55,6 +55,7 @@ WORDS = st.one_of(
 QUOTED = st.lists(WORDS, min_size=1, max_size=9).map(" ".join)
 
 
+@settings(max_examples=40)
 @given(
     st.dictionaries(KEYS, st.one_of(WORDS, QUOTED.map(lambda text: f'"{text}"')), max_size=6), st.sampled_from(" \t")
 )
