@@ -1,5 +1,6 @@
 """Any other format that ASE reads: the whole file at once, so that no frame can be found again by its place."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -7,11 +8,14 @@ from typing import IO
 import ase.io
 from ase import Atoms
 from ase.db import connect
+from ase.io.cif import parse_cif
 
+from rung.data.elements import hint, isotope
 from rung.data.labels import LOOKS_LIKE_A_LABEL
 from rung.data.readers.reader import Frame, Reader
 from rung.errors import DataError
 
+_LETTERS = re.compile("[A-Za-z]+")
 _SQLITE = b"SQLite format 3\x00"
 
 
@@ -35,9 +39,11 @@ def frames_through_ase(path: Path, source: Path | IO[str], **options: object) ->
     try:
         frames = ase.io.read(source, index=":", **options)
     except KeyError as error:  # what ASE's tables of elements and readers of keys raise
+        name = str(error.args[0]).removeprefix("Could not parse species from label ").rstrip(".") if error.args else ""
+        remedy = hint(name) if isotope(name) else "is it damaged, or another format?"
         raise DataError(
-            f"{path} cannot be read by ASE: {error} is neither an element nor a key that it knows; is it damaged, or "
-            "another format?"
+            f"{path} cannot be read by ASE: {name[:60]!r} is neither an element nor a key that it knows; {remedy}"
+            f"{'' if remedy.endswith('?') else '.'}"
         ) from error
     except Exception as error:  # ASE's readers raise whatever the damage makes of them: ValueError, KeyError, ...
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -51,6 +57,7 @@ def _frames(path: Path) -> Iterator[Frame]:
     # ASE would take postgres… for a database to call, "-" for the terminal, and what follows an @ for an index
     frames = frames_through_ase(path, path.absolute(), do_not_split_by_at_sign=True)
     _require_no_lost_labels(path)
+    _require_no_isotopes(path)
     for number, atoms in enumerate(frames):
         yield Frame(number, atoms)
 
@@ -68,6 +75,20 @@ def _require_no_lost_labels(path: Path) -> None:
                 f"{path}, row {row.id}: {', '.join(lost)} of a database is not read; write the frames as extended XYZ "
                 "with such keys in info."
             )
+
+
+def _require_no_isotopes(path: Path) -> None:
+    """Raise where a CIF file, which was read before, holds deuterium: ASE makes plain hydrogen of it."""
+    if path.suffix.lower() != ".cif":
+        return
+    with path.open(encoding="latin-1") as file:
+        blocks = list(parse_cif(file))
+    for block in blocks:
+        symbols = block.get("_atom_site_type_symbol") or block.get("_atom_site_label") or []
+        for label in symbols if isinstance(symbols, list) else [symbols]:
+            letters = _LETTERS.match(str(label))
+            if letters is not None and isotope(letters.group()):
+                raise DataError(f"{path}: {label!r} cannot be read as an element; {hint(letters.group())}.")
 
 
 READER = Reader(name="a format of ASE", suffixes=(), detects=lambda _: False, frames=_frames)

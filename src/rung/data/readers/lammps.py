@@ -15,6 +15,7 @@ from ase.data import atomic_masses, atomic_numbers
 from numpy.typing import NDArray
 
 from rung.data.attributes import IMAGE_FLAGS, UNWRAPPED
+from rung.data.elements import hint, is_element
 from rung.data.labels import LOOKS_LIKE_A_LABEL, Array
 from rung.data.readers.compression import DAMAGE, compressed, inflated, opened
 from rung.data.readers.reader import Frame, Reader
@@ -238,12 +239,14 @@ def _atoms(
 
 def _elements(table: Mapping[str, NDArray[np.str_]], types: Sequence[str], lines: _Lines) -> list[str]:
     for symbol in types:
-        if atomic_numbers.get(symbol, 0) < 1:
-            raise DataError(f"{symbol} of the types is no element; give the symbol of each type, such as Li P S.")
+        if not is_element(symbol):
+            raise DataError(
+                f"{symbol[:20]} of the types is no element; {hint(symbol)}, such as Li P S for three types."
+            )
     if "element" in table:
         symbols = table["element"].tolist()
-        if wrong := [symbol for symbol in symbols if atomic_numbers.get(symbol, 0) < 1]:
-            raise lines.wrong(f"the element {wrong[0]!r} of this frame is none")
+        if wrong := [symbol for symbol in symbols if not is_element(symbol)]:
+            raise lines.wrong(f"the element {wrong[0]!r} of this frame is none; {hint(wrong[0])}")
         return symbols
     if types and "type" in table:
         numbers = _column(table, "type", lines).astype(int)

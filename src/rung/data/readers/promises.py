@@ -4,15 +4,14 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 
 from ase import Atoms
-from ase.data import atomic_numbers
 
+from rung.data.elements import hint, is_element
 from rung.data.labels import LOOKS_LIKE_A_LABEL
 from rung.data.readers.comment_keys import candidates, keys_in, open_quote
 from rung.errors import DataError
 
 _PBC = re.compile(r"(?:^|\s)pbc\s*=\s*(?:[\"'\[{]([^\"'\]}]*)[\"'\]}]|(\S+))")
 _TRUTH = {"T", "F", "true", "false", "True", "False", "TRUE", "FALSE", "1", "0"}
-_MISTAKEN = {"D": "deuterium is H with a mass of its own: write H and a column masses", "T": "tritium is H with a mass"}
 _PLAIN = "species:S:1:pos:R:3"
 
 
@@ -101,9 +100,8 @@ def check_rows(rows: Sequence[str], properties: str, where: str, line: int) -> N
         if len(words) < len(kinds):
             raise DataError(f"{here}: an atom should stand here, not {row.strip()[:30]!r}; is one missing?")
         for (name, kind), word in zip(kinds, words, strict=False):
-            if name == "species" and word.capitalize() not in atomic_numbers:
-                hint = _MISTAKEN.get(word.capitalize(), "name an element of the periodic table")
-                raise DataError(f"{here}: {word!r} cannot be read as an element; {hint}.")
+            if name == "species" and not is_element(word.capitalize()):
+                raise DataError(f"{here}: {word!r} cannot be read as an element; {hint(word)}.")
             if kind in "RI" and not _is_number(word, kind):
                 raise DataError(f"{here}: {word!r} in the column {name!r} cannot be read as a number.")
 

@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.constraints import FixAtoms
 
 from rung.data.attributes import attributes_in, columns_of, state_of
+from rung.data.elements import hint
 from rung.data.held import FOLLOWED, Held, from_dicts, merged
 from rung.data.labels import (
     ARRAY_SUFFIXES,
@@ -325,7 +326,8 @@ def _check_geometry(atoms: Atoms, where: str) -> None:
     if not len(atoms):
         raise DataError(f"{where} has no atoms.")
     if (atoms.numbers < 1).any():
-        raise DataError(f"{where} holds an atom that is no element ({atoms.symbols[int(np.argmin(atoms.numbers))]}).")
+        symbol = str(atoms.symbols[int(np.argmin(atoms.numbers))])
+        raise DataError(f"{where} holds an atom that is no element ({symbol}); {hint(symbol)}.")
     cell = atoms.cell.array
     if not (np.isfinite(atoms.positions).all() and np.isfinite(cell).all()):
         raise DataError(f"{where} has a position or cell vector that is not a number.")

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 from ase import Atoms
 from ase.build import mx2
-from ase.data import atomic_numbers
 from pydantic import Field, field_validator
 
+from rung.data.elements import require_element
 from rung.data.labels import Array
 from rung.errors import DataError
 from rung.evaluate.error_bars import UNKNOWN, Bar, ErrorBars
@@ -38,9 +38,7 @@ class Monolayer(Settings):
     @field_validator("metal", "chalcogen")
     @classmethod
     def _is_element(cls, symbol: str) -> str:
-        if symbol not in atomic_numbers:
-            raise ValueError(f"{symbol} is no element")
-        return symbol
+        return require_element(symbol)
 
     def build(self, size: tuple[int, int]) -> Atoms:
         """Return the perfect layer with ``size`` repeats along its two lattice vectors, periodic in all directions."""

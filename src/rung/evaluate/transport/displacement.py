@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
 from numpy.typing import ArrayLike
 
+from rung.data.elements import is_element
 from rung.data.labels import Array
 from rung.errors import DataError, one_of
 
@@ -195,7 +195,7 @@ def _check(frames: Sequence[Atoms], species: str) -> None:
     if len(frames) < _FEWEST_FRAMES:
         raise DataError(f"A run has at least {_FEWEST_FRAMES} frames, not {len(frames)}.")
     first = frames[0]
-    if species not in chemical_symbols:
+    if not is_element(species):
         raise DataError(one_of(species, set(first.symbols), "element"))
     if species not in first.symbols:
         raise DataError(f"There is no {species} in the run; there is: {', '.join(sorted(set(first.symbols)))}.")

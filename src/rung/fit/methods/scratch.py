@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from ase.data import atomic_numbers
 from pydantic import Field, field_validator
 
 from rung.backends.architectures import AnyArchitecture, new_architecture
+from rung.data.elements import require_element
 from rung.errors import ConfigError
 from rung.fit.fidelities.rows import FidelityLabels, RowSettings
 from rung.fit.fidelities.several import fit_together, start_new, training_data
@@ -27,9 +27,8 @@ class ScratchSettings(NamedSettings):
     @field_validator("reference_energies")
     @classmethod
     def _are_elements(cls, energies: dict[str, float] | None) -> dict[str, float] | None:
-        unknown = [symbol for symbol in energies or {} if symbol not in atomic_numbers]
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} is not an element")
+        for symbol in energies or {}:
+            require_element(symbol)
         return energies
 
 
