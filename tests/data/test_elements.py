@@ -52,9 +52,9 @@ def test_types_and_settings_name_it_too(tmp_path: Path, symbol: str, remedy: str
     assert next(iter(dump_frames(tmp_path / "a.dump", ["O"]))).atoms.symbols[0] == "O"
     with pytest.raises(DataError, match=rf"{symbol} of the types is no element; .*{remedy}"):
         next(iter(dump_frames(tmp_path / "a.dump", [symbol])))
-    with pytest.raises(ConfigError, match=rf"'{symbol}' is no element; .*{remedy}"):
+    with pytest.raises(ConfigError, match=rf"'{symbol}' is not an element; .*{remedy}"):
         ScratchSettings.read({"reference_energies": {symbol: -1.0}}, where="method")
-    with pytest.raises(ConfigError, match=rf"'{symbol}' is no element; .*{remedy}"):
+    with pytest.raises(ConfigError, match=rf"'{symbol}' is not an element; .*{remedy}"):
         Monolayer.read({"metal": symbol}, where="layer")
 
 

@@ -32,5 +32,5 @@ def require_element(symbol: str) -> str:
         When it is no element: the sentence says what to do.
     """
     if not is_element(symbol):
-        raise ValueError(f"{symbol[:20]!r} is no element; {hint(symbol)}")
+        raise ValueError(f"{symbol[:20]!r} is not an element; {hint(symbol)}")
     return symbol
