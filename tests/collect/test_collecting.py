@@ -178,6 +178,25 @@ def test_forces_come_with_energies_of_their_level_alone(tmp_path: Path) -> None:
     assert label.forces[0, 2] == pytest.approx(0.1196112163 * HARTREE / BOHR, rel=1e-8)
 
 
+def test_outputs_that_hold_their_geometry_need_no_structures(tmp_path: Path) -> None:
+    for name in ("pbe", "mp2"):
+        (tmp_path / "logs" / name).mkdir(parents=True)
+        shutil.copy(PYSCF / f"{name}.log", tmp_path / "logs" / name / "run.log")
+    write_scalar(tmp_path / "logs" / "c.s001.scalar.dat", run_of(1))
+    told = water(tmp_path).model_copy(update={"structures": ()})
+    collected = collect(told)
+    (pbe,) = read_structures(collected.out)
+    assert pbe.structure_id == "pbe/run"
+    assert pbe.formula == "H2O"
+    assert pbe.labelled("cc").has_forces
+    said = [one.sentence for one in collected.refused]
+    assert "holds no geometry: give --structures" in said[0]
+    assert "name one by --level" in said[1]
+    both = collect(told.model_copy(update={"level": "scf"}))
+    assert [one.structure_id for one in read_structures(both.out)] == ["mp2/run", "pbe/run"]
+    assert both.unlabelled == ()
+
+
 def test_several_deterministic_outputs_of_one_structure_are_refused(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     for name in ("ccsdt", "mp2"):
@@ -219,8 +238,9 @@ def test_a_call_that_was_killed_between_its_two_files_is_done_again(tree: Path) 
 @pytest.mark.parametrize(
     ("change", "error", "sentence"),
     [
-        (lambda folder: {"fidelity": None}, ConfigError, "needs --structures"),
-        (lambda folder: {"structures": None}, ConfigError, "needs --structures"),
+        (lambda folder: {"fidelity": None}, ConfigError, "needs --fidelity"),
+        (lambda folder: {"structures": None, "columns": {"energy": "E"}}, ConfigError, "A table holds no geometry"),
+        (lambda folder: {"structures": None, "table": folder / "a.csv"}, ConfigError, "--table says which"),
         (lambda folder: {"fidelity": "d m c"}, ConfigError, "fidelity name"),
         (lambda folder: {"fidelity": "pbe"}, DataError, "near has an energy of pbe already"),
         (lambda folder: {"out": folder / "base.extxyz"}, StorageError, "is read, and would be written over"),
@@ -228,7 +248,7 @@ def test_a_call_that_was_killed_between_its_two_files_is_done_again(tree: Path) 
         (lambda folder: {"out": folder}, StorageError, "is a folder"),
         (lambda folder: {"structures": (folder / "absent.extxyz",)}, DataError, "There is no file"),
     ],
-    ids=["no-fidelity", "no-structures", "name", "labelled", "input", "tree", "folder", "absent"],
+    ids=["no-fidelity", "table", "matches", "name", "labelled", "input", "tree", "folder", "absent"],
 )
 def test_what_cannot_be_is_refused_before_any_output_is_read(
     tree: Path, change: Callable[[Path], dict[str, Any]], error: type[Exception], sentence: str

@@ -2,9 +2,7 @@
 
 import shlex
 import sys
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,9 +10,9 @@ from rung import __version__
 from rung.collect.averaging import Averaging, ReadOutput, average
 from rung.collect.corrections import MPC
 from rung.collect.finding import Candidate, Found, find_outputs
-from rung.collect.matching import ByGeometry, ByName, Checked, Match, Matcher, read_table
+from rung.collect.grouping import Group, by_calculation, calculations_of, matched, with_own_structures
+from rung.collect.matching import ByGeometry, ByName, Checked, Matcher, read_table
 from rung.collect.merging import merged, require_ours, require_unlabelled, write_merged
-from rung.collect.output import Series, Total
 from rung.collect.settings import CollectSettings
 from rung.collect.tables import TableMeaning, read_all
 from rung.collect.units import ENERGY
@@ -25,16 +23,6 @@ from rung.fidelity import Fidelity
 from rung.progress import SILENT, Progress
 from rung.results.collected import Collected, CollectedLabel, RefusedOutput
 from rung.settings import paths_in
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Outputs that make one energy."""
-
-    name: str
-    outputs: tuple[ReadOutput, ...]
-    structure_id: str = ""
-    cells: int = 1
 
 
 def collect(settings: CollectSettings, *, progress: Progress = SILENT) -> Collected:
@@ -57,7 +45,7 @@ def collect(settings: CollectSettings, *, progress: Progress = SILENT) -> Collec
         When the file of labels may not or cannot be written.
     """
     _require_together(settings)
-    structures = read_structures(settings.structures) if settings.structures else ()
+    structures: Sequence[Structure] = read_structures(settings.structures) if settings.structures else ()
     before: tuple[str, ...] = ()
     if settings.out is not None and settings.fidelity is not None:
         before = require_ours(settings.out, paths_in((settings.paths, settings.structures, settings.table)))
@@ -67,16 +55,21 @@ def collect(settings: CollectSettings, *, progress: Progress = SILENT) -> Collec
     matcher = _matcher(settings, structures)
     found = find_outputs(settings.paths, series=settings.series, progress=progress)
     outputs, unread = _read(found.outputs, progress)
-    sizes = {structure.structure_id: len(structure) for structure in structures}
-    if matcher is None:
-        groups, unmatched = _by_name(outputs, settings.join), list[RefusedOutput]()
+    unmatched: list[RefusedOutput] = []
+    if matcher is not None:
+        groups, unmatched = matched(outputs, matcher, structures, settings.cells)
+    elif settings.out is not None:
+        groups, structures, unmatched = with_own_structures(outputs)
     else:
-        groups, unmatched = _matched(outputs, matcher, settings, sizes)
+        groups = by_calculation(outputs, settings.join)
     labels, unaveraged = _averaged(groups, settings)
+    if not settings.structures:
+        labelled = {label.structure_id for label in labels}
+        structures = [structure for structure in structures if structure.structure_id in labelled]
     collected = _collected(settings, structures, found, labels, [*unread, *unmatched, *unaveraged])
     if settings.out is None or settings.fidelity is None or not labels:
         return collected
-    frames = merged(structures, labels, settings.fidelity, _calculations(groups), settings.level)
+    frames = merged(structures, labels, settings.fidelity, calculations_of(groups), settings.level)
     return write_merged(settings.out, frames, collected, before)
 
 
@@ -99,11 +92,10 @@ def _from_tables(settings: CollectSettings, structures: Sequence[Structure], bef
 def _require_together(settings: CollectSettings) -> None:
     if settings.fidelity is not None:
         Fidelity(settings.fidelity)
-    if settings.out is not None and not (settings.structures and settings.fidelity):
-        raise ConfigError(
-            "--out writes labels onto structures: it needs --structures, the files of these, and --fidelity, what the "
-            "labels are called."
-        )
+    if settings.out is not None and not settings.fidelity:
+        raise ConfigError("--out writes labels onto structures: it needs --fidelity, what the labels are called.")
+    if settings.out is not None and settings.columns and not settings.structures:
+        raise ConfigError("A table holds no geometry: --out needs --structures, the files of the structures.")
     if settings.table is not None and not settings.structures:
         raise ConfigError("--table says which structures outputs belong to: it needs --structures, the files of these.")
 
@@ -127,73 +119,8 @@ def _read(candidates: Sequence[Candidate], progress: Progress) -> tuple[list[Rea
     return outputs, refused
 
 
-def _matched(
-    outputs: Sequence[ReadOutput], matcher: Matcher, settings: CollectSettings, sizes: Mapping[str, int]
-) -> tuple[list[_Group], list[RefusedOutput]]:
-    """Return the outputs of each structure, and those that belong to none."""
-    groups: dict[str, list[ReadOutput]] = defaultdict(list)
-    cells: dict[str, set[int]] = defaultdict(set)
-    refused = []
-    for output in outputs:
-        try:
-            match: Match = matcher(output.candidate, output.content)
-            _require_size(output, match, match.cells or settings.cells, sizes[match.structure_id])
-        except DataError as error:
-            refused.append(RefusedOutput(file=str(output.candidate.path), sentence=str(error)))
-            continue
-        groups[match.structure_id].append(replace(output, twist_weight=match.weight))
-        cells[match.structure_id].add(match.cells or settings.cells)
-    made = []
-    for name, members in sorted(groups.items()):
-        if len(cells[name]) > 1:
-            sentence = f"{name}: its outputs have different numbers of cells in the table; give all the same."
-            refused.append(RefusedOutput(file=name, sentence=sentence))
-        else:
-            made.append(_Group(name, tuple(members), name, cells[name].pop()))
-    return made, refused
-
-
-def _require_size(output: ReadOutput, match: Match, cells: int, n_atoms: int) -> None:
-    """Raise a :class:`DataError` where an output's cell has other than ``cells`` times the atoms of its structure."""
-    content = output.content
-    told = content.n_atoms if isinstance(content, Series) else None
-    if told is None or told == cells * n_atoms:
-        return
-    times, rest = divmod(told, n_atoms)
-    advice = f"give --cells {times}" if times and not rest else "it is of another structure"
-    raise DataError(
-        f"{content.source} is of {told} atoms, and {match.structure_id} has {n_atoms}, in {cells} cells: {advice}."
-    )
-
-
-def _calculations(groups: Sequence[_Group]) -> dict[str, Total]:
-    """Return the only deterministic calculation of each structure's own cell, whose forces are of its atoms."""
-    alone = {group.structure_id: group.outputs[0].content for group in groups if len(group.outputs) == group.cells == 1}
-    return {name: content for name, content in alone.items() if isinstance(content, Total)}
-
-
-def _by_name(outputs: Sequence[ReadOutput], join: bool) -> list[_Group]:
-    """Return the outputs of each calculation, or all of them where they are to be joined."""
-    groups: dict[str, list[ReadOutput]] = defaultdict(list)
-    for output in outputs:
-        groups[_calculation(output.candidate)].append(output)
-    if join and groups:
-        return [_Group(_together(tuple(groups)), tuple(outputs))]
-    return [_Group(name, tuple(members)) for name, members in sorted(groups.items())]
-
-
-def _calculation(candidate: Candidate) -> str:
-    """Return what the outputs of one calculation are called: the file, or for twists what their names share."""
-    name = candidate.name
-    return str(candidate.path if name.twist is None else name.folder / f"{name.prefix}.s{name.series:03d}")
-
-
-def _together(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-
-
 def _averaged(
-    groups: Sequence[_Group], settings: CollectSettings
+    groups: Sequence[Group], settings: CollectSettings
 ) -> tuple[tuple[CollectedLabel, ...], list[RefusedOutput]]:
     how = Averaging(
         equilibration=settings.equilibration,

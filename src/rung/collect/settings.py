@@ -17,7 +17,8 @@ class CollectSettings(Settings):
     out: Path | None = None
     """The extended XYZ to write, with what it stands on beside it; without it, energies are printed alone."""
     structures: tuple[Path, ...] = ()
-    """Files of the structures that the outputs belong to; their other labels are kept."""
+    """Files of the structures that the outputs belong to; their other labels are kept. Without any, outputs that hold
+    their geometry are structures of their own."""
     fidelity: str | None = None
     """What the labels are called, such as dmc; needed with --out."""
     table: Path | None = None

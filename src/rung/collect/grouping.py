@@ -1,0 +1,135 @@
+"""Which outputs make one energy: those of a structure, of a calculation, or an output by itself."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rung.collect.averaging import ReadOutput
+from rung.collect.finding import Candidate
+from rung.collect.matching import Match, Matcher
+from rung.collect.output import Series, Total
+from rung.data.readers.structures import structure_from
+from rung.data.structure import Structure
+from rung.errors import DataError
+from rung.results.collected import RefusedOutput
+
+
+@dataclass(frozen=True)
+class Group:
+    """Outputs that make one energy.
+
+    Parameters
+    ----------
+    name
+        What they are called together.
+    outputs
+        At least one.
+    structure_id
+        The structure; empty where none was asked for.
+    cells
+        How many times their simulation cell holds it.
+    """
+
+    name: str
+    outputs: tuple[ReadOutput, ...]
+    structure_id: str = ""
+    cells: int = 1
+
+
+def matched(
+    outputs: Sequence[ReadOutput], matcher: Matcher, structures: Sequence[Structure], cells: int
+) -> tuple[list[Group], list[RefusedOutput]]:
+    """Return the outputs of each structure, and what is said of those that belong to none.
+
+    Parameters
+    ----------
+    outputs
+        What was read.
+    matcher
+        Says which structure an output is of.
+    structures
+        All of them.
+    cells
+        How many times a simulation cell holds its structure, where the matcher does not say it.
+    """
+    sizes = {structure.structure_id: len(structure) for structure in structures}
+    groups: dict[str, list[ReadOutput]] = defaultdict(list)
+    tiled: dict[str, set[int]] = defaultdict(set)
+    refused = []
+    for output in outputs:
+        try:
+            match: Match = matcher(output.candidate, output.content)
+            _require_size(output, match, match.cells or cells, sizes[match.structure_id])
+        except DataError as error:
+            refused.append(RefusedOutput(file=str(output.candidate.path), sentence=str(error)))
+            continue
+        groups[match.structure_id].append(replace(output, twist_weight=match.weight))
+        tiled[match.structure_id].add(match.cells or cells)
+    made = []
+    for name, members in sorted(groups.items()):
+        if len(tiled[name]) > 1:
+            sentence = f"{name}: its outputs have different numbers of cells in the table; give all the same."
+            refused.append(RefusedOutput(file=name, sentence=sentence))
+        else:
+            made.append(Group(name, tuple(members), name, tiled[name].pop()))
+    return made, refused
+
+
+def _require_size(output: ReadOutput, match: Match, cells: int, n_atoms: int) -> None:
+    """Raise a :class:`DataError` where an output's cell has other than ``cells`` times the atoms of its structure."""
+    content = output.content
+    told = content.n_atoms if isinstance(content, Series) else None
+    if told is None or told == cells * n_atoms:
+        return
+    times, rest = divmod(told, n_atoms)
+    advice = f"give --cells {times}" if times and not rest else "it is of another structure"
+    raise DataError(
+        f"{content.source} is of {told} atoms, and {match.structure_id} has {n_atoms}, in {cells} cells: {advice}."
+    )
+
+
+def calculations_of(groups: Sequence[Group]) -> dict[str, Total]:
+    """Return the only deterministic calculation of each structure's own cell, whose forces are of its atoms."""
+    alone = {group.structure_id: group.outputs[0].content for group in groups if len(group.outputs) == group.cells == 1}
+    return {name: content for name, content in alone.items() if isinstance(content, Total)}
+
+
+def by_calculation(outputs: Sequence[ReadOutput], join: bool) -> list[Group]:
+    """Return the outputs of each calculation, or all of them where they are to be joined."""
+    groups: dict[str, list[ReadOutput]] = defaultdict(list)
+    for output in outputs:
+        groups[_calculation(output.candidate)].append(output)
+    if join and groups:
+        return [Group(_together(tuple(groups)), tuple(outputs))]
+    return [Group(name, tuple(members)) for name, members in sorted(groups.items())]
+
+
+def _calculation(candidate: Candidate) -> str:
+    """Return what the outputs of one calculation are called: the file, or for twists what their names share."""
+    name = candidate.name
+    return str(candidate.path if name.twist is None else name.folder / f"{name.prefix}.s{name.series:03d}")
+
+
+def _together(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+def with_own_structures(outputs: Sequence[ReadOutput]) -> tuple[list[Group], list[Structure], list[RefusedOutput]]:
+    """Return each output that holds its geometry, with this as a structure that is named after the file.
+
+    Returns
+    -------
+    tuple
+        The outputs, the structures, and what is said of outputs without a geometry.
+    """
+    groups, structures, refused = [], [], []
+    for output in outputs:
+        content, candidate = output.content, output.candidate
+        if isinstance(content, Total) and content.atoms is not None:
+            name = candidate.path.relative_to(candidate.root).with_suffix("").as_posix()
+            groups.append(Group(name, (output,), name))
+            structures.append(structure_from(content.atoms, name))
+        else:
+            sentence = f"{candidate.path} holds no geometry: give --structures, the files of the structures."
+            refused.append(RefusedOutput(file=str(candidate.path), sentence=sentence))
+    return groups, structures, refused
