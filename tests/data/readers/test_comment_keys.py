@@ -48,7 +48,26 @@ WORDS = st.one_of(
     st.integers(-(10**20), 10**20).map(str),
     st.floats(allow_nan=True).map(repr),
     st.sampled_from(
-        ["T", "F", "true", "1_000", "007", "+1", "1.", ".5", "-.5e3", "1e400", "1d3", "0x1f", "a:b", "é", "1,2"]
+        [
+            str(10**18),
+            str(-(10**19)),
+            "1e3",
+            "T",
+            "F",
+            "true",
+            "1_000",
+            "007",
+            "+1",
+            "1.",
+            ".5",
+            "-.5e3",
+            "1e400",
+            "1d3",
+            "0x1f",
+            "a:b",
+            "é",
+            "1,2",
+        ]
     ),
     st.text(st.characters(exclude_characters="\"'{}[]\\=", exclude_categories=("Z", "C")), min_size=1, max_size=6),
 )
