@@ -75,13 +75,23 @@ def test_a_turned_shifted_or_reordered_leak_is_found(reactive, mos2):
     labels = {name: replace(label, forces=(label.forces @ turn.T)[order]) for name, label in structure.labels.items()}
     twin = replace(twin, labels=labels)
     diagnosis = diagnose({**reactive, "test": (*reactive["test"], twin)}, target="dft")
-    [finding] = diagnosis.of_severity("warning")
-    assert (finding.code, finding.structures) == ("nearly-two-splits", (structure.structure_id, "twin"))
-    assert not diagnosis.of_severity("error")
+    [finding] = diagnosis.of_severity("error")
+    assert (finding.code, finding.structures) == ("two-splits", (structure.structure_id, "twin"))
+    assert "be it shifted, wrapped, turned, mirrored or re-ordered" in finding.sentence
+    assert not diagnosis.of_severity("warning")
     slab = mos2["train"][120]
     shifted = moved(slab, slab.atoms.positions + 0.5 * slab.atoms.cell.array[0], name="shifted")
     diagnosis = diagnose({**mos2, "test": (*mos2["test"], shifted)}, target="r2scan")
-    assert [f.structures for f in diagnosis.of_severity("warning")] == [("train-120", "shifted")]
+    assert [f.structures for f in diagnosis.of_severity("error")] == [("train-120", "shifted")]
+
+
+def test_a_leak_but_for_the_last_digits_is_a_warning(mos2):
+    slab = mos2["train"][120]
+    positions = slab.atoms.positions + 0.5 * slab.atoms.cell.array[0]
+    positions[3] += [0.0004, 0.0, 0.0]
+    diagnosis = diagnose({**mos2, "test": (*mos2["test"], moved(slab, positions, name="near"))}, target="r2scan")
+    [finding] = diagnosis.of_severity("warning")
+    assert (finding.code, finding.structures) == ("nearly-two-splits", ("train-120", "near"))
 
 
 def test_fragments_beyond_the_cutoff_are_found():

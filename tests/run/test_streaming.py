@@ -80,6 +80,16 @@ def test_what_is_evaluated_is_read_and_splits_stay_apart(data: Path) -> None:
         open_splits(load_config(config_of(data, "run", stream=True)))
 
 
+def test_a_turned_copy_under_another_name_is_found_in_files_that_stay_where_they_are(data: Path) -> None:
+    copy = toy_structures(12)[7]
+    atoms = copy.atoms.copy()
+    atoms.rotate(40, "x", rotate_cell=True)
+    atoms.positions += 3.0
+    write_structures(data / "test.extxyz", [replace(copy, atoms=atoms[::-1], structure_id="turned", labels={})])
+    with pytest.raises(DataError, match=r"'toy-0-7' of train stands in test too, be it shifted, wrapped, turned"):
+        open_splits(load_config(config_of(data, "run", stream=True)))
+
+
 def test_studies_say_that_they_do_not_stream(data: Path) -> None:
     with pytest.raises(ConfigError, match=r"remove data\.stream"):
         read_splits(load_config(config_of(data, "run", stream=True)))

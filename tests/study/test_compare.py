@@ -3,6 +3,7 @@
 import csv
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import pyarrow.parquet
 import pytest
 
 from rung.cli import main
-from rung.data.readers.structures import read_structures
+from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import draw_labels
-from rung.errors import ConfigError, DataError, MissingExtraError, StorageError
+from rung.errors import ConfigError, DataError, FindingsError, MissingExtraError, StorageError
 from rung.fit.lift import Context
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.results.fits import StudyFit, StudyFitNumbers
@@ -240,6 +241,19 @@ def test_a_test_that_shares_what_is_never_torn_apart_is_refused(compared: tuple[
     config = load_study_config(_study(compared[0], "shared.yaml", split={"by": "composition"}))
     with pytest.raises(DataError, match=r"split\.by is 'composition', yet 4 of it stand in train and test"):
         Workshop(config).check()
+
+
+def test_a_turned_copy_of_a_training_structure_in_a_test_set_is_refused(
+    compared: tuple[SmallWorld, Path], tmp_path: Path
+) -> None:
+    world = _own(compared[0], tmp_path)
+    train, test = (list(read_structures(world.folder / f"{name}.extxyz")) for name in ("train", "test"))
+    atoms = train[3].atoms.copy()
+    atoms.rotate(50, "y")
+    test.append(replace(test[0], atoms=atoms, structure_id="turned", labels={}))
+    write_structures(world.folder / "test.extxyz", test)
+    with pytest.raises(FindingsError, match=r"train and test share the geometry of 1 structures \(be it shifted"):
+        Workshop(load_study_config(_study(world, "leak.yaml"))).check()
 
 
 @pytest.mark.parametrize(

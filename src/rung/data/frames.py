@@ -14,10 +14,11 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.data.fingerprint import Fingerprint, fingerprint, first_of_each
 from rung.data.readers import reader_of
 from rung.data.readers.reader import Finder
 from rung.data.readers.structures import listed_paths, numbered_frames, require_usable, structure_of
-from rung.data.splits import REMEDY
+from rung.data.splits import HOWEVER, REMEDY
 from rung.data.structure import Structure
 from rung.errors import DataError, one_of
 from rung.storage import content_hash, file_hash
@@ -83,6 +84,11 @@ class StreamedStructures(Sequence[Structure]):
         return self._frames.geometries[self._indices]
 
     @property
+    def marks(self) -> tuple[Fingerprint, ...]:
+        """What stays of each geometry however it is turned or ordered."""
+        return tuple(self._frames.marks[index] for index in self._indices)
+
+    @property
     def fidelities(self) -> tuple[str, ...]:
         """The fidelities that label any of the structures, sorted."""
         return tuple(name for name in sorted(self._frames.labelled) if len(self.places_labelled_by(name)))
@@ -129,6 +135,7 @@ class _Frames:
     keys: Mapping[str, str]
     names: Sequence[str]
     geometries: NDArray[np.uint64]
+    marks: Sequence[Fingerprint]
     labelled: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     changes: tuple[tuple[str, Callable[[Structure], Structure]], ...] = ()
 
@@ -174,6 +181,7 @@ def stream_structures(
     """
     files: list[_File] = []
     names: list[str] = []
+    marks: list[Fingerprint] = []
     geometries: list[NDArray[np.uint64]] = []
     labelled: dict[str, list[int]] = {}
     for path in listed_paths(paths):
@@ -191,11 +199,12 @@ def stream_structures(
                     labelled.setdefault(name, []).append(len(names))
             names.append(structure.structure_id)
             hashes.append(int(structure.geometry_hash[:16], 16))
+            marks.append(fingerprint(structure))
             places.append(place)
         files.append(_File(path, np.array(places, dtype=np.int64), reader.finder(path), _stamp(path)))
         geometries.append(np.array(hashes, dtype=np.uint64))
     flags = _flags(labelled, len(names))
-    frames = _Frames(tuple(files), dict(keys or {}), names, np.concatenate(geometries), flags)
+    frames = _Frames(tuple(files), dict(keys or {}), names, np.concatenate(geometries), marks, flags)
     _check_names(frames)
     for name in fidelities or ():
         if name not in labelled:
@@ -239,19 +248,34 @@ def check_apart(splits: Mapping[str, Sequence[Structure]]) -> None:
         Names the first such structure and the two splits.
     """
     names = {split: set(names_of(members)) for split, members in splits.items()}
-    geometries = {split: _geometries(members) for split, members in splits.items()}
+    geometries = _geometries(splits)
     for one, other in combinations(splits, 2):
         shared = sorted(names[one] & names[other])
         twins = np.flatnonzero(np.isin(geometries[one], geometries[other]))
         if shared or len(twins):
             first = shared[0] if shared else names_of(splits[one])[int(twins[0])]
-            raise DataError(f"The structure {first!r} of {one} stands in {other} too; {REMEDY}")
+            turned = "" if shared else f", {HOWEVER}"
+            raise DataError(f"The structure {first!r} of {one} stands in {other} too{turned}; {REMEDY}")
 
 
-def _geometries(structures: Sequence[Structure]) -> NDArray[np.uint64]:
+def _geometries(splits: Mapping[str, Sequence[Structure]]) -> dict[str, NDArray[np.int64]]:
+    """Return for each structure of each split the number of its geometry among all; few streamed ones are read."""
+    places = [(members, index) for members in splits.values() for index in range(len(members))]
+    marks = [mark for members in splits.values() for mark in _marks(members)]
+
+    def read(index: int) -> Structure:
+        members, place = places[index]
+        return members[place]
+
+    first = first_of_each(marks, read)
+    ends = np.cumsum([len(members) for members in splits.values()])
+    return dict(zip(splits, np.split(first, ends[:-1]), strict=True))
+
+
+def _marks(structures: Sequence[Structure]) -> Sequence[Fingerprint]:
     if isinstance(structures, StreamedStructures):
-        return structures.geometries
-    return np.array([int(structure.geometry_hash[:16], 16) for structure in structures], dtype=np.uint64)
+        return structures.marks
+    return [fingerprint(structure) for structure in structures]
 
 
 def _check_names(frames: _Frames) -> None:

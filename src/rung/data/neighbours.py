@@ -75,6 +75,13 @@ def _pairs_of(count: int) -> Indices:
     return np.stack(np.triu_indices(count, 1))
 
 
+def neighbour_vectors(atoms: Atoms, cutoff: float) -> tuple[Indices, Indices, Array]:
+    """Return senders, ascending, and receivers ``(M,)``, and the vectors from one to the other, Å, ``(M, 3)``."""
+    sender, receiver, vectors = _listed("ijD", atoms, cutoff)
+    order = np.argsort(sender, kind="stable")
+    return sender[order].astype(np.int64), receiver[order].astype(np.int64), vectors[order]
+
+
 def _listed(quantities: str, atoms: Atoms, cutoff: float) -> tuple[NDArray[Any], ...]:
     positions = np.asarray(atoms.positions, dtype=float)
     pbc = np.asarray(atoms.pbc, dtype=bool)

@@ -8,6 +8,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.data.congruence import SAME
+from rung.data.fingerprint import fingerprint, first_of_each
 from rung.data.labels import empty_labels
 from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError, one_of
@@ -87,6 +89,10 @@ REMEDY = f"remove it from one of the two, {ELSEWHERE}."
 """What to do about a structure in two splits."""
 
 
+HOWEVER = "be it shifted, wrapped, turned, mirrored or re-ordered"
+"""What does not make another geometry of one."""
+
+
 @dataclass(frozen=True)
 class Overlap:
     """One structure that stands in two splits.
@@ -106,22 +112,43 @@ class Overlap:
     same_geometry: bool
 
 
-def overlaps(splits: Mapping[str, Sequence[Structure]]) -> tuple[Overlap, ...]:
-    """Return every structure of one split whose geometry or ``structure_id`` stands in another, each once."""
+def overlaps(splits: Mapping[str, Sequence[Structure]], tolerance: float = SAME) -> tuple[Overlap, ...]:
+    """Return every structure of one split whose geometry or ``structure_id`` stands in another, each once.
+
+    A geometry is one however it is shifted, wrapped, turned, mirrored or ordered: its energy is.
+
+    Parameters
+    ----------
+    splits
+        The structures, by the name of their split.
+    tolerance
+        Å: by how much atoms may be off.
+    """
+    if len(splits) < 2:
+        return ()
+    every = [structure for members in splits.values() for structure in members]
+    geometries = dict(zip(map(id, every), one_geometry(every, tolerance), strict=True))
     shared: list[Overlap] = []
     for one, other in combinations(splits, 2):
-        by_geometry = {structure.geometry_hash: structure for structure in splits[one]}
+        by_geometry = {geometries[id(structure)]: structure for structure in reversed(splits[one])}
         by_name = {structure.structure_id: structure for structure in splits[one]}
-        seen: set[str] = set()
+        seen: set[int] = set()
         for structure in splits[other]:
-            if structure.geometry_hash in seen:
+            geometry = geometries[id(structure)]
+            if geometry in seen:
                 continue
-            twin = by_geometry.get(structure.geometry_hash) or by_name.get(structure.structure_id)
+            twin = by_geometry.get(geometry) or by_name.get(structure.structure_id)
             if twin is not None:
-                seen.add(structure.geometry_hash)
-                same = twin.geometry_hash == structure.geometry_hash
+                seen.add(geometry)
+                same = geometries[id(twin)] == geometry
                 shared.append(Overlap((one, other), (twin.structure_id, structure.structure_id), same))
     return tuple(shared)
+
+
+def one_geometry(structures: Sequence[Structure], tolerance: float = SAME) -> list[int]:
+    """Return for each structure the index of the first one that has its geometry, however it is turned or ordered."""
+    marks = [fingerprint(structure) for structure in structures]
+    return [int(index) for index in first_of_each(marks, structures.__getitem__, tolerance)]
 
 
 def check_disjoint(splits: Mapping[str, Sequence[Structure]]) -> None:
@@ -135,7 +162,7 @@ def check_disjoint(splits: Mapping[str, Sequence[Structure]]) -> None:
     shared = overlaps(splits)
     if shared:
         first = shared[0]
-        what = "the same geometry" if first.same_geometry else "the same structure_id"
+        what = f"the same geometry, {HOWEVER}" if first.same_geometry else "the same structure_id"
         raise DataError(
             f"{len(shared)} structures stand in two splits; the first: {first.structures[0]!r} of {first.splits[0]} "
             f"and {first.structures[1]!r} of {first.splits[1]} have {what}; {REMEDY}"
@@ -345,8 +372,8 @@ def _groups(structures: Sequence[Structure], key: Key) -> list[list[int]]:
         return place
 
     first: dict[tuple[str, Hashable], int] = {}
-    for k, structure in enumerate(structures):
-        marks = (("key", key(structure)), ("geometry", structure.geometry_hash), ("name", structure.structure_id))
+    for k, (structure, geometry) in enumerate(zip(structures, one_geometry(structures), strict=True)):
+        marks = (("key", key(structure)), ("geometry", geometry), ("name", structure.structure_id))
         for mark in marks:
             one, other = sorted((find(first.setdefault(mark, k)), find(k)))
             root[other] = one

@@ -1,19 +1,17 @@
 """Checks of geometry: atoms too close, fragments too far, elements unknown, one geometry in two places."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 from ase.data import chemical_symbols, covalent_radii
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from rung.data.batch import neighbours
-from rung.data.labels import Array
 from rung.data.matter import CLOSEST_IMAGE
 from rung.data.neighbours import neighbour_lengths, open_axes
 from rung.data.readers.structures import reading_of
-from rung.data.splits import ELSEWHERE, evenly_spaced, overlaps
+from rung.data.splits import ELSEWHERE, HOWEVER, overlaps
 from rung.data.structure import Structure, elements_in
 from rung.doctor.examined import Examined
 from rung.doctor.findings import few, finding, frames, ids
@@ -26,14 +24,11 @@ CLOSE = 0.6
 """Of the sum of covalent radii: closer than any bond, or than dynamics at thousands of kelvin."""
 
 ALIKE = 1.0e-3
-"""Å: two geometries whose sorted distances differ by less are the same to every model."""
+"""Å: two geometries whose atoms differ by less are nearly the same to every model."""
 
 
 CELLS = 1000
 """Cells from the origin: a file that writes eight digits has less than 1e-4 Å left there."""
-
-RANKS = 64
-"""Distances of a frame that are compared: more would not distinguish two frames."""
 
 WHAT = {
     "impossible-cell": "have a cell smaller than matter can be, or not in Å",
@@ -41,9 +36,6 @@ WHAT = {
     "coincident-atoms": "have two atoms at one place",
 }
 """What a reason for which matter cannot be like that says of frames."""
-
-LARGE = 400
-"""Atoms: larger frames are compared by their exact geometry alone."""
 
 
 def impossible_geometries(examined: Examined) -> Iterator[Finding]:
@@ -149,13 +141,14 @@ def geometry_in_two_splits(examined: Examined) -> Iterator[Finding]:
     shared = overlaps(examined.splits)
     for pair in dict.fromkeys(overlap.splits for overlap in shared):
         here = [overlap for overlap in shared if overlap.splits == pair]
+        turned = f" ({HOWEVER})" if any(overlap.same_geometry for overlap in here) else ""
         names = tuple(dict.fromkeys(name for overlap in here for name in overlap.structures))
         what = "geometry" if any(overlap.same_geometry for overlap in here) else "structure_id"
         yield finding(
             "error",
             "two-splits",
-            f"{pair[0]} and {pair[1]} share the {what} of {len(here)} structures: {few(names)}; a test on what was "
-            f"learnt measures nothing, {ELSEWHERE}.",
+            f"{pair[0]} and {pair[1]} share the {what} of {len(here)} structures{turned}: {few(names)}; a test on "
+            f"what was learnt measures nothing, {ELSEWHERE}.",
             pair,
             (),
             names,
@@ -163,35 +156,26 @@ def geometry_in_two_splits(examined: Examined) -> Iterator[Finding]:
 
 
 def nearly_in_two_splits(examined: Examined) -> Iterator[Finding]:
-    """Find structures of two splits that are the same but for a shift, a rotation, an order or the last digits."""
+    """Find structures of two splits that are the same, however turned or ordered, but for the last digits."""
     if len(examined.splits) < 2:
         return
     exact = {frozenset(overlap.structures) for overlap in overlaps(examined.splits)}
-    names = list(examined.splits)
-    shapes = {split: _shapes(examined.splits[split]) for split in names}
-    for place, one in enumerate(names):
-        for other in names[place + 1 :]:
-            twins: list[tuple[str, str]] = []
-            for formula, (members, tree, size) in shapes[one].items():
-                if formula in shapes[other]:
-                    others, points, _ = shapes[other][formula]
-                    distance, nearest = tree.query(points.data, distance_upper_bound=ALIKE * np.sqrt(size))
-                    twins += [
-                        (members[k].structure_id, others[row].structure_id)
-                        for row, k in enumerate(nearest)
-                        if np.isfinite(distance[row])
-                    ]
-            twins = [pair for pair in twins if frozenset(pair) not in exact]
-            if twins:
-                yield finding(
-                    "warning",
-                    "nearly-two-splits",
-                    f"{one} and {other} share {len(twins)} structures that are alike but for a shift, a rotation or "
-                    f"the last digits: {few([' = '.join(pair) for pair in twins])}.",
-                    (one, other),
-                    (),
-                    tuple(dict.fromkeys(name for pair in twins for name in pair)),
-                )
+    near = [
+        overlap
+        for overlap in overlaps(examined.splits, ALIKE)
+        if overlap.same_geometry and frozenset(overlap.structures) not in exact
+    ]
+    for pair in dict.fromkeys(overlap.splits for overlap in near):
+        twins = [overlap.structures for overlap in near if overlap.splits == pair]
+        yield finding(
+            "warning",
+            "nearly-two-splits",
+            f"{pair[0]} and {pair[1]} share {len(twins)} structures that are alike but for the last digits, "
+            f"{HOWEVER}: {few([' = '.join(names) for names in twins])}.",
+            pair,
+            (),
+            tuple(dict.fromkeys(name for names in twins for name in names)),
+        )
 
 
 def two_energies(examined: Examined) -> Iterator[Finding]:
@@ -267,32 +251,6 @@ def _fragments(structure: Structure, cutoff: float) -> int:
     n = len(structure)
     graph = coo_array((np.ones(len(one)), (one, other)), shape=(n, n))
     return int(connected_components(graph, directed=False, return_labels=False))
-
-
-def _shapes(members: tuple[Structure, ...]) -> Mapping[str, tuple[list[Structure], cKDTree, int]]:
-    """Return by formula the structures and a tree of their sorted distances to the nearest neighbours."""
-    groups: dict[str, list[Structure]] = {}
-    for structure in {structure.geometry_hash: structure for structure in members}.values():
-        if 1 < len(structure) <= LARGE:
-            groups.setdefault(f"{structure.formula} {structure.atoms.pbc}", []).append(structure)
-    return {
-        formula: (group, cKDTree(np.stack([_distances(structure) for structure in group])), len(group[0]))
-        for formula, group in groups.items()
-    }
-
-
-def _distances(structure: Structure) -> Array:
-    """Return distances between atoms, nearest images, at even ranks: the same for any shift, rotation or order."""
-    positions, cell, pbc = structure.atoms.positions, structure.atoms.cell.array, structure.atoms.pbc
-    first, second = np.triu_indices(len(positions), 1)
-    vectors = positions[second] - positions[first]
-    if pbc.any():
-        complete = structure.atoms.cell.complete().array
-        scaled = vectors @ np.linalg.inv(complete)
-        scaled[:, pbc] -= np.round(scaled[:, pbc])
-        vectors = scaled @ complete
-    distance = np.sort(np.linalg.norm(vectors, axis=1))
-    return np.concatenate([distance[evenly_spaced(len(distance), RANKS)], np.linalg.norm(cell, axis=1)])
 
 
 def _contradiction(members: list[Structure], fidelity: str) -> float:
