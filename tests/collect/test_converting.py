@@ -142,9 +142,14 @@ STATED = {"energy_unit": "eV", "length_unit": "angstrom"}
         (STATED, ConfigError, "in eV and Å already"),
         ({"keys": {**KEYS, "force": "F"}, **STATED}, ConfigError, "Did you mean 'forces'"),
         ({"keys": {**KEYS, "forces": "F", "gradient": "F"}, **STATED}, ConfigError, "so name one"),
-        ({"keys": {"energy": "E"}, **STATED}, ConfigError, "must name the array of numbers .* there is: E, F, R, z"),
+        (
+            {"keys": {"energy": "E"}, **STATED},
+            ConfigError,
+            "must name .* of numbers .* is: E, F, R, heavy, z",
+        ),
         ({"keys": {**KEYS, "energy": "e"}, **STATED}, DataError, "Unknown column 'e'"),
         ({"keys": {**KEYS, "positions": "E"}, **STATED}, DataError, "should be frames × atoms × 3"),
+        ({"keys": {**KEYS, "numbers": "heavy"}, **STATED}, DataError, "frame 0: 200 or 1 is no atomic number"),
         ({"keys": {**KEYS, "numbers": "F"}, **STATED}, DataError, "should be whole numbers|frame 0"),
         ({"keys": {**KEYS, "forces": "E"}, **STATED}, DataError, r"frame 0: forces has shape \(\), not \(3, 3\)"),
         ({"fidelity": "c c"}, ConfigError, "fidelity name"),
@@ -154,7 +159,7 @@ def test_what_does_not_go_together_is_one_sentence(
     tmp_path: Path, more: dict[str, Any], error: type[RungError], sentence: str
 ) -> None:
     with pytest.raises(error, match=sentence):
-        convert(told(tmp_path, arrays(tmp_path), **more))
+        convert(told(tmp_path, arrays(tmp_path, heavy=np.array([[200, 1, 1], [1, 1, 0]])), **more))
     assert not (tmp_path / "out.extxyz").exists()
 
 

@@ -1,11 +1,15 @@
 """Outputs damaged at random: an energy or one sentence, and never anything else."""
 
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
+from rung.collect.arrays import read_columns
 from rung.collect.averaging import Averaging, ReadOutput, average
 from rung.collect.finding import find_outputs
 from rung.collect.output import Total
@@ -68,6 +72,32 @@ def outcome(path: Path) -> str:
         return "energy"
     assert len(found.refused) == 1
     return "refused"
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5", ".json", ".csv"])
+def test_damaged_arrays_are_read_or_one_sentence(tmp_path: Path, suffix: str) -> None:
+    columns = {"id": ["a", "b"] * 40, "E": list(range(80))}
+    path, chance = tmp_path / f"a{suffix}", random.Random(suffix)
+    if suffix == ".npz":
+        np.savez_compressed(path, **columns)
+    elif suffix == ".h5":
+        with h5py.File(path, "w") as file:
+            for name, values in columns.items():
+                file[name] = values
+    elif suffix == ".json":
+        path.write_text(json.dumps(columns))
+    else:
+        path.write_text("id,E\n" + "".join(f"{a},{b}\n" for a, b in zip(*columns.values(), strict=True)))
+    content, refused = path.read_bytes(), 0
+    for _ in range(20):
+        for version in damaged(content, chance):
+            path.write_bytes(version)
+            try:
+                read_columns(path)
+            except DataError as error:
+                assert len(str(error).splitlines()) == 1
+                refused += 1
+    assert refused
 
 
 @pytest.mark.parametrize("name", samples())

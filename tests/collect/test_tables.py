@@ -121,6 +121,7 @@ def test_a_structure_in_two_tables_has_the_energy_of_the_first(tmp_path: Path) -
     [
         ("a.xlsx", "", "Unknown suffix of a table '.xlsx'"),
         ("a.csv", "", "holds no columns"),
+        ("a.csv", "id,E,err\n", "holds no rows"),
         ("a.csv", "id,E,err\nnear,-1\n", "row 1 has more or fewer entries"),
         ("a.csv", "id,E\nnear,-1\n", "Unknown column 'err'; there is: E, id"),
         ("a.json", "{", "is damaged, or no json"),

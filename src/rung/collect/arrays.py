@@ -2,6 +2,7 @@
 
 import csv
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 
 from rung.collect.hdf5 import opened
 from rung.errors import DataError, one_of
+
+_DAMAGE = (ValueError, csv.Error, BadZipFile, zlib.error, RuntimeError, KeyError, EOFError, MemoryError)
+"""What the readers of these formats raise at damage; RuntimeError has those that a zip's flags and versions cause."""
 
 Columns = Mapping[str, NDArray[Any]]
 
@@ -41,7 +45,7 @@ def read_columns(path: Path) -> Columns:
         columns = _FORMATS[suffix](path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or ' '.join(str(error).split())}.") from error
-    except (ValueError, csv.Error, BadZipFile, RecursionError, EOFError) as error:
+    except _DAMAGE as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path} is damaged, or no {suffix.removeprefix('.')} ({reason}).") from error
     if not columns:
@@ -86,7 +90,8 @@ def _objects(values: Sequence[Any]) -> NDArray[Any]:
 
 
 def _npz(path: Path) -> Columns:
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as stream:  # numpy does not close what it cannot read
+        file = np.load(stream, allow_pickle=False)
         if not hasattr(file, "files"):
             raise ValueError("it holds one array without a name")
         return {name: file[name] for name in file.files}
@@ -94,7 +99,12 @@ def _npz(path: Path) -> Columns:
 
 def _hdf5(path: Path) -> Columns:
     with opened(path) as file:
-        return {name: np.asarray(item) for name, item in file.items() if hasattr(item, "shape")}
+        # h5py gives names that are no text as bytes
+        return {_text(name): np.asarray(item) for name, item in file.items() if hasattr(item, "shape")}
+
+
+def _text(name: str | bytes) -> str:
+    return name if isinstance(name, str) else name.decode("utf-8", "replace")
 
 
 _FORMATS = {".csv": _csv, ".json": _json, ".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5}

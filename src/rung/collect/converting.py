@@ -14,6 +14,7 @@ from rung.collect.convert_settings import ConvertSettings
 from rung.collect.units import ENERGY, LENGTH
 from rung.data.labels import STRUCTURE_ID, Array, Labels, empty_labels, split_key
 from rung.data.readers import reader_of
+from rung.data.readers.hdf5 import HEAVIEST
 from rung.data.readers.reader import Frame
 from rung.data.readers.structures import structure_of, write_structures
 from rung.data.structure import Structure
@@ -241,6 +242,8 @@ def _atoms(chosen: Columns, number: int, scales: Scales, where: str) -> tuple[ND
     numbers = np.asarray(numbers if numbers.ndim == 1 else numbers[number])
     if numbers.dtype.kind not in "iu":
         raise DataError(f"{where}: atomic numbers are of type {numbers.dtype}, and should be whole numbers.")
+    if numbers.size and not 0 <= numbers.min() <= numbers.max() <= HEAVIEST:
+        raise DataError(f"{where}: {numbers.max()} or {numbers.min()} is no atomic number.")
     present = numbers > 0
     positions = scales.length * np.asarray(chosen["positions"][number], dtype=float)
     atoms = Atoms(numbers[present], positions=positions[present])

@@ -184,6 +184,8 @@ def read_table(path: Path, structure_ids: Iterable[str]) -> ByTable:
         where = f"{path}, line {line}"
         if None in row or None in row.values():
             raise DataError(f"{where}: the row has more or fewer entries than the first line.")
+        if "\0" in row[PATH]:
+            raise DataError(f"{where}: the path holds a NUL; the file is damaged.")
         place = (path.parent / row[PATH].strip()).resolve()
         if not place.exists():
             raise DataError(f"{where}: there is no {row[PATH]} in {path.parent}.")

@@ -94,6 +94,8 @@ def _require_rows(path: Path, chosen: Columns, names: Mapping[str, str]) -> None
     if -1 in lengths.values():
         bad = next(name for name, length in lengths.items() if length < 0)
         raise DataError(f"{path}: the column {bad} is not one entry a row.")
+    if set(lengths.values()) == {0}:
+        raise DataError(f"{path} holds no rows.")
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         raise DataError(f"{path}: its columns are not equally long ({listed}).")
