@@ -6,6 +6,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 
+from rung.data.elements import hint
 from rung.data.neighbours import neighbour_lengths, open_axes
 from rung.errors import DataError
 
@@ -20,6 +21,9 @@ COINCIDENT = 0.1
 
 BOX = 3.0
 """Å: edge of the boxes in which atoms are counted; small beside any cutoff, and larger than any bond."""
+
+FARTHEST = 1.0e6
+"""Å: no atom is this far from the origin; a coordinate beyond it is damage."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,34 @@ def check_matter(atoms: Atoms, where: str = "") -> None:
         When atoms have too little volume, lie on their images, or two are at one place.
     """
     _refuse(atoms, impossible(atoms), where)
+
+
+def check_numbers(atoms: Atoms, where: str) -> None:
+    """Raise where a geometry is none: no atoms or elements, numbers that are none, or vectors that span no cell.
+
+    Raises
+    ------
+    DataError
+        Begins with ``where``.
+    """
+    if not len(atoms):
+        raise DataError(f"{where} has no atoms.")
+    if (atoms.numbers < 1).any():
+        symbol = str(atoms.symbols[int(np.argmin(atoms.numbers))])
+        raise DataError(f"{where} holds an atom that is no element ({symbol}); {hint(symbol)}.")
+    cell = atoms.cell.array
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(cell).all()):
+        raise DataError(f"{where} has a position or cell vector that is not a number.")
+    if max(np.abs(atoms.positions).max(), np.abs(cell).max()) > FARTHEST:
+        raise DataError(f"{where} has a coordinate beyond {FARTHEST:.0e} Å; the file is damaged or not in Å.")
+    if not (atoms.pbc.any() or cell.any()):
+        return
+    lengths = np.linalg.norm(cell, axis=1)
+    if (lengths[atoms.pbc] < 1e-3).any():
+        raise DataError(f"{where} is periodic along an axis without a cell vector.")
+    spanned = cell[lengths > 0] / lengths[lengths > 0, None]
+    if np.linalg.matrix_rank(spanned, tol=1e-6) < len(spanned):
+        raise DataError(f"{where} has cell vectors that lie in one plane or line.")
 
 
 def _refuse(atoms: Atoms, reason: Impossible | None, where: str) -> None:

@@ -11,7 +11,6 @@ from ase import Atoms
 from ase.constraints import FixAtoms
 
 from rung.data.attributes import attributes_in, columns_of, state_of
-from rung.data.elements import hint
 from rung.data.held import FOLLOWED, Held, from_dicts, merged
 from rung.data.labels import (
     ARRAY_SUFFIXES,
@@ -27,7 +26,7 @@ from rung.data.labels import (
     split_key,
     write_labels,
 )
-from rung.data.matter import check_matter
+from rung.data.matter import check_matter, check_numbers
 from rung.data.readers import reader_of
 from rung.data.readers.extxyz import CONSTRAINTS, frame_text
 from rung.data.readers.reader import Frame
@@ -38,9 +37,6 @@ from rung.storage import atomic_path
 
 READING = "rung_reading"
 """The key of ``Structure.info`` that holds the :class:`Reading`; it is never written to a file."""
-
-FARTHEST = 1.0e6
-"""Å: no atom is this far from the origin; a coordinate beyond it is damage."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +244,7 @@ def structure_of(frame: Frame, path: Path, number: int, keys: Mapping[str, str])
         When the geometry or a label cannot be used; the message names the frame.
     """
     atoms, where = frame.atoms, f"{path}, frame {number}"
-    _check_geometry(atoms, where)
+    check_numbers(atoms, where)
     results = atoms.calc.results if atoms.calc is not None else {}
     arrays = {key: value for key, value in atoms.arrays.items() if key not in ("numbers", "positions")}
     info = dict(atoms.info)
@@ -320,27 +316,6 @@ def _id_text(value: Any) -> str:
     if value is None or value is True:
         return ""
     return " ".join(str(part) for part in np.ravel(value))
-
-
-def _check_geometry(atoms: Atoms, where: str) -> None:
-    if not len(atoms):
-        raise DataError(f"{where} has no atoms.")
-    if (atoms.numbers < 1).any():
-        symbol = str(atoms.symbols[int(np.argmin(atoms.numbers))])
-        raise DataError(f"{where} holds an atom that is no element ({symbol}); {hint(symbol)}.")
-    cell = atoms.cell.array
-    if not (np.isfinite(atoms.positions).all() and np.isfinite(cell).all()):
-        raise DataError(f"{where} has a position or cell vector that is not a number.")
-    if max(np.abs(atoms.positions).max(), np.abs(cell).max()) > FARTHEST:
-        raise DataError(f"{where} has a coordinate beyond {FARTHEST:.0e} Å; the file is damaged or not in Å.")
-    if not (atoms.pbc.any() or cell.any()):
-        return
-    lengths = np.linalg.norm(cell, axis=1)
-    if (lengths[atoms.pbc] < 1e-3).any():
-        raise DataError(f"{where} is periodic along an axis without a cell vector.")
-    spanned = cell[lengths > 0] / lengths[lengths > 0, None]
-    if np.linalg.matrix_rank(spanned, tol=1e-6) < len(spanned):
-        raise DataError(f"{where} has cell vectors that lie in one plane or line.")
 
 
 def _labels(info: Mapping[str, Any], arrays: Mapping[str, Any], n_atoms: int, where: str) -> dict[str, Labels]:
