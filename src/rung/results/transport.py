@@ -81,6 +81,8 @@ class RunNumbers(Entry):
     """Å³; null where the cell has none."""
     framework_rms: Number
     """How far an atom of the framework is from where it was at the longest lag, r.m.s., Å."""
+    n_independent: Number = float("nan")
+    """Atoms that move alone and would tell as much: fewer than there are where atoms move together."""
     lines_in_angstrom_and_fs: FittedLines
     """The fits."""
 

@@ -217,5 +217,6 @@ def _run(run: MeasuredRun) -> RunNumbers:
         n_mobile=run.n_mobile,
         volume=run.volume,
         framework_rms=run.framework_rms,
+        n_independent=run.n_independent,
         lines_in_angstrom_and_fs=FittedLines(tracer_line=tracer, collective_line=together),
     )

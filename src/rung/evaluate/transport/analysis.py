@@ -16,6 +16,9 @@ from rung.units import BOLTZMANN
 FEWEST_RUNS = 3
 """Runs of one kind below which their spread says too little."""
 
+TOGETHER = 0.5
+"""Part of the atoms that they are worth below which they are said to move together."""
+
 _FRAMEWORK_MOVES = 1.0
 """Å: a framework whose atoms are further from where they were is none."""
 
@@ -185,7 +188,7 @@ def _fitted(run: MeasuredRun, window: Window, settings: TransportSettings) -> Me
             n_walkers=walkers,
             dimensions=len(settings.axes),
         )
-        for moments, walkers in ((run.tracer, run.n_mobile), (run.collective, 1))
+        for moments, walkers in ((run.tracer, run.n_independent), (run.collective, 1.0))
     ]
     # without a framework, all atoms together stand still by construction
     together = lines[1] if np.isfinite(run.framework_rms) else None
@@ -260,6 +263,12 @@ def _warnings(runs: Sequence[MeasuredRun], window: Window, settings: TransportSe
         )
     if runs[0].draw is not None and len(counts) < FEWEST_RUNS:
         said.append(f"There are {len(counts)} draws at {temperature:g} K: the error of the model needs {FEWEST_RUNS}.")
+    worth = sum(run.n_independent for run in runs) / sum(run.n_mobile for run in runs)
+    if worth < TOGETHER:
+        said.append(
+            f"{settings.species} atoms move together: {runs[0].n_mobile} of them tell as much as "
+            f"{worth * runs[0].n_mobile:.1f} that move alone, and errors count that."
+        )
     if settings.charge is None:
         said.append("No charge was given, so there are no conductivities.")
     elif not np.isfinite(runs[0].volume):

@@ -128,7 +128,7 @@ def _pair(n: int, m: int, n_frames: int) -> tuple[float, float, float, float]:
     return tuple(float((weights * one).sum()) for one in sums)  # type: ignore[return-value] # four of them
 
 
-def fit_line(moments: Moments, *, n_frames: int, frame_fs: float, n_walkers: int, dimensions: int) -> LineFit:
+def fit_line(moments: Moments, *, n_frames: int, frame_fs: float, n_walkers: float, dimensions: int) -> LineFit:
     """Fit 2 d D t + c by generalised least squares, with the covariance of a walk.
 
     Parameters
@@ -140,15 +140,15 @@ def fit_line(moments: Moments, *, n_frames: int, frame_fs: float, n_walkers: int
     frame_fs
         Time between frames, fs.
     n_walkers
-        Walkers that they are means over: the atoms; 1 for the collective displacement.
+        Independent walkers that they are means over: what the atoms are worth
+        (:func:`~rung.evaluate.transport.company.independent_walkers`); 1 for the collective displacement.
     dimensions
         Axes that they are sums over.
 
     Notes
     -----
     The covariance depends on D and c, so all are found in turn. How far the steps are from Gaussian is taken from the
-    variance of the squared displacement at the first lag. A trajectory is taken to have walkers that move
-    independently; where they do not, runs scatter more than their errors say, and :func:`combined` sees it.
+    variance of the squared displacement at the first lag.
     """
     lags = moments.lags.astype(float)
     design = np.column_stack([2.0 * dimensions * frame_fs * lags, np.ones_like(lags)])
@@ -166,7 +166,7 @@ def fit_line(moments: Moments, *, n_frames: int, frame_fs: float, n_walkers: int
     return LineFit(float(diffusivity), stderr, float(intercept), walk)
 
 
-def log_slope(moments: Moments, walk: Walk, *, n_frames: int, n_walkers: int, dimensions: int) -> Slope:
+def log_slope(moments: Moments, walk: Walk, *, n_frames: int, n_walkers: float, dimensions: int) -> Slope:
     """Return the slope of ln MSD against ln t with its error, for moments and trajectories as in :func:`fit_line`."""
     if (moments.mean <= 0).any():
         return Slope(float("nan"), float("inf"))

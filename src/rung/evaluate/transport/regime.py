@@ -9,6 +9,7 @@ from pydantic import Field
 
 from rung.data.labels import Array
 from rung.errors import ConfigError, DataError
+from rung.evaluate.transport.company import independent_walkers
 from rung.evaluate.transport.diffusion import LineFit, Slope, fit_line, log_slope
 from rung.evaluate.transport.displacement import Moments, collective, displacements, squared_displacements
 from rung.settings import Settings
@@ -97,6 +98,8 @@ class MeasuredRun:
         Squared displacements of one atom, and of all together over √n.
     framework_rms
         How far an atom of the framework is from where it was, r.m.s., at the longest lag, Å; NaN without framework.
+    n_independent
+        Independent walkers that its mobile atoms are worth: fewer than there are where atoms move together.
     tracer_line, collective_line
         The fits; None where atoms do not diffuse.
     """
@@ -110,6 +113,7 @@ class MeasuredRun:
     tracer: Moments
     collective: Moments
     framework_rms: float
+    n_independent: float
     tracer_line: LineFit | None = None
     collective_line: LineFit | None = None
 
@@ -161,6 +165,7 @@ def measured_run(run: Run, settings: TransportSettings) -> MeasuredRun:
         tracer=squared_displacements(moved.mobile, lags, axes=axes),
         collective=squared_displacements(collective(moved.mobile), lags, axes=axes),
         framework_rms=float(np.sqrt(framework)),
+        n_independent=independent_walkers(moved.mobile, axes),
     )
 
 
@@ -174,7 +179,7 @@ def diffusive_window(runs: Sequence[MeasuredRun], settings: TransportSettings) -
     last = int(shortest.tracer.lags[-1])
     mean = _mean_moments(runs, last)
     starts = _starts(last) if settings.start_fs is None else [max(1, round(settings.start_fs / settings.frame_fs))]
-    n_walkers = sum(run.n_mobile for run in runs)
+    n_walkers = sum(run.n_independent for run in runs)
     slopes = []
     for start in starts:
         kept = mean.between(start, last)
@@ -224,7 +229,7 @@ def _mean_moments(runs: Sequence[MeasuredRun], last: int) -> Moments:
     return Moments(lags, mean, variance)
 
 
-def _slope(moments: Moments, n_frames: int, n_walkers: int, settings: TransportSettings) -> Slope:
+def _slope(moments: Moments, n_frames: int, n_walkers: float, settings: TransportSettings) -> Slope:
     dimensions = len(settings.axes)
     line = fit_line(moments, n_frames=n_frames, frame_fs=settings.frame_fs, n_walkers=n_walkers, dimensions=dimensions)
     return log_slope(moments, line.walk, n_frames=n_frames, n_walkers=n_walkers, dimensions=dimensions)
