@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -68,9 +67,9 @@ def _marked(structure: Structure) -> bool:
 def _least_known_distance(structure: Structure) -> float:
     """Return a distance between neighbours that costs nothing to find, Å: the least is at most so large."""
     atoms = structure.atoms
-    edges = np.linalg.norm(atoms.cell.array[np.asarray(atoms.pbc, dtype=bool)], axis=1)
-    steps = [float(np.linalg.norm(two - one)) for one, two in pairwise(atoms.positions[:SEEN])]
-    return min([*edges.tolist(), *steps], default=np.inf)
+    steps = np.diff(atoms.positions[:SEEN], axis=0)
+    vectors = np.concatenate([atoms.cell.array[atoms.pbc], steps])
+    return float(np.sqrt(np.einsum("ij,ij->i", vectors, vectors).min(initial=np.inf)))
 
 
 SEEN = 20

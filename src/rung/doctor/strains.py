@@ -19,6 +19,9 @@ STEP = 0.05
 FRAMES = 150
 """Frames of one kind that are looked at."""
 
+KINDS = 30
+"""Kinds of frames that are looked at, the largest ones."""
+
 
 ORDERS: Mapping[str, tuple[int, int, int]] = {
     "yz xz xy": (0, 1, 2),
@@ -82,7 +85,12 @@ def strained_pairs(structures: Sequence[Structure], fidelity: str) -> Strained:
         label = structure.labels[fidelity]
         if label.has_energy and label.has_stress and structure.atoms.pbc.all():
             groups.setdefault(structure.atoms.numbers.tobytes(), []).append(structure)
-    rows = [row for group in groups.values() if len(group) > 1 for row in _rows(evenly_spread(group, FRAMES), fidelity)]
+    rows = [
+        row
+        for group in sorted(groups.values(), key=len, reverse=True)[:KINDS]
+        if len(group) > 1
+        for row in _rows(evenly_spread(group, FRAMES), fidelity)
+    ]
     return Strained(
         (fidelity,),
         np.array([change for change, _, _ in rows]),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rung.data.labels import Array
+from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
 from rung.doctor.findings import finding
@@ -18,6 +19,9 @@ SURE_SIGN = 0.8
 
 HUGE_STRESS = 3.0
 """eV/Å³: 480 GPa, beyond the centre of the Earth."""
+
+FRAMES = 3_000
+"""Frames that are compared between two fidelities: more would not move a median."""
 
 SURE_ORDER = 0.7
 """Correlation of the shears that a wrong order must reach in the right one."""
@@ -108,6 +112,7 @@ def _evidence(examined: Examined, split: str, members: Sequence[Structure]) -> I
             yield Beside("the base's stress", (fidelity,), structures, _stresses(structures, fidelity), against)
     for one, other in examined.pairs():
         both = [s for s in members if s.labelled(one).has_stress and s.labelled(other).has_stress]
+        both = evenly_spread(both, FRAMES)
         if both:
             yield Beside(f"{one!r} stress", (one, other), both, _stresses(both, other), _stresses(both, one))
 
@@ -170,10 +175,9 @@ def _stresses(structures: Sequence[Structure], fidelity: str) -> Array:
 
 def _centred(values: Array, groups: Array) -> Array:
     """Return values less the mean of each group, shape of ``values``."""
-    centred = values.copy()
-    for group in np.unique(groups):
-        centred[groups == group] -= values[groups == group].mean(axis=0)
-    return centred
+    _, place, count = np.unique(groups, return_inverse=True, return_counts=True)
+    means = np.stack([np.bincount(place, weights=column) / count for column in values.T], axis=1)
+    return np.asarray(values - means[place])
 
 
 def _correlation(one: Array, other: Array) -> float:

@@ -34,7 +34,8 @@ class EvaluationSettings(Opening):
     fidelity: str
     """The fidelity to predict and to compare with."""
     base: Path | None = None
-    """The model file of the base: its forces as they are, its energies after one offset per element."""
+    """The model file of the base: its forces as they are, its energies after one offset per element, single
+    atoms apart."""
     base_fidelity: str | None = None
     """The fidelity of the base; needed with a base."""
 
