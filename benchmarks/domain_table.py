@@ -5,6 +5,7 @@ bars off and the verdict was not "outside". Bounds are two total bars and what t
 along the same path.
 
     python benchmarks/domain_table.py --draws 40 --out docs/results/domain.md     # about 10 minutes on one core
+    python benchmarks/domain_table.py --surrogate 10 --out docs/results/surrogate.md  # 2 minutes
 """
 
 import argparse
@@ -22,6 +23,7 @@ from rung.features.predict import difference_variance, predict_designs, surface_
 from rung.fit.linear.model_error import feature_error
 from rung.fit.linear.problem import Problem
 from rung.fit.linear.result import moved_surface, posterior_of
+from rung.fit.linear.surrogate import surrogate_ratio, with_ratio
 from rung.fit.methods.readout import solve
 from rung.model.domain import Domain, Place
 from rung.model.posterior import Posterior
@@ -121,15 +123,62 @@ def outside(testbed: Testbed) -> Iterator[str]:
         yield row_of((name, str(len(found)), *cells))
 
 
+def surrogate(testbed: Testbed, draws: int) -> Iterator[str]:
+    """Coverage of forces with the assumed ratio of force error to s and with that of a surrogate pair."""
+    heads = ("n", "ratio", "√atom/Å", "test forces within 1 and 1.96 bars, %", "ood forces, %")
+    yield row_of(heads)
+    yield row_of(["---"] * len(heads))
+    problem, scored = problems(testbed, 0)
+    for count in NUMBERS:
+        rows: dict[str, list[list[float]]] = {"assumed": [], "surrogate": []}
+        for seed in range(draws):
+            labelled = draw(problem, testbed.exact, count, 2000 + seed)
+            solution = solve(labelled, VARIANTS["base anchor, scaled (default)"])
+            size = len(labelled.readout.weights)
+            surface = moved_surface(labelled, solution.gaussian.mean[:size], solution.gaussian.mean[size:])
+            error = feature_error(labelled, [item for item in labelled.designs if item.has_forces])
+            ratio = surrogate_ratio(labelled, "pbe")
+            for name, own, size_of in (
+                ("assumed", error, np.hypot(error.force_ratio, np.sqrt(error.smooth_share) * error.force_ratio)),
+                ("surrogate", with_ratio(error, ratio), ratio),
+            ):
+                posterior = posterior_of(labelled, solution, own)
+                rows[name].append([size_of, *force_coverage(testbed, scored, surface, posterior, labelled.elements)])
+        for name, found in rows.items():
+            mean, spread = np.mean(found, axis=0), np.std(found, axis=0, ddof=1)
+            ratio_cell = f"{mean[0]:.1f} ± {spread[0]:.1f}"
+            shares = (f"{mean[1]:.0f} / {mean[2]:.0f}", f"{mean[3]:.0f} / {mean[4]:.0f}")
+            line = row_of((str(count), name, ratio_cell, *shares))
+            print(line, file=sys.stderr, flush=True)
+            yield line
+
+
+def force_coverage(
+    testbed: Testbed, scored: dict[str, list[Design]], surface: Surface, posterior: Posterior, elements: tuple[int, ...]
+) -> Iterator[float]:
+    for split in ("test", "ood"):
+        found = predict_designs(scored[split], surface, elements, posterior)
+        labels = [item.labelled(TARGET.name) for item in testbed.splits[split]]
+        error = np.concatenate([(one.forces - label.forces).ravel() for one, label in zip(found, labels, strict=True)])
+        bar = np.sqrt(np.concatenate([one.force_total_variance.ravel() for one in found]))
+        yield from (100 * np.mean(np.abs(error) < limit * bar) for limit in (1.0, 1.96))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--draws", type=int, default=0)
+    parser.add_argument("--surrogate", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=Path(".rung-cache"))
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     testbed = load(arguments.cache)
-    text = "\n".join([*outside(testbed), "", *barriers(testbed, arguments.draws), ""])
+    lines: list[str] = []
+    if arguments.draws:
+        lines += [*outside(testbed), "", *barriers(testbed, arguments.draws), ""]
+    if arguments.surrogate:
+        lines += [*surrogate(testbed, arguments.surrogate), ""]
+    text = "\n".join(lines)
     print(text)
     if arguments.out:
         write_text(arguments.out, text)

@@ -19,6 +19,7 @@ from rung.fit.linear.diagnosis import explain
 from rung.fit.linear.model_error import feature_error
 from rung.fit.linear.problem import Problem
 from rung.fit.linear.result import moved_surface, posterior_of
+from rung.fit.linear.surrogate import surrogate_ratio, with_ratio
 from rung.fit.linear.terms import Band, Energies, Term, WeightPrior, assemble
 from rung.fit.linear.widen import Widening, widened
 from rung.model.potential import ReadoutPotential, Surface
@@ -41,6 +42,9 @@ class ReadoutSettings(NamedSettings):
     average: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Over how many points the hyper-parameters are averaged; 1 takes their best values alone, ``auto`` 64 for few
     energies and 16 for many."""
+    force_error: Literal["assumed", "surrogate"] = "assumed"
+    """How large force errors are where energies err by s: as an unknown function of the features would have them, or as
+    a fit from nothing to the base's own level has them, whose forces the training structures must carry."""
 
     @property
     def band(self) -> Band | None:
@@ -73,7 +77,9 @@ def fit_readout(lift: Lift, settings: ReadoutSettings, context: Context) -> FitR
     """
     problem = gather(lift, settings, context)
     solution = solve(problem, settings)
-    return result_of(problem, solution, lift.require_base("readout").plain, settings)
+    base = lift.require_base("readout")
+    ratio = surrogate_ratio(problem, base.fidelity) if settings.force_error == "surrogate" else None
+    return result_of(problem, solution, base.plain, settings, force_ratio=ratio)
 
 
 def gather(lift: Lift, settings: ReadoutSettings, context: Context) -> Problem:
@@ -140,13 +146,25 @@ def solve(problem: Problem, settings: ReadoutSettings) -> Solution:
     return quadratic_solution(assembly, choose=settings.choose, n_points=settings.average)
 
 
-def result_of(problem: Problem, solution: Solution, base: ReadoutPotential, settings: ReadoutSettings) -> FitResult:
-    """Turn a solution into a potential, a posterior and what people should know of them."""
+def result_of(
+    problem: Problem,
+    solution: Solution,
+    base: ReadoutPotential,
+    settings: ReadoutSettings,
+    *,
+    force_ratio: float | None = None,
+) -> FitResult:
+    """Turn a solution into a potential, a posterior and what people should know of them.
+
+    ``force_ratio`` is that of force errors to s, √atom/Å; None takes the one of an unknown function of the features.
+    """
     n_weights = len(problem.readout.weights)
     weights, reference = solution.gaussian.mean[:n_weights], solution.gaussian.mean[n_weights:]
     surface = moved_surface(problem, weights, reference)
     anchored = [problem.designs[k] for k in force_frames(problem.structures, settings)]
     error = feature_error(problem, anchored)
+    if force_ratio is not None:
+        error = with_ratio(error, force_ratio)
     explained = explain(problem, solution, settings.terms)
     return FitResult(
         potential=base.with_surface(problem.target.name, surface),
