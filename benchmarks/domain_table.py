@@ -5,7 +5,7 @@ bars off and the verdict was not "outside". Bounds are two total bars and what t
 along the same path.
 
     python benchmarks/domain_table.py --draws 40 --out docs/results/domain.md     # about 10 minutes on one core
-    python benchmarks/domain_table.py --surrogate 10 --out docs/results/surrogate.md  # 2 minutes
+    python benchmarks/domain_table.py --surrogate 8 --out docs/results/surrogate.md  # 2 minutes
 """
 
 import argparse
