@@ -7,10 +7,9 @@ what the label turns out to be (Rasmussen and Williams, 2006, eq. 2.24; Krause, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-from scipy.linalg import cho_factor, solve_triangular
+from scipy.linalg import solve_triangular
 
 from rung.data.labels import Array
 
@@ -55,26 +54,40 @@ class Knowledge:
     variance: Array
     weights: Array
 
-    @cached_property
+    @property
     def loss(self) -> float:
         """Σ weight · variance: what labels are to lower."""
-        return float(self.weights @ self.variance)
+        return self.loss_after(())
 
     def after(self, labels: Sequence[Label]) -> "Knowledge":
         """Return what is known when the ``labels`` are there."""
         if not labels:
             return self
-        known = [label.candidate for label in labels]
-        noise = np.diag([label.stderr**2 for label in labels])
-        factor, lower = cho_factor(self.candidates[np.ix_(known, known)] + noise, lower=True)
-        along = solve_triangular(factor, self.candidates[known], lower=lower)
-        asked = solve_triangular(factor, self.cross[:, known].T, lower=lower)
+        along = self._explained(labels, self.candidates)
+        asked = self._explained(labels, self.cross.T)
         return Knowledge(
             candidates=self.candidates - along.T @ along,
             cross=self.cross - asked.T @ along,
-            variance=np.maximum(self.variance - np.sum(asked**2, axis=0), 0.0),
+            variance=self.variance_after(labels),
             weights=self.weights,
         )
+
+    def variance_after(self, labels: Sequence[Label]) -> Array:
+        """Return the variance of each quantity when the ``labels`` are there, shape ``(q,)``."""
+        if not labels:
+            return self.variance
+        return np.maximum(self.variance - np.sum(self._explained(labels, self.cross.T) ** 2, axis=0), 0.0)
+
+    def loss_after(self, labels: Sequence[Label]) -> float:
+        """Return the loss when the ``labels`` are there."""
+        return float(self.weights @ self.variance_after(labels))
+
+    def _explained(self, labels: Sequence[Label], covariance: Array) -> Array:
+        """Return L⁻¹ k for the covariances k of the candidates with something, of which L Lᵀ is that of the labels."""
+        known = [label.candidate for label in labels]
+        noise = np.diag([label.stderr**2 for label in labels])
+        factor = np.linalg.cholesky(self.candidates[np.ix_(known, known)] + noise)
+        return np.asarray(solve_triangular(factor, covariance[known], lower=True))
 
     def gains(self, stderr: float) -> Array:
         """Return by how much a label of each candidate with this error lowers the loss, shape ``(n,)``."""

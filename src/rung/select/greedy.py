@@ -72,13 +72,13 @@ def spent(labels: Sequence[Label]) -> float:
 
 def _exchanged(knowledge: Knowledge, offer: Offer, chosen: list[Label], budget: float) -> list[Label]:
     """Return ``chosen`` with that one exchange which lowers the loss most, or as it is."""
-    best, loss = chosen, knowledge.after(chosen).loss * (1 - BETTER)
+    best, loss = chosen, knowledge.loss_after(chosen) * (1 - BETTER)
     for position in range(len(chosen) - 1):
         others = chosen[:position] + chosen[position + 1 :]
         label = _best(knowledge.after(others), offer, budget - spent(others), others, per_cost=False)
         if label is not None and label.cost <= chosen[position].cost:
             exchanged = [*chosen[:position], label, *chosen[position + 1 :]]
-            if (lower := knowledge.after(exchanged).loss) < loss:
+            if (lower := knowledge.loss_after(exchanged)) < loss:
                 best, loss = exchanged, lower
     return best
 

@@ -228,7 +228,7 @@ class Steps:
 
     @staticmethod
     def _bars(steps: list[list[Label]], wanted: Asked) -> Array:
-        known = [wanted.knowledge.variance, *(wanted.knowledge.after(labels).variance for labels in steps)]
+        known = [wanted.knowledge.variance_after(labels) for labels in ([], *steps)]
         return np.array([[*wanted.bars(variance).values()] for variance in known]).T
 
 
@@ -264,7 +264,7 @@ def _mean_features(calculator: "RungCalculator", structures: Sequence[Structure]
 def _bars(wanted: Asked, offer: Offer) -> tuple[QuestionBars, ...]:
     everything = [offer.label(k, min(offer.stderrs)) for k in range(len(offer.sizes))]
     now = wanted.bars(wanted.knowledge.variance)
-    least = wanted.bars(wanted.knowledge.after(everything).variance)
+    least = wanted.bars(wanted.knowledge.variance_after(everything))
     return tuple(
         QuestionBars(
             name=question.name,
