@@ -12,7 +12,7 @@ from rung.data.batch import by_count
 from rung.data.labels import Array
 from rung.data.matter import Impossible, impossible
 from rung.data.single_atoms import SingleAtoms
-from rung.data.splits import evenly_spread
+from rung.data.splits import Overlap, evenly_spread, overlaps
 from rung.data.structure import Structure, elements_in
 from rung.fidelity import require_fidelity
 from rung.model.predictions import predict_structures
@@ -123,6 +123,11 @@ class Examined:
         """The single atoms of each split: frames in which no atom has a neighbour."""
         found = {split: self.single_atoms.places(members) for split, members in self.splits.items()}
         return {split: tuple(self.splits[split][k] for k in places) for split, places in found.items()}
+
+    @cached_property
+    def overlaps(self) -> tuple[Overlap, ...]:
+        """The structures that stand in two splits, by name or by geometry."""
+        return overlaps(self.splits)
 
     @cached_property
     def impossible(self) -> Mapping[int, Impossible]:

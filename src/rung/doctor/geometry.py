@@ -138,7 +138,7 @@ def unknown_elements(examined: Examined) -> Iterator[Finding]:
 
 def geometry_in_two_splits(examined: Examined) -> Iterator[Finding]:
     """Find structures that stand in two splits under one name or with one geometry."""
-    shared = overlaps(examined.splits)
+    shared = examined.overlaps
     for pair in dict.fromkeys(overlap.splits for overlap in shared):
         here = [overlap for overlap in shared if overlap.splits == pair]
         turned = f" ({HOWEVER})" if any(overlap.same_geometry for overlap in here) else ""
@@ -159,7 +159,7 @@ def nearly_in_two_splits(examined: Examined) -> Iterator[Finding]:
     """Find structures of two splits that are the same, however turned or ordered, but for the last digits."""
     if len(examined.splits) < 2:
         return
-    exact = {frozenset(overlap.structures) for overlap in overlaps(examined.splits)}
+    exact = {frozenset(overlap.structures) for overlap in examined.overlaps}
     near = [
         overlap
         for overlap in overlaps(examined.splits, ALIKE)
