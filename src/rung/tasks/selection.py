@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -21,6 +21,7 @@ from rung.results.selection import (
     Course,
     QuestionBars,
     SelectionResult,
+    Way,
 )
 from rung.results.settings import SettingsEntry
 from rung.select.gaussian import Label
@@ -239,7 +240,7 @@ def _courses(
     calculator: "RungCalculator",
     candidates: Sequence[Structure],
     progress: Progress,
-) -> dict[Any, Steps]:
+) -> dict[Way, Steps]:
     random = np.random.default_rng(0)
     orders = [random.permutation(len(candidates)).tolist() for _ in range(DRAWS)]
     first, *others = (list(in_order(order, offer, budget)) for order in orders)
