@@ -46,7 +46,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	fi; \
 	if [ ! -x $(BIN)/python ]; then "$$chosen" -m venv $(VENV); fi; \
 	echo "Installing rung and what it needs into $(VENV) (once; torch is the large part)."; \
-	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[mace,report,hdf5,evaluate,compare,dev,docs]'; \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[mace,report,hdf5,evaluate,compare,pyscf,pyqmc,tblite,templates,dev,docs]'; \
 	touch $(INSTALLED)
 
 $(EXAMPLES): $(INSTALLED)
