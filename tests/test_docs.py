@@ -4,8 +4,8 @@ How a block is treated is said by an HTML comment on the line above its fence; w
 holds the bundled testbed, YAML is the config of a run, and lines of a shell that start with ``rung`` must parse.
 
 ``<!-- slow -->`` anywhere in a page puts its Python into the slow tier. ``<!-- study -->`` above YAML: the config of a
-study. ``<!-- profile -->``: where a study runs. ``<!-- method -->``: its ``method`` is put into a config.
-``<!-- not run: reason -->``: shown only.
+study. ``<!-- label -->``: that of labels. ``<!-- profile -->``: where a study runs. ``<!-- method -->``: its ``method``
+is put into a config. ``<!-- not run: reason -->``: shown only.
 ``<!-- file: name -->`` above YAML: the page's Python finds it under that name.
 """
 
@@ -21,6 +21,7 @@ import yaml
 
 from rung.cli import build_app
 from rung.config import RunConfig
+from rung.label.settings import LabelSettings
 from rung.study import StudyConfig
 from rung.study.config import Profile
 
@@ -124,7 +125,7 @@ def test_config_validates(block: Block) -> None:
         }
     if block.mark == "profile":
         values = {"executor": values}
-    kind = {"study": StudyConfig, "profile": Profile}.get(block.mark, RunConfig)
+    kind = {"study": StudyConfig, "profile": Profile, "label": LabelSettings}.get(block.mark, RunConfig)
     kind.read(values, where=str(block))
 
 

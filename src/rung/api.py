@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rung.data.readers.structures import read_structures, write_structures
     from rung.doctor import diagnose
     from rung.errors import RungError
+    from rung.label.labelling import Labelling, label_files, label_structures
+    from rung.label.settings import LabelSettings, load_label_settings
     from rung.report import write_report, write_study_report
     from rung.run.file_settings import CheckSettings, EvaluationSettings, ExportSettings
     from rung.run.files import check_files, evaluate_files, export_file
@@ -40,6 +42,8 @@ __all__ = [
     "EvaluationSettings",
     "ExportSettings",
     "FreeEnergyTask",
+    "LabelSettings",
+    "Labelling",
     "MDTask",
     "Opened",
     "RelaxationTask",
@@ -58,7 +62,10 @@ __all__ = [
     "evaluate_files",
     "export_file",
     "free_energy",
+    "label_files",
+    "label_structures",
     "load_config",
+    "load_label_settings",
     "load_study_config",
     "md",
     "open_calculator",
@@ -81,6 +88,8 @@ HOMES = {
     "EvaluationSettings": "rung.run.file_settings",
     "ExportSettings": "rung.run.file_settings",
     "FreeEnergyTask": "rung.tasks.free_energy",
+    "LabelSettings": "rung.label.settings",
+    "Labelling": "rung.label.labelling",
     "MDTask": "rung.tasks.md",
     "Opened": "rung.tasks.opened",
     "RelaxationTask": "rung.tasks.relaxation",
@@ -99,7 +108,10 @@ HOMES = {
     "evaluate_files": "rung.run.files",
     "export_file": "rung.run.files",
     "free_energy": "rung.tasks.free_energy:find_free_energy",
+    "label_files": "rung.label.labelling",
+    "label_structures": "rung.label.labelling",
     "load_config": "rung.config",
+    "load_label_settings": "rung.label.settings",
     "load_study_config": "rung.study",
     "md": "rung.tasks.md:find_md",
     "open_calculator": "rung.tasks.opened",

@@ -51,6 +51,22 @@ class FitError(RungError):
     """The labels given cannot determine the fit that was asked for."""
 
 
+class LabelError(RungError):
+    """A calculation gave no label."""
+
+
+class UnconvergedError(LabelError):
+    """A calculation did not converge or diverged: to do it once more as it is would not help."""
+
+
+class TimeLimitError(LabelError):
+    """A calculation came to its time limit."""
+
+
+class WaitingError(LabelError):
+    """Inputs of a calculation are written, and its outputs are not there yet."""
+
+
 def one_of(name: str, known: Iterable[str], what: str) -> str:
     """Return a sentence for an unknown ``name``: what there is, and the nearest of it."""
     choices = sorted(known)

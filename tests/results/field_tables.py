@@ -23,6 +23,7 @@ from rung.results.fit import Features, FitRecord
 from rung.results.fits import StudyDesigns, StudyFit, StudyTrial
 from rung.results.free_energy import FreeEnergyResult
 from rung.results.jobs import JobError, JobRequest
+from rung.results.label import Labelled, LabelRecord
 from rung.results.marker import Marker
 from rung.results.md import MDResult
 from rung.results.metrics import Metrics
@@ -67,6 +68,8 @@ FILES: Mapping[str, tuple[str, type[Entry]]] = {
     "`run.json`, `band.json`": ("", Marker),
     "`rows.json`": ("", PackedLayout),
     "`<labels>.collected.json`": ("", Collected),
+    "`label.json`": ("", Labelled),
+    "`structures/…/job/metrics.json`": ("", LabelRecord),
 }
 """Each file with the definition of what it holds; ``[]`` before it where the file is a list."""
 

@@ -35,6 +35,9 @@ COMMANDS = {
         "Turn outputs of quantum Monte Carlo, coupled cluster or DFT into labels.", "rung.cli.collect:collect"
     ),
     "convert": Entry("Write structures and labels of other files under rung's keys.", "rung.cli.collect:convert"),
+    "label": Entry(
+        "Compute labels: with DFT, coupled cluster, quantum Monte Carlo or any ASE calculator.", "rung.cli.label:label"
+    ),
     "fit": Entry("Fit, evaluate and export: everything that a config asks for.", "rung.cli.commands:fit"),
     "committee": Entry(
         "Train bases that differ in their seed, to see how far they agree.", "rung.cli.commands:committee"

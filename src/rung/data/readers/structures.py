@@ -296,7 +296,7 @@ def write_structures(path: Path | str, structures: Sequence[Structure]) -> None:
     StorageError
         When the file cannot be written.
     """
-    text = "".join(_as_text(structure) for structure in structures)
+    text = "".join(text_of(structure) for structure in structures)
     with atomic_path(Path(path)) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -368,7 +368,8 @@ def _check_ids(structures: Sequence[Structure]) -> None:
             raise DataError(f"structure_id {structure.structure_id!r} names two geometries, in {there} and {here}.")
 
 
-def _as_text(structure: Structure) -> str:
+def text_of(structure: Structure) -> str:
+    """Return one frame of extended XYZ, as :func:`write_structures` writes it."""
     info: dict[str, Any] = {STRUCTURE_ID: structure.structure_id} if structure.structure_id else {}
     arrays: dict[str, Any] = {}
     for name, labels in structure.labels.items():

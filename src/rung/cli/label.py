@@ -1,0 +1,98 @@
+# ruff: noqa: PLC0415 - the engines take time to import, so a command imports its work when it runs
+"""``rung label``: calculations that make labels."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from rung.cli.console import TerminalProgress, print_json
+from rung.cli.options import Printing, command
+from rung.cli.summary import print_summary, print_troubles
+from rung.settings import Option, Settings
+
+YAML = (".yaml", ".yml")
+
+
+class LabelOptions(Settings):
+    """Which labels to make."""
+
+    files: Annotated[tuple[Path, ...], Option(positional=True)] = ()
+    """One YAML file of settings, or files of structures with the options below."""
+    fidelity: str | None = None
+    """What the labels are called, such as dmc."""
+    engine: str | None = None
+    """What computes them: ase, pyscf, pyqmc, files or known."""
+    engine_settings: Annotated[dict[str, str], Option(("set",), form="name=value")] = Field(default={})
+    """Settings of the engine, such as method=ccsd(t) basis=cc-pvtz."""
+    out: Path | None = None
+    """The folder of the labels; by default labels."""
+    stderr: float | None = Field(default=None, gt=0)
+    """The one-sigma error to reach, eV, of structures that do not say it themselves."""
+    workers: int | None = Field(default=None, ge=1, le=1024)
+    """How many processes of this machine compute at once; by default this one alone."""
+    time_limit: float | None = Field(default=None, gt=0)
+    """Seconds that one structure may take."""
+    retry: bool = False
+    """Also compute once more what did not converge."""
+
+
+def _label(options: LabelOptions, printing: Printing) -> int:
+    """Compute the label of each structure that the folder does not hold yet, and write labels.extxyz there.
+
+    A call that was stopped goes on when it is given again. Exit code 1: a structure has no label; the others have.
+
+    A file of settings: {structures: [next.extxyz], fidelity: dmc, out: labels/dmc, stderr: 0.02, engine: {name: pyqmc},
+    executor: {name: processes, workers: 8}}
+
+    Without a file: rung label next.extxyz --fidelity xtb --engine ase --set calculator=tblite.ase:TBLite trusted=true
+    """
+    from rung.label.labelling import label_files
+    from rung.label.summary import summary_of
+
+    made = label_files(_told(options), retry=options.retry, progress=TerminalProgress())
+    summary = summary_of(made)
+    if printing.as_json:
+        print_json(made.labelled.as_json())
+    else:
+        print_summary(summary)
+    print_troubles(summary, "")
+    return int(bool(summary.failures))
+
+
+def _told(options: LabelOptions) -> Any:
+    """Return the settings that a file and the options, or the options alone, make."""
+    from rung.errors import ConfigError
+    from rung.label.settings import LabelSettings, load_label_settings
+
+    changes = _changes(options)
+    files = options.files
+    if any(path.suffix in YAML for path in files):
+        if len(files) > 1:
+            raise ConfigError("Give one file of settings, or files of structures.")
+        return load_label_settings(files[0], changes)
+    missing = [f"--{name}" for name in ("fidelity", "engine") if getattr(options, name) is None]
+    if not files or missing:
+        raise ConfigError(
+            f"Give a YAML file of settings, or files of structures with --fidelity and --engine"
+            f"{'; ' + ' and '.join(missing) + ' is missing' if files else ''}. See rung label --help."
+        )
+    return LabelSettings.read({"structures": list(files), **changes}, "options").resolved(Path())
+
+
+def _changes(options: LabelOptions) -> dict[str, Any]:
+    from rung.yaml_files import parse_yaml
+
+    names = ("fidelity", "out", "stderr", "time_limit")
+    changes: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    engine = {key: parse_yaml(value) for key, value in options.engine_settings.items()}
+    if options.engine is not None or engine:
+        changes["engine"] = engine if options.engine is None else {"name": options.engine, **engine}
+    if options.workers is not None:
+        changes["executor"] = {"name": "processes", "workers": options.workers}
+    if options.out is not None:
+        changes["out"] = options.out.absolute()  # paths of a file start at its folder, those of a command do not
+    return changes
+
+
+label = command("label", _label, LabelOptions, Printing, example="rung label label.yaml --workers 8")

@@ -1,0 +1,19 @@
+"""The engines, and the one place that chooses among them.
+
+An engine is one file here with an :class:`~rung.label.engine.Engine`, and an entry in ``ENGINES``.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from rung.label.engine import Engine
+from rung.label.engines import ase, known
+from rung.label.engines.ase import AseEngine
+from rung.label.engines.known import KnownEngine
+
+EngineSettings = Annotated[AseEngine | KnownEngine, Field(discriminator="name")]
+"""Settings of an engine, told apart by ``name``."""
+
+ENGINES: dict[str, Engine[Any]] = {"ase": ase.ENGINE, "known": known.ENGINE}
+"""Each engine by its name."""

@@ -1,0 +1,288 @@
+"""Label structures: every label that a folder does not hold yet, then one file of all that it holds."""
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from rung import __version__
+from rung.collect.merging import require_unlabelled
+from rung.data.readers.structures import read_structures, require_matter
+from rung.data.structure import Structure
+from rung.errors import DataError
+from rung.fidelity import Fidelity
+from rung.jobs import Executor, Here, HerePool, Job, Pool, open_pool, require_parsl
+from rung.label import work
+from rung.label.engines import ENGINES, EngineSettings
+from rung.label.plan import NO_ACCIDENTS, Asked, Piece, failure, given_up, pieces_of
+from rung.label.settings import LabelSettings
+from rung.label.work import LABEL
+from rung.label.writing import LABELS_FILE, entry_of, write_labels, write_structure
+from rung.progress import SILENT, Progress, Task
+from rung.results.label import LABEL_FILE, LabelEntry, Labelled, LabelRecord
+from rung.storage import FolderLock, file_hash, jsonable, require_own, sweep
+
+WORKERS = "workers"
+"""The folder of the workers' scripts and logs."""
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What a folder of labels holds after a call.
+
+    Parameters
+    ----------
+    folder
+        The folder; ``labels.extxyz`` in it has all labelled structures.
+    labelled
+        What became of each structure, as ``label.json`` tells it.
+    records
+        The labels, by ``structure_id``.
+    n_new
+        Labels that were made by this call.
+    """
+
+    folder: Path
+    labelled: Labelled
+    records: Mapping[str, LabelRecord]
+    n_new: int
+
+    @property
+    def file(self) -> Path:
+        """The extended XYZ of all labelled structures; absent where there is none."""
+        return self.folder / LABELS_FILE
+
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """Why a structure has no label, by its name."""
+        return {one.structure_id: one.sentence for one in self._of("failed")}
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Structures whose inputs are written, and whose outputs are not there yet."""
+        return tuple(one.structure_id for one in self._of("waiting"))
+
+    @property
+    def cpu_seconds(self) -> Mapping[str, float]:
+        """Processor time of each label, s."""
+        return {name: record.cpu_seconds for name, record in self.records.items()}
+
+    def _of(self, state: str) -> list[LabelEntry]:
+        return [one for one in self.labelled.entries if one.state == state]
+
+
+def label_files(settings: LabelSettings, *, retry: bool = False, progress: Progress = SILENT) -> Labelling:
+    """Label the structures of files; see :func:`label_structures`.
+
+    Parameters
+    ----------
+    settings
+        Which structures, by which engine, and where.
+    retry
+        Also compute once more what did not converge.
+    progress
+        Where long work reports.
+    """
+    return label_structures(
+        read_structures(settings.structures),
+        settings.fidelity,
+        settings.engine,
+        settings.out,
+        stderr=settings.stderr,
+        executor=settings.executor,
+        threads=settings.threads,
+        time_limit=settings.time_limit,
+        attempts=settings.attempts,
+        seed=settings.seed,
+        retry=retry,
+        progress=progress,
+    )
+
+
+def label_structures(
+    structures: Sequence[Structure],
+    fidelity: str,
+    engine: EngineSettings,
+    out: Path,
+    *,
+    stderr: float | None = None,
+    executor: Executor | None = None,
+    threads: int = 1,
+    time_limit: float | None = None,
+    attempts: int = 1,
+    seed: int = 0,
+    retry: bool = False,
+    progress: Progress = SILENT,
+) -> Labelling:
+    """Make every label that ``out`` does not hold yet; one that fails fails alone.
+
+    A folder may gain structures, and labels may be asked for more precisely. What a killed call left is gone on with.
+
+    Parameters
+    ----------
+    structures
+        Without an energy of ``fidelity``; other labels are kept.
+    fidelity
+        What the labels are called.
+    engine
+        What computes them.
+    out
+        The folder, made where it is absent.
+    stderr
+        The one-sigma error to reach, eV, for structures without ``<fidelity>_stderr_wanted``.
+    executor
+        Where calculations run, by default in this process; workers need ``rung[compare]``.
+    threads
+        Threads of each worker.
+    time_limit
+        Seconds that the calculation of one structure may take.
+    attempts
+        How often a structure is tried that fails by an accident.
+    seed
+        Of everything random.
+    retry
+        Also compute once more what did not converge.
+    progress
+        Where long work reports.
+
+    Returns
+    -------
+    Labelling
+        Of all structures of the folder.
+
+    Raises
+    ------
+    ConfigError
+        When settings cannot work, or a statistical engine is not told how precise to be.
+    DataError
+        When a structure has such an energy already, or no matter can be like it, or the folder holds other labels.
+    StorageError
+        When the folder is not rung's, or another process works in it.
+    MissingExtraError
+        When the engine or Parsl is not installed.
+    """
+    Fidelity(fidelity)
+    ENGINES[engine.name].check(engine)
+    executor = executor or Here()
+    if not isinstance(executor, Here):
+        require_parsl()
+    require_unlabelled(structures, fidelity)
+    for structure in structures:
+        require_matter(structure)
+    out = Path(out).resolve()
+    require_own(out, (LABEL_FILE,))
+    asked = Asked(fidelity, engine, out, _hashes(engine), stderr, seed, time_limit)
+    with FolderLock(out):
+        sweep(out)
+        told = _before(asked)
+        pieces = pieces_of(structures, asked)
+        told.write(out / LABEL_FILE)
+        for piece in pieces:
+            write_structure(piece)
+        jobs = [piece.job for piece in pieces if not piece.job.done and (retry or not given_up(piece.job))]
+        if jobs:
+            with _pool(out, executor, threads) as pool:
+                _perform(jobs, pool, attempts, progress)
+        return _concluded(told, asked, pieces, sum(job.done for job in jobs))
+
+
+def _perform(jobs: Sequence[Job], pool: Pool, attempts: int, progress: Progress) -> None:
+    left = list(jobs)
+    with progress.task("Labels", len(jobs)) as task:
+        for attempt in range(attempts):
+            pool.run(left, _bar(task, left) if attempt == 0 else lambda: None)
+            left = [job for job in left if not job.done and failure(job).kind not in NO_ACCIDENTS]
+            if not left:
+                return
+
+
+def _bar(task: Task, jobs: Sequence[Job]) -> Callable[[], None]:
+    """Return what shows on a bar how many jobs came to an end."""
+    before = {job.folder: _ended(job) for job in jobs}
+
+    def changed() -> None:
+        ended = [job.folder for job in jobs if job.folder in before and _ended(job) not in (0, before[job.folder])]
+        for folder in ended:
+            del before[folder]
+        task.advance(len(ended))
+
+    return changed
+
+
+def _ended(job: Job) -> int:
+    """Return when a job last came to an end, ns; 0 where it never did."""
+    return max((path.stat().st_mtime_ns for path in (job.result, job.error) if path.exists()), default=0)
+
+
+def _pool(out: Path, executor: Executor, threads: int) -> AbstractContextManager[Pool]:
+    if isinstance(executor, Here):
+        return nullcontext(HerePool({LABEL: work.label}))
+    return open_pool(executor, out / WORKERS, threads=threads)
+
+
+def _hashes(engine: EngineSettings) -> dict[str, str]:
+    """Return hashes of the files that decide what the engine computes."""
+    paths = ENGINES[engine.name].inputs(engine)
+    for path in paths:
+        if not path.is_file():
+            raise DataError(f"There is no file {path}, which the engine {engine.name} reads.")
+    return {str(path): file_hash(path) for path in paths}
+
+
+def _before(asked: Asked) -> Labelled:
+    """Return what the folder holds; refuse one whose labels are others.
+
+    Raises
+    ------
+    DataError
+        When it holds labels of another fidelity, or that another engine, other settings or other files made.
+    """
+    engine = jsonable(asked.engine.model_dump(mode="json"))
+    new = Labelled(
+        fidelity=asked.fidelity,
+        engine=engine,
+        files=dict(asked.files),
+        entries=(),
+        command=shlex.join(sys.argv),
+        rung=__version__,
+    )
+    before = Labelled.read_optional(asked.out / LABEL_FILE)
+    if before is None:
+        return new
+    if any(one.state == "labelled" for one in before.entries):
+        if before.fidelity != asked.fidelity:
+            raise DataError(f"{asked.out} holds labels of {before.fidelity}; choose another folder.")
+        if changed := _unlike(before.engine, engine):
+            raise DataError(
+                f"{asked.out} holds labels that were made with another {changed} of the engine; choose another folder."
+            )
+        if dict(before.files) != dict(asked.files):
+            raise DataError(f"{asked.out} holds labels that were made with other content of {_changed(before, asked)}.")
+    return new.model_copy(update={"entries": before.entries})
+
+
+def _unlike(before: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> str:
+    """Return the first setting that differs; one that did not exist before counts with its default."""
+    if before.get("name") != now["name"]:
+        return "name"
+    kind = ENGINES[str(now["name"])].settings
+    earlier = jsonable(kind.read(before, LABEL_FILE).model_dump(mode="json"))
+    return next((key for key in now if earlier.get(key) != now[key]), "")
+
+
+def _changed(before: Labelled, asked: Asked) -> str:
+    paths = sorted(before.files.keys() | asked.files.keys())
+    return next(path for path in paths if before.files.get(path) != asked.files.get(path))
+
+
+def _concluded(told: Labelled, asked: Asked, pieces: Sequence[Piece], n_new: int) -> Labelling:
+    entries = {one.structure_id: one for one in told.entries}
+    entries |= {one.structure_id: one for one in map(entry_of, pieces)}
+    told = told.model_copy(update={"entries": tuple(entries.values())})
+    records = write_labels(asked.out, told, {piece.structure.structure_id: piece.structure for piece in pieces})
+    told.write(asked.out / LABEL_FILE)
+    return Labelling(asked.out, told, records, n_new)

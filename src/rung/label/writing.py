@@ -1,0 +1,99 @@
+"""What a folder of labels holds for people and for a fit: each structure, and one file of all labelled ones."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rung.data.labels import Labels
+from rung.data.readers.structures import read_structures, text_of, write_structures
+from rung.data.structure import Structure
+from rung.errors import DataError
+from rung.label.plan import JOB, Piece, failure
+from rung.results.label import LabelEntry, Labelled, LabelRecord, LabelState
+from rung.results.metrics import METRICS_FILE
+from rung.storage import write_text
+
+LABELS_FILE, STRUCTURE_FILE = "labels.extxyz", "structure.extxyz"
+
+
+def write_structure(piece: Piece) -> None:
+    """Write the structure of a piece of work into its folder, unless it stands there."""
+    path, text = piece.folder / STRUCTURE_FILE, text_of(piece.structure)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+
+
+def entry_of(piece: Piece) -> LabelEntry:
+    """Return what became of a piece of work."""
+    record = LabelRecord.read(piece.job.result) if piece.job.done else None
+    error = failure(piece.job)
+    states: dict[str, LabelState] = {"": "missing", "WaitingError": "waiting"}
+    nan = float("nan")
+    return LabelEntry(
+        structure_id=piece.structure.structure_id,
+        folder=f"{piece.folder.parent.name}/{piece.folder.name}",
+        state="labelled" if record is not None else states.get(error.kind, "failed"),
+        sentence="" if record is not None else error.sentence,
+        energy=nan if record is None else record.energy,
+        energy_stderr=nan if record is None else record.energy_stderr,
+        stderr_wanted=nan if record is None else record.stderr_wanted,
+        independent=nan if record is None else record.independent,
+        cpu_seconds=nan if record is None else record.cpu_seconds,
+        warnings=() if record is None else record.warnings,
+    )
+
+
+def write_labels(out: Path, told: Labelled, structures: Mapping[str, Structure]) -> dict[str, LabelRecord]:
+    """Write all labelled structures of a folder into one file, and return their labels by name.
+
+    Parameters
+    ----------
+    out
+        The folder.
+    told
+        What it holds.
+    structures
+        Those that are in memory; others are read from their folders.
+    """
+    records: dict[str, LabelRecord] = {}
+    frames = []
+    for entry in told.entries:
+        if entry.state != "labelled":
+            continue
+        record = LabelRecord.read(out / entry.folder / JOB / METRICS_FILE)
+        structure = structures.get(entry.structure_id) or _read(out / entry.folder / STRUCTURE_FILE)
+        records[entry.structure_id] = record
+        frames.append(labelled(structure, record, told.fidelity, entry.folder))
+    if frames:
+        write_structures(out / LABELS_FILE, frames)
+    return records
+
+
+def labelled(structure: Structure, record: LabelRecord, fidelity: str, source: str) -> Structure:
+    """Return a structure with its label and what this stands on."""
+    empty = structure.labelled(fidelity)
+    labels = Labels(
+        energy=record.energy,
+        energy_stderr=record.energy_stderr,
+        forces=np.array(record.forces, dtype=float) if record.forces else empty.forces,
+        forces_stderr=empty.forces_stderr,
+        stress=np.array(record.stress, dtype=float) if record.stress else empty.stress,
+    )
+    made: dict[str, Any] = {
+        f"{fidelity}_program": record.program,
+        f"{fidelity}_method": record.method,
+        f"{fidelity}_sources": source,
+    }
+    if np.isfinite(record.independent):
+        made[f"{fidelity}_n_independent"] = round(record.independent, 1)
+    return replace(structure, labels={**structure.labels, fidelity: labels}, info={**structure.info, **made})
+
+
+def _read(path: Path) -> Structure:
+    structures = read_structures(path)
+    if len(structures) != 1:
+        raise DataError(f"{path} holds {len(structures)} structures and should hold one; restore or remove its folder.")
+    return structures[0]
