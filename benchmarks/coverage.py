@@ -5,9 +5,10 @@
 
 Percentages of labels inside one and 1.96 standard errors of prediction and label together (68 and 95 are due), z² of
 energies, and errors in meV/atom and meV/Å, as medians over draws with half of the range of the middle 68 %.
-Differences are those of random pairs of one split; structures whose
-composition the labels do not identify have no bar and do not count. Barriers are those of a fixed band: the highest
-image less the first, r.m.s. of error over bar, and how many are more than two bars off.
+Differences are those of random pairs of one split, and of such of unequal composition (the energy of an atom, of a
+bond, of mixing). Structures whose composition the labels do not identify have no bar and do not count. Barriers are
+those of a fixed band: the highest image less the first, r.m.s. of error over bar, and how many are more than two bars
+off.
 
 ``auto`` fits readout and tangent and keeps the one of more evidence, so its rows follow from theirs: it is not fitted
 again. Each draw is a line of ``--rows``; a run that was interrupted goes on there.
@@ -130,12 +131,25 @@ def joint(
 
 
 def within_differences(
-    energies: JointEnergies | TangentEnergies, truth: Sequence[float], found: SplitPrediction
+    energies: JointEnergies | TangentEnergies,
+    structures: Sequence[Structure],
+    truth: Sequence[float],
+    found: SplitPrediction,
+    *,
+    bound: bool = False,
 ) -> float:
-    """Return the share of differences between random pairs whose bar of 68 % held the labels' difference."""
+    """Return the share of differences between random pairs whose bar of 68 % held the labels' difference.
+
+    ``bound`` takes pairs of unequal composition alone, whose difference is that of the energy of an atom or of a bond.
+    """
     random, values, bars = np.random.default_rng(0), [], []
-    for _ in range(2 * len(truth)):
+    formulas = [one.atoms.get_chemical_formula() for one in structures]
+    if bound and len(set(formulas)) == 1:
+        return float("nan")
+    while len(values) < 2 * len(truth):
         first, second = random.choice(len(truth), 2, replace=False)
+        if bound and formulas[first] == formulas[second]:
+            continue
         coefficients = np.zeros(len(truth))
         coefficients[[first, second]] = 1.0, -1.0
         values.append(coefficients @ (found.energy - np.array(truth)))
@@ -157,9 +171,11 @@ def judged(system: System, method: str, count: int, seed: int, cache: DesignCach
         structures = [everything[k] for k in evenly_spread(range(len(everything)), n_energies)]
         found = predictor.predict(result.potential, result.posterior, structures, system.target, system.target)
         truth = [one.labelled(system.target).energy for one in structures]
-        pairs = within_differences(joint(system, result, predictor, structures), truth, found)
+        known = joint(system, result, predictor, structures)
+        pairs = within_differences(known, structures, truth, found)
+        bound = within_differences(known, structures, truth, found, bound=True)
         z2 = errors_of(found, structures, system.target).energy_z2
-        numbers = {"z2": z2, "energy": errors.energy_rmse, "force": errors.force_rmse, "pairs": pairs}
+        numbers = {"z2": z2, "energy": errors.energy_rmse, "force": errors.force_rmse, "pairs": pairs, "bound": bound}
         row[split] = {**shares_of(found, structures, system.target), **numbers}
     for path, images in system.bands.items():
         barrier = predictor.static_barrier(result.potential, result.posterior, images, system.target)
@@ -208,6 +224,7 @@ def cells(system: System, name: str, count: int, rows: Sequence[Row]) -> Iterato
             _shares(some, "energy"),
             f"{_mean(some, 'z2'):.2f}",
             f"{100 * _mean(some, 'pairs'):.0f}",
+            _percent(_mean(some, "bound")),
             _shares(some, "forces"),
         )
         yield "| " + " | ".join(columns) + " |"
@@ -241,13 +258,17 @@ def _mean(some: Sequence[Mapping[str, float]], key: str) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}" if np.isfinite(share) else ""
+
+
 def _shares(some: Sequence[Mapping[str, float]], what: str) -> str:
     return " / ".join(f"{100 * _mean(some, f'coverage_{what}_{level}'):.0f}" for level in (68, 95))
 
 
 HEAD = (
-    "| system | n | method | split | energy error | force error | energies | z² | differences | forces |\n"
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    "| system | n | method | split | energy error | force error | energies | z² | differences | unequal | forces |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 BARRIER_HEAD = (
     "| n | method | path (truth) | barrier | r.m.s. z | within its bar | over two bars off |\n"

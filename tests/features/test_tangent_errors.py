@@ -120,7 +120,7 @@ def test_variances_are_those_of_the_kernel(fitted, molecules):
     assert_allclose(errors.forces_stderr(molecule, model_error=False).ravel() ** 2, np.diag(forces), rtol=1e-9)
 
 
-def test_the_models_own_error_carries_reference_energies_with_it(fitted, molecules):
+def test_half_of_the_models_own_error_is_smooth_and_carries_reference_energies_with_it(fitted):
     """Along all weights alike; for the training frames, E0 takes what compositions explain, and s² is left an atom."""
     frames, posterior = fitted.train, fitted.posterior
     energies = fitted.errors.energies(frames)
@@ -130,8 +130,49 @@ def test_the_models_own_error_carries_reference_energies_with_it(fitted, molecul
         energies.gradients
         - energies.composition @ np.linalg.lstsq(energies.composition, energies.gradients, rcond=None)[0]
     )
-    assert_allclose(own, posterior.own_variance * rest @ rest.T, rtol=1e-6, atol=1e-9 * own.max())
-    assert np.mean(np.diag(own) / n_atoms) == pytest.approx(posterior.model_error**2, rel=1e-6)
+    smooth = own - posterior.rough_variance * energies.overlaps
+    assert_allclose(smooth, posterior.own_variance * rest @ rest.T, rtol=1e-6, atol=1e-9 * own.max())
+    assert np.mean(np.diag(smooth) / n_atoms) == pytest.approx(0.5 * posterior.model_error**2, rel=1e-6)
+    assert posterior.rough_variance == pytest.approx(0.5 * posterior.model_error**2)
+    assert (np.diag(energies.overlaps) >= n_atoms * (1 - 1e-9)).all()
+
+
+def test_the_rough_part_belongs_to_environments(calculator, fitted, molecules):
+    """What two structures have in common cancels in their difference, at no more than the atoms that differ."""
+    first, second = (rattled(molecules[1].atoms, seed, 0.1) for seed in (1, 2))
+    bar = error_bars_of(calculator).difference(first, second)
+    parts = fitted.errors.energies([Structure(first, "", {}), Structure(second, "", {})])
+    variance = parts.combination_variance([1.0, -1.0])
+    assert variance.rough > 0
+    assert variance.rough <= 2 * fitted.posterior.rough_variance * parts.overlaps.max()
+    assert bar.total == pytest.approx(np.sqrt(variance.weights + variance.smooth + variance.rough))
+
+
+def test_forces_hold_the_rough_part_too(fitted, molecules):
+    posterior, structure = fitted.posterior, others(molecules)[0]
+    assert posterior.coordinates.force_error > 0
+    smooth = replace(posterior, coordinates=replace(posterior.coordinates, force_error=0.0))
+    without = replace(fitted.errors, posterior=smooth).forces_stderr(structure)
+    whole = fitted.errors.forces_stderr(structure)
+    assert_allclose(whole**2 - without**2, posterior.coordinates.force_error**2, rtol=1e-9)
+    alone = fitted.errors.forces_stderr(structure, model_error=False)
+    assert (alone < without).all()
+
+
+def test_a_fit_that_knew_no_rough_part_keeps_its_bars(fitted, molecules):
+    """Older files hold all of s² along the weights."""
+    posterior = fitted.posterior
+    old = replace(
+        posterior,
+        own_variance=2 * posterior.own_variance,
+        coordinates=replace(posterior.coordinates, rough_error=None, environments=None, force_error=0.0),
+    )
+    errors = replace(fitted.errors, posterior=old)
+    structures = others(molecules)
+    variance = errors.energies(structures).combination_variance([1.0, 0.0, 0.0])
+    smooth = fitted.errors.energies(structures).combination_variance([1.0, 0.0, 0.0]).smooth
+    assert variance.rough == 0.0
+    assert variance.smooth == pytest.approx(2 * smooth)
 
 
 def test_a_structure_minus_itself_is_certain(calculator, molecules):

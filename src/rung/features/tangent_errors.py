@@ -17,7 +17,8 @@ from rung.data.batch import Batch, collate
 from rung.data.labels import Array
 from rung.data.structure import Structure, composition_matrix
 from rung.errors import ModelError
-from rung.features.errorbars import places_in
+from rung.features.design import Design
+from rung.features.errorbars import places_in, shared_environments
 from rung.features.passes import build_designs
 from rung.features.pulls import Pull
 from rung.features.weights import Row, changes_along, energy_row, force_row, group_members
@@ -97,25 +98,33 @@ class TangentErrors:
                 raise ModelError(
                     f"The fit had no reference energy for the atomic numbers {missing}, so no error bar is known."
                 )
-        return TangentEnergies(self, np.array([self._row(structure) for structure in structures]), composition)
+        shared = shared_environments(self._designs(structures), self.posterior.coordinates)
+        return TangentEnergies(self, np.array([self._row(structure) for structure in structures]), composition, shared)
 
     def joint(self, structures: Sequence[Structure], pulls: Sequence[Pull]) -> "TangentEnergies":
-        """Return the joint uncertainty of energies and then of forces."""
+        """Return the joint uncertainty of energies and then of forces.
+
+        The rough part of a force's own error is not in it: no energy tells of it.
+        """
         energies = self.energies(structures)
         if not pulls:
             return energies
         rows = np.array([self._row(pull.structure, pull.direction) for pull in pulls])
         still = np.zeros((len(pulls), energies.composition.shape[1]))
-        return TangentEnergies(self, np.vstack([energies.gradients, rows]), np.vstack([energies.composition, still]))
+        shared = np.pad(energies.overlaps, (0, len(pulls)))
+        return TangentEnergies(
+            self, np.vstack([energies.gradients, rows]), np.vstack([energies.composition, still]), shared
+        )
 
     def places(self, structures: Sequence[Structure]) -> list[Place | None]:
         """Return where structures lie, seen from those of the fit by the base; None where the fit did not keep it."""
-        domain, base, fidelity = self.posterior.domain, self.posterior.base, self.posterior.fidelity
-        if domain is None:
-            return [None] * len(structures)
+        domain = self.posterior.domain
+        return [None] * len(structures) if domain is None else places_in(domain, self._designs(structures))
+
+    def _designs(self, structures: Sequence[Structure]) -> list[Design]:
+        base, fidelity = self.posterior.base, self.posterior.fidelity
         readout = base.surface(fidelity).readout
-        designs = build_designs(structures, base.backbone, readout, forces=False, fidelity=fidelity, keep_features=True)
-        return places_in(domain, designs)
+        return build_designs(structures, base.backbone, readout, forces=False, fidelity=fidelity, keep_features=True)
 
     def energy_variances(self, structures: Sequence[Structure]) -> Array:
         """Return the variance of each energy less a label of it, with the model's own error, eV², shape ``(S,)``.
@@ -135,18 +144,23 @@ class TangentErrors:
 
         Small structures get one double pass a component; larger ones ``DRAWS`` draws of the linear function.
         """
+        variance = self._force_variance(structure, model_error=model_error)
+        return np.sqrt(variance + self.posterior.coordinates.force_error**2 if model_error else variance)
+
+    def _force_variance(self, structure: Structure, *, model_error: bool) -> Array:
+        """Return what the weights give to the variance of forces, with the smooth part of the model's own error."""
         shape = (len(structure), 3)
         if 3 * len(structure) > DRAWS:
             batch, directions = self._batch(structure), self.directions(DRAWS, model_error=model_error)
             changes = [one.forces for one in changes_along(self.model, batch, self.tensors, directions)]
-            return _spread([np.asarray(change.cpu().numpy()) for change in changes if change is not None])
+            return _spread([np.asarray(change.cpu().numpy()) for change in changes if change is not None]) ** 2
         units = np.eye(3 * len(structure)).reshape(-1, *shape)
         gradients = np.array([self._row(structure, unit) for unit in units])
         still = np.zeros((len(gradients), len(self.posterior.coordinates.elements)))
         variance = np.diag(self.covariance_of(gradients, still)).copy()
         if model_error:
             variance += self.posterior.own_variance * np.sum(np.asarray(gradients, dtype=float) ** 2, axis=1)
-        return np.sqrt(np.maximum(variance, 0.0)).reshape(shape)
+        return np.maximum(variance, 0.0).reshape(shape)
 
     def atom_energies_stderr(self, structure: Structure) -> Array:
         """Return the error that the weights give to the energy of each atom, eV, shape ``(n,)``, from draws."""
@@ -161,7 +175,10 @@ class TangentErrors:
         return TangentDraw(self, direction, energies)
 
     def directions(self, count: int, *, seed: int = 0, model_error: bool = False) -> Iterator[Row]:
-        """Yield ``count`` draws of the change of the weights, shapes ``(p,)``, with the model's own error or not."""
+        """Yield ``count`` draws of the change of the weights, shapes ``(p,)``.
+
+        ``model_error`` says whether the smooth part of the model's own error is drawn too.
+        """
         for index in range(count):
             direction, _ = self.drawn(seed, index)
             if model_error:
@@ -225,7 +242,10 @@ class TangentErrors:
         return np.asarray(covariance)
 
     def own_covariance(self, gradients: Row, composition: Array) -> Array:
-        """Return the covariance of the model's own error, in which E0 goes with the weights, shape ``(Q, Q)``."""
+        """Return the covariance of the smooth part of the model's own error, in which E0 goes with the weights.
+
+        Shape ``(Q, Q)``.
+        """
         apart = np.asarray(gradients - (composition @ self.posterior.absorbed) @ self.rows, dtype=float)
         return np.asarray(self.posterior.own_variance * (apart @ apart.T))
 
@@ -242,35 +262,43 @@ class TangentEnergies:
         ∂E/∂θ, shape ``(S, p)``.
     composition
         Atoms of each element of the posterior, shape ``(S, E)``.
+    overlaps
+        How much of the model's rough error each two structures share, in atoms, shape ``(S, S)``.
     """
 
     errors: TangentErrors
     gradients: Row
     composition: Array
+    overlaps: Array
 
     def covariance(self, model_error: ModelErrorKind = "none") -> Array:
         """Return the covariance of the energies, eV², shape ``(S, S)``, with the model's own error or without."""
         covariance = self.errors.covariance_of(self.gradients, self.composition)
-        if with_model_error(model_error):
-            covariance = covariance + self.errors.own_covariance(self.gradients, self.composition)
-        return covariance
+        return np.asarray(covariance + self._own) if with_model_error(model_error) else covariance
 
     def finite_covariance(self, variance: float) -> Array:
         """Return the covariance with the model's own error, where what no label identifies has this variance, eV²."""
         coordinates = self.errors.posterior.coordinates.identified(variance)
         covariance = self.errors.covariance_of(self.gradients, self.composition, coordinates)
-        return np.asarray(covariance + self.errors.own_covariance(self.gradients, self.composition))
+        return np.asarray(covariance + self._own)
+
+    @property
+    def _own(self) -> Array:
+        smooth = self.errors.own_covariance(self.gradients, self.composition)
+        return np.asarray(smooth + self.errors.posterior.rough_variance * self.overlaps)
 
     def combination_variance(self, coefficients: Sequence[float]) -> EnergyVariance:
         """Return the variance of Σ c E, eV²; infinite where it depends on what no label identifies."""
-        factors = np.asarray(coefficients, dtype=float)[None]
-        gradients, composition = factors @ self.gradients, factors @ self.composition
+        factors = np.asarray(coefficients, dtype=float)
+        gradients, composition = factors[None] @ self.gradients, factors[None] @ self.composition
         along = self.errors.coordinates_of(gradients, composition)[0]
         if unidentified(along, self.errors.posterior.coordinates):
             return EnergyVariance(np.inf, np.inf, np.inf)
         weights = float(self.errors.covariance_of(gradients, composition)[0, 0])
         own = float(self.errors.own_covariance(gradients, composition)[0, 0])
-        return EnergyVariance(weights=max(weights, 0.0), smooth=own, rough=0.0)
+        shared = max(float(factors @ self.overlaps @ factors), 0.0)
+        rough = shared * self.errors.posterior.rough_variance
+        return EnergyVariance(weights=max(weights, 0.0), smooth=own, rough=rough)
 
     def changes(self, count: int, *, seed: int = 0) -> Array:
         """Return the changes of the energies on ``count`` draws from the posterior, eV, shape ``(count, S)``."""

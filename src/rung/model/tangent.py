@@ -61,8 +61,8 @@ class TangentPosterior:
     Parameters
     ----------
     coordinates
-        Over the coordinates in the bases of the groups, one after the other, then ``E0[Z]``. Its ``model_error`` is s;
-        its other parts of the model's own error are not used.
+        Over the coordinates in the bases of the groups, one after the other, then ``E0[Z]``. It holds the model's own
+        error s too, and the rough part of it; no ``rough_error``, as in older fits, stands for none.
     base
         Where the derivatives are taken; its features do not depend on the fidelity.
     fidelity
@@ -76,7 +76,7 @@ class TangentPosterior:
     absorbed
         How the reference energies follow a change of the weights, as combinations of the rows, shape ``(E, R)``.
     own_variance
-        Of each weight in the model's own error: a random function along all weights alike, of size s per √atom.
+        Of each weight in the smooth part of the model's own error: a random function along all weights alike.
     domain
         Where the training structures lie, seen by the base's readout and features; None where that is not known.
     """
@@ -95,3 +95,8 @@ class TangentPosterior:
     def model_error(self) -> float:
         """The model's own error s, eV/√atom."""
         return self.coordinates.model_error
+
+    @property
+    def rough_variance(self) -> float:
+        """The variance of the rough part of the model's own error for each atom, eV²."""
+        return 0.0 if self.coordinates.rough_error is None else self.coordinates.rough_variance

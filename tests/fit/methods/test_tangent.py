@@ -16,16 +16,20 @@ from rung.data.splits import draw_labels
 from rung.data.structure import Structure, composition_matrix
 from rung.demo_data import folder
 from rung.errors import ConfigError, FitError
+from rung.features.passes import build_designs
 from rung.features.weights import moving_tensors
 from rung.fidelity import Fidelity
-from rung.fit.lift import Context
+from rung.fit.lift import Base, Context
 from rung.fit.linear.gaussian import MODEL_ERROR
+from rung.fit.linear.model_error import feature_error, probed_force_ratio
+from rung.fit.linear.problem import Problem
 from rung.fit.linear.spans import spans_of, step_of
 from rung.fit.linear.terms import Band, Energies, WeightPrior
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.fit.methods.tangent import (
     TangentSettings,
     _assembly,
+    _derivatives,
     derivative_rows,
     energies_of,
     fit_tangent,
@@ -243,6 +247,25 @@ def test_a_step_is_as_long_as_the_network_is_linear(tiny_potential, molecules):
     assert result.diagnostics["model_error"] > 1e-3
     batch = collate(wild, ["high"] * 12, tiny_potential.cutoff)
     assert np.isfinite(result.potential.predict(batch).energy.numpy()).all()
+
+
+def test_differences_of_energy_designs_probe_the_size_of_forces(tiny_potential, molecules):
+    """Along random directions they see what all components of the designs of forces see."""
+    train = frames(molecules, count=6)
+    base = Base(tiny_potential, tiny_potential.fidelities[0])
+    readout = base.surface.readout
+    whole = build_designs(train, base.plain.backbone, readout, forces=True, fidelity=base.fidelity)
+    elements = tuple(sorted(base.plain.elements))
+    problem = Problem(tuple(train), tuple(whole), readout, base.surface, elements, FIDELITIES["high"])
+    derivatives = _derivatives(base, train, np.random.default_rng(3))
+    random = np.random.default_rng(3)
+    along = [
+        -random.normal(size=(len(one), 3)).ravel() @ design.forces for one, design in zip(train, whole, strict=True)
+    ]
+    assert_allclose(derivatives, along, rtol=1e-2, atol=2e-3 * np.abs(along).max())
+    many = np.vstack([_derivatives(base, train, np.random.default_rng(seed)) for seed in range(40)])
+    ratio = probed_force_ratio(problem, many, 40 * sum(3 * len(one) for one in train))
+    assert ratio == pytest.approx(feature_error(problem, whole).force_ratio, rel=0.15)
 
 
 def test_a_negative_error_is_refused_as_by_the_readout(tiny_potential, molecules):

@@ -55,23 +55,50 @@ def feature_error(problem: Problem, anchored: Sequence[Design]) -> FeatureError:
     anchored
         Designs with forces.
     """
+    directions = _directions(problem)
+    carried = np.vstack([directions, -_absorbed(problem) @ directions])
+    covariance = carried @ carried.T / max(directions.shape[1], 1)
+    forces = [item.forces for item in anchored if item.has_forces]
+    if not forces:
+        return FeatureError(covariance, np.nan)
+    stacked = np.concatenate(forces)
+    return FeatureError(covariance, _size(stacked @ directions, len(stacked)))
+
+
+def probed_force_ratio(problem: Problem, derivatives: Array, n_components: int) -> float:
+    """Return the ``force_ratio`` of :func:`feature_error` from derivatives of designs along random directions.
+
+    A direction of unit variance sees the sum of squares over all components of a structure's forces, so a few stand
+    for all and no design with forces is needed.
+
+    Parameters
+    ----------
+    problem
+        All training frames.
+    derivatives
+        u·∂a/∂x of a few frames, with u normal of unit variance, shape ``(k, P)``, 1/Å times the unit of the design.
+    n_components
+        How many components the forces of these frames have together.
+    """
+    return _size(derivatives @ _directions(problem), n_components)
+
+
+def _size(forces: Array, n_components: int) -> float:
+    """Return the r.m.s. of a component of the forces of a function of unit size in one of the directions."""
+    return float(np.sqrt(np.sum(forces**2) / max(n_components * forces.shape[1], 1)))
+
+
+def _directions(problem: Problem) -> Array:
+    """Return changes of the weights that the features tell apart, each of unit energy per √atom, shape ``(P, d)``."""
     own = np.array([not group.endswith(".random") for group in problem.readout.groups])
     scale = problem.column_scale[own]
-    composition, design = problem.composition, problem.energy_design[:, own]
-    rest = without_composition(design, composition)
+    rest = without_composition(problem.energy_design[:, own], problem.composition)
     rest = rest / np.sqrt(problem.n_atoms)[:, None] / scale
     eigenvalues, axes = np.linalg.eigh(rest.T @ rest / len(rest))
     kept = eigenvalues > max(1e-6 * float(eigenvalues[-1]), 1e-12)  # of columns whose size is one
     directions = np.zeros((len(own), int(kept.sum())))
     directions[own] = axes[:, kept] / np.sqrt(eigenvalues[kept]) / scale[:, None]
-    carried = np.vstack([directions, -_absorbed(problem) @ directions])
-    covariance = carried @ carried.T / max(int(kept.sum()), 1)
-    forces = [item.forces for item in anchored if item.has_forces]
-    if not forces:
-        return FeatureError(covariance, np.nan)
-    stacked = np.concatenate(forces) @ directions
-    size = float(np.sqrt(np.mean(stacked**2, axis=0).mean())) if stacked.size else 0.0
-    return FeatureError(covariance, size)
+    return directions
 
 
 def _absorbed(problem: Problem) -> Array:

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from rung.data.labels import Array
 from rung.fit.lift import Base
 from rung.fit.linear.closed_form import Solution
+from rung.fit.linear.model_error import SMOOTH_SHARE
 from rung.fit.linear.problem import without_composition
 from rung.fit.linear.result import shared_response
 from rung.model.domain import Domain
+from rung.model.environments import EnvironmentKernel
 from rung.model.posterior import Posterior
 from rung.model.tangent import TangentPosterior, TangentRow, WeightGroup
 
@@ -132,16 +134,39 @@ def _orthonormal(kernel: Array) -> Array:
     return np.asarray((axes[:, kept] / np.sqrt(eigenvalues[kept])).T)
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What the base's features say of the structures of a fit.
+
+    Parameters
+    ----------
+    environments
+        Which environments share the rough part of the model's own error.
+    domain
+        Where the training structures lie.
+    force_ratio
+        R.m.s. error of a force component for an error of energies of 1 eV/√atom, √atom/Å.
+    """
+
+    environments: EnvironmentKernel
+    domain: Domain
+    force_ratio: float
+
+
 def posterior_of(
     solution: Solution,
     spans: Sequence[Span],
     rows: Rows,
     base: Base,
     composition: Array,
-    domain: Domain,
+    surroundings: Surroundings,
     shared_stderr: float,
 ) -> TangentPosterior:
-    """Return what the linear fit knows of the weights, with the model's own error along all of them alike."""
+    """Return what the linear fit knows of the weights.
+
+    Half of the model's own error lies along all weights alike, half belongs to environments: the first alone is too
+    small in differences of like structures, for all weights together bend an energy less there than the truth does.
+    """
     elements, gaussian = sorted(base.plain.elements), solution.gaussian
     coordinates = Posterior(
         parameters=(
@@ -152,7 +177,9 @@ def posterior_of(
         covariance=gaussian.covariance,
         unidentified=gaussian.unidentified,
         model_error=solution.model_error,
-        force_error=0.0,
+        force_error=solution.model_error * surroundings.force_ratio,
+        rough_error=float(np.sqrt(1.0 - SMOOTH_SHARE)) * solution.model_error,
+        environments=surroundings.environments,
         shared=shared_response(solution, shared_stderr),
         shared_stderr=shared_stderr,
     )
@@ -167,8 +194,8 @@ def posterior_of(
             WeightGroup(span.layer, span.combination, span.size, _mean_square(solution, span.hyper)) for span in spans
         ),
         absorbed=absorbed,
-        own_variance=solution.model_error**2 / sum(span.size**2 for span in spans),
-        domain=domain,
+        own_variance=SMOOTH_SHARE * solution.model_error**2 / sum(span.size**2 for span in spans),
+        domain=surroundings.domain,
     )
 
 

@@ -21,19 +21,19 @@ from rung.data.structure import Structure, composition_matrix
 from rung.features.weights import energy_row, force_row, moving_tensors, require_memory
 from rung.fidelity import Fidelity
 from rung.fit.fidelities.agreement import step_zero
-from rung.fit.lift import DOMAIN_STRUCTURES, Context, FitResult, Lift, Method, NamedSettings, StepZero
+from rung.fit.lift import DOMAIN_STRUCTURES, Base, Context, FitResult, Lift, Method, NamedSettings, StepZero
 from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.course import Arrival, Course
 from rung.fit.linear.diagnosis import hyper_rows
 from rung.fit.linear.evidence import HyperPrior
 from rung.fit.linear.gaussian import MODEL_ERROR, LinearModel, PriorComponent
+from rung.fit.linear.model_error import probed_force_ratio
 from rung.fit.linear.problem import Problem, energy_data
 from rung.fit.linear.result import domain_of_fit
-from rung.fit.linear.spans import Rows, Span, posterior_of, spans_of, step_of
+from rung.fit.linear.spans import Rows, Span, Surroundings, posterior_of, spans_of, step_of
 from rung.fit.linear.terms import Assembly, band_prior, misfit, model_error_prior
 from rung.fit.linear.walk import where_equal
 from rung.model.device import require_device
-from rung.model.domain import Domain
 from rung.model.environments import KnownEnvironments
 from rung.model.predictions import predict_structures
 from rung.model.tangent import TangentRow
@@ -52,6 +52,12 @@ TOLERATED = 1.2
 
 INSPECTED = 24
 """On how many structures beside the labelled ones the network is compared with the linear fit."""
+
+PROBED = 16
+"""On how many training structures the size of force errors beside that of energies is probed."""
+
+STEP = 0.003
+"""Å; of each component of an atom's position, for derivatives of designs by differences."""
 
 RATTLED = 0.05
 """Å; how far atoms of labelled frames are moved to make structures to inspect where there are too few others."""
@@ -119,8 +125,8 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     rows_of_hypers = hyper_rows(solution, {name: MEANING for name in solution.values if name.startswith("alpha")})
     potential = model.to(base.plain.device).frozen()
     details = FitDetails(hyperparameters=rows_of_hypers)
-    domain, shared = _domain(lift, known, context), lift.goal.energy_shared_stderr
-    posterior = posterior_of(solution, spans, rows, base, composition, domain, shared)
+    shared = lift.goal.energy_shared_stderr
+    posterior = posterior_of(solution, spans, rows, base, composition, _surroundings(lift, known, context), shared)
     return FitResult(potential, posterior, settings, diagnostics, warnings, details)
 
 
@@ -147,9 +153,8 @@ def _inspected(lift: Lift) -> list[Structure]:
 
 
 def _rattled(structure: Structure, seed: int) -> Structure:
-    atoms = structure.atoms.copy()
-    atoms.positions += np.random.default_rng(seed).normal(scale=RATTLED, size=atoms.positions.shape)
-    return Structure(atoms, f"{structure.structure_id}-moved", {})
+    by = np.random.default_rng(seed).normal(scale=RATTLED, size=structure.atoms.positions.shape)
+    return replace(_displaced(structure, by), structure_id=f"{structure.structure_id}-moved")
 
 
 def _course(model: TrainablePotential, lift: Lift, rows: Array, before: Array, settings: TangentSettings) -> Course:
@@ -304,14 +309,35 @@ def _assembly(
     return assembly
 
 
-def _domain(lift: Lift, known: KnownEnvironments, context: Context) -> Domain:
-    """Return where the training structures lie, seen by the base's readout and features."""
+def _surroundings(lift: Lift, known: KnownEnvironments, context: Context) -> Surroundings:
+    """Return what the base's readout and features say of the training structures."""
     base = lift.require_base("tangent")
     some = [lift.train[k] for k in evenly_spread(range(len(lift.train)), DOMAIN_STRUCTURES)]
     designs = base.energy_designs(some, context.cache, context.progress)
     elements = tuple(sorted(base.plain.elements))
     problem = Problem(tuple(some), tuple(designs), base.surface.readout, base.surface, elements, lift.goal)
-    return domain_of_fit(problem, known.elements)
+    probed = [some[k] for k in evenly_spread(range(len(some)), PROBED)]
+    derivatives = _derivatives(base, probed, np.random.default_rng(context.seed))
+    ratio = probed_force_ratio(problem, derivatives, sum(3 * len(one) for one in probed))
+    return Surroundings(known.kernel, domain_of_fit(problem, known.elements), ratio)
+
+
+def _derivatives(base: Base, structures: Sequence[Structure], random: np.random.Generator) -> Array:
+    """Return u·∂a/∂x of the base's energy design of each structure along a random u, by central differences."""
+    directions = [random.normal(size=(len(one), 3)) for one in structures]
+    designs = [
+        base.energy_designs(
+            [_displaced(one, sign * STEP * along) for one, along in zip(structures, directions, strict=True)], None
+        )
+        for sign in (1.0, -1.0)
+    ]
+    return np.array([(ahead.energy - behind.energy) / (2.0 * STEP) for ahead, behind in zip(*designs, strict=True)])
+
+
+def _displaced(structure: Structure, by: Array) -> Structure:
+    atoms = structure.atoms.copy()
+    atoms.positions += by
+    return Structure(atoms, structure.structure_id, {})
 
 
 def _band(rows: Rows, probe: Array, scale_stderr: float) -> PriorComponent:
