@@ -58,7 +58,9 @@ def test_log_holds_every_epoch_and_the_loss_falls(result: FitResult) -> None:
 
 def test_validation_errors_are_those_of_the_frozen_potential() -> None:
     train, valid = toy_structures(6), toy_structures(3, seed=4)
-    result = run(train, valid, dtype="float64", settings=settings_of(epochs=1))
+    given = {"H": REFERENCE[1], "C": REFERENCE[6], "O": REFERENCE[8]}  # else they are fitted again after the last epoch
+    settings = settings_of(epochs=1).model_copy(update={"reference_energies": given})
+    result = run(train, valid, dtype="float64", settings=settings)
     batch = collate(valid, ["low"] * 3, result.potential.cutoff)
     found = result.potential.predict(batch)
     row = result.details.epochs[-1]
@@ -126,6 +128,20 @@ def test_reference_energies_of_the_result_are_those_it_started_from() -> None:
     settings = settings_of(epochs=2).model_copy(update={"reference_energies": given})
     result = run(toy_structures(6), settings=settings)
     assert result.potential.surface("low").reference.energies == {1: -1.5, 6: -2.5, 8: -3.5}
+
+
+def test_no_change_of_reference_energies_would_lower_the_training_error() -> None:
+    structures = toy_structures(9)
+    train, valid = structures[:6], structures[6:]
+    result = run(train, valid, dtype="float64", settings=settings_of(epochs=3, learning_rate=0.01))
+    batch = collate(train, ["low"] * len(train), result.potential.cutoff)
+    found = result.potential.predict(batch)
+    residual = (batch.energy - found.energy).numpy()
+    counts = np.array([[np.sum(s.atoms.numbers == z) for z in (1, 6, 8)] for s in train], dtype=float)
+    size = counts.sum(axis=1)  # the loss weighs a structure of N atoms as one over N squared
+    change = np.linalg.lstsq(counts / size[:, None], residual / size, rcond=None)[0]
+    assert np.abs(counts @ change).max() < 1e-8
+    assert result.diagnostics["closing_reference_change"] > 1e-4
 
 
 def test_same_seed_same_potential() -> None:
