@@ -50,6 +50,13 @@ def test_vmc_is_told_from_dmc_and_averaged_plainly() -> None:
     assert series.notes == ()
 
 
+def test_dmc_is_known_by_what_it_alone_writes(tmp_path: Path) -> None:
+    def without_trial(file: h5py.File) -> None:
+        del file["e_trial"]
+
+    assert read(changed(tmp_path, without_trial)).method == "DMC"
+
+
 def test_files_are_known_by_their_datasets(tmp_path: Path) -> None:
     renamed = tmp_path / "a.txt"
     shutil.copy(SAMPLES / "h2.dmc.hdf5", renamed)

@@ -1,8 +1,8 @@
 """PyQMC: HDF5 with a flat dataset for each quantity, a row for each block; Hartree.
 
-``energytotal`` is the energy. DMC has ``e_trial``, and ``weight``, by which its own estimate averages blocks
-(``estimate_energy`` in pyqmc/method/dmc.py); ``weights`` are those of the last walkers, in single precision, and no
-average. A file that exists is gone on with in silence, under whatever time step.
+``energytotal`` is the energy. DMC alone has ``e_trial`` and ``esigma``, and ``weight``, by which its own estimate
+averages blocks (``estimate_energy`` in pyqmc/method/dmc.py); ``weights`` are those of the last walkers, in single
+precision, and no average. A file that exists is gone on with in silence, under whatever time step.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from rung.errors import DataError
 from rung.units import HARTREE
 
 ENERGY, BLOCK, OLD_BLOCK, WEIGHT, WALKERS = "energytotal", "block", "step", "weight", "nconfig"
-STEPS, TIME_STEP, TRIAL = "nsteps_per_block", "tstep", "e_trial"
+STEPS, TIME_STEP, DIFFUSION = "nsteps_per_block", "tstep", ("e_trial", "esigma")
 
 _REAL = 1e-6
 """The largest imaginary part of an energy, as a part of it, that is rounding."""
@@ -53,7 +53,7 @@ def read(path: Path) -> Series:
     with opened(path) as file:
         names = [name for name in (ENERGY, BLOCK, OLD_BLOCK, WEIGHT, WALKERS, STEPS, TIME_STEP) if name in file]
         table = {name: np.asarray(file[name]) for name in names}
-        diffusion = TRIAL in file
+        diffusion = any(name in file for name in DIFFUSION)
     rows, notes = _whole(path, table)
     energies, rounding = _energies(path, rows[ENERGY])
     _require_one_run(path, rows)
