@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from ase import Atoms
+from ase.build import molecule
 from ase.io import write
 
-from rung.errors import DataError
+from rung.errors import ConfigError, DataError
+from rung.evaluate.paths.barrier import BandSettings
 from rung.results.barrier_task import read_task_panels
 from rung.results.task import TaskProvenance
 from rung.storage import content_hash
@@ -73,4 +77,46 @@ def test_energies_that_cannot_be_are_refused_before_any_band_is_relaxed(
     labelled = task.model_copy(update={"energies": tmp_path / "band.extxyz", "target": "dmc"})
     with pytest.raises(DataError, match=sentence):
         find_barriers(opened(0.1), labelled, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def floor(tmp_path: Path) -> list[Atoms]:
+    """Nine images on the floor of the valley, from minimum to minimum, which ``floor.xyz`` holds."""
+    left, _, right = DoubleWell(tilt=0.1).stationary()
+    images = [at(x, 0.5 * (1 - x**2)) for x in np.linspace(left, right, 9)]
+    write(tmp_path / "floor.xyz", images, format="extxyz")
+    return images
+
+
+def test_a_band_that_begins_on_the_floor_of_the_valley_needs_only_its_saddle(
+    task: BarrierTask, floor: list[Atoms], tmp_path: Path
+) -> None:
+    whole = task.model_copy(update={"band": BandSettings(max_steps=500)})
+    guessed = whole.model_copy(update={"guess": tmp_path / "floor.xyz"})
+    (panel,) = find_barriers(opened(0.1), guessed, tmp_path / "guessed")
+    assert panel.barriers[0].images[0].images == len(floor)
+    assert panel.barriers[0].value == pytest.approx(DoubleWell(tilt=0.1).truth()[0], abs=2e-3)
+    flat = {"band": BandSettings(max_steps=1, climb=False)}
+    (at_once,) = find_barriers(opened(0.1), guessed.model_copy(update=flat), tmp_path / "flat")
+    (bent,) = find_barriers(opened(0.1), whole.model_copy(update={**flat, "images": len(floor)}), tmp_path / "bent")
+    assert 3 * at_once.barriers[0].max_force < bent.barriers[0].max_force
+    with pytest.raises(DataError, match="holds a barrier of another start"):
+        find_barriers(opened(0.1), whole, tmp_path / "guessed")
+    refined = guessed.model_copy(update={"images": "auto"})
+    (panel,) = find_barriers(opened(0.1), refined, tmp_path / "refined")
+    assert [size.images for size in panel.barriers[0].images] == [9, 17]
+
+
+def test_a_guess_that_cannot_be_is_refused_before_any_band_is_relaxed(
+    task: BarrierTask, floor: list[Atoms], tmp_path: Path
+) -> None:
+    bands = {"short": floor[:2], "strange": [*floor[:4], molecule("H2")]}
+    for name, sentence in (("short", "has at least three images, not 2"), ("strange", "strange.xyz, frame 4")):
+        write(tmp_path / f"{name}.xyz", bands[name], format="extxyz")
+        with pytest.raises(DataError, match=sentence):
+            find_barriers(opened(0.1), task.model_copy(update={"guess": tmp_path / f"{name}.xyz"}), tmp_path / "out")
+    alone = BarrierTask(guess=tmp_path / "floor.xyz", path=tmp_path / "floor.xyz")
+    with pytest.raises(ConfigError, match="give the initial and the final structure too"):
+        find_barriers(opened(0.1), alone, tmp_path / "out")
     assert not (tmp_path / "out").exists()

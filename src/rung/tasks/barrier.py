@@ -15,7 +15,7 @@ from rung.errors import ConfigError, DataError
 from rung.evaluate.error_bars import Bar
 from rung.evaluate.identity import PHYSICS, beyond_geometry, geometry_key, physics_key
 from rung.evaluate.paths.barrier import BandSettings, Barrier, BarrierSettings, relaxed_barrier
-from rung.evaluate.paths.endpoints import check_endpoints, displacements, hold_together, matched
+from rung.evaluate.paths.endpoints import check_endpoints, check_same_atoms, displacements, hold_together, matched
 from rung.evaluate.paths.rates import HarmonicRate, along_band, harmonic_rate, saddle_sentence
 from rung.evaluate.paths.refinement import BarrierDraws, RefinementSettings, converged_barrier, relaxed_draws
 from rung.evaluate.paths.vibrations import Vibrations, VibrationSettings, vibrations
@@ -50,6 +50,9 @@ class BarrierTask(Settings):
     """The file of the other end: the same atoms in one order and one cell."""
     images: Literal["auto"] | int = 7
     """Images of the band, both ends counted; auto: more and more until the barrier stands still."""
+    guess: Path | None = None
+    """A file of a band to begin with, ends counted, in place of an interpolation: it has the right bonds; its length
+    replaces the number of images."""
     refinement: RefinementSettings = RefinementSettings()
     """When a band has images enough, with auto."""
     band: BandSettings = BandSettings()
@@ -174,6 +177,7 @@ def find_barriers(
     if (task.initial is None) != (task.final is None) or not (task.initial or task.path or task.energies):
         raise ConfigError("Give the initial and the final structure, or a band with --path or --energies.")
     ends, identity, evidence = _ends(task), {}, evidence_of(task.envelope)
+    guess = None if task.guess is None else _guess(task.guess, ends)
     path = None if task.path is None else read_band(task.path)
     energies = None if task.energies is None else read_labelled_band(task.energies, task.target)
     if ends is not None:
@@ -181,7 +185,7 @@ def find_barriers(
             potential.check_state(*ends)
         deciding = _settings(task).deciding("images", "max_steps", "endpoint_steps")
         identity = {
-            "start": geometry_key(*ends),
+            "start": geometry_key(*ends, *(guess or ())),
             "setting": content_hash(deciding),
             PHYSICS: physics_key(*ends),
         }
@@ -190,7 +194,7 @@ def find_barriers(
         if ends is not None:
             first, last, holding = hold_together(*ends)
             barriers = [
-                _barrier(name, first, last, potential, task, out / name, progress)
+                _barrier(name, (first, last), guess, potential, task, out / name, progress)
                 for name, potential in potentials.items()
             ]
             barriers = [replace(one, notes=(holding, *one.notes)) if holding else one for one in barriers]
@@ -219,10 +223,22 @@ def _ends(task: BarrierTask) -> tuple[Atoms, Atoms] | None:
     return first, last
 
 
+def _guess(file: Path, ends: tuple[Atoms, Atoms] | None) -> tuple[Atoms, ...]:
+    """Return the band of a file, whose atoms are those of the ends."""
+    if ends is None:
+        raise ConfigError(f"{file} is a band to begin with: give the initial and the final structure too.")
+    images = tuple(structure.atoms for structure in read_band(file).structures)
+    if len(images) < 3:
+        raise DataError(f"{file}: a guessed band has at least three images, not {len(images)}.")
+    for number, image in enumerate(images):
+        check_same_atoms(ends[0], image, ("initial", f"guessed ({file}, frame {number})"))
+    return images
+
+
 def _barrier(
     name: str,
-    initial: Atoms,
-    final: Atoms,
+    ends: tuple[Atoms, Atoms],
+    guess: Sequence[Atoms] | None,
     potential: Opened,
     task: BarrierTask,
     folder: Path,
@@ -231,18 +247,24 @@ def _barrier(
     calculator, error_bars = potential.calculator, potential.error_bars
     if task.images == "auto":
         band, history = converged_barrier(
-            initial,
-            final,
+            *ends,
             calculator,
             task.band,
             task.refinement,
+            guess_images=guess,
             folder=folder,
             progress=progress,
             error_bars=error_bars,
         )
     else:
         band = relaxed_barrier(
-            initial, final, calculator, _settings(task), folder=folder, progress=progress, error_bars=error_bars
+            *ends,
+            calculator,
+            _settings(task),
+            guess_images=guess,
+            folder=folder,
+            progress=progress,
+            error_bars=error_bars,
         )
         history = ((len(band.images), band.barrier),)
     write_text(folder / BAND, "".join(_image_text(image) for image in band.images))

@@ -38,6 +38,7 @@ def converged_barrier(
     settings: BandSettings,
     refinement: RefinementSettings,
     *,
+    guess_images: Sequence[Atoms] | None = None,
     folder: Path | None = None,
     progress: Progress = SILENT,
     error_bars: ErrorBars | None = None,
@@ -50,6 +51,8 @@ def converged_barrier(
         As for :func:`~rung.evaluate.paths.barrier.relaxed_barrier`, the number of images apart.
     refinement
         With how many images to begin, and when to stop.
+    guess_images
+        The first band, ends counted; its length holds instead of ``refinement.first``.
     folder
         Each band is kept in a folder of its own in it.
 
@@ -60,7 +63,7 @@ def converged_barrier(
         limit of images came first.
     """
     found: list[Barrier] = []
-    count, guess = refinement.first, None
+    count, guess = refinement.first if guess_images is None else len(guess_images), guess_images
     ends = initial, final
     while True:
         band = relaxed_barrier(
