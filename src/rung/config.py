@@ -62,6 +62,8 @@ class DataSettings(Settings):
     """Structures to evaluate on, by the name of the split; a fit never sees them."""
     valid: Files | None = None
     """Structures by which a method may choose."""
+    labels: Annotated[tuple[Path, ...], BeforeValidator(_as_list)] = ()
+    """Tables (CSV) of energies of these structures: by structure_id, differences of two, and errors that rows share."""
     stream: bool = False
     """Whether structures to fit and to choose by stay in their files and are read when needed, for more of them than
     memory holds; the result is the same, the start takes longer, and the checks look at an even sample."""
@@ -78,6 +80,8 @@ class DataSettings(Settings):
                     f"The name {shown(name)} of an evaluate split must be a plain name other than train, valid: "
                     f"{PLAIN}."
                 )
+        if self.stream and self.labels:
+            raise ConfigError("data.labels needs its structures in memory; remove data.stream.")
         return self
 
 
@@ -145,6 +149,8 @@ class RunConfig(Settings):
         listed: dict[str, tuple[Path, ...]] = {"data.train": self.data.train}
         if self.data.valid is not None:
             listed["data.valid"] = self.data.valid
+        if self.data.labels:
+            listed["data.labels"] = self.data.labels
         listed |= {f"data.evaluate.{name}": paths for name, paths in self.data.evaluate.items()}
         found = {
             key if len(paths) == 1 else f"{key}.{index}": path
@@ -160,6 +166,7 @@ class RunConfig(Settings):
         data = self.data.model_copy(
             update={
                 "train": tuple(root / path for path in self.data.train),
+                "labels": tuple(root / path for path in self.data.labels),
                 "valid": None if self.data.valid is None else tuple(root / path for path in self.data.valid),
                 "evaluate": {name: tuple(root / path for path in paths) for name, paths in self.data.evaluate.items()},
             }

@@ -1,11 +1,15 @@
 """Stress: its sign, unit and order, and virials in its place, told by a base, another fidelity or finite strains."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase import Atoms
 
+from rung.data.labels import empty_labels
 from rung.data.readers.structures import read_structures, write_structures
+from rung.data.structure import Structure
 from rung.doctor import diagnose, diagnose_files
 from rung.doctor.slopes import GPA
 from rung.errors import DataError
@@ -126,3 +130,12 @@ def test_stress_of_the_other_sign_is_found_against_another_fidelity(mos2):
     diagnosis = diagnose({"test": everywhere("r2scan", stress=lambda s: -s)(mos2["test"])})
     [finding] = [f for f in diagnosis.findings if f.code == "stress-sign"]
     assert finding.severity == "error" and finding.fidelities == ("pbe", "r2scan")
+
+
+def test_stresses_without_a_volume_are_no_reason_to_stop():
+    generator = np.random.default_rng(0)
+    frames = []
+    for k in range(6):
+        labels = {name: replace(empty_labels(1), energy=1.0, stress=generator.normal(size=6)) for name in ("a", "b")}
+        frames.append(Structure(Atoms("H", positions=[[k, 0, 0]]), f"free-{k}", labels))
+    assert "stress-virial" not in {one.code for one in diagnose({"train": frames}).findings}

@@ -1,12 +1,22 @@
 """What a config names is what is read."""
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
+import pytest
 
 from rung.config import load_config
-from rung.run.inputs import read_splits
+from rung.data.energy_table import EnergyRow, write_energy_table
+from rung.data.readers.structures import read_structures
+from rung.errors import ConfigError, DataError
+from rung.results.fit import FitRecord
+from rung.run.evaluation import predict
+from rung.run.inputs import lift_of, open_splits, read_splits, require_used
+from rung.run.stages import run_fit
+from rung.study.config import load_study_config
+from tests.run.small_world import SmallWorld
 
 
 def test_levels_of_a_file_get_the_names_of_the_config(tmp_path: Path) -> None:
@@ -31,3 +41,64 @@ def test_levels_of_a_file_get_the_names_of_the_config(tmp_path: Path) -> None:
     splits = read_splits(config)
     assert [set(structure.labels) for structure in splits["train"]] == [{"dz"}, {"dz", "cc"}]
     assert splits["test"][0].labels["plain"].energy == -4.0
+
+
+def _differences(world: SmallWorld, *rows: EnergyRow) -> Path:
+    write_energy_table(world.folder / "labels.csv", rows)
+    return world.config(data={"train": "train.extxyz", "labels": "labels.csv", "evaluate": {"test": "test.extxyz"}})
+
+
+def _difference(world: SmallWorld, one: int, other: int) -> EnergyRow:
+    """Return the true difference of two training frames that have no energy."""
+    frames = read_structures(world.folder / "train.extxyz")
+    said = predict(world.high, [frames[one], frames[other]], "high").energy
+    return EnergyRow(
+        frames[one].structure_id, "high", float(said[0] - said[1]), 0.002, minus=frames[other].structure_id
+    )
+
+
+def test_a_table_reaches_the_fit_and_its_file_belongs_to_the_run(world: SmallWorld) -> None:
+    path = _differences(world, _difference(world, 10, 14), EnergyRow("train-011", "high", -1.0, 0.5))
+    config = load_config(path)
+    assert config.files()["data.labels"] == world.folder / "labels.csv"
+    splits = open_splits(config)
+    assert splits["train"][11].labels["high"].energy == -1.0
+    lift = lift_of(config, splits, None)
+    assert [one.structure_id for one in lift.labelled][-3:] == ["train-010", "train-011", "train-014"]
+    assert len(lift.table.differences) == 1
+
+
+def test_a_run_with_differences_is_finished(world: SmallWorld) -> None:
+    finished = run_fit(load_config(_differences(world, _difference(world, 10, 14), _difference(world, 11, 15))))
+    assert finished.metrics.fit.n_energies == 12
+    assert FitRecord.read(finished.folder.fit).diagnostics["n_energies"] == 12
+
+
+def test_a_table_that_cannot_be_used_is_refused_before_any_work(world: SmallWorld) -> None:
+    for row, said in (
+        (EnergyRow("nobody", "high", 1.0), "line 2: Unknown structure_id|line 2: no structure is called 'nobody'"),
+        (EnergyRow("train-012", "hig", 1.0), "Did you mean 'high'"),
+        (EnergyRow("train-000", "high", 1.0), "has an energy of 'high' in its file too"),
+        (EnergyRow("train-012", "high", 1.0, minus="test-000"), "joins train and test"),
+    ):
+        with pytest.raises(DataError, match=said):
+            run_fit(load_config(_differences(world, row)))
+    assert not (world.folder / "run").exists()
+
+
+@pytest.mark.parametrize("method", [{"name": "transfer"}, {"name": "joint"}, {"name": "onehot"}, {"name": "delta"}])
+def test_methods_that_train_refuse_differences_and_take_energies(world: SmallWorld, method: dict[str, Any]) -> None:
+    path = _differences(world, _difference(world, 10, 14))
+    config = load_config(path).model_copy(update={"method": load_config(world.config(method=method)).method})
+    with pytest.raises(ConfigError, match=r"labels.csv, line 2: the method .* has no use for a difference"):
+        run_fit(config)
+    write_energy_table(world.folder / "labels.csv", [EnergyRow("train-012", "high", 1.0, 0.1)])
+    require_used(config)
+
+
+def test_a_stream_and_a_study_refuse_a_table(world: SmallWorld) -> None:
+    data = {"train": "train.extxyz", "labels": "labels.csv", "evaluate": {"test": "test.extxyz"}}
+    with pytest.raises(ConfigError, match=r"remove data\.stream"):
+        load_config(world.config(data={**data, "stream": True}))
+    with pytest.raises(ConfigError, match="a study draws the energies of structures"):
+        load_study_config(world.config(data=data, labels=[5], seeds=[0]))

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from rung.data.energy_table import NO_TABLE, EnergyTable, faults, read_energy_tables, with_table
 from rung.data.readers.structures import read_structures
 from rung.data.single_atoms import SingleAtoms
 from rung.data.structure import Structure
 from rung.doctor import base as base_checks
-from rung.doctor import differences, geometry, gradients, keys, outliers, scales, stderr, stress
+from rung.doctor import differences, energy_table, geometry, gradients, keys, outliers, scales, stderr, stress
 from rung.doctor import single_atoms as single_atoms_checks
 from rung.doctor.examined import Examined, consult
 from rung.errors import ConfigError, DataError
@@ -56,6 +57,9 @@ CHECKS: tuple[Check, ...] = (
     base_checks.base_forces,
     geometry.one_composition,
     single_atoms_checks.single_atoms,
+    energy_table.table_stderr,
+    energy_table.open_circles,
+    energy_table.difference_units,
 )
 """Checks of numbers: labels that are not finite count as absent here."""
 
@@ -67,6 +71,7 @@ def diagnose(
     base: Potential | None = None,
     base_fidelity: str | None = None,
     single_atoms: SingleAtoms | None = None,
+    table: EnergyTable = NO_TABLE,
     progress: Progress = SILENT,
 ) -> Diagnosis:
     """Check labelled structures before any work.
@@ -84,6 +89,8 @@ def diagnose(
     single_atoms
         Which frames a fit takes for single atoms, and whether it fits them; by default those in which the base sees no
         neighbour, and it does not.
+    table
+        Rows that tell of these structures, which hold its energies among their labels.
     progress
         Where the base's predictions report.
 
@@ -97,19 +104,19 @@ def diagnose(
     ConfigError
         When ``base_fidelity`` is needed and absent, or unknown to the base.
     """
-    everything = Examined({split: tuple(members) for split, members in splits.items()}, target)
+    everything = Examined({split: tuple(members) for split, members in splits.items()}, target, table=table)
     # the other checks list neighbours, of which impossible matter has millions
     tame = {
         split: keys.tamed([structure for structure in members if id(structure) not in everything.impossible])
         for split, members in everything.splits.items()
     }
     if base is None:
-        examined = Examined(tame, target, single_atoms=single_atoms or SingleAtoms())
+        examined = Examined(tame, target, single_atoms=single_atoms or SingleAtoms(), table=table)
     else:
         fidelity = _fidelity_of(base, base_fidelity)
-        predictions, energies = consult(tame, target, base, fidelity, progress)
+        predictions, energies = consult(tame, target, base, fidelity, progress, table)
         alone = single_atoms or SingleAtoms(base.cutoff)
-        examined = Examined(tame, target, base, fidelity, predictions, energies, alone)
+        examined = Examined(tame, target, base, fidelity, predictions, energies, alone, table)
     findings = [finding for check in PLAIN_CHECKS for finding in check(everything)]
     findings += [finding for check in CHECKS for finding in check(examined)]
     return Diagnosis.of_findings(census(everything.splits), findings)
@@ -121,9 +128,12 @@ def diagnose_files(
     target: str | None = None,
     base: Potential | None = None,
     base_fidelity: str | None = None,
+    labels: Sequence[Path | str] = (),
     progress: Progress = SILENT,
 ) -> Diagnosis:
     """Read each file as one split, named after the file, and :func:`diagnose` them.
+
+    Tables of energies, ``labels``, are checked beside them; rows that cannot be used are findings.
 
     Raises
     ------
@@ -137,7 +147,13 @@ def diagnose_files(
     if len(set(names)) < len(names):
         raise DataError("A file is named twice; each file is one split.")
     splits = {name: read_structures(path) for name, path in zip(names, listed, strict=True)}
-    return diagnose(splits, target=target, base=base, base_fidelity=base_fidelity, progress=progress)
+    table = read_energy_tables(labels)
+    wrong = list(faults(table, splits, ()))
+    bad = {fault.row for fault in wrong}
+    table = EnergyTable(tuple(row for row in table.rows if row not in bad))
+    splits = {name: with_table(members, table) for name, members in splits.items()}
+    told = diagnose(splits, target=target, base=base, base_fidelity=base_fidelity, table=table, progress=progress)
+    return Diagnosis.of_findings(told.census, [*energy_table.table_faults(wrong), *told.findings])
 
 
 def census(splits: Mapping[str, Sequence[Structure]]) -> tuple[CensusRow, ...]:

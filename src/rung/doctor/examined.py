@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from rung.data.batch import by_count
+from rung.data.energy_table import NO_TABLE, EnergyTable
 from rung.data.labels import Array
 from rung.data.matter import Impossible, impossible
 from rung.data.single_atoms import SingleAtoms
@@ -76,6 +77,8 @@ class Examined:
         eV by ``geometry_hash``: the sample, and the structures whose energies have no other to stand against.
     single_atoms
         Which frames are single atoms, and whether a fit takes them.
+    table
+        Differences of energies, and errors that energies share; its energies are labels of the structures.
     """
 
     splits: Mapping[str, tuple[Structure, ...]]
@@ -85,6 +88,7 @@ class Examined:
     predictions: tuple[BasePrediction, ...] = ()
     base_energies: Mapping[str, float] = field(default_factory=dict)
     single_atoms: SingleAtoms = field(default_factory=SingleAtoms)
+    table: EnergyTable = NO_TABLE
     _answers: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, question: Hashable, answer: Callable[[], T]) -> T:
@@ -160,6 +164,7 @@ def consult(
     base: Potential,
     base_fidelity: str,
     progress: Progress,
+    table: EnergyTable = NO_TABLE,
 ) -> tuple[tuple[BasePrediction, ...], dict[str, float]]:
     """Predict forces of a sample with the base, and the energies that no other label can be compared with."""
     require_fidelity(base_fidelity, base.fidelities)
@@ -172,11 +177,13 @@ def consult(
         (split, structure) for split, members in candidates.items() for structure in evenly_spread(members, per_split)
     ]
     seen = {structure.geometry_hash for _, structure in sample}
+    subtracted = table.subtracted
     alone = [
         structure
         for members in candidates.values()
         for structure in members
-        if _needs_energy(structure, target, base_fidelity) and structure.geometry_hash not in seen
+        if (structure.structure_id in subtracted or _needs_energy(structure, target, base_fidelity))
+        and structure.geometry_hash not in seen
     ]
     alone = evenly_spread(alone, ENERGIES)
     with progress.task("predictions of the base", len(sample) + len(alone)) as task:

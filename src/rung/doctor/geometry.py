@@ -8,11 +8,12 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from rung.data.batch import neighbours
+from rung.data.label_rows import are_special, label_rows, mentioned
 from rung.data.matter import CLOSEST_IMAGE
 from rung.data.neighbours import neighbour_lengths, open_axes
 from rung.data.readers.structures import reading_of
 from rung.data.splits import ELSEWHERE, HOWEVER, overlaps
-from rung.data.structure import Structure, elements_in
+from rung.data.structure import Structure, composition_matrix, elements_in
 from rung.doctor.examined import Examined
 from rung.doctor.findings import few, finding, frames, ids
 from rung.results.findings import Finding
@@ -209,10 +210,13 @@ def one_composition(examined: Examined) -> Iterator[Finding]:
     named = (examined.target,) if examined.target is not None else examined.fidelities
     for split, members in list(examined.fitted.items())[:1]:
         for fidelity in named:
-            labelled = [structure for structure in members if structure.labelled(fidelity).has_energy]
+            labelled = [members[place] for place in mentioned(members, fidelity, examined.table)]
             formulas = sorted({structure.formula for structure in labelled})
             elements = elements_in(labelled)
-            counts = np.array([[np.count_nonzero(s.atoms.numbers == z) for z in elements] for s in labelled])
+            counts = composition_matrix(labelled, elements)
+            if are_special(fidelity, examined.table):
+                own = examined.table.within(one.structure_id for one in members)
+                counts = label_rows(labelled, fidelity, own).combination @ counts
             if len(elements) < 2 or np.linalg.matrix_rank(counts) == len(elements):
                 continue
             sentence = (

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rung.data.label_rows import mentioned
 from rung.data.labels import ENERGY, FORCES, STRESS, VIRIALS, Array, Labels
 from rung.data.readers.structures import reading_of
 from rung.data.soundness import LARGEST, any_torn, any_wild, torn_keys, wild_keys
@@ -115,7 +116,7 @@ def no_target(examined: Examined) -> Iterator[Finding]:
     """Find that the split that teaches, the first, has no energy of the target, or another split has no label of it."""
     target = examined.target
     for place, (split, members) in enumerate(examined.splits.items()):
-        if target is None or any(structure.labelled(target).has_energy for structure in members):
+        if target is None or mentioned(members, target, examined.table):
             continue
         if place == 0:
             labelled = {name for structure in members for name, label in structure.labels.items() if label.has_energy}

@@ -121,7 +121,8 @@ def _size_or_sign(evidence: Beside | Strained, split: str) -> Iterator[Finding]:
     slope, fidelity = evidence.slope(), evidence.fidelities[-1]
     other = evidence.words if len(evidence.fidelities) == 2 else ""
     size = replace(slope, value=abs(slope.value))
-    units = {**STRESS_UNITS, VIRIAL: 1.0 / float(np.median(evidence.volumes))}
+    volume = float(np.median(evidence.volumes))  # of none where frames have no cell
+    units = {**STRESS_UNITS, **({VIRIAL: 1.0 / volume} if volume > 0 else {})}
     contradiction = explained(size, other, f"{fidelity!r} stress", units, against=evidence.words)
     if contradiction is not None and nearest_unit(size.value, units) == VIRIAL:
         remedy = "-virial / volume" if slope.value < 0 else "virial / volume, for here it has the stress's sign"

@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
+from rung.data.energy_table import NO_TABLE, EnergyTable
+from rung.data.label_rows import mentioned
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
@@ -157,6 +159,8 @@ class Lift:
         Every fidelity that the labels may have, by name: the target's and the base's among them.
     target
         The fidelity to lift to.
+    table
+        Labels that are differences of two structures to learn from, and which labels share errors.
 
     Raises
     ------
@@ -169,6 +173,7 @@ class Lift:
     base: Base | None
     fidelities: Mapping[str, Fidelity]
     target: str
+    table: EnergyTable = NO_TABLE
 
     def __post_init__(self) -> None:
         require_fidelity(self.target, self.fidelities)
@@ -182,8 +187,8 @@ class Lift:
 
     @property
     def labelled(self) -> list[Structure]:
-        """The training structures with an energy of the target, in order."""
-        return [structure for structure in self.train if structure.labelled(self.target).has_energy]
+        """The training structures that a label of the target tells of, in order: an energy, or a difference."""
+        return [self.train[k] for k in mentioned(self.train, self.target, self.table)]
 
     def require_base(self, method: str) -> Base:
         """Return the base; raise a :class:`~rung.errors.ConfigError` where ``method`` needs one and there is none."""
@@ -292,6 +297,18 @@ def no_designs(settings: NamedSettings) -> None:
     del settings
 
 
+def no_differences(settings: NamedSettings) -> bool:
+    """Return that a method learns from energies of structures alone, each with an error of its own."""
+    del settings
+    return False
+
+
+def all_differences(settings: NamedSettings) -> bool:
+    """Return that a method uses differences, whatever its settings: its labels are rows of a linear model."""
+    del settings
+    return True
+
+
 @dataclass(frozen=True)
 class Method(Generic[S]):
     """What the rest of rung knows of a method; it stands beside the method's function.
@@ -312,6 +329,8 @@ class Method(Generic[S]):
     start
         Measures how far the untrained start lies from the base, where neither a training reports it in its diagnostics
         nor the fit starts from designs; None where the method has no such start.
+    differences
+        Returns whether a fit with given settings uses labels that are differences, and errors that labels share.
     """
 
     settings: type[S]
@@ -320,6 +339,7 @@ class Method(Generic[S]):
     continues: bool = False
     designs: Callable[[S], Designs[S] | None] = no_designs
     start: Callable[[Lift, S], StepZero] | None = None
+    differences: Callable[[S], bool] = no_differences
 
     @property
     def name(self) -> str:

@@ -11,7 +11,7 @@ from rung.errors import FindingsError
 from rung.fit.lift import Base
 from rung.progress import SILENT, Progress
 from rung.results.findings import Diagnosis
-from rung.run.inputs import single_atoms_of
+from rung.run.inputs import open_table, single_atoms_of
 
 SAMPLE = 2000
 """Structures of a streamed split that the doctor sees."""
@@ -36,6 +36,7 @@ def sound_diagnosis(
         base=None if base is None else base.plain,
         base_fidelity=None if base is None else base.fidelity,
         single_atoms=single_atoms_of(config, base),
+        table=open_table(config),
         progress=progress,
     )
     errors = diagnosis.of_severity("error")

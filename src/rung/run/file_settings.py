@@ -14,6 +14,8 @@ class CheckSettings(Settings):
 
     files: DataFiles = ()
     """Files of labelled structures, each a split of its own; a fit would learn from the first."""
+    labels: tuple[Path, ...] = ()
+    """Tables (CSV) of energies of these structures, and of their differences."""
     target: str | None = None
     """The fidelity to lift to."""
     base: Path | None = None

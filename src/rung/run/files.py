@@ -60,6 +60,7 @@ def check_files(settings: CheckSettings, *, progress: Progress = SILENT) -> Diag
         target=settings.target,
         base=potential,
         base_fidelity=settings.base_fidelity,
+        labels=settings.labels,
         progress=progress,
     )
 

@@ -10,6 +10,7 @@ import torch
 from rung.backends.precision import HalfPrecisionWarning, precision_sentence
 from rung.checkpoint import open_model
 from rung.config import RunConfig
+from rung.data.energy_table import EnergyTable, read_energy_tables, require_faultless, with_table
 from rung.data.frames import check_apart, stream_structures
 from rung.data.readers.structures import read_structures, require_matter, require_possible
 from rung.data.single_atoms import SingleAtoms
@@ -18,6 +19,7 @@ from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
 from rung.features.cache import DesignCache
 from rung.fit.lift import Base, Context, Lift
+from rung.fit.methods import method_of
 from rung.model.architecture import Architecture
 from rung.progress import SILENT, Progress
 
@@ -61,7 +63,32 @@ def read_splits(config: RunConfig) -> dict[str, tuple[Structure, ...]]:
     """
     if config.data.stream:
         raise ConfigError("Only 'rung fit' streams structures; remove data.stream.")
-    return {name: read_structures(paths, keys=config.keys()) for name, paths in config.splits().items()}
+    splits = {name: read_structures(paths, keys=config.keys()) for name, paths in config.splits().items()}
+    table = require_faultless(open_table(config), splits, config.fidelities)
+    return {name: with_table(members, table) for name, members in splits.items()} if table else splits
+
+
+def open_table(config: RunConfig) -> EnergyTable:
+    """Return the rows of every table of energies that a config names."""
+    return read_energy_tables(config.data.labels, config.keys())
+
+
+def require_used(config: RunConfig) -> None:
+    """Raise where a table holds labels for the fit that its method has no use for.
+
+    Raises
+    ------
+    ConfigError
+        Names the first such row, and the methods that use it.
+    """
+    own = open_table(config).of(config.target)
+    special = (*own.differences, *own.correlated)
+    if special and not method_of(config.method).differences(config.method):
+        raise ConfigError(
+            f"{special[0].place}: the method {config.method.name!r} learns from energies of structures, each with an "
+            "error of its own, and has no use for a difference or a run; use readout, tangent, auto or offset, or "
+            "remove such rows."
+        )
 
 
 def open_base(config: RunConfig) -> Base | None:
@@ -132,7 +159,10 @@ def coarse_base(config: RunConfig, base: Base | None) -> tuple[str, ...]:
 def lift_of(config: RunConfig, splits: Mapping[str, Sequence[Structure]], base: Base | None) -> Lift:
     """Return what a fit of ``config`` is asked for; errors as :func:`fitted_splits`."""
     taken = fitted_splits(config, splits, base)
-    return Lift(taken["train"], taken.get("valid", ()), base, config.fidelity_table(), config.target)
+    table = open_table(config).of(config.target)
+    if table:
+        table = table.within(structure.structure_id for structure in splits["train"])
+    return Lift(taken["train"], taken.get("valid", ()), base, config.fidelity_table(), config.target, table)
 
 
 def design_cache(config: RunConfig) -> DesignCache | None:

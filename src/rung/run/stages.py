@@ -46,7 +46,16 @@ from rung.run.evaluation import (
     predict,
 )
 from rung.run.folder import RunFolder
-from rung.run.inputs import coarse_base, context_of, design_cache, left_out, lift_of, open_base, open_splits
+from rung.run.inputs import (
+    coarse_base,
+    context_of,
+    design_cache,
+    left_out,
+    lift_of,
+    open_base,
+    open_splits,
+    require_used,
+)
 from rung.run.opening import in_free_folder, opened
 from rung.run.predictor import with_bars
 from rung.run.stage import Stage, carried_out
@@ -171,6 +180,7 @@ def run_fit(
 
 def check(work: Work) -> Diagnosis:
     """Check the data and the base; raise a :class:`~rung.errors.FindingsError` if anything is an error."""
+    require_used(work.config)
     diagnosis = sound_diagnosis(work.config, work.splits, work.base, work.progress)
     _ = work.lift  # refuses data of which nothing is left to fit
     return diagnosis
@@ -217,7 +227,8 @@ def fit(work: Work) -> None:
         method=work.config.method.name,
         settings=result.settings.model_dump(mode="json"),
         seconds=time.monotonic() - started,
-        n_energies=sum(structure.labelled(target).has_energy for structure in work.lift.train),
+        n_energies=sum(structure.labelled(target).has_energy for structure in work.lift.train)
+        + len(work.lift.table.differences),
         n_left_out=len(work.splits["train"]) - len(work.lift.train),
         diagnostics=result.diagnostics,
         warnings=warnings,

@@ -116,6 +116,11 @@ class StudyConfig(RunConfig):
                     f"compare.{name}: the method {settings.name!r} needs a base; "
                     "add base: {file: ..., fidelity: ...}."
                 )
+        if self.data.labels:
+            raise ConfigError(
+                "data.labels: a study draws the energies of structures; write them into the structures' files, and "
+                "leave differences to rung fit."
+            )
         if self.split.folds is not None and "heldout" in self.data.evaluate:
             raise ConfigError("data.evaluate.heldout: with split.folds this name is taken; choose another.")
         return self

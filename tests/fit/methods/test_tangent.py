@@ -8,8 +8,10 @@ import torch
 from numpy.testing import assert_allclose
 
 from rung.backends import export, load_base
+from rung.backends.errors import tangent_errors
 from rung.backends.training import trainable
 from rung.data.batch import collate
+from rung.data.energy_table import EnergyRow, EnergyTable
 from rung.data.labels import empty_labels
 from rung.data.readers.structures import read_structures
 from rung.data.splits import draw_labels
@@ -275,3 +277,44 @@ def test_a_negative_error_is_refused_as_by_the_readout(tiny_potential, molecules
     ]
     with pytest.raises(FitError, match="negative in 9 frames"):
         fit(train, tiny_potential)
+
+
+def test_differences_to_one_structure_say_what_energies_of_one_composition_say(tiny_potential, molecules):
+    """With a flat E0 nothing but differences counts; those to one structure share its error."""
+    train = frames(molecules[:1], 6, 6)
+    energies = fit(train, tiny_potential)
+    first, sigma = train[0].labels["high"].energy, 0.02
+    rows = [
+        EnergyRow(
+            frame.structure_id,
+            "high",
+            frame.labels["high"].energy - first,
+            sigma * np.sqrt(2),
+            minus="frame-0",
+            run="w",
+            shared_stderr=sigma,
+        )
+        for frame in train[1:]
+    ]
+    bare = [replace(frame, labels={}) for frame in train]
+    lift = replace(lift_of(bare, tiny_potential), table=EnergyTable(tuple(rows)))
+    differences = fit_tangent(lift, TangentSettings(), CONTEXT)
+    n_weights = len(energies.posterior.coordinates.mean) - 3
+    scale = np.abs(energies.posterior.coordinates.mean[:n_weights]).max()
+    for one, other in (
+        (energies.posterior.coordinates.mean, differences.posterior.coordinates.mean),
+        (energies.posterior.coordinates.covariance, differences.posterior.coordinates.covariance),
+    ):
+        some = (slice(n_weights),) * one.ndim
+        assert_allclose(other[some], one[some], atol=1e-3 * scale**one.ndim)
+    assert differences.diagnostics["n_energies"] == 5
+    assert any("says nothing of reference energies" in sentence for sentence in differences.warnings)
+    said = {
+        name: result.potential.predict(collate(bare, ["high"] * 6, tiny_potential.cutoff)).energy.numpy()
+        for name, result in (("energies", energies), ("differences", differences))
+    }
+    changes = {name: values - values[0] for name, values in said.items()}
+    assert_allclose(changes["differences"], changes["energies"], atol=2e-3)
+    lift_errors = tangent_errors(differences.potential, "high", differences.posterior).energies(bare[:2])
+    assert np.isinf(lift_errors.combination_variance([1.0, 0.0]).total)
+    assert np.isfinite(lift_errors.combination_variance([1.0, -1.0]).total)

@@ -9,6 +9,7 @@ import numpy as np
 from rung.data.labels import Array
 from rung.features.design import Design
 from rung.fit.linear.closed_form import Solution, quadratic_solution
+from rung.fit.linear.energies import Energies
 from rung.fit.linear.evidence import HyperPosterior
 from rung.fit.linear.gaussian import MODEL_ERROR
 from rung.fit.linear.problem import Problem
@@ -45,7 +46,7 @@ def explain(problem: Problem, solution: Solution, terms: Sequence[Term]) -> Expl
     data = solution.assembly.model.data
     numbers: dict[str, float] = {
         **dict(solution.values),
-        "n_energies": float(len(problem.labelled)),
+        "n_energies": float(len(data) if problem.has_differences else len(problem.labelled)),
         "n_parameters": float(len(problem.readout.weights)),
     }
     tables = FitDetails(hyperparameters=hyper_rows(solution))
@@ -62,7 +63,7 @@ def explain(problem: Problem, solution: Solution, terms: Sequence[Term]) -> Expl
     numbers["leave_one_out_rmse"] = _rms(error[known])
     numbers["leave_one_out_z2"] = float(np.mean(error[known] ** 2 / variance[known])) if known.any() else np.nan
     warnings = list(_warnings(problem, solution))
-    if len(data) == len(problem.labelled):
+    if len(data) == len(problem.labelled) and not problem.has_differences:
         fitted, before, count = _within_compositions(problem, error)
         numbers["within_composition_rmse"], numbers["within_composition_rmse_base"] = fitted, before
         if (
@@ -232,7 +233,9 @@ def compare_difference(
 
 def _widest(problem: Problem) -> tuple[int, int] | None:
     """Return the frames of highest and lowest target energy within the commonest labelled composition."""
-    rows = problem.labelled
+    rows = [k for k in problem.labelled if problem.structures[k].labelled(problem.target.name).has_energy]
+    if not rows:
+        return None
     labels = np.array([problem.structures[k].labelled(problem.target.name).energy for k in rows])
     formulas = [problem.structures[k].formula for k in rows]
     counts = Counter(formulas)
@@ -253,6 +256,33 @@ def _compared(problem: Problem, terms: Sequence[Term]) -> list[tuple[int, int]]:
     return [widest] if widest is not None else []
 
 
+def unidentified_references(data: Energies, present: Array, solution: Solution) -> tuple[str, ...]:
+    """Return a sentence where the labels leave reference energies open of elements that they tell of; else nothing.
+
+    Parameters
+    ----------
+    data
+        The labels.
+    present
+        Atoms of each element of the structures that they tell of, shape ``(n, E)``.
+    solution
+        The fit to them.
+    """
+    if not len(solution.gaussian.unidentified):
+        return ()
+    if not data.composition.any():
+        return (
+            "Every label is a difference within one composition, which says nothing of reference energies: a total "
+            "energy has no error bar, differences within a composition have one.",
+        )
+    if np.linalg.matrix_rank(data.composition) >= int(present.any(axis=0).sum()):
+        return ()
+    return (
+        "The labelled compositions do not identify every reference energy: energies of other compositions "
+        "have no error bar, and comparisons between compositions are refused.",
+    )
+
+
 def _warnings(problem: Problem, solution: Solution) -> Sequence[str]:
     found = []
     data = solution.assembly.model.data
@@ -261,15 +291,7 @@ def _warnings(problem: Problem, solution: Solution) -> Sequence[str]:
             f"Only {len(data)} energies: E0 and the readout are hardly told apart; "
             "trust the error bars, not the values."
         )
-    if len(solution.gaussian.unidentified):
-        present = problem.composition[problem.labelled]
-        ratios = np.linalg.matrix_rank(present)
-        used = int((present.sum(axis=0) > 0).sum())
-        if ratios < used:
-            found.append(
-                "The labelled compositions do not identify every reference energy: energies of other compositions "
-                "have no error bar, and comparisons between compositions are refused."
-            )
+    found += unidentified_references(data, problem.composition[problem.labelled], solution)
     exact = data.label_variance == 0
     if exact.any():
         found.append(

@@ -99,6 +99,11 @@ class Energies(ABC):
         return row_space(self.composition)
 
     @property
+    def share(self) -> Array:
+        """How often each datum holds the error that all labels share, shape ``(n,)``: once for an energy."""
+        return np.ones(len(self))
+
+    @property
     @abstractmethod
     def label_variance(self) -> Array:
         """Statistical variance of each label, eV², shape ``(n,)``."""

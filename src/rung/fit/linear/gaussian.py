@@ -67,10 +67,18 @@ class EnergyData(Energies):
     model
         Covariance of the model's own error per s², in atoms, shape ``(n, n)``: what the environments of two structures
         share; N on the diagonal where no two environments are alike.
+    shares
+        How often each datum holds the error that all labels share, shape ``(n,)``; None where each is an energy.
     """
 
     statistical: Array
     model: Array
+    shares: Array | None = None
+
+    @property
+    def share(self) -> Array:
+        """How often each datum holds the error that all labels share, shape ``(n,)``."""
+        return np.ones(len(self)) if self.shares is None else self.shares
 
     @cached_property
     def contrasts(self) -> Array:
@@ -111,6 +119,7 @@ class EnergyData(Energies):
             self.target[chosen],
             self.statistical[block],
             self.model[block],
+            self.share[chosen],
         )
 
     def transformed(self, combination: Array) -> "EnergyData":
@@ -121,6 +130,7 @@ class EnergyData(Energies):
             combination @ self.target,
             combination @ self.statistical @ combination.T,
             combination @ self.model @ combination.T,
+            combination @ self.share,
         )
 
 

@@ -103,7 +103,7 @@ def _directions(problem: Problem) -> Array:
 
 def _absorbed(problem: Problem) -> Array:
     """Return how the reference energies follow a change of the weights, by least squares, shape ``(E, P)``."""
-    rows = problem.labelled
-    if not len(rows):
+    if not len(problem.labelled):
         return np.zeros((len(problem.elements), len(problem.readout.weights)))
-    return np.asarray(np.linalg.lstsq(problem.composition[rows], problem.energy_design[rows], rcond=None)[0])
+    data = problem.energies
+    return np.asarray(np.linalg.lstsq(data.composition, data.design, rcond=None)[0])

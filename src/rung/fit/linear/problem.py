@@ -1,12 +1,14 @@
 """The arrays that a linear fit is made of: designs, labels and what the base says, gathered once for any settings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.data.energy_table import NO_TABLE, EnergyTable
+from rung.data.label_rows import are_special, label_rows, mentioned
 from rung.data.labels import Array
 from rung.data.structure import Structure
 from rung.errors import FitError
@@ -22,6 +24,9 @@ from rung.model.readout import Readout
 
 LABEL_FLOOR = 1e-4
 """Least error of a label without one that repeats another, eV/√atom: no computed energy is converged exactly."""
+
+MOST_BESIDE_DIFFERENCES = 10_000
+"""Of how many structures the errors are held as full matrices where labels are differences."""
 
 NEARLY_EQUAL = 0.999
 """Share of their environments above which one structure repeats another."""
@@ -46,6 +51,8 @@ class Problem:
     environments
         Which environments of the labelled frames are alike; without, only frames of one geometry share the model's
         own error.
+    table
+        Labels that are differences of two frames, and errors that labels share.
     """
 
     structures: tuple[Structure, ...]
@@ -55,14 +62,17 @@ class Problem:
     elements: tuple[int, ...]
     target: Fidelity
     environments: KnownEnvironments | None = None
+    table: EnergyTable = NO_TABLE
 
     @cached_property
     def labelled(self) -> Array:
-        """Positions of the frames with a target energy."""
-        return np.array(
-            [k for k, structure in enumerate(self.structures) if structure.labelled(self.target.name).has_energy],
-            dtype=int,
-        )
+        """Positions of the frames that a label of the target tells of: with an energy, or in a difference."""
+        return np.array(mentioned(self.structures, self.target.name, self.table), dtype=int)
+
+    @property
+    def has_differences(self) -> bool:
+        """Whether some labels are differences, so that data and labelled frames are not one and the same."""
+        return bool(self.table.of(self.target.name).differences)
 
     @cached_property
     def n_atoms(self) -> Array:
@@ -102,7 +112,7 @@ class Problem:
 
     @cached_property
     def energies(self) -> Energies:
-        """The labelled energies less the base's.
+        """The labels less what the base says: energies, then differences.
 
         Their errors are kept by groups where only frames of one geometry share the model's own error: without
         environments, and with so many frames that all cannot be compared with each other.
@@ -110,20 +120,17 @@ class Problem:
         Raises
         ------
         FitError
-            When an energy has no usable ``energy_stderr``: negative; an absent one counts as zero.
+            When an energy has no usable ``energy_stderr``: negative; an absent one counts as zero. Or when there are
+            differences among more structures than full matrices can hold.
         """
         rows = self.labelled
         structures = [self.structures[k] for k in rows]
-        known = self.environments
-        grouped = known is None or not known.are_compared([structure.geometry_hash for structure in structures])
-        return (grouped_energies if grouped else energy_data)(
-            structures,
-            self.target,
-            self.base_energy[rows],
-            self.energy_design[rows],
-            self.composition[rows],
-            known,
-        )
+        known, said = self.environments, (self.base_energy[rows], self.energy_design[rows], self.composition[rows])
+        if (known is not None and known.are_compared([one.geometry_hash for one in structures])) or (
+            are_special(self.target.name, self.table)
+        ):
+            return energy_data(structures, self.target, *said, known, self.table)
+        return grouped_energies(structures, self.target, *said, known)
 
 
 def without_composition(design: Array, composition: Array) -> Array:
@@ -138,32 +145,43 @@ def energy_data(
     design: Array,
     composition: Array,
     environments: KnownEnvironments | None = None,
+    table: EnergyTable = NO_TABLE,
 ) -> EnergyData:
-    """Return the labelled energies less what the base says of them, with their errors.
+    """Return the labels less what the base says of them, with their errors: energies, then differences.
 
     Parameters
     ----------
     structures, target
-        ``n`` structures with energies of the fidelity.
+        ``n`` structures that labels of the fidelity tell of.
     before
         The base's energies, eV, shape ``(n,)``.
     design, composition
         Derivatives by the weights, shape ``(n, P)``, and atoms of each element, shape ``(n, E)``.
     environments
         Which environments are alike; without, each atom stands for itself and frames of one geometry share.
+    table
+        Differences, and which labels share errors.
 
     Raises
     ------
     FitError
         When an ``energy_stderr`` is negative; an absent one counts as zero.
     """
-    energy, sigma = energy_labels(structures, target)
-    shared = shared_error(structures, environments)
-    own = np.sqrt(np.maximum(np.diag(shared), 1e-300))
-    alike = shared / own[:, None] / own[None, :] - np.eye(len(own))
-    floor = _floor(composition.sum(axis=1), sigma, alike.max(axis=1, initial=0.0) > NEARLY_EQUAL)
-    statistical = np.diag(sigma**2) + target.energy_shared_stderr**2 + np.diag(floor)
-    return EnergyData(design, composition, energy - before, statistical, shared)
+    labels, special = label_rows(structures, target.name, table), are_special(target.name, table)
+    _require_positive(labels.sigma, target)
+    rows = labels.combination
+    shared = shared_error(structures, environments, complete=special)
+    exact = EnergyData(design, composition, -before, np.zeros_like(shared), shared)
+    if special:
+        exact = exact.transformed(rows)
+    own = np.sqrt(np.maximum(np.diag(exact.model), 1e-300))
+    alike = np.abs(exact.model / own[:, None] / own[None, :] - np.eye(len(own)))
+    repeats = (alike.max(axis=1, initial=0.0) > NEARLY_EQUAL) | (np.abs(rows).sum(axis=1) > 1)
+    floor = _floor(np.abs(rows) @ composition.sum(axis=1), labels.sigma, repeats)
+    statistical = (
+        labels.covariance + target.energy_shared_stderr**2 * np.outer(exact.share, exact.share) + np.diag(floor)
+    )
+    return replace(exact, target=labels.energy + exact.target, statistical=statistical)
 
 
 def grouped_energies(
@@ -215,23 +233,38 @@ def grouped_by(
     return GroupedEnergies(design, composition, change, sigma**2 + floor, shared_stderr, size, group)
 
 
-def shared_error(structures: Sequence[Structure], environments: KnownEnvironments | None) -> Array:
+def shared_error(
+    structures: Sequence[Structure], environments: KnownEnvironments | None, *, complete: bool = False
+) -> Array:
     """Return the covariance of the model's own error per s², in atoms, shape ``(n, n)``.
 
     The error belongs to environments: the frames share it as far as theirs agree, so that a geometry that is labelled
     twice, or repeated within its cell, says no more of the error than once.
+
+    Raises
+    ------
+    FitError
+        When the matrix must be ``complete`` and there are too many structures for it.
     """
     names = np.array([structure.geometry_hash for structure in structures], dtype=str)
-    n_atoms = np.array([len(structure) for structure in structures], dtype=float)
-    if environments is not None:
+    size = np.array([len(structure) for structure in structures], dtype=float)
+    if complete and len(names) > MOST_BESIDE_DIFFERENCES:
+        raise FitError(
+            f"Labels are differences or share errors, and {len(names)} structures are labelled: the covariance is held "
+            f"for {MOST_BESIDE_DIFFERENCES}; take fewer, or leave data.labels out."
+        )
+    if environments is not None and not (complete and not environments.are_compared(names.tolist())):
         return environments.overlaps(names.tolist())
-    return np.where(names[:, None] == names[None, :], n_atoms[:, None], 0.0)
+    if environments is not None:
+        size = environments.own(names.tolist())
+    return np.where(names[:, None] == names[None, :], size[:, None], 0.0)
 
 
 def _floor(n_atoms: Array, sigma: Array, repeats: NDArray[np.bool_]) -> Array:
     """Return what the variance of labels without an error needs where they repeat others, eV², shape ``(n,)``.
 
     Two exact labels of equal environments say nothing of the model's own error, so nothing else allows their rounding.
+    A difference may repeat two energies.
     """
     return np.where(repeats & (sigma == 0), LABEL_FLOOR**2 * n_atoms, 0.0)
 
@@ -246,6 +279,10 @@ def energy_labels(structures: Sequence[Structure], target: Fidelity) -> tuple[Ar
     """
     labels = [structure.labelled(target.name) for structure in structures]
     sigma = np.nan_to_num(np.array([label.energy_stderr for label in labels], dtype=float))
+    _require_positive(sigma, target)
+    return np.array([label.energy for label in labels], dtype=float), sigma
+
+
+def _require_positive(sigma: Array, target: Fidelity) -> None:
     if (sigma < 0).any():
         raise FitError(f"{target.name}_energy_stderr is negative in {int((sigma < 0).sum())} frames.")
-    return np.array([label.energy for label in labels], dtype=float), sigma

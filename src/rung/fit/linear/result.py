@@ -35,7 +35,6 @@ def moved_surface(problem: Problem, weights: Array, reference: Array) -> Surface
 def posterior_of(problem: Problem, solution: Solution, error: FeatureError) -> Posterior:
     """Return the posterior with the model's own error in energies, forces and differences."""
     smooth, known = error.smooth_share, problem.environments
-    paired = len(solution.assembly.model.data) != len(problem.labelled)
     return Posterior(
         parameters=(*problem.readout.parameters, *(f"E0[{element}]" for element in problem.elements)),
         mean=solution.gaussian.mean,
@@ -47,17 +46,20 @@ def posterior_of(problem: Problem, solution: Solution, error: FeatureError) -> P
         rough_error=float(np.sqrt(1.0 - smooth)) * solution.model_error,
         environments=None if known is None else known.kernel,
         domain=None if known is None or not known.elements else domain_of_fit(problem, known.elements),
-        shared=None if paired else shared_response(solution, problem.target.energy_shared_stderr),
+        shared=shared_response(solution, problem.target.energy_shared_stderr),
         shared_stderr=problem.target.energy_shared_stderr,
     )
 
 
 def shared_response(solution: Solution, size: float) -> Array | None:
-    """Return how the parameters follow an error of ``size``, eV, that all labels share; None without one."""
+    """Return how the parameters follow an error of ``size``, eV, that all labels share; None without one.
+
+    In a difference it cancels.
+    """
     model = solution.assembly.model
     if size == 0.0 or not len(model.data):
         return None
-    moved = replace(model, data=replace(model.data, target=model.data.target + size))
+    moved = replace(model, data=replace(model.data, target=model.data.target + size * model.data.share))
     return moved.posterior(solution.values).mean - model.posterior(solution.values).mean
 
 

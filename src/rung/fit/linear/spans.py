@@ -161,11 +161,13 @@ def posterior_of(
     composition: Array,
     surroundings: Surroundings,
     shared_stderr: float,
+    combination: Array,
 ) -> TangentPosterior:
     """Return what the linear fit knows of the weights.
 
     Half of the model's own error lies along all weights alike, half belongs to environments: the first alone is too
     small in differences of like structures, for all weights together bend an energy less there than the truth does.
+    The labels are the ``combination`` of the energies of the structures with these compositions.
     """
     elements, gaussian = sorted(base.plain.elements), solution.gaussian
     coordinates = Posterior(
@@ -183,7 +185,8 @@ def posterior_of(
         shared=shared_response(solution, shared_stderr),
         shared_stderr=shared_stderr,
     )
-    absorbed = np.hstack([np.linalg.pinv(composition), np.zeros((len(elements), len(rows.force)))])
+    absorbed = np.linalg.pinv(combination @ composition) @ combination
+    absorbed = np.hstack([absorbed, np.zeros((len(elements), len(rows.force)))])
     return TangentPosterior(
         coordinates=coordinates,
         base=base.plain,

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rung.data.energy_table import NO_TABLE
 from rung.data.labels import Labels
 from rung.data.structure import Structure
 from rung.errors import FitError
@@ -56,6 +57,7 @@ def surrogate_ratio(problem: Problem, low: str) -> float:
         readout=blank,
         surface=Surface(blank, problem.surface.reference),
         target=Fidelity(low),
+        table=NO_TABLE,
     )
     solution = quadratic_solution(assemble((Energies(), WeightPrior()), twin))
     size = len(blank.weights)

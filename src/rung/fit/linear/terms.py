@@ -117,6 +117,10 @@ class EnergyPairs(Settings):
 
     def add(self, assembly: Assembly, problem: Problem) -> Assembly:
         """Return the assembly in which paired frames count through their differences alone."""
+        if problem.has_differences:
+            raise ConfigError(
+                "The term pairs and differences in data.labels do not go together; write the pairs into the table."
+            )
         names = [problem.structures[k].structure_id for k in problem.labelled]
         if len(assembly.model.data) != len(names):
             raise ConfigError("The term pairs must come after the term energies, once.")

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import softmax
 
 from rung.errors import ConfigError
-from rung.fit.lift import Context, Designs, FitResult, Lift, Method, NamedSettings
+from rung.fit.lift import Context, Designs, FitResult, Lift, Method, NamedSettings, all_differences
 from rung.fit.methods.readout import READOUT, ReadoutSettings
 from rung.fit.methods.tangent import TANGENT, TangentSettings
 from rung.results.fit import Alternative, FitDetails
@@ -119,4 +119,4 @@ def _designs(settings: AutoSettings) -> Designs[AutoSettings] | None:
     return Designs(lambda lift, chosen, context: inner.prepare(lift, chosen.readout, context), inner.forces)
 
 
-AUTO = Method(settings=AutoSettings, fit=fit_auto, base="needed", designs=_designs)
+AUTO = Method(settings=AutoSettings, fit=fit_auto, base="needed", designs=_designs, differences=all_differences)

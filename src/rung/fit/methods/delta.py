@@ -237,4 +237,9 @@ def _shifted_to_base(structures: Sequence[Structure], base: Base, target: str, c
     return shifted
 
 
-DELTA = Method(settings=DeltaSettings, fit=fit_delta, base="needed", designs=_designs)
+def _differences(settings: DeltaSettings) -> bool:
+    """Return whether labels enter a linear model as they are: not where those of two levels are subtracted before."""
+    return isinstance(settings.learner, FeaturesLearner) and settings.learns == "base"
+
+
+DELTA = Method(settings=DeltaSettings, fit=fit_delta, base="needed", designs=_designs, differences=_differences)

@@ -12,7 +12,7 @@ from rung.data.structure import Structure
 from rung.errors import FitError
 from rung.features.predict import surface_energies
 from rung.fidelity import Fidelity
-from rung.fit.lift import Base, Context, Designs, FitResult, Lift, Method, NamedSettings
+from rung.fit.lift import Base, Context, Designs, FitResult, Lift, Method, NamedSettings, all_differences
 from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.diagnosis import explain
 from rung.fit.linear.evidence import HyperPrior
@@ -56,7 +56,7 @@ def fit_offset(lift: Lift, settings: OffsetSettings, context: Context) -> FitRes
     labelled = lift.require_labelled()
     designs, surface = base.energy_designs(labelled, context.cache, context.progress), base.surface
     elements = tuple(sorted(base.plain.elements))
-    problem = Problem(tuple(labelled), tuple(designs), surface.readout, surface, elements, lift.goal)
+    problem = Problem(tuple(labelled), tuple(designs), surface.readout, surface, elements, lift.goal, table=lift.table)
     terms: tuple[Term, ...] = (Energies(), WeightPrior(alpha=FROZEN, random_alpha=FROZEN))
     size = len(surface.readout.weights)
     # error bars of differences need to know which environments are alike; the fit stays plain least squares
@@ -141,5 +141,9 @@ def _with_weights(solution: Solution, n_weights: int) -> Solution:
 
 
 OFFSET = Method(
-    settings=OffsetSettings, fit=fit_offset, base="needed", designs=lambda _: Designs(_prepare, forces=False)
+    settings=OffsetSettings,
+    fit=fit_offset,
+    base="needed",
+    designs=lambda _: Designs(_prepare, forces=False),
+    differences=all_differences,
 )

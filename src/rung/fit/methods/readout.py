@@ -13,7 +13,7 @@ from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
 from rung.features.cache import DesignCache
 from rung.features.passes import build_designs, features_of
-from rung.fit.lift import Context, Designs, FitResult, Lift, Method, NamedSettings
+from rung.fit.lift import Context, Designs, FitResult, Lift, Method, NamedSettings, all_differences
 from rung.fit.linear.closed_form import Solution, hinge_solution, quadratic_solution
 from rung.fit.linear.diagnosis import explain
 from rung.fit.linear.model_error import feature_error
@@ -120,6 +120,7 @@ def gather(lift: Lift, settings: ReadoutSettings, context: Context) -> Problem:
         elements=tuple(sorted(base.plain.elements)),
         target=lift.goal,
         environments=base.environments(train, lift.labelled, context.cache, context.progress),
+        table=lift.table,
     )
 
 
@@ -177,5 +178,9 @@ def result_of(
 
 
 READOUT = Method(
-    settings=ReadoutSettings, fit=fit_readout, base="needed", designs=lambda _: Designs(gather, forces=True)
+    settings=ReadoutSettings,
+    fit=fit_readout,
+    base="needed",
+    designs=lambda _: Designs(gather, forces=True),
+    differences=all_differences,
 )

@@ -15,16 +15,28 @@ from pydantic import Field
 
 from rung.backends.training import trainable
 from rung.data.batch import by_count
+from rung.data.energy_table import NO_TABLE, EnergyTable
+from rung.data.label_rows import label_rows
 from rung.data.labels import Array
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure, composition_matrix
 from rung.features.weights import energy_row, force_row, moving_tensors, require_memory
 from rung.fidelity import Fidelity
 from rung.fit.fidelities.agreement import step_zero
-from rung.fit.lift import DOMAIN_STRUCTURES, Base, Context, FitResult, Lift, Method, NamedSettings, StepZero
+from rung.fit.lift import (
+    DOMAIN_STRUCTURES,
+    Base,
+    Context,
+    FitResult,
+    Lift,
+    Method,
+    NamedSettings,
+    StepZero,
+    all_differences,
+)
 from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.course import Arrival, Course
-from rung.fit.linear.diagnosis import hyper_rows
+from rung.fit.linear.diagnosis import hyper_rows, unidentified_references
 from rung.fit.linear.evidence import HyperPrior
 from rung.fit.linear.gaussian import MODEL_ERROR, LinearModel, PriorComponent
 from rung.fit.linear.model_error import probed_force_ratio
@@ -111,22 +123,24 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     composition = composition_matrix(labelled, elements)
     spans = spans_of(rows, composition, by_layer=settings.groups == "layers")
     known = base.environments(lift.train, labelled, context.cache, context.progress)
-    assembly = _assembly(rows, labelled, before, composition, lift.goal, settings, spans, known)
+    combination = label_rows(labelled, target, lift.table).combination
+    assembly = _assembly(rows, labelled, before, composition, lift.goal, settings, spans, known, lift.table)
     course = _course(model, lift, rows.energy, before, settings)
     agreed = _agreed(course, assembly, partial(step_of, rows, spans))
     solution = agreed.solution
-    _finish(model, elements, target, solution, agreed.arrival.change)
+    _finish(model, elements, target, solution, combination @ agreed.arrival.change)
     diagnostics = {
         **_numbers(solution),
         "n_parameters": float(rows.stacked.shape[1]),
         "curvature": agreed.arrival.curvature,
     }
-    warnings = () if agreed.sound else (CURVED,)
+    curved = () if agreed.sound else (CURVED,)
+    warnings = (*curved, *unidentified_references(assembly.model.data, composition, solution))
     rows_of_hypers = hyper_rows(solution, {name: MEANING for name in solution.values if name.startswith("alpha")})
     potential = model.to(base.plain.device).frozen()
     details = FitDetails(hyperparameters=rows_of_hypers)
-    shared = lift.goal.energy_shared_stderr
-    posterior = posterior_of(solution, spans, rows, base, composition, _surroundings(lift, known, context), shared)
+    shared, around = lift.goal.energy_shared_stderr, _surroundings(lift, known, context)
+    posterior = posterior_of(solution, spans, rows, base, composition, around, shared, combination)
     return FitResult(potential, posterior, settings, diagnostics, warnings, details)
 
 
@@ -292,10 +306,11 @@ def _assembly(
     settings: TangentSettings,
     spans: Sequence[Span],
     environments: KnownEnvironments | None = None,
+    table: EnergyTable = NO_TABLE,
 ) -> Assembly:
     """Return the linear model over the coordinates in the bases of ``spans``."""
     design = np.hstack([span.design for span in spans])
-    data = energy_data(labelled, target, before, design[: len(labelled)], composition, environments)
+    data = energy_data(labelled, target, before, design[: len(labelled)], composition, environments, table)
     assembly = Assembly(LinearModel((), data), {MODEL_ERROR: model_error_prior(data)}, {})
     owner = np.repeat(np.arange(len(spans)), [len(span.combination) for span in spans])
     for k, span in enumerate(spans):
@@ -361,4 +376,6 @@ def _finish(
     model.set_references({target: model.references[target].moved(elements, moved)})
 
 
-TANGENT = Method(settings=TangentSettings, fit=fit_tangent, base="needed", start=_step_zero)
+TANGENT = Method(
+    settings=TangentSettings, fit=fit_tangent, base="needed", start=_step_zero, differences=all_differences
+)
