@@ -11,6 +11,7 @@ from rung.data.structure import Structure
 from rung.features.pulls import Pull
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.fit.methods.tangent import TangentSettings, fit_tangent
+from rung.model.tangent import TangentPosterior
 from rung.select.greedy import Offer, greedy
 from rung.select.questions import (
     asked,
@@ -65,8 +66,9 @@ def test_forces_along_an_axis_have_the_bars_of_the_component(bars, molecules) ->
     joint = bars.joint([structure], [Pull(structure, unit) for unit in units[:4]])
     covariance = joint.finite_covariance(0.0)[1:, 1:]
     wanted = bars.forces_stderr(structure).ravel()[:4] ** 2
-    posterior = bars.posterior
-    rough = posterior.force_error**2 if hasattr(posterior, "force_error") else 0.0
+    posterior = bars.posterior.coordinates if isinstance(bars.posterior, TangentPosterior) else bars.posterior
+    rough = posterior.force_error**2
+    assert rough > 0
     assert_allclose(np.diag(covariance) + rough, wanted, rtol=1e-6)
     question = forces_asked([structure], directions=400)
     told = asked(bars, [structure], [question])
