@@ -1,5 +1,6 @@
 """A tree of outputs to labels on structures: the numbers, what is said of them, and no foreign file touched."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from rung.collect.collecting import collect
 from rung.collect.merging import sidecar_of
 from rung.collect.settings import CollectSettings
 from rung.collect.statistics import mean_and_error
+from rung.data.energy_table import read_energy_tables
 from rung.data.labels import Labels, empty_labels
 from rung.data.readers.structures import read_structures, structure_from, write_structures
 from rung.errors import ConfigError, DataError, StorageError
@@ -289,3 +291,91 @@ def test_a_tiled_cell_that_nobody_divided_is_refused(tree: Path) -> None:
     four = collect(settings(tree, cells=4, out=tree.parent / "four.extxyz"))
     assert [label.structure_id for label in four.labels] == ["near"]
     assert four.labels[0].energy == pytest.approx(HARTREE * run_of(0).mean() / 4)
+
+
+def _correlated(tree: Path, spread: float = 0.0005) -> Path:
+    """Let the blocks of ``bent`` be those of ``near`` but for a constant and a little, and say so in a table."""
+    rest = np.random.default_rng(3).normal(size=60)
+    write_scalar(tree / "bent" / "c.s001.scalar.dat", run_of(0, mean=-1.0) + 0.2 + spread * rest)
+    table = tree.parent / "table.csv"
+    table.write_text("path,structure_id,minus\ntree/near,near,\ntree/bent,bent,near\ntree/far,far,\n")
+    return table
+
+
+def test_a_difference_of_the_same_walkers_has_the_error_of_its_blocks(tree: Path) -> None:
+    table, out = _correlated(tree), tree.parent / "labels.csv"
+    collected = collect(settings(tree, table=table, out=out))
+    rows = {(row.structure_id, row.minus): row for row in read_energy_tables([out]).rows}
+    assert set(rows) == {("near", ""), ("bent", "near"), ("far", "")}
+    near = HARTREE * run_of(0)
+    bent = near + HARTREE * (0.2 + 0.0005 * np.random.default_rng(3).normal(size=60))
+    difference = rows["bent", "near"]
+    assert difference.energy == pytest.approx((bent - near).mean(), abs=1e-9)
+    assert difference.stderr == pytest.approx(mean_and_error(bent - near, np.ones(60))[1], rel=1e-6)
+    assert difference.stderr < 0.1 * rows["near", ""].stderr
+    assert rows["near", ""].energy == pytest.approx(near.mean())
+    assert [label.name for label in collected.labels if label.minus_structure_id] == ["bent - near"]
+    assert Collected.read(sidecar_of(out)) == collected
+    # a constant that is added to both cancels; without structures, the names of the table are taken as they are
+    free = collect(settings(tree, table=table, structures=None, out=out, correction={"kinetic": 0.5}))
+    shifted = {(label.structure_id, label.minus_structure_id): label.energy for label in free.labels}
+    assert shifted["bent", "near"] == difference.energy
+    assert shifted["near", ""] == pytest.approx(rows["near", ""].energy + 0.5)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "said"),
+    [
+        (run_of(1, rows=59), "59 rows"),
+        (run_of(1), "their blocks do not|its blocks do not go with"),
+        (None, "no output of near itself"),
+    ],
+)
+def test_other_walkers_are_refused_or_said(tree: Path, blocks: np.ndarray | None, said: str) -> None:
+    table = _correlated(tree)
+    if blocks is None:
+        shutil.rmtree(tree / "near")
+        table.write_text("path,structure_id,minus\ntree/bent,bent,near\ntree/far,far,\n")
+    else:
+        write_scalar(tree / "bent" / "c.s001.scalar.dat", blocks)
+    collected = collect(settings(tree, table=table, out=tree.parent / "labels.csv"))
+    told = [one.sentence for one in collected.refused] + [text for one in collected.labels for text in one.warnings]
+    assert any(re.search(said, sentence) for sentence in told)
+
+
+def test_differences_do_not_go_onto_structures(tree: Path) -> None:
+    with pytest.raises(ConfigError, match=r"bent - near is a label of no structure: --out needs .*\.csv"):
+        collect(settings(tree, table=_correlated(tree)))
+    assert not (tree.parent / "labels.extxyz").exists()
+
+
+def test_outputs_without_a_structure_become_rows_named_after_their_files(tree: Path) -> None:
+    out = tree.parent / "labels.csv"
+    collect(settings(tree, structures=None, out=out))
+    assert [row.structure_id for row in read_energy_tables([out]).rows] == [
+        str(tree / name / "c.s001.scalar.dat") for name in sorted(NAMES)
+    ]
+
+
+def test_a_table_of_differences_becomes_a_table_of_labels(tmp_path: Path) -> None:
+    (tmp_path / "e.csv").write_text("a,b,e,s\nnear,,-1.0,0.01\nbent,near,0.25,\nbent,near,0.3,\nnear,near,1,\n")
+    chosen = settings(
+        tmp_path / "e.csv",
+        structures=None,
+        columns={"structure_id": "a", "minus": "b", "energy": "e", "stderr": "s"},
+        unit="hartree",
+        out=tmp_path / "labels.csv",
+        correction={"kinetic": 0.5},
+        equilibration=None,
+    )
+    collected = collect(chosen)
+    one, other = read_energy_tables([tmp_path / "labels.csv"]).rows
+    assert (one.structure_id, one.minus, one.energy) == ("near", "", -HARTREE + 0.5)
+    assert (other.structure_id, other.minus, other.energy) == ("bent", "near", 0.25 * HARTREE)
+    assert np.isnan(other.stderr)
+    assert [refused.sentence.split(": ", 1)[1] for refused in collected.refused] == [
+        "bent - near stands in an earlier row already.",
+        "near less itself is zero and says nothing.",
+    ]
+    with pytest.raises(ConfigError, match=r"ends in \.csv"):
+        collect(chosen.model_copy(update={"out": tmp_path / "labels.extxyz"}))

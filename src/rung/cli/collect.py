@@ -19,6 +19,9 @@ def _collect(settings: CollectSettings, printing: Printing) -> int:
 
     A table: rung collect e.csv --columns structure_id=name energy=E stderr=err --unit hartree
 
+    Energies and differences as a table, for data.labels of a config: rung collect runs/ --table table.csv
+    --fidelity dmc --out labels.csv
+
     Twists, and a cell that holds the structure four times: rung collect run/ --series 2 --cells 4 --mpc
     """
     from rung.collect.collecting import collect

@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,11 +13,13 @@ from rung.collect.corrections import MPC
 from rung.collect.finding import Candidate, Found, find_outputs
 from rung.collect.grouping import Group, by_calculation, calculations_of, matched, with_own_structures
 from rung.collect.matching import ByGeometry, ByName, Checked, Matcher, read_table
-from rung.collect.merging import merged, require_ours, require_unlabelled, write_merged
+from rung.collect.merging import merged, require_ours, require_unlabelled, row_of, write_collected
+from rung.collect.output import Total
 from rung.collect.settings import CollectSettings
 from rung.collect.tables import TableMeaning, read_all
 from rung.collect.units import ENERGY
-from rung.data.readers.structures import read_structures
+from rung.data.energy_table import write_energy_table
+from rung.data.readers.structures import read_structures, write_structures
 from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError
 from rung.fidelity import Fidelity
@@ -58,7 +61,7 @@ def collect(settings: CollectSettings, *, progress: Progress = SILENT) -> Collec
     unmatched: list[RefusedOutput] = []
     if matcher is not None:
         groups, unmatched = matched(outputs, matcher, structures, settings.cells)
-    elif settings.out is not None:
+    elif settings.out is not None and not settings.writes_table:
         groups, structures, unmatched = with_own_structures(outputs)
     else:
         groups = by_calculation(outputs, settings.join)
@@ -67,10 +70,27 @@ def collect(settings: CollectSettings, *, progress: Progress = SILENT) -> Collec
         labelled = {label.structure_id for label in labels}
         structures = [structure for structure in structures if structure.structure_id in labelled]
     collected = _collected(settings, structures, found, labels, [*unread, *unmatched, *unaveraged])
-    if settings.out is None or settings.fidelity is None or not labels:
+    return _written(settings, structures, collected, calculations_of(groups), before)
+
+
+def _written(
+    settings: CollectSettings,
+    structures: Sequence[Structure],
+    collected: Collected,
+    calculations: Mapping[str, Total],
+    before: tuple[str, ...],
+) -> Collected:
+    """Write the labels onto structures or into a table, where a file is asked for and there are any."""
+    out, fidelity, labels = settings.out, settings.fidelity, collected.labels
+    if out is None or fidelity is None or not labels:
         return collected
-    frames = merged(structures, labels, settings.fidelity, calculations_of(groups), settings.level)
-    return write_merged(settings.out, frames, collected, before)
+    if settings.writes_table:
+        rows = [row_of(label, fidelity) for label in labels]
+        return write_collected(out, lambda path: write_energy_table(path, rows), collected, before)
+    if differences := [label.name for label in labels if label.minus_structure_id]:
+        raise ConfigError(f"{differences[0]} is a label of no structure: --out needs a name that ends in .csv.")
+    frames = merged(structures, labels, fidelity, calculations, settings.level)
+    return write_collected(out, lambda path: write_structures(path, frames), collected, before)
 
 
 def _from_tables(settings: CollectSettings, structures: Sequence[Structure], before: tuple[str, ...]) -> Collected:
@@ -84,9 +104,7 @@ def _from_tables(settings: CollectSettings, structures: Sequence[Structure], bef
     names = frozenset(structure.structure_id for structure in structures)
     labels, refused = read_all(settings.paths, meaning, names)
     collected = _collected(settings, structures, Found((), (), 0), labels, refused)
-    if settings.out is None or settings.fidelity is None or not labels:
-        return collected
-    return write_merged(settings.out, merged(structures, labels, settings.fidelity, {}), collected, before)
+    return _written(settings, structures, collected, {}, before)
 
 
 def _require_together(settings: CollectSettings) -> None:
@@ -94,14 +112,19 @@ def _require_together(settings: CollectSettings) -> None:
         Fidelity(settings.fidelity)
     if settings.out is not None and not settings.fidelity:
         raise ConfigError("--out writes labels onto structures: it needs --fidelity, what the labels are called.")
-    if settings.out is not None and settings.columns and not settings.structures:
+    differ = "minus" in settings.columns
+    if differ and settings.out is not None and not settings.writes_table:
+        raise ConfigError("Differences are labels of no structure: --out needs a name that ends in .csv.")
+    if settings.out is not None and settings.columns and not settings.structures and not settings.writes_table:
         raise ConfigError("A table holds no geometry: --out needs --structures, the files of the structures.")
-    if settings.table is not None and not settings.structures:
+    if settings.table is not None and not settings.structures and not settings.writes_table:
         raise ConfigError("--table says which structures outputs belong to: it needs --structures, the files of these.")
 
 
 def _matcher(settings: CollectSettings, structures: Sequence[Structure]) -> Matcher | None:
     names = frozenset(structure.structure_id for structure in structures)
+    if settings.table is not None and not structures:
+        return read_table(settings.table, ())
     if settings.table is not None:
         return Checked(read_table(settings.table, names), structures)
     return ByGeometry(structures, ByName(names)) if structures else None
@@ -135,7 +158,9 @@ def _averaged(
     for group in groups:
         cells = group.cells if group.structure_id else settings.cells
         try:
-            labels.append(average(group.name, group.structure_id, group.outputs, how, cells))
+            own = replace(how, constants={}) if group.minus else how  # what is added to both cancels
+            label = average(group.name, group.structure_id, group.outputs, own, cells)
+            labels.append(label.model_copy(update={"minus_structure_id": group.minus}))
         except DataError as error:
             refused.append(RefusedOutput(file=group.name, sentence=str(error)))
     return tuple(labels), refused

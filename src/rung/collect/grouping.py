@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from rung.collect.averaging import ReadOutput
 from rung.collect.finding import Candidate
 from rung.collect.matching import Match, Matcher
@@ -28,12 +30,15 @@ class Group:
         The structure; empty where none was asked for.
     cells
         How many times their simulation cell holds it.
+    minus
+        The structure whose energy was subtracted; empty for none.
     """
 
     name: str
     outputs: tuple[ReadOutput, ...]
     structure_id: str = ""
     cells: int = 1
+    minus: str = ""
 
 
 def matched(
@@ -53,26 +58,85 @@ def matched(
         How many times a simulation cell holds its structure, where the matcher does not say it.
     """
     sizes = {structure.structure_id: len(structure) for structure in structures}
-    groups: dict[str, list[ReadOutput]] = defaultdict(list)
-    tiled: dict[str, set[int]] = defaultdict(set)
+    groups: dict[tuple[str, str], list[ReadOutput]] = defaultdict(list)
+    tiled: dict[tuple[str, str], set[int]] = defaultdict(set)
     refused = []
     for output in outputs:
         try:
             match: Match = matcher(output.candidate, output.content)
-            _require_size(output, match, match.cells or cells, sizes[match.structure_id])
+            if match.structure_id in sizes:
+                _require_size(output, match, match.cells or cells, sizes[match.structure_id])
         except DataError as error:
             refused.append(RefusedOutput(file=str(output.candidate.path), sentence=str(error)))
             continue
-        groups[match.structure_id].append(replace(output, twist_weight=match.weight))
-        tiled[match.structure_id].add(match.cells or cells)
+        groups[match.structure_id, match.minus].append(replace(output, twist_weight=match.weight))
+        tiled[match.structure_id, match.minus].add(match.cells or cells)
     made = []
-    for name, members in sorted(groups.items()):
-        if len(tiled[name]) > 1:
+    for key, members in sorted(groups.items()):
+        name, minus = key
+        if len(tiled[key]) > 1:
             sentence = f"{name}: its outputs have different numbers of cells in the table; give all the same."
             refused.append(RefusedOutput(file=name, sentence=sentence))
         else:
-            made.append(Group(name, tuple(members), name, tiled[name].pop()))
+            made.append(Group(name, tuple(members), name, tiled[key].pop(), minus))
+    return _subtracted(made, refused)
+
+
+def _subtracted(groups: Sequence[Group], refused: list[RefusedOutput]) -> tuple[list[Group], list[RefusedOutput]]:
+    """Return the groups, those of a difference with the series of what is subtracted taken off theirs."""
+    energies = {group.structure_id: group for group in groups if not group.minus}
+    made = []
+    for group in groups:
+        try:
+            made.append(_less(group, energies.get(group.minus)) if group.minus else group)
+        except DataError as error:
+            refused.append(RefusedOutput(file=group.name, sentence=str(error)))
     return made, refused
+
+
+def _less(group: Group, other: Group | None) -> Group:
+    """Return a group of differences, row by row, to the outputs of another structure."""
+    name = f"{group.structure_id} - {group.minus}"
+    if other is None:
+        raise DataError(f"{name}: there is no output of {group.minus} itself to subtract.")
+    if len(group.outputs) != len(other.outputs) or group.cells != other.cells:
+        raise DataError(
+            f"{name}: {len(group.outputs)} outputs of {group.cells} cells stand against {len(other.outputs)} of "
+            f"{other.cells}; each needs one of the same walkers."
+        )
+    pairs = zip(_in_order(group.outputs), _in_order(other.outputs), strict=True)
+    return replace(group, name=name, outputs=tuple(difference_of(one, two) for one, two in pairs))
+
+
+def _in_order(outputs: Sequence[ReadOutput]) -> list[ReadOutput]:
+    return sorted(outputs, key=lambda one: (one.candidate.name.series or 0, one.candidate.name.twist or 0))
+
+
+def difference_of(one: ReadOutput, other: ReadOutput) -> ReadOutput:
+    """Return the energies of ``one`` less those of ``other``, block by block of the same walkers.
+
+    What the walkers of both have in common is then in neither mean nor error: correlated sampling.
+
+    Raises
+    ------
+    DataError
+        When they are no series, or not of the same blocks.
+    """
+    first, second = one.content, other.content
+    if not isinstance(first, Series) or not isinstance(second, Series):
+        raise DataError(f"{first.source} and {second.source} are not both series, so no blocks can be subtracted.")
+    if len(first) != len(second) or first.equilibration != second.equilibration:
+        raise DataError(
+            f"{first.source} has {len(first)} rows and {second.source} {len(second)}: they are not of the same walkers."
+        )
+    if not np.array_equal(first.weights, second.weights):
+        raise DataError(f"{first.source} and {second.source} weigh their rows differently: not the same walkers.")
+    common = {name: first.columns[name] - second.columns[name] for name in first.columns if name in second.columns}
+    rest = first.energies - second.energies
+    if rest.std() > first.energies.std():
+        note = f"its blocks do not go with those of {second.source.name}: were the walkers the same?"
+        return replace(one, content=replace(first, energies=rest, columns=common, notes=(*first.notes, note)))
+    return replace(one, content=replace(first, energies=rest, columns=common))
 
 
 def _require_size(output: ReadOutput, match: Match, cells: int, n_atoms: int) -> None:
@@ -90,7 +154,11 @@ def _require_size(output: ReadOutput, match: Match, cells: int, n_atoms: int) ->
 
 def calculations_of(groups: Sequence[Group]) -> dict[str, Total]:
     """Return the only deterministic calculation of each structure's own cell, whose forces are of its atoms."""
-    alone = {group.structure_id: group.outputs[0].content for group in groups if len(group.outputs) == group.cells == 1}
+    alone = {
+        group.structure_id: group.outputs[0].content
+        for group in groups
+        if len(group.outputs) == group.cells == 1 and not group.minus
+    }
     return {name: content for name, content in alone.items() if isinstance(content, Total)}
 
 

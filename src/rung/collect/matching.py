@@ -12,8 +12,8 @@ from rung.collect.output import Output, Total
 from rung.data.structure import Structure
 from rung.errors import DataError, one_of
 
-PATH, STRUCTURE, CELLS, WEIGHT = "path", "structure_id", "cells", "weight"
-COLUMNS = (PATH, STRUCTURE, CELLS, WEIGHT)
+PATH, STRUCTURE, CELLS, WEIGHT, MINUS = "path", "structure_id", "cells", "weight", "minus"
+COLUMNS = (PATH, STRUCTURE, CELLS, WEIGHT, MINUS)
 
 _TELLS_APART, _ROUNDED = 3.0, 1e-4
 """A second structure must be so many times farther than the nearest, and so many Å, to be told from it."""
@@ -31,11 +31,14 @@ class Match:
         How many times the simulation cell holds it, where that is said of this output alone.
     weight
         Of the output's twist, where that is said.
+    minus
+        The structure whose energy, of the same walkers row by row, is to be subtracted; empty for none.
     """
 
     structure_id: str
     cells: int | None = None
     weight: float | None = None
+    minus: str = ""
 
 
 class Matcher(Protocol):
@@ -160,9 +163,9 @@ def read_table(path: Path, structure_ids: Iterable[str]) -> ByTable:
     ----------
     path
         CSV with a line of names: ``path`` (a file or folder, from the folder of the table) and ``structure_id``, and
-        where they differ ``cells`` and ``weight``.
+        where they differ ``cells``, ``weight`` and ``minus``.
     structure_ids
-        The names of all structures.
+        The names of all structures; empty takes any.
 
     Raises
     ------
@@ -192,9 +195,13 @@ def read_table(path: Path, structure_ids: Iterable[str]) -> ByTable:
         if place in rows:
             raise DataError(f"{where}: {row[PATH]} stands twice.")
         name = row[STRUCTURE].strip()
-        if name not in known:
-            raise DataError(f"{where}: {one_of(name, known, 'structure_id')}")
-        rows[place] = Match(name, _cells(row, where), _weight(row, where))
+        minus = (row.get(MINUS) or "").strip()
+        for one in (name, minus):
+            if known and one and one not in known:
+                raise DataError(f"{where}: {one_of(one, known, 'structure_id')}")
+        if not name or name == minus:
+            raise DataError(f"{where}: {STRUCTURE} is {name!r}, and should be a structure other than {MINUS}.")
+        rows[place] = Match(name, _cells(row, where), _weight(row, where), minus)
     return ByTable(path, rows)
 
 

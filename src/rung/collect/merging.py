@@ -1,6 +1,6 @@
 """Energies onto structures, and the file of them: with what each stands on, and never over what is not rung's."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 from rung.collect.averaging import level_of
 from rung.collect.geometry import likeness
 from rung.collect.output import Total
-from rung.data.readers.structures import write_structures
+from rung.data.energy_table import EnergyRow
 from rung.data.structure import Structure
 from rung.errors import DataError, StorageError
 from rung.results.collected import Collected, CollectedLabel
@@ -94,10 +94,16 @@ def merged(
     return made
 
 
-def write_merged(
-    out: Path, structures: Sequence[Structure], collected: Collected, before: tuple[str, ...]
+def row_of(label: CollectedLabel, fidelity: str) -> EnergyRow:
+    """Return a label as the row of a table; what belongs to no structure by name is named after its file."""
+    name = label.structure_id or label.name
+    return EnergyRow(name, fidelity, label.energy, label.energy_stderr, label.minus_structure_id)
+
+
+def write_collected(
+    out: Path, write: Callable[[Path], None], collected: Collected, before: tuple[str, ...]
 ) -> Collected:
-    """Write the structures and, beside them, what they stand on; each file is whole or as it was.
+    """Write labels and, beside them, what they stand on; each file is whole or as it was.
 
     Returns
     -------
@@ -110,7 +116,7 @@ def write_merged(
         When a file cannot be written.
     """
     with atomic_path(out) as temporary:
-        write_structures(temporary, structures)
+        write(temporary)
         # a call that is killed between the two files leaves a file whose hash is known
         told = collected.model_copy(update={"out": str(out), "out_hashes": (file_hash(temporary), *before)})
         told.write(sidecar_of(out))

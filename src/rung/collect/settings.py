@@ -15,17 +15,19 @@ class CollectSettings(Settings):
     paths: Annotated[tuple[Path, ...], Option(positional=True)] = ()
     """Outputs, or folders in which every output is looked for."""
     out: Path | None = None
-    """The extended XYZ to write, with what it stands on beside it; without it, energies are printed alone."""
+    """The extended XYZ to write, with what it stands on beside it, or a name that ends in .csv for a table of the
+    energies alone; without it, energies are printed."""
     structures: tuple[Path, ...] = ()
     """Files of the structures that the outputs belong to; their other labels are kept. Without any, outputs that hold
     their geometry are structures of their own."""
     fidelity: str | None = None
     """What the labels are called, such as dmc; needed with --out."""
     table: Path | None = None
-    """CSV with columns path and structure_id, and cells and weight where they differ; paths start at its folder."""
+    """CSV with columns path and structure_id, and cells and weight where they differ; paths start at its folder. A
+    structure in the column minus, of the same walkers, is subtracted block by block."""
     columns: Annotated[dict[str, str], Option(form="meaning=column")] = Field(default={})
-    """Take the paths for tables (CSV, JSON, npz, HDF5): which column is structure_id and energy, and perhaps stderr and
-    cells."""
+    """Take the paths for tables (CSV, JSON, npz, HDF5): which column is structure_id and energy, and perhaps stderr,
+    cells and minus, the structure whose energy was subtracted."""
     unit: EnergyUnit | None = None
     """Of the energies of tables; needed with --columns."""
     equilibration: int | None = Field(default=None, ge=0)
@@ -48,3 +50,8 @@ class CollectSettings(Settings):
     """Constants to add to every energy of the structure's cell, by name, eV, such as kinetic=0.012."""
     shared_stderr: Annotated[dict[str, float], Option(form="name=eV")] = Field(default={})
     """Errors that all labels share, by name, eV, such as finite_size=0.02; they never enter a label's own error."""
+
+    @property
+    def writes_table(self) -> bool:
+        """Whether the labels go to a table, not onto structures."""
+        return self.out is not None and self.out.suffix.lower() == ".csv"

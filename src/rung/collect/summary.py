@@ -47,6 +47,8 @@ def _root(collected: Collected) -> str:
 def _rows(label: CollectedLabel, root: str) -> Iterator[tuple[str, ...]]:
     """Yield a row for each run, and one for the label where it is more than its only run."""
     structure = label.structure_id or UNKNOWN
+    if label.minus_structure_id:
+        structure = f"{structure} - {label.minus_structure_id}"
     for run in label.runs:
         rows = (str(run.rows), str(run.equilibration), number(run.inefficiency, 1))
         yield (_short(run.file, root), structure, *rows, *_ends(run.independent, run.energy, run.energy_stderr))

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 
 from rung.collect.arrays import Columns, column, read_columns
-from rung.collect.matching import CELLS, STRUCTURE
+from rung.collect.matching import CELLS, MINUS, STRUCTURE
 from rung.errors import ConfigError, DataError, one_of
 from rung.results.collected import CollectedLabel, CollectedRun, RefusedOutput
 from rung.storage import file_hash
 
 ENERGY, STDERR = "energy", "stderr"
-MEANINGS = (STRUCTURE, ENERGY, STDERR, CELLS)
+MEANINGS = (STRUCTURE, ENERGY, STDERR, CELLS, MINUS)
+
+Key = tuple[str, str]
+"""A structure, and the one whose energy was subtracted, or nothing."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,8 @@ class TableMeaning:
     Parameters
     ----------
     columns
-        Their names in the file, by what they are: ``structure_id``, ``energy``, and perhaps ``stderr`` and ``cells``.
+        Their names in the file, by what they are: ``structure_id``, ``energy``, and perhaps ``stderr``, ``cells`` and
+        ``minus``, the structure whose energy was subtracted.
     unit
         eV that one unit of energy is.
     cells
@@ -74,18 +78,18 @@ def read_labels(
     chosen = {name: column(path, table, called) for name, called in meaning.columns.items()}
     _require_rows(path, chosen, meaning.columns)
     key = file_hash(path)
-    labels: dict[str, CollectedLabel] = {}
+    labels: dict[Key, CollectedLabel] = {}
     refused = []
     for number in range(len(chosen[ENERGY])):
         row = {name: values[number] for name, values in chosen.items()}
         try:
             label = _label(row, meaning, path, key)
-            _require_new(label.structure_id, structure_ids, labels)
+            _require_new(label, structure_ids, labels)
         except DataError as error:
             where = f"{path}, row {number + 1}"
             refused.append(RefusedOutput(file=where, sentence=f"{where}: {error}"))
         else:
-            labels[label.structure_id] = label
+            labels[_key(label)] = label
     return list(labels.values()), refused
 
 
@@ -101,21 +105,29 @@ def _require_rows(path: Path, chosen: Columns, names: Mapping[str, str]) -> None
         raise DataError(f"{path}: its columns are not equally long ({listed}).")
 
 
-def _require_new(name: str, known: frozenset[str], labels: Mapping[str, CollectedLabel]) -> None:
-    if known and name not in known:
-        raise DataError(one_of(name, known, "structure_id"))
-    if name in labels:
-        raise DataError(f"{name} stands in an earlier row already.")
+def _key(label: CollectedLabel) -> Key:
+    return label.structure_id, label.minus_structure_id
+
+
+def _require_new(label: CollectedLabel, known: frozenset[str], labels: Mapping[Key, CollectedLabel]) -> None:
+    for name in _key(label):
+        if known and name and name not in known:
+            raise DataError(one_of(name, known, "structure_id"))
+    if _key(label) in labels:
+        raise DataError(f"{label.name} stands in an earlier row already.")
 
 
 def _label(row: Mapping[str, Any], meaning: TableMeaning, path: Path, key: str) -> CollectedLabel:
-    name = row[STRUCTURE].decode() if isinstance(row[STRUCTURE], bytes) else str(row[STRUCTURE]).strip()
-    if not name or row[STRUCTURE] is None:
+    name = _name(row[STRUCTURE])
+    if not name:
         raise DataError("it names no structure.")
     cells = meaning.cells if CELLS not in row else int(_number(row[CELLS], CELLS))
     if cells < 1:
         raise DataError(f"{CELLS} is {row[CELLS]!r}, and should be a whole number from 1.")
-    constants = dict(meaning.constants or {})
+    minus = _name(row[MINUS]) if MINUS in row else ""
+    if minus == name:
+        raise DataError(f"{name} less itself is zero and says nothing.")
+    constants = {} if minus else dict(meaning.constants or {})  # what is added to both cancels
     energy = meaning.unit * _number(row[ENERGY], ENERGY)
     stderr = meaning.stderr
     if STDERR in row and row[STDERR] not in ("", None):
@@ -125,7 +137,7 @@ def _label(row: Mapping[str, Any], meaning: TableMeaning, path: Path, key: str) 
     run = _run(path, key, energy, stderr * cells)
     return CollectedLabel(
         structure_id=name,
-        name=name,
+        name=f"{name} - {minus}" if minus else name,
         energy=energy / cells + sum(constants.values()),
         energy_stderr=stderr,
         independent=float("nan"),
@@ -133,7 +145,15 @@ def _label(row: Mapping[str, Any], meaning: TableMeaning, path: Path, key: str) 
         corrections=constants,
         runs=(run,),
         warnings=(),
+        minus_structure_id=minus,
     )
+
+
+def _name(value: Any) -> str:
+    """Return an entry as the name of a structure; empty where there is none."""
+    if value is None:
+        return ""
+    return value.decode() if isinstance(value, bytes) else str(value).strip()
 
 
 def _run(path: Path, key: str, energy: float, stderr: float) -> CollectedRun:
@@ -170,7 +190,7 @@ def read_all(
     paths: Sequence[Path], meaning: TableMeaning, structure_ids: frozenset[str]
 ) -> tuple[tuple[CollectedLabel, ...], list[RefusedOutput]]:
     """Return the labels of several tables, and what is wrong; a structure has its energy from the first of them."""
-    labels: dict[str, CollectedLabel] = {}
+    labels: dict[Key, CollectedLabel] = {}
     refused: list[RefusedOutput] = []
     for path in paths:
         try:
@@ -180,10 +200,10 @@ def read_all(
             continue
         refused += wrong
         for label in more:
-            if label.structure_id in labels:
-                first = labels[label.structure_id].runs[0].file
-                sentence = f"{path}: {label.structure_id} has an energy in {first} already."
+            if _key(label) in labels:
+                first = labels[_key(label)].runs[0].file
+                sentence = f"{path}: {label.name} has an energy in {first} already."
                 refused.append(RefusedOutput(file=str(path), sentence=sentence))
             else:
-                labels[label.structure_id] = label
+                labels[_key(label)] = label
     return tuple(labels.values()), refused

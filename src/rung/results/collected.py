@@ -59,6 +59,8 @@ class CollectedLabel(Entry):
     """What it stands on."""
     warnings: tuple[str, ...]
     """What makes it doubtful."""
+    minus_structure_id: str = ""
+    """The structure whose energy was subtracted; empty for an energy."""
 
 
 class RefusedOutput(Entry):
