@@ -1,5 +1,6 @@
 """What a config names is what is read."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from rung.config import load_config
 from rung.data.energy_table import EnergyRow, write_energy_table
 from rung.data.readers.structures import read_structures
 from rung.errors import ConfigError, DataError
-from rung.results.fit import FitRecord
+from rung.fit.methods.offset import OffsetSettings
+from rung.results.metrics import Metrics
 from rung.run.evaluation import predict
+from rung.run.file_settings import EvaluationSettings
+from rung.run.files import evaluate_files
 from rung.run.inputs import lift_of, open_splits, read_splits, require_used
 from rung.run.stages import run_fit
 from rung.study.config import load_study_config
@@ -68,10 +72,35 @@ def test_a_table_reaches_the_fit_and_its_file_belongs_to_the_run(world: SmallWor
     assert len(lift.table.differences) == 1
 
 
-def test_a_run_with_differences_is_finished(world: SmallWorld) -> None:
-    finished = run_fit(load_config(_differences(world, _difference(world, 10, 14), _difference(world, 11, 15))))
-    assert finished.metrics.fit.n_energies == 12
-    assert FitRecord.read(finished.folder.fit).diagnostics["n_energies"] == 12
+def test_differences_are_fitted_and_scored(world: SmallWorld) -> None:
+    """The fit sees differences of the training set, and those of a test set have errors and bars of their own."""
+    frames = read_structures(world.folder / "test.extxyz")
+    said = predict(world.high, [frames[0], frames[4]], "high").energy
+    energy = float(said[0] - said[1])
+    rows = [_difference(world, 10, 14), EnergyRow("test-000", "high", energy + 0.5, 0.5, minus="test-004")]
+    path = _differences(world, *rows)
+    config = load_config(path).model_copy(update={"method": OffsetSettings()})
+    finished = run_fit(config)
+    assert finished.metrics.fit.n_energies == 11
+    found = Metrics.read(finished.folder.metrics).differences["test"]
+    base = predict(world.low, [frames[0], frames[4]], "low").energy  # equal molecules: reference energies cancel
+    expected = 1e3 * abs(base[0] - base[1] - energy - 0.5)
+    assert found.n_differences == found.n == 1
+    assert found.mae == pytest.approx(expected, rel=1e-4)
+    assert found.rmse_base == pytest.approx(expected, rel=1e-4)
+    assert 0.0 < found.z2 < (expected / 500) ** 2
+    assert "differences" in finished.folder.report.read_text()
+    files = (world.folder / "test.extxyz",)
+    asked = EvaluationSettings(
+        model=finished.folder.model, files=files, fidelity="high", labels=(world.folder / "labels.csv",)
+    )
+    write_energy_table(world.folder / "labels.csv", rows[1:])
+    again = evaluate_files(asked).differences["test"]
+    assert again.mae == pytest.approx(found.mae, rel=1e-4)
+    assert again.z2 == pytest.approx(found.z2, rel=1e-3)
+    write_energy_table(world.folder / "labels.csv", [replace(rows[1], fidelity="low")])
+    with pytest.raises(DataError, match="no row of the fidelity 'high'"):
+        evaluate_files(asked)
 
 
 def test_a_table_that_cannot_be_used_is_refused_before_any_work(world: SmallWorld) -> None:

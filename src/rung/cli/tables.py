@@ -58,6 +58,13 @@ def print_errors(evaluation: Evaluation) -> None:
     OUT.print(table)
     for domain in evaluation.domain.values():
         OUT.print(domain.verdict, style=STYLES["warning"] if domain.domain == "outside" else "", markup=False)
+    for split, between in evaluation.differences.items():
+        base_words = f", {number(between.rmse_base, 1)} by the base" if math.isfinite(between.rmse_base) else ""
+        OUT.print(
+            f"On {split} the {between.n_differences} labelled differences are {number(between.rmse, 1)} meV off, r.m.s."
+            f"{base_words}; z² {number(between.z2, 2)}.",
+            markup=False,
+        )
     for sentence in worse_forces(evaluation):
         OUT.print(sentence, style=STYLES["warning"], markup=False)
     floors = {

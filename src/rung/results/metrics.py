@@ -88,6 +88,19 @@ class Calibration(Entry):
     """The same for 95 %."""
 
 
+class DifferenceErrors(Calibration):
+    """Errors of labels that are differences of two structures, and how well their error bars hold; CRPS in meV."""
+
+    n_differences: int
+    """Labels that are differences."""
+    mae: Number
+    """Mean absolute error, meV."""
+    rmse: Number
+    """Root mean square error, meV."""
+    rmse_base: Number
+    """The same of the base after new reference energies; null without a base."""
+
+
 class DomainErrors(DomainNumbers):
     """The structures of a split inside and outside the domain of the fit, and how well error bars hold in each part."""
 
@@ -108,6 +121,8 @@ class Evaluation(Result):
     domain: Mapping[str, DomainErrors] = Field(default_factory=dict)
     """What is inside and what is outside the domain of the fit, by split, for energies of the target; empty where no
     error bars are known, and in runs of 0.1."""
+    differences: Mapping[str, DifferenceErrors] = Field(default_factory=dict)
+    """Errors of labels of the target that are differences, by split; empty where there are none."""
 
 
 class StartDistance(Entry):

@@ -35,6 +35,8 @@ class EvaluationSettings(Opening):
     """Files of labelled structures, each a split of its own."""
     fidelity: str
     """The fidelity to predict and to compare with."""
+    labels: tuple[Path, ...] = ()
+    """Tables (CSV) of energies of these structures, and of their differences."""
     base: Path | None = None
     """The model file of the base: its forces as they are, its energies after one offset per element, single
     atoms apart."""

@@ -7,9 +7,10 @@ from rung.backends import export
 from rung.backends.precision import REFERENCE_ENERGY, largest_reference_energy, step_sentence
 from rung.checkpoint import Checkpoint, open_model
 from rung.data.batch import by_atoms
+from rung.data.energy_table import NO_TABLE, EnergyTable, read_energy_tables, require_faultless, with_table
 from rung.data.frames import stream_structures
 from rung.data.readers import reader_of
-from rung.data.readers.structures import read_structures, require_matter
+from rung.data.readers.structures import read_structures, require_matter, require_usable
 from rung.data.single_atoms import SingleAtoms
 from rung.data.structure import Structure
 from rung.doctor import diagnose_files
@@ -23,7 +24,8 @@ from rung.model.domain import Place
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.results.findings import Diagnosis
-from rung.results.metrics import DomainErrors, Evaluation, SplitErrors
+from rung.results.metrics import DifferenceErrors, DomainErrors, Evaluation, SplitErrors
+from rung.run.differences import difference_errors
 from rung.run.evaluation import SplitPrediction, add_errors, domain_errors, has_stress, named_places, predict
 from rung.run.file_settings import CheckSettings, EvaluationSettings, ExportSettings
 from rung.run.predictor import with_bars
@@ -92,7 +94,7 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
     require_device(settings.device)
     low = "" if settings.base is None else _base_fidelity(settings.base_fidelity)
     names = _split_names(files)
-    splits = {name: _open(path, fidelity) for name, path in zip(names, files, strict=True)}
+    splits, table = _with_tables(dict(zip(names, files, strict=True)), settings.labels, fidelity)
     opened = _opened(settings, settings.model, fidelity)
     opened.potential.surface(fidelity)
     before: ReadoutPotential | None = None
@@ -101,6 +103,7 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
     errors: dict[str, dict[str, SplitErrors]] = {}
     beside: dict[str, dict[str, SplitErrors]] = {}
     domain: dict[str, DomainErrors] = {}
+    differences: dict[str, DifferenceErrors] = {}
     for name, structures in splits.items():
         sums, sums_beside = ErrorSums(), ErrorSums()
         places: list[tuple[str, Place | None]] = []
@@ -112,7 +115,43 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
         beside[name] = {fidelity: sums_beside.errors()}
         if opened.posterior is not None:
             domain[name] = domain_errors(sums, places, name, fidelity)
-    return Evaluation(splits=errors, base=beside if before is not None else None, domain=domain)
+        if (between := _between(table, structures, opened, before)) is not None:
+            differences[name] = between
+    compared = beside if before is not None else None
+    return Evaluation(splits=errors, base=compared, domain=domain, differences=differences)
+
+
+def _with_tables(
+    files: Mapping[str, Path], tables: Sequence[Path], fidelity: str
+) -> tuple[dict[str, Sequence[Structure]], EnergyTable]:
+    """Return the structures of each file, with the energies of tables; with a table they are held in memory."""
+    if not tables:
+        return {name: _open(path, fidelity) for name, path in files.items()}, NO_TABLE
+    read = {name: tuple(require_matter(one) for one in read_structures(path)) for name, path in files.items()}
+    table = require_faultless(read_energy_tables(tables), read, ()).of(fidelity)
+    if not table:
+        raise DataError(f"{tables[0]} holds no row of the fidelity {fidelity!r}.")
+    for members in read.values():
+        require_usable(members, [fidelity])
+    return {name: with_table(members, table) for name, members in read.items()}, table
+
+
+def _between(
+    table: EnergyTable, structures: Sequence[Structure], opened: Checkpoint, before: ReadoutPotential | None
+) -> DifferenceErrors | None:
+    """Return the errors of the differences within a split; None where there are none."""
+    chosen = [one for one in structures if one.structure_id in table.subtracted] if table else []
+    if not chosen:
+        return None
+    fidelity = table.rows[0].fidelity
+    return difference_errors(
+        table,
+        chosen,
+        predict(opened.potential, chosen, fidelity, forces=False).energy,
+        base=None if before is None else predict(before, chosen, fidelity, forces=False).energy,
+        potential=opened.potential,
+        posterior=opened.posterior,
+    )
 
 
 def _add(

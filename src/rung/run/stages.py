@@ -31,10 +31,11 @@ from rung.progress import SILENT, Progress
 from rung.report import damage_of_page, write_report
 from rung.results.findings import Diagnosis
 from rung.results.fit import Features, FitRecord
-from rung.results.metrics import Checks, DomainErrors, FitNumbers, Metrics, SplitErrors, StartDistance
+from rung.results.metrics import Checks, DifferenceErrors, DomainErrors, FitNumbers, Metrics, SplitErrors, StartDistance
 from rung.results.provenance import Export, Provenance
 from rung.run.checking import sound_diagnosis
 from rung.run.checks import other_fidelities, start_of
+from rung.run.differences import difference_errors
 from rung.run.evaluation import (
     SplitPrediction,
     add_errors,
@@ -54,6 +55,7 @@ from rung.run.inputs import (
     lift_of,
     open_base,
     open_splits,
+    open_table,
     require_used,
 )
 from rung.run.opening import in_free_folder, opened
@@ -246,6 +248,7 @@ def evaluate(work: Work) -> None:
     splits: dict[str, dict[str, SplitErrors]] = {}
     base: dict[str, dict[str, SplitErrors]] = {}
     domain: dict[str, DomainErrors] = {}
+    differences: dict[str, DifferenceErrors] = {}
     for name, structures in work.evaluated.items():
         prediction = _predicted(work, structures)
         before = None
@@ -263,12 +266,23 @@ def evaluate(work: Work) -> None:
             base[name] |= others.before
         warnings += others.warnings
         beside_labels(structures, target, prediction, before).write(work.folder.predictions(name))
+        between = difference_errors(
+            open_table(work.config).of(target),
+            structures,
+            prediction.energy,
+            base=None if before is None else before.energy,
+            potential=work.fitted.potential,
+            posterior=work.fitted.posterior,
+        )
+        if between is not None:
+            differences[name] = between
     for sentence in warnings:
         work.folder.note(f"warning: {sentence}")
     Metrics(
         splits=splits,
         base=base if shifted is not None else None,
         domain=domain,
+        differences=differences,
         checks=Checks(step_zero=start, warnings=warnings),
         fit=_numbers(fitted, designs),
     ).write(work.folder.metrics)

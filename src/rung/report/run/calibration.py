@@ -22,7 +22,8 @@ _FEWEST = 5
 
 _NOTE = (
     "CRPS: continuous ranked probability score of the energies, meV/atom; it is lower for smaller errors and for bars "
-    "of the right size. Within: the share of labels inside intervals that should hold so many."
+    "of the right size. Within: the share of labels inside intervals that should hold so many. "
+    "Differences are labels of two structures; their CRPS is in meV."
 )
 
 
@@ -40,6 +41,9 @@ def calibration(run: RunFiles, draw: Draw) -> str:
         if domain is not None and domain.outside.n:
             rows.append(["", "inside the domain", *_cells(domain.inside)])
             rows.append(["", "outside", *_cells(domain.outside)])
+        between = metrics.differences.get(split)
+        if between is not None and between.n:
+            rows.append(["", "differences", *_cells(between)])
     if not rows:
         return ""
     header = ["Split", "Structures", "Energies", "z²", "CRPS", *(f"within {level} %" for level in (50, 68, 90, 95))]
