@@ -33,6 +33,7 @@ from rung.report import page, write_report, write_study_report
 from rung.report.tasks.barrier import write_barrier_report
 from rung.report.tasks.free_energy import write_free_energy_report
 from rung.report.tasks.md import write_md_report
+from rung.report.tasks.prediction import write_prediction_report
 from rung.report.tasks.selection import write_selection_report
 from rung.report.tasks.transport import write_transport_report
 from rung.report.tasks.vacancies import write_vacancy_report
@@ -43,6 +44,7 @@ from rung.results.demo import Mark
 from rung.results.exact import exact_energies
 from rung.results.free_energy import FreeEnergyResult
 from rung.results.md import MDResult
+from rung.results.prediction import PredictionResult
 from rung.results.selection import SelectionResult
 from rung.results.study import read_rows
 from rung.results.transport import TransportResult, read_displacements
@@ -341,6 +343,11 @@ PAGES: dict[str, tuple[str, type[Entry], Callable[[Path], Path]]] = {
     "vacancies.json": ("", VacanciesResult, write_vacancy_report),
     "md.json": ("", MDResult, write_md_report),
     "select.json": ("", SelectionResult, write_selection_report),
+    "a.predicted.json": (
+        "",
+        PredictionResult,
+        lambda folder: write_prediction_report(folder / "a.predicted.json"),
+    ),
     "barrier.json": ("[]", TaskPanel, write_barrier_report),
 }
 

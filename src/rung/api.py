@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from rung.tasks.md import MDTask
     from rung.tasks.md import find_md as md
     from rung.tasks.opened import Opened, Source, open_calculator, open_fidelities
+    from rung.tasks.prediction import PredictionTask
+    from rung.tasks.prediction import predict_file as predict
     from rung.tasks.relaxation import RelaxationTask
     from rung.tasks.relaxation import relax_file as relax
     from rung.tasks.selection import SelectionTask, select_labels
@@ -46,6 +48,7 @@ __all__ = [
     "Labelling",
     "MDTask",
     "Opened",
+    "PredictionTask",
     "RelaxationTask",
     "RunConfig",
     "RungCalculator",
@@ -70,6 +73,7 @@ __all__ = [
     "md",
     "open_calculator",
     "open_fidelities",
+    "predict",
     "read_structures",
     "relax",
     "run_fit",
@@ -92,6 +96,7 @@ HOMES = {
     "Labelling": "rung.label.labelling",
     "MDTask": "rung.tasks.md",
     "Opened": "rung.tasks.opened",
+    "PredictionTask": "rung.tasks.prediction",
     "RelaxationTask": "rung.tasks.relaxation",
     "RunConfig": "rung.config",
     "RungCalculator": "rung.calculator",
@@ -116,6 +121,7 @@ HOMES = {
     "md": "rung.tasks.md:find_md",
     "open_calculator": "rung.tasks.opened",
     "open_fidelities": "rung.tasks.opened",
+    "predict": "rung.tasks.prediction:predict_file",
     "read_structures": "rung.data.readers.structures",
     "relax": "rung.tasks.relaxation:relax_file",
     "run_fit": "rung.run.stages",

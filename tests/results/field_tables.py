@@ -27,6 +27,7 @@ from rung.results.label import Labelled, LabelRecord
 from rung.results.marker import Marker
 from rung.results.md import MDResult
 from rung.results.metrics import Metrics
+from rung.results.prediction import PredictionResult
 from rung.results.predictions import Predictions
 from rung.results.provenance import Provenance
 from rung.results.relaxation import RelaxationResult
@@ -65,6 +66,7 @@ FILES: Mapping[str, tuple[str, type[Entry]]] = {
     "`relax.json`": ("", RelaxationResult),
     "`transport.json`": ("", TransportResult),
     "`select.json`": ("", SelectionResult),
+    "`<out>.predicted.json`": ("", PredictionResult),
     "`run.json`, `band.json`": ("", Marker),
     "`rows.json`": ("", PackedLayout),
     "`<labels>.collected.json`": ("", Collected),

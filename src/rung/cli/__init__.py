@@ -43,6 +43,7 @@ COMMANDS = {
         "Train bases that differ in their seed, to see how far they agree.", "rung.cli.commands:committee"
     ),
     "evaluate": Entry("Report the errors of a model on labelled structures.", "rung.cli.commands:evaluate"),
+    "predict": Entry("Write structures with predicted energies, forces and error bars.", "rung.cli.commands:predict"),
     "study": Entry("Compare methods, and draw learning curves, in this process.", "rung.cli.compare:study"),
     "compare": Entry("Compare methods on the same data, here or on workers.", "rung.cli.compare:compare"),
     **{name: Entry(task.sentence, f"rung.cli.tasks:{name}") for name, task in TASKS.items()},

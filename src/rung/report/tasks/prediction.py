@@ -1,0 +1,110 @@
+"""``<out>.predicted.html``: how large predictions and their error bars are, and where they cannot be trusted."""
+
+from collections.abc import Sequence
+from html import escape
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from rung.report import figures
+from rung.report.page import Pen
+from rung.report.summary import Summary, Table, number
+from rung.report.tables import table
+from rung.report.tasks.page import Content, write_task_page
+from rung.results.prediction import PredictedStructure, PredictionResult
+
+SHOWN = 20
+WORDS = {"inside": "inside the domain", "outside": "outside the domain", "unknown": "domain not known"}
+
+
+def page_of(record: Path) -> Path:
+    """Return the page that stands beside a record."""
+    return record.with_suffix(".html")
+
+
+def write_prediction_report(record: Path) -> Path:
+    """Write the page beside a record of ``rung predict``, and return its path.
+
+    Raises
+    ------
+    StorageError
+        When the record is missing or damaged.
+    MissingExtraError
+        When plotly is not installed.
+    """
+    result = PredictionResult.read(Path(record))
+    return write_task_page(page_of(Path(record)), lambda pen: _content(result, pen))
+
+
+def _content(result: PredictionResult, pen: Pen) -> Content:
+    barred = [one for one in result.structures if isfinite(one.energy_stderr)]
+    sections = [("Forces", pen.draw(_forces(result.structures), "The largest force on an atom of each structure."))]
+    if barred:
+        caption = "One sigma of the energy of each structure over its atoms, the model's own error among it."
+        sections = [("Error bars", pen.draw(_bars(barred), caption)), *sections]
+    sections.append(("Least certain" if barred else "Structures", _table(_least_certain(result.structures))))
+    return Content(
+        f"{len(result.structures)} structures predicted",
+        f"{result.fidelity} · {result.model} · {Path(result.out).name}",
+        sections,
+        result.warnings,
+    )
+
+
+def _bars(rows: Sequence[PredictedStructure]) -> Any:
+    go = figures.plotly()
+    figure = go.Figure()
+    for position, (word, said) in enumerate(WORDS.items()):
+        values = [1000.0 * one.energy_stderr / one.n_atoms for one in rows if one.domain == word]
+        if values:
+            figure.add_histogram(
+                x=figures.short(values), name=said, marker={"color": figures.colour(word, position)}, opacity=0.75
+            )
+    figure.update_layout(barmode="overlay")
+    figures.styled(figure, "Error bar of the energy, meV/atom", "Structures", 340)
+    return figure
+
+
+def _forces(rows: Sequence[PredictedStructure]) -> Any:
+    go = figures.plotly()
+    figure = go.Figure()
+    figure.add_histogram(x=figures.short([one.largest_force for one in rows]), marker={"color": figures.colour("", 0)})
+    figures.styled(figure, "Largest force, eV/Å", "Structures", 340)
+    return figure
+
+
+def _least_certain(rows: Sequence[PredictedStructure]) -> list[tuple[str, ...]]:
+    """Return the structures whose energies are least certain, those outside the domain first."""
+
+    def rank(one: PredictedStructure) -> tuple[bool, bool, float]:
+        bar = one.energy_stderr / one.n_atoms
+        return (one.identified, one.domain != "outside", -bar if isfinite(bar) else 0.0)
+
+    return [
+        (
+            one.structure_id,
+            str(one.n_atoms),
+            number(one.energy, 4),
+            number(one.energy_stderr, 4) if one.identified else "unbounded",
+            number(one.largest_force, 3),
+            one.domain,
+        )
+        for one in sorted(rows, key=rank)[:SHOWN]
+    ]
+
+
+HEADINGS = ("structure", "atoms", "energy, eV", "error, eV", "largest force, eV/Å", "domain")
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    return table(list(HEADINGS), [[escape(cell) for cell in row] for row in rows], text=1)
+
+
+def prediction_summary(result: PredictionResult) -> Summary:
+    """Return the structures of which least is known, and what a reader should know."""
+    several = len(result.structures) > SHOWN
+    title = f"The {SHOWN} least certain of {len(result.structures)} structures" if several else "Predictions"
+    told = (
+        f"Wrote {result.out} with {result.name}_energy and {result.name}_forces of {len(result.structures)} structures."
+    )
+    return Summary((Table(title, HEADINGS, _least_certain(result.structures)),), (told,), warnings=result.warnings)
