@@ -8,12 +8,13 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from rung.label.engine import Engine
-from rung.label.engines import ase, known
+from rung.label.engines import ase, known, pyscf
 from rung.label.engines.ase import AseEngine
 from rung.label.engines.known import KnownEngine
+from rung.label.engines.pyscf import PyscfEngine
 
-EngineSettings = Annotated[AseEngine | KnownEngine, Field(discriminator="name")]
+EngineSettings = Annotated[AseEngine | KnownEngine | PyscfEngine, Field(discriminator="name")]
 """Settings of an engine, told apart by ``name``."""
 
-ENGINES: dict[str, Engine[Any]] = {"ase": ase.ENGINE, "known": known.ENGINE}
+ENGINES: dict[str, Engine[Any]] = {"ase": ase.ENGINE, "known": known.ENGINE, "pyscf": pyscf.ENGINE}
 """Each engine by its name."""

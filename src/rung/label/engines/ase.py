@@ -61,7 +61,7 @@ def label(subject: Subject, settings: AseEngine, folder: Path) -> Made:
         forces = _optional(atoms.get_forces) if settings.forces else None
         stress = _optional(atoms.get_stress) if settings.stress and atoms.pbc.all() else None
     except CalculatorError as error:
-        raise UnconvergedError(f"{settings.calculator} failed: {' '.join(str(error).split()) or error!r}.") from error
+        raise UnconvergedError(f"{settings.calculator} failed: {_reason(error)}.") from error
     if getattr(atoms.calc, "converged", None) is False:
         raise UnconvergedError(f"{settings.calculator} says that it did not converge.")
     for name, value in (("energy", energy), ("forces", forces), ("stress", stress)):
@@ -76,6 +76,12 @@ def _optional(quantity: Any) -> Any:
         return np.asarray(quantity(), dtype=float)
     except (PropertyNotImplementedError, NotImplementedError):
         return None  # ASE says so where a calculator has none
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says; ASE has some that put their text in quotes."""
+    words = " ".join(str(error.args[0] if error.args else error).split())
+    return words.rstrip(".") or type(error).__name__
 
 
 def _method(arguments: Mapping[str, JsonValue]) -> str:
