@@ -3,9 +3,9 @@
 How a block is treated is said by an HTML comment on the line above its fence; without one, Python runs in a folder that
 holds the bundled testbed, YAML is the config of a run, and lines of a shell that start with ``rung`` must parse.
 
-``<!-- slow -->`` anywhere in a page puts its Python into the slow tier. ``<!-- study -->`` above YAML: the config of a
-study. ``<!-- label -->``: that of labels. ``<!-- profile -->``: where a study runs. ``<!-- method -->``: its ``method``
-is put into a config. ``<!-- not run: reason -->``: shown only.
+``<!-- slow -->`` anywhere in a page puts its Python into the slow tier. ``<!-- study -->`` above YAML: the config of
+a study. ``<!-- label -->``: that of labels. ``<!-- campaign -->``: that of a campaign. ``<!-- profile -->``: where a
+study runs. ``<!-- method -->``: its ``method`` is put into a config. ``<!-- not run: reason -->``: shown only.
 ``<!-- file: name -->`` above YAML: the page's Python finds it under that name.
 """
 
@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rung.campaign import CampaignConfig
 from rung.cli import build_app
 from rung.config import RunConfig
 from rung.label.settings import LabelSettings
@@ -125,7 +126,9 @@ def test_config_validates(block: Block) -> None:
         }
     if block.mark == "profile":
         values = {"executor": values}
-    kind = {"study": StudyConfig, "profile": Profile, "label": LabelSettings}.get(block.mark, RunConfig)
+    kind = {"study": StudyConfig, "profile": Profile, "label": LabelSettings, "campaign": CampaignConfig}.get(
+        block.mark, RunConfig
+    )
     kind.read(values, where=str(block))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rung.calculator import RungCalculator
+    from rung.campaign import CampaignConfig, load_campaign_config, run_campaign
     from rung.config import RunConfig, load_config
     from rung.data.readers.structures import read_structures, write_structures
     from rung.doctor import diagnose
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BarrierTask",
+    "CampaignConfig",
     "CheckSettings",
     "EvaluationSettings",
     "ExportSettings",
@@ -67,6 +69,7 @@ __all__ = [
     "free_energy",
     "label_files",
     "label_structures",
+    "load_campaign_config",
     "load_config",
     "load_label_settings",
     "load_study_config",
@@ -76,6 +79,7 @@ __all__ = [
     "predict",
     "read_structures",
     "relax",
+    "run_campaign",
     "run_fit",
     "select_labels",
     "transport",
@@ -88,6 +92,7 @@ __all__ = [
 
 HOMES = {
     "BarrierTask": "rung.tasks.barrier",
+    "CampaignConfig": "rung.campaign",
     "CheckSettings": "rung.run.file_settings",
     "EvaluationSettings": "rung.run.file_settings",
     "ExportSettings": "rung.run.file_settings",
@@ -115,6 +120,7 @@ HOMES = {
     "free_energy": "rung.tasks.free_energy:find_free_energy",
     "label_files": "rung.label.labelling",
     "label_structures": "rung.label.labelling",
+    "load_campaign_config": "rung.campaign",
     "load_config": "rung.config",
     "load_label_settings": "rung.label.settings",
     "load_study_config": "rung.study",
@@ -124,6 +130,7 @@ HOMES = {
     "predict": "rung.tasks.prediction:predict_file",
     "read_structures": "rung.data.readers.structures",
     "relax": "rung.tasks.relaxation:relax_file",
+    "run_campaign": "rung.campaign",
     "run_fit": "rung.run.stages",
     "select_labels": "rung.tasks.selection",
     "transport": "rung.tasks.transport:find_transport",

@@ -16,6 +16,7 @@ from typing import Annotated, Any, get_args, get_origin
 from rung.results.barrier import Panel
 from rung.results.barrier_task import TaskPanel
 from rung.results.base import Entry
+from rung.results.campaign import CampaignResult, RoundAnswers, RoundChoice, RoundLabels
 from rung.results.collected import Collected
 from rung.results.demo import Mark
 from rung.results.findings import Diagnosis
@@ -72,6 +73,10 @@ FILES: Mapping[str, tuple[str, type[Entry]]] = {
     "`<labels>.collected.json`": ("", Collected),
     "`label.json`": ("", Labelled),
     "`structures/…/job/metrics.json`": ("", LabelRecord),
+    "`campaign.json`": ("", CampaignResult),
+    "`rounds/…/answers.json`": ("", RoundAnswers),
+    "`rounds/…/choice.json`": ("", RoundChoice),
+    "`rounds/…/labels.json`": ("", RoundLabels),
 }
 """Each file with the definition of what it holds; ``[]`` before it where the file is a list."""
 

@@ -46,6 +46,7 @@ COMMANDS = {
     "predict": Entry("Write structures with predicted energies, forces and error bars.", "rung.cli.commands:predict"),
     "study": Entry("Compare methods, and draw learning curves, in this process.", "rung.cli.compare:study"),
     "compare": Entry("Compare methods on the same data, here or on workers.", "rung.cli.compare:compare"),
+    "campaign": Entry("Label, fit and label again until a question is answered.", "rung.cli.campaign:campaign"),
     **{name: Entry(task.sentence, f"rung.cli.tasks:{name}") for name, task in TASKS.items()},
     "demo": Entry("Do the whole job on bundled data.", "rung.cli.commands:demo"),
     "export": Entry("Write one fidelity of a model as a file of its backend.", "rung.cli.commands:export"),

@@ -25,15 +25,19 @@ class Offer:
         The one-sigma errors that a label may have, eV; the largest is the unit of the cost.
     power
         Cost grows as N^power; it always grows as 1/σ².
+    unit
+        Atoms of a label that costs one; by default the mean of the candidates.
     """
 
     sizes: Array
     stderrs: tuple[float, ...]
     power: float = 0.0
+    unit: float | None = None
 
     def costs(self, stderr: float) -> Array:
         """Return the cost of a label of each candidate with this error, shape ``(n,)``."""
-        return np.asarray((max(self.stderrs) / stderr) ** 2 * (self.sizes / self.sizes.mean()) ** self.power)
+        unit = self.sizes.mean() if self.unit is None else self.unit
+        return np.asarray((max(self.stderrs) / stderr) ** 2 * (self.sizes / unit) ** self.power)
 
     def label(self, candidate: int, stderr: float) -> Label:
         """Return a label of a candidate with this error."""

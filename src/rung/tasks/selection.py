@@ -44,6 +44,8 @@ from rung.tasks.task import Task
 
 if TYPE_CHECKING:
     from rung.calculator import RungCalculator
+    from rung.features.cache import DesignCache
+    from rung.model.protocols import Backbone
 
 STRUCTURES = "selected.extxyz"
 FOLDER = TaskFolder("a selection of labels", (SELECTION_FILE, STRUCTURES, PAGE), begun=(SELECTION_FILE,))
@@ -182,7 +184,7 @@ def _questions(task: SelectionTask, candidates: Sequence[Structure], calculator:
         questions.append(difference_asked(f"barrier of {task.band.name}", images[top], images[0], task.band_weight))
     if task.sum is not None:
         terms = read_structures(task.sum)
-        questions.append(sum_asked(f"sum of {task.sum.name}", terms, _coefficients(task.sum, terms), task.sum_weight))
+        questions.append(sum_asked(f"sum of {task.sum.name}", terms, coefficients_of(task.sum, terms), task.sum_weight))
     return questions
 
 
@@ -190,7 +192,14 @@ def _some(structures: Sequence[Structure], count: int) -> list[Structure]:
     return [structures[k] for k in evenly_spread(range(len(structures)), count)]
 
 
-def _coefficients(path: Path, terms: Sequence[Structure]) -> Array:
+def coefficients_of(path: Path, terms: Sequence[Structure]) -> Array:
+    """Return what the energy of each frame of a file counts in a sum, shape ``(S,)``.
+
+    Raises
+    ------
+    DataError
+        When a frame has no coefficient; the message names it.
+    """
     found = []
     for index, one in enumerate(terms):
         value = one.info.get(COEFFICIENT)
@@ -244,7 +253,9 @@ def _courses(
     random = np.random.default_rng(0)
     orders = [random.permutation(len(candidates)).tolist() for _ in range(DRAWS)]
     first, *others = (list(in_order(order, offer, budget)) for order in orders)
-    far = farthest_first(_mean_features(calculator, candidates), len(candidates))
+    far = farthest_first(
+        mean_features(candidates, calculator.errors.potential.backbone, calculator.fidelity), len(candidates)
+    )
     return {
         "chosen": Steps(list(greedy(wanted.knowledge, offer, budget, progress=progress))),
         "random": Steps(first, tuple(others)),
@@ -252,11 +263,13 @@ def _courses(
     }
 
 
-def _mean_features(calculator: "RungCalculator", structures: Sequence[Structure]) -> Array:
+def mean_features(
+    structures: Sequence[Structure], backbone: "Backbone", fidelity: str, *, cache: "DesignCache | None" = None
+) -> Array:
     """Return the mean features of the atoms of each structure, each of unit spread, shape ``(n, D)``."""
     from rung.features.passes import features_of  # noqa: PLC0415 - torch takes seconds, and --help reads this module
 
-    features = features_of(structures, calculator.errors.potential.backbone, fidelity=calculator.fidelity)
+    features = features_of(structures, backbone, fidelity=fidelity, cache=cache)
     means = np.array([one.mean(axis=0) for one in features])
     spread = means.std(axis=0)
     return np.asarray((means - means.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
