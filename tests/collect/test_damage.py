@@ -14,11 +14,12 @@ from rung.collect.averaging import Averaging, ReadOutput, average
 from rung.collect.finding import find_outputs
 from rung.collect.output import Total
 from rung.errors import DataError
-from tests.collect.readers import test_aims, test_ase_codes, test_cp2k, test_levels, test_turborvb
+from tests.collect.readers import test_aims, test_ase_codes, test_casino_status, test_cp2k, test_levels, test_turborvb
 
 DATA = Path(__file__).parent / "data"
 WORDS = (b"nan", b"inf", b"*****", b"", b"1e400", b"-1", b"x" * 40)
 TEXTS = {
+    "dmc.status": test_casino_status.TEXT,
     "pip0.d": test_turborvb.TEXT,
     "cp2k.out": test_cp2k.OLD,
     "aims.out": test_aims.TEXT,

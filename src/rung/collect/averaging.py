@@ -8,6 +8,7 @@ import numpy as np
 
 from rung.collect.corrections import ColumnDifference
 from rung.collect.finding import Candidate
+from rung.collect.forces import OF_THE_TRIAL, mean_force
 from rung.collect.output import Mean, Output, Series, Total
 from rung.collect.readers.reader import RunName
 from rung.collect.statistics import Estimate, combined, estimate
@@ -121,6 +122,8 @@ def average(name: str, structure_id: str, outputs: Sequence[ReadOutput], how: Av
     warnings = [f"{run.output.candidate.path.name}: {text}" for run in runs for text in _warnings(run)]
     if len(parts) > 1:
         warnings += _apart(parts)
+    forces, forces_stderr, said = _forces(runs, cells)
+    warnings += said
     added = {
         column.name: sum(run.share * run.added[column.name] for run in runs) / cells for column in how.columns
     } | dict(how.constants or {})
@@ -134,7 +137,32 @@ def average(name: str, structure_id: str, outputs: Sequence[ReadOutput], how: Av
         corrections=added,
         runs=tuple(_entry(run) for run in runs),
         warnings=tuple(warnings),
+        forces=forces,
+        forces_stderr=forces_stderr,
     )
+
+
+Rows = tuple[tuple[float, ...], ...]
+
+
+def _forces(runs: Sequence[_Run], cells: int) -> tuple[Rows, Rows, list[str]]:
+    """Return forces and errors of one structure as rows, and what is to be said of them; none where a run has none."""
+    found = []
+    for run in runs:
+        content = run.output.content
+        if not isinstance(content, Series) or content.forces is None:
+            return (), (), []
+        found.append((run.share, *mean_force(content.forces, content.energies, run.mean.equilibration)))
+    if cells > 1:
+        return (), (), ["its forces are left out: they are of a cell that holds the structure several times"]
+    force = np.sum([share * mean for share, mean, _ in found], axis=0)
+    error = np.sqrt(np.sum([(share * stderr) ** 2 for share, _, stderr in found], axis=0))
+    methods = {run.output.content.method for run in runs}
+    return _as_rows(force), _as_rows(error), [] if methods == {"VMC"} else [OF_THE_TRIAL]
+
+
+def _as_rows(values: Array) -> Rows:
+    return tuple(tuple(row) for row in values.tolist())
 
 
 def _shares(parts: Sequence[Sequence[_Run]]) -> Array:

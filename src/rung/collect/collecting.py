@@ -11,7 +11,14 @@ from rung import __version__
 from rung.collect.averaging import Averaging, ReadOutput, average
 from rung.collect.corrections import MPC
 from rung.collect.finding import Candidate, Found, find_outputs
-from rung.collect.grouping import Group, by_calculation, calculations_of, matched, with_own_structures
+from rung.collect.grouping import (
+    Group,
+    by_calculation,
+    calculations_of,
+    matched,
+    with_forces_in_place,
+    with_own_structures,
+)
 from rung.collect.matching import ByGeometry, ByName, Checked, Matcher, read_table
 from rung.collect.merging import merged, require_ours, require_unlabelled, row_of, write_collected
 from rung.collect.output import Total
@@ -66,6 +73,7 @@ def collect(settings: CollectSettings, *, progress: Progress = SILENT) -> Collec
     else:
         groups = by_calculation(outputs, settings.join)
     labels, unaveraged = _averaged(groups, settings)
+    labels = with_forces_in_place(labels, groups, structures)
     if not settings.structures:
         labelled = {label.structure_id for label in labels}
         structures = [structure for structure in structures if structure.structure_id in labelled]

@@ -8,12 +8,13 @@ import numpy as np
 
 from rung.collect.averaging import ReadOutput
 from rung.collect.finding import Candidate
+from rung.collect.forces import misplaced
 from rung.collect.matching import Match, Matcher
 from rung.collect.output import Series, Total
 from rung.data.readers.structures import structure_from
 from rung.data.structure import Structure
 from rung.errors import DataError
-from rung.results.collected import RefusedOutput
+from rung.results.collected import CollectedLabel, RefusedOutput
 
 
 @dataclass(frozen=True)
@@ -133,10 +134,10 @@ def difference_of(one: ReadOutput, other: ReadOutput) -> ReadOutput:
         raise DataError(f"{first.source} and {second.source} weigh their rows differently: not the same walkers.")
     common = {name: first.columns[name] - second.columns[name] for name in first.columns if name in second.columns}
     rest = first.energies - second.energies
+    notes = first.notes
     if rest.std() > first.energies.std():
-        note = f"its blocks do not go with those of {second.source.name}: were the walkers the same?"
-        return replace(one, content=replace(first, energies=rest, columns=common, notes=(*first.notes, note)))
-    return replace(one, content=replace(first, energies=rest, columns=common))
+        notes += (f"its blocks do not go with those of {second.source.name}: were the walkers the same?",)
+    return replace(one, content=replace(first, energies=rest, columns=common, forces=None, notes=notes))
 
 
 def _require_size(output: ReadOutput, match: Match, cells: int, n_atoms: int) -> None:
@@ -160,6 +161,27 @@ def calculations_of(groups: Sequence[Group]) -> dict[str, Total]:
         if len(group.outputs) == group.cells == 1 and not group.minus
     }
     return {name: content for name, content in alone.items() if isinstance(content, Total)}
+
+
+def with_forces_in_place(
+    labels: Sequence[CollectedLabel], groups: Sequence[Group], structures: Sequence[Structure]
+) -> tuple[CollectedLabel, ...]:
+    """Return the labels, without forces where these are not known to be of the structure's atoms in their order."""
+    outputs = {group.structure_id: group.outputs for group in groups if not group.minus}
+    atoms = {structure.structure_id: structure.atoms for structure in structures}
+
+    def placed(label: CollectedLabel) -> CollectedLabel:
+        if not label.forces or label.structure_id not in atoms:
+            return label
+        contents = [output.content for output in outputs[label.structure_id]]
+        told = [content.atoms for content in contents if isinstance(content, Series)]
+        reason = misplaced(told, atoms[label.structure_id])
+        if not reason:
+            return label
+        warnings = (*label.warnings, f"its forces are left out: {reason}")
+        return label.model_copy(update={"forces": (), "forces_stderr": (), "warnings": warnings})
+
+    return tuple(placed(label) for label in labels)
 
 
 def by_calculation(outputs: Sequence[ReadOutput], join: bool) -> list[Group]:

@@ -125,6 +125,8 @@ def write_collected(
 
 def _labelled(structure: Structure, label: CollectedLabel, fidelity: str) -> Structure:
     labels = replace(structure.labelled(fidelity), energy=label.energy, energy_stderr=label.energy_stderr)
+    if label.forces:
+        labels = replace(labels, forces=np.array(label.forces), forces_stderr=np.array(label.forces_stderr))
     return replace(
         structure,
         labels={**structure.labels, fidelity: labels},

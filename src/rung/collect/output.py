@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from rung.collect.forces import ForceSeries
 from rung.data.labels import Array
 
 
@@ -34,6 +35,10 @@ class Series:
         Atoms in the simulation cell; None where nobody says.
     notes
         What a reader of the energies must know.
+    forces
+        Pieces of the forces on the atoms of the simulation cell; None without them.
+    atoms
+        Those atoms in the program's order, where a file beside the output tells them.
     """
 
     source: Path
@@ -45,6 +50,8 @@ class Series:
     columns: Mapping[str, Array] = field(default_factory=dict)
     n_atoms: int | None = None
     notes: tuple[str, ...] = ()
+    forces: ForceSeries | None = None
+    atoms: Atoms | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""

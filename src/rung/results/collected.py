@@ -61,6 +61,10 @@ class CollectedLabel(Entry):
     """What makes it doubtful."""
     minus_structure_id: str = ""
     """The structure whose energy was subtracted; empty for an energy."""
+    forces: tuple[tuple[Number, ...], ...] = ()
+    """Forces of a Monte Carlo run, eV/Å, one row an atom; empty without them."""
+    forces_stderr: tuple[tuple[Number, ...], ...] = ()
+    """The statistical error of each component, eV/Å."""
 
 
 class RefusedOutput(Entry):

@@ -7,7 +7,20 @@ A kind of output is one file here with an :class:`~rung.collect.readers.reader.O
 from collections.abc import Sequence
 from pathlib import Path
 
-from rung.collect.readers import aims, ase_codes, casino, cfour, cp2k, molpro, mrcc, pyqmc, pyscf, qmcpack, turborvb
+from rung.collect.readers import (
+    aims,
+    ase_codes,
+    casino,
+    casino_status,
+    cfour,
+    cp2k,
+    molpro,
+    mrcc,
+    pyqmc,
+    pyscf,
+    qmcpack,
+    turborvb,
+)
 from rung.collect.readers.reader import OutputReader
 from rung.errors import DataError
 
@@ -16,6 +29,7 @@ READERS: tuple[OutputReader, ...] = (
     qmcpack.DMC,
     pyqmc.READER,
     casino.READER,
+    casino_status.READER,
     turborvb.READER,
     pyscf.READER,
     molpro.READER,

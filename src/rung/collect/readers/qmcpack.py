@@ -12,6 +12,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from rung.collect.output import Series
+from rung.collect.readers.qmcpack_forces import force_series, is_force
+from rung.collect.readers.qmcpack_input import geometry_of_input, inputs_of
 from rung.collect.readers.reader import OutputReader, RunName
 from rung.collect.readers.rows import Rows, numbered, read_rows, require_finite, require_one_run, text_of
 from rung.data.labels import Array
@@ -52,8 +54,12 @@ def read_scalar(path: Path) -> Series:
     weights = table.get(BLOCK_WEIGHT, np.ones(len(rows.values)))
     energies = HARTREE * require_finite(path, rows, table[ENERGY], ENERGY)
     method = "VMC" if len(weights) > 1 and np.ptp(weights) == 0 else "DMC"
-    columns = {name: HARTREE * values for name, values in table.items() if name not in _NO_ENERGIES}
-    notes = (*rows.notes, *_weighing(energies, weights))
+    columns = {
+        name: HARTREE * values for name, values in table.items() if name not in _NO_ENERGIES and not is_force(name)
+    }
+    forces, said = force_series(table)
+    notes = (*rows.notes, *_weighing(energies, weights), *said)
+    prefix = run_name(path).prefix
     return Series(
         path,
         "QMCPACK",
@@ -62,8 +68,10 @@ def read_scalar(path: Path) -> Series:
         np.ones_like(energies),
         0,
         columns,
-        atoms_of_input(path.parent, run_name(path).prefix),
+        atoms_of_input(path.parent, prefix),
         notes,
+        forces,
+        None if forces is None else geometry_of_input(path.parent, prefix),
     )
 
 
@@ -85,14 +93,7 @@ def atoms_of_input(folder: Path, prefix: str) -> int | None:
     An input is XML with ``<project id="prefix">``, and its atoms are the particle sets whose groups have a positive
     charge.
     """
-    counts = set()
-    for path in sorted(folder.glob("*.xml")):
-        try:
-            root = ElementTree.parse(path).getroot()  # noqa: S314 - of the folder whose outputs are read
-        except (ElementTree.ParseError, OSError, LookupError, ValueError):
-            continue  # some other program's, or a damaged one, which says nothing
-        if any(project.get("id") == prefix for project in root.iter("project")):
-            counts |= {sum(_atoms_in(ions) for ions in root.iter("particleset"))}
+    counts = {sum(_atoms_in(ions) for ions in root.iter("particleset")) for root in inputs_of(folder, prefix)}
     return counts.pop() if len(counts) == 1 and counts != {0} else None
 
 
