@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from rung import __version__
-from rung.cli import CACHE_COMMANDS, COMMANDS, main
+from rung.cli import CACHE_COMMANDS, COMMANDS, GROUPS, main
 from rung.cli.console import TerminalProgress
 from rung.cli.tables import worse_forces
 from rung.data.readers.structures import read_structures, write_structures
@@ -32,6 +32,15 @@ def test_help_and_version_do_not_wait_for_torch() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == __version__
+
+
+def test_the_list_of_commands_goes_by_what_people_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    titles = [shown.index(f" {title} ─") for title in GROUPS]
+    assert titles == sorted(titles)
+    for (title, entries), end in zip(GROUPS.items(), [*titles[1:], len(shown)], strict=True):
+        assert all(titles[[*GROUPS].index(title)] < shown.index(f"│ {name} ") < end for name in entries)
 
 
 @pytest.mark.parametrize("words", [[name] for name in COMMANDS] + [["cache", name] for name in CACHE_COMMANDS])

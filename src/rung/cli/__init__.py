@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 
 from rung import __version__
 from rung.cli.console import ERR
@@ -29,29 +29,48 @@ class Entry:
     place: str
 
 
-COMMANDS = {
-    "doctor": Entry("Check files of labelled structures before any work.", "rung.cli.commands:doctor"),
-    "collect": Entry(
-        "Turn outputs of quantum Monte Carlo, coupled cluster or DFT into labels.", "rung.cli.collect:collect"
-    ),
-    "convert": Entry("Write structures and labels of other files under rung's keys.", "rung.cli.collect:convert"),
-    "label": Entry(
-        "Compute labels: with DFT, coupled cluster, quantum Monte Carlo or any ASE calculator.", "rung.cli.label:label"
-    ),
-    "fit": Entry("Fit, evaluate and export: everything that a config asks for.", "rung.cli.commands:fit"),
-    "committee": Entry(
-        "Train bases that differ in their seed, to see how far they agree.", "rung.cli.commands:committee"
-    ),
-    "evaluate": Entry("Report the errors of a model on labelled structures.", "rung.cli.commands:evaluate"),
-    "predict": Entry("Write structures with predicted energies, forces and error bars.", "rung.cli.commands:predict"),
-    "study": Entry("Compare methods, and draw learning curves, in this process.", "rung.cli.compare:study"),
-    "compare": Entry("Compare methods on the same data, here or on workers.", "rung.cli.compare:compare"),
-    "campaign": Entry("Label, fit and label again until a question is answered.", "rung.cli.campaign:campaign"),
-    **{name: Entry(task.sentence, f"rung.cli.tasks:{name}") for name, task in TASKS.items()},
-    "demo": Entry("Do the whole job on bundled data.", "rung.cli.commands:demo"),
-    "export": Entry("Write one fidelity of a model as a file of its backend.", "rung.cli.commands:export"),
-    "report": Entry("Write report.html of a run or a study again.", "rung.cli.commands:report"),
+def _task(name: str) -> Entry:
+    return Entry(TASKS[name].sentence, f"rung.cli.tasks:{name}")
+
+
+GROUPS = {
+    "Prepare": {
+        "doctor": Entry("Check files of labelled structures before any work.", "rung.cli.commands:doctor"),
+        "convert": Entry("Write structures and labels of other files under rung's keys.", "rung.cli.collect:convert"),
+        "collect": Entry(
+            "Turn outputs of quantum Monte Carlo, coupled cluster or DFT into labels.", "rung.cli.collect:collect"
+        ),
+        "label": Entry(
+            "Compute labels: with DFT, coupled cluster, quantum Monte Carlo or any ASE calculator.",
+            "rung.cli.label:label",
+        ),
+        "select": _task("select"),
+    },
+    "Lift": {
+        "fit": Entry("Fit, evaluate and export: everything that a config asks for.", "rung.cli.commands:fit"),
+        "compare": Entry("Compare methods on the same data, here or on workers.", "rung.cli.compare:compare"),
+        "study": Entry("Compare methods, and draw learning curves, in this process.", "rung.cli.compare:study"),
+        "campaign": Entry("Label, fit and label again until a question is answered.", "rung.cli.campaign:campaign"),
+        "committee": Entry(
+            "Train bases that differ in their seed, to see how far they agree.", "rung.cli.commands:committee"
+        ),
+        "demo": Entry("Do the whole job on bundled data.", "rung.cli.commands:demo"),
+    },
+    "Ask a potential": {
+        "evaluate": Entry("Report the errors of a model on labelled structures.", "rung.cli.commands:evaluate"),
+        "predict": Entry(
+            "Write structures with predicted energies, forces and error bars.", "rung.cli.predict:predict"
+        ),
+        **{name: _task(name) for name in TASKS if name != "select"},
+    },
+    "Look after": {
+        "report": Entry("Write report.html of a run or a study again.", "rung.cli.commands:report"),
+        "export": Entry("Write one fidelity of a model as a file of its backend.", "rung.cli.commands:export"),
+    },
 }
+"""The commands by what people do, in this order."""
+
+COMMANDS = {name: entry for entries in GROUPS.values() for name, entry in entries.items()}
 CACHE_COMMANDS = {
     "list": Entry("Say what a cache of designs holds.", "rung.cli.cache:listed"),
     "verify": Entry("Read every entry of a cache and check it against its hash.", "rung.cli.cache:verify"),
@@ -73,10 +92,13 @@ def build_app() -> App:
         suppress_keyboard_interrupt=False,
         result_action="return_value",
     )
-    cache = App(name="cache", help="Look after a cache of designs: list, verify, prune.")
-    for parent, entries in ((app, COMMANDS), (cache, CACHE_COMMANDS)):
+    groups = {title: Group.create_ordered(title) for title in GROUPS}
+    for title, entries in GROUPS.items():
         for name, entry in entries.items():
-            parent.command(entry.place, name=name, help=entry.sentence)
+            app.command(entry.place, name=name, help=entry.sentence, group=groups[title])
+    cache = App(name="cache", help="Look after a cache of designs: list, verify, prune.", group=groups["Look after"])
+    for name, entry in CACHE_COMMANDS.items():
+        cache.command(entry.place, name=name, help=entry.sentence)
     app.command(cache)
     return app
 

@@ -8,12 +8,9 @@ from pydantic import Field
 
 from rung.cli.console import ERR, TerminalProgress, print_json
 from rung.cli.options import Printing, command
-from rung.cli.summary import print_summary, print_troubles
 from rung.demo_data import Name
 from rung.run.file_settings import CheckSettings, EvaluationSettings, ExportSettings
 from rung.settings import Option, Settings
-from rung.tasks.opened import OneFidelity
-from rung.tasks.prediction import PredictionTask
 
 
 class RunFile(Settings):
@@ -107,26 +104,6 @@ def _evaluate(settings: EvaluationSettings, printing: Printing) -> int:
     return 0
 
 
-def _predict(potential: OneFidelity, settings: PredictionTask, printing: Printing) -> int:
-    """Write structures with predicted energies, forces, stress and error bars, for whatever reads extended XYZ.
-
-    A name of their own: rung predict model.rung test.extxyz --fidelity dmc --name dmc_predicted --out predicted.extxyz
-
-    Any ASE calculator: rung predict mymodule:calculator a.xyz --fidelity xtb --trusted --out xtb.extxyz
-    """
-    from rung.report.tasks.prediction import prediction_summary
-    from rung.tasks.prediction import predict_file
-
-    result = predict_file(potential.open(), settings, progress=TerminalProgress())
-    summary = prediction_summary(result)
-    if printing.as_json:
-        print_json(result.as_json())
-    else:
-        print_summary(summary)
-    print_troubles(summary, "")
-    return 0
-
-
 def _demo(settings: DemoSettings) -> int:
     """Check, compute features, fit, evaluate, find a barrier, draw a learning curve and report."""
     from rung.cli.tables import print_demo
@@ -184,11 +161,3 @@ export = command(
     "export", _export, ExportSettings, example="rung export runs/mos2/model.rung r2scan.model --fidelity r2scan"
 )
 report = command("report", _report, Finished, example="rung report runs/mos2")
-predict = command(
-    "predict",
-    _predict,
-    OneFidelity,
-    PredictionTask,
-    Printing,
-    example="rung predict model.rung structures.xyz --fidelity dmc --out labelled.extxyz",
-)
