@@ -10,7 +10,7 @@ import pytest
 from rung.campaign import load_campaign_config, plan_campaign, run_campaign
 from rung.cli import main
 from rung.data.readers.structures import read_structures, write_structures
-from rung.errors import DataError, FindingsError, LabelError, StorageError
+from rung.errors import ConfigError, DataError, FindingsError, LabelError, StorageError
 from rung.results.campaign import CampaignResult
 from rung.storage import DamagedFileWarning, file_hash
 from tests.campaign.worlds import EXACT, KNOWN, exact, told
@@ -202,7 +202,25 @@ def test_bad_input_is_refused_before_any_work(copy: Path) -> None:
         go_on(copy, run="other", data=known)
     with pytest.raises(FindingsError, match="nothing was begun"):
         go_on(copy, run="other", data={"train": "train.extxyz", "evaluate": {"test": "train.extxyz"}})
+    with pytest.raises(ConfigError, match=r"A first fit needs 6 labels, 0 are there, and budget\.labels is 5"):
+        go_on(copy, run="other", budget={"labels": 5})
+    with pytest.raises(ConfigError, match="leaves no error bars"):
+        go_on(copy, run="other", method={"name": "offset"})
     assert not (copy / "other").exists()
+
+
+def test_a_pool_that_is_smaller_than_a_start_set_is_labelled_whole_and_fitted(copy: Path) -> None:
+    write_structures(copy / "five.extxyz", read_structures(copy / "train.extxyz")[:5])
+    result = go_on(copy, run="five", data={"train": "five.extxyz"})
+    assert result.status == "exhausted"
+    assert [one.n_energies for one in result.rounds] == [0, 5]
+    assert np.isfinite(result.rounds[1].answers[0].bar)
+
+
+def test_a_start_set_keeps_to_a_budget_of_cost(copy: Path) -> None:
+    result = go_on(copy, run="cheap", budget={"cost": 3.5})
+    assert (result.status, result.spent["cost"]) == ("budget", 3.0)
+    assert "The budget is spent (3 of 3.5 of cost)." in result.sentence
 
 
 def test_the_command_says_what_a_round_costs_and_how_it_ends(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -132,7 +132,8 @@ class Loop:
             if self._stops(here):
                 return True
         if here.choice is None:
-            left = Spent.of(self.rounds).left(config.budget, config.batch)
+            # a start set is as large as a fit needs it, whatever a round may cost
+            left = Spent.of(self.rounds).left(config.budget, np.inf if potential is None else config.batch)
             if not left.allows(self._cheapest()):
                 return self._ends("budget", f"The budget is spent ({self._spent()}).", here)
             choose(work, potential, said, left)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from rung.campaign.answering import Answered, answered, bars_of
 from rung.campaign.budget import Left
 from rung.campaign.choosing import Choice, begun, chosen, order_of, settled, start_count, start_set, weighable
@@ -43,8 +45,8 @@ class Work:
         """Return whether labels are too few for a fit, or leave a reference energy open that they could settle."""
         labelled = self.world.labelled(training)
         candidates = self.world.candidates(self.before, (), training)
-        if self.before and self.before[-1].answers is not None:
-            return False  # once there is a fit, the choice by its bars goes on
+        if (self.before and self.before[-1].answers is not None) or not candidates:
+            return False  # the choice by the bars of a fit goes on, or there is nothing that could be labelled first
         count = start_count([*labelled, *candidates], self.world.config.start.count)
         return len(labelled) < count or not settled(labelled, candidates)
 
@@ -118,7 +120,7 @@ def choose(work: Work, potential: Opened | None, said: Sequence[Answered], left:
         )
     else:
         choice = first_labels(work, training)
-    choice = _shortened(choice, left.labels)
+    choice = _within(choice, left)
     write_structures(work.here.folder.selected, choice.structures)
     choice.record.write(work.here.folder.choice)
     return choice
@@ -135,11 +137,14 @@ def first_labels(work: Work, training: Sequence[Structure]) -> Choice:
     return begun(candidates, positions, world.offer(candidates), config.target, why)
 
 
-def _shortened(choice: Choice, most: int | None) -> Choice:
-    if most is None or len(choice.structures) <= most:
-        return choice
-    record = choice.record.model_copy(update={"labels": choice.record.labels[:most]})
-    return replace(choice, structures=choice.structures[:most], record=record)
+def _within(choice: Choice, left: Left) -> Choice:
+    """Return the first labels of a choice that what is left allows."""
+    costs = np.cumsum([one.cost for one in choice.record.labels])
+    count = int(np.searchsorted(costs, left.cost * (1 + 1e-9), side="right"))
+    if left.labels is not None:
+        count = min(count, left.labels)
+    record = choice.record.model_copy(update={"labels": choice.record.labels[:count]})
+    return replace(choice, structures=choice.structures[:count], record=record)
 
 
 def label(work: Work) -> Labelling:

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from rung.campaign.answering import require_questions
+from rung.campaign.choosing import start_count
 from rung.campaign.config import CampaignConfig
 from rung.campaign.folder import FinishedRound, labels_of
 from rung.config import RunConfig
@@ -98,8 +99,16 @@ class World:
         errors = [one.sentence for one in findings if one.severity == "error"]
         if errors:
             raise FindingsError(f"The data hold errors, so nothing was begun: {' '.join(errors)}")
-        if not self.candidates((), ()):
+        candidates = self.candidates((), ())
+        if not candidates:
             raise DataError(f"Every structure has {config.target}_energy already; add others to data.train or pool.")
+        labelled = self.labelled(self.splits["train"])
+        needed = min(start_count([*labelled, *candidates], config.start.count), len(labelled) + len(candidates))
+        if config.budget.labels is not None and len(labelled) + config.budget.labels < needed:
+            raise ConfigError(
+                f"A first fit needs {needed} labels, {len(labelled)} are there, and budget.labels is "
+                f"{config.budget.labels}: raise it, or ask for less with start.count."
+            )
         return Diagnosis.of_findings(diagnosis.census, findings)
 
     @cached_property
