@@ -15,7 +15,7 @@ own relaxed band in its pool, ``random``, and ``random, images`` with the same i
 import argparse
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ from rung.tasks.selection import mean_features
 STDERR, BATCH, MOST = 0.03, 8, 48
 RANDOM = (*range(BATCH, MOST + 1, BATCH), 64, 100)
 TOLERANCES = (0.1, 0.05)
+STOPS = (0.2, 0.15, 0.1, 0.05)
 ARMS = ("campaign", "random", "campaign, images", "random, images", "campaign, random start")
 Row = dict[str, Any]
 
@@ -192,8 +193,101 @@ def main() -> None:
             write_text(arguments.out, "\n".join(lines) + "\n")
 
 
-def table(rows: Sequence[Row]) -> Sequence[str]:
-    return [json.dumps(row) for row in rows]
+def courses(rows: Sequence[Row]) -> dict[str, dict[int, list[Row]]]:
+    """Return the rows of each arm by seed, in the order of their labels."""
+    found: dict[str, dict[int, list[Row]]] = {}
+    for row in sorted(rows, key=lambda one: one["n"]):
+        found.setdefault(row["arm"], {}).setdefault(row["seed"], []).append(row)
+    return {arm: found[arm] for arm in ARMS if arm in found}
+
+
+def errors(course: Mapping[int, list[Row]]) -> Iterator[str]:
+    """Yield the cells of the median error at each number of labels, with the range of the middle of the seeds."""
+    for number in RANDOM:
+        values = [abs(row["error"]) for rows in course.values() for row in rows if row["n"] == number]
+        low, middle, high = np.quantile(values, [0.16, 0.5, 0.84]) if values else (np.nan,) * 3
+        yield f"{1e3 * middle:.0f} ({1e3 * low:.0f}–{1e3 * high:.0f})" if values else "–"
+
+
+def needed(course: Mapping[int, list[Row]], tolerance: float, *, for_good: bool) -> str:
+    """Return the median number of labels until the true error is below a tolerance, of seeds that come there."""
+    numbers = []
+    for rows in course.values():
+        below = [abs(row["error"]) < tolerance for row in rows]
+        places = [k for k in range(len(rows)) if (all(below[k:]) if for_good else below[k])]
+        numbers.append(rows[places[0]]["n"] if places else np.inf)
+    reached = sum(np.isfinite(numbers))
+    middle = float(np.median(numbers))
+    return (
+        f"{middle:.0f} ({reached} of {len(numbers)})" if np.isfinite(middle) else f"never ({reached} of {len(numbers)})"
+    )
+
+
+def held(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return how many bars held, within one and two, and the root mean square of error over bar."""
+    distance = np.array([row["error"] / row["bar"] for row in rows])
+    shares = (f"{100 * np.mean(np.abs(distance) < bars):.0f}" for bars in (1, 2))
+    return (*shares, f"{np.sqrt(np.mean(distance**2)):.1f}")
+
+
+def stopped(rows: Sequence[Row], tolerance: float, rounds: int) -> Row | None:
+    """Return the row at which a campaign ends; None where it does not."""
+    inside = [row["bar"] <= tolerance and row["domain"] == "inside" for row in rows]
+    places = [k for k in range(rounds - 1, len(rows)) if all(inside[k - rounds + 1 : k + 1])]
+    return rows[places[0]] if places else None
+
+
+def stops(course: Mapping[int, list[Row]], tolerance: float, rounds: int) -> tuple[str, ...]:
+    ends = [row for rows in course.values() if (row := stopped(rows, tolerance, rounds)) is not None]
+    if not ends:
+        return (f"0 of {len(course)}", "–", "–", "–")
+    errors = np.array([abs(row["error"]) for row in ends])
+    bars = np.array([row["bar"] for row in ends])
+    return (
+        f"{len(ends)} of {len(course)}",
+        f"{np.median([row['n'] for row in ends]):.0f}",
+        f"{sum(errors < bars)} / {sum(errors < 2 * bars)}",
+        f"{1e3 * np.median(errors):.0f}",
+    )
+
+
+def line(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def head(*cells: str) -> str:
+    return line(*cells) + "\n" + line(*["---"] * len(cells))
+
+
+def table(rows: Sequence[Row]) -> Iterator[str]:
+    found = courses(rows)
+    yield head("labels", "seeds", *(str(number) for number in RANDOM))
+    for arm, course in found.items():
+        yield line(arm, str(len(course)), *errors(course))
+    yield ""
+    columns = [
+        f"below {1e3 * tolerance:.0f} meV{more}" for tolerance in TOLERANCES for more in (", first", ", for good")
+    ]
+    yield head("labels", *columns)
+    for arm, course in found.items():
+        yield line(arm, *(needed(course, one, for_good=good) for one in TOLERANCES for good in (False, True)))
+    yield ""
+    yield head("labels", "fits", "inside the domain", "within 1 bar", "within 2 bars", "r.m.s. of error / bar")
+    for arm, course in found.items():
+        for what, some in (
+            ("all", [row for each in course.values() for row in each if row["n"] > BATCH]),
+            (f"{MOST} labels", [row for each in course.values() for row in each if row["n"] == MOST]),
+        ):
+            inside = [row for row in some if row["domain"] == "inside"]
+            if inside:
+                yield line(f"{arm}, {what}", str(len(some)), str(len(inside)), *held(inside))
+    yield ""
+    yield head("labels", "tolerance, meV", "rounds inside", "ended", "labels", "held 1 / 2 bars", "error, meV")
+    for arm, course in found.items():
+        for tolerance in STOPS:
+            for rounds in (1, 2):
+                if not arm.startswith("random"):
+                    yield line(arm, f"{1e3 * tolerance:.0f}", str(rounds), *stops(course, tolerance, rounds))
 
 
 if __name__ == "__main__":

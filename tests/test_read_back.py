@@ -31,6 +31,7 @@ from rung.features.cache import DesignCache, EntryKey
 from rung.fit.training.checkpoint import FILE, TrainingState, load, save
 from rung.report import page, write_report, write_study_report
 from rung.report.tasks.barrier import write_barrier_report
+from rung.report.tasks.campaign import write_campaign_report
 from rung.report.tasks.free_energy import write_free_energy_report
 from rung.report.tasks.md import write_md_report
 from rung.report.tasks.prediction import write_prediction_report
@@ -39,6 +40,7 @@ from rung.report.tasks.transport import write_transport_report
 from rung.report.tasks.vacancies import write_vacancy_report
 from rung.results.barrier_task import TaskPanel
 from rung.results.base import Entry, Result, entries_of
+from rung.results.campaign import CampaignResult
 from rung.results.config import ConfigNames
 from rung.results.demo import Mark
 from rung.results.exact import exact_energies
@@ -342,6 +344,7 @@ PAGES: dict[str, tuple[str, type[Entry], Callable[[Path], Path]]] = {
     "transport.json": ("", TransportResult, write_transport_report),
     "vacancies.json": ("", VacanciesResult, write_vacancy_report),
     "md.json": ("", MDResult, write_md_report),
+    "campaign.json": ("", CampaignResult, write_campaign_report),
     "select.json": ("", SelectionResult, write_selection_report),
     "a.predicted.json": (
         "",

@@ -49,7 +49,7 @@ def say(files: Path, fit: Opened, out: Path, **values: Any) -> Answered:
 
 
 def test_a_sum_is_that_of_its_energies_with_the_bar_of_the_calculator(files: Path, fit: Opened, tmp_path: Path) -> None:
-    said = say(files, fit, tmp_path, kind="sum", structures="sum.extxyz")
+    said = say(files, fit, tmp_path, kind="sum", structures="sum.extxyz", propose=True)
     first, second = (one.atoms for one in read_structures(files / "sum.extxyz"))
     calculator = fit.calculator
     due = calculator.get_potential_energy(first) - calculator.get_potential_energy(second)

@@ -91,6 +91,7 @@ BARRIER: dict[str, Any] = {
     "images": 3,
     "band": {"relax_endpoints": False, "fmax": 1000.0, "climb": False, "interpolation": "linear"},
     "tolerance": 0.02,
+    "propose": True,
 }
 """A band that counts as relaxed at once."""
 

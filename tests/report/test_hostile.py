@@ -9,13 +9,16 @@ import pytest
 
 from rung.report import page, write_report, write_study_report
 from rung.report.tasks.barrier import write_barrier_report
+from rung.report.tasks.campaign import write_campaign_report
 from rung.report.tasks.free_energy import write_free_energy_report
 from rung.report.tasks.md import write_md_report
+from rung.report.tasks.selection import write_selection_report
 from rung.report.tasks.transport import write_transport_report
 from rung.report.tasks.vacancies import write_vacancy_report
 from rung.results.barrier import Panel
 from rung.results.barrier_task import TaskPanel
 from rung.results.base import Entry
+from rung.results.campaign import CampaignResult
 from rung.results.findings import Diagnosis
 from rung.results.fit import FitRecord
 from rung.results.free_energy import FreeEnergyResult
@@ -23,6 +26,7 @@ from rung.results.md import MDResult
 from rung.results.metrics import Metrics
 from rung.results.predictions import Predictions
 from rung.results.provenance import Provenance
+from rung.results.selection import SelectionResult
 from rung.results.study import StudySummary
 from rung.results.transport import TransportResult
 from rung.results.vacancies import VacanciesResult
@@ -51,6 +55,8 @@ TASKS: dict[str, tuple[str, type[Entry], Callable[[Path], Path]]] = {
     "transport.json": ("", TransportResult, write_transport_report),
     "vacancies.json": ("", VacanciesResult, write_vacancy_report),
     "md.json": ("", MDResult, write_md_report),
+    "select.json": ("", SelectionResult, write_selection_report),
+    "campaign.json": ("", CampaignResult, write_campaign_report),
     "barrier.json": ("[]", TaskPanel, write_barrier_report),
 }
 

@@ -19,7 +19,7 @@ from rung.config import write_config
 from rung.errors import LabelError
 from rung.label.labelling import Labelling
 from rung.progress import SILENT, Progress
-from rung.report.tasks.campaign import write_campaign_report
+from rung.report.tasks.campaign import places, write_campaign_report
 from rung.results.campaign import CAMPAIGN_FILE, Answer, Asked, CampaignResult, Round, Status
 from rung.run.folder import RunFolder
 from rung.run.opening import opened
@@ -196,15 +196,14 @@ class Loop:
         write_campaign_report(self.folder.path)
 
     def _say_answers(self, here: FinishedRound) -> None:
-        if here.answers is None:
-            return
-        for one in here.answers.answers:
-            tolerance = self.world.config.questions[one.name].tolerance
-            value = "" if not np.isfinite(one.value) else f"{one.value:.3f} "
-            holds = "" if one.domain == "inside" else f", {one.domain} the domain" if one.domain == "outside" else ""
+        for one in () if here.answers is None else here.answers.answers:
+            tolerance, digits = self.world.config.questions[one.name].tolerance, places(one.unit)
+            value = f"{one.value:.{digits}f} " if np.isfinite(one.value) else ""
+            where = f", {one.domain} the domain" if one.domain == "outside" else ""
+            energies = 0 if here.answers is None else here.answers.n_energies
             self.say(
-                f"Round {here.folder.number}: with {here.answers.n_energies} energies {one.name} is {value}± "
-                f"{one.bar:.3f} {one.unit} (tolerance {tolerance:g}{holds})."
+                f"Round {here.folder.number}: with {energies} energies {one.name} is {value}± {one.bar:.{digits}f} "
+                f"{one.unit} (tolerance {tolerance:g}{where})."
             )
 
     def _say_choice(self, here: FinishedRound) -> None:

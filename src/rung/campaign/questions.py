@@ -35,8 +35,9 @@ class BarrierQuestion(QuestionSettings):
     """A file of a band to begin with in each round, ends counted, in place of an interpolation."""
     draws: int = Field(default=0, ge=0, le=10000)
     """Posterior draws on which the band is relaxed again for the bar; 0 takes the bar of first order."""
-    propose: bool = True
-    """Whether the images of the relaxed band may be labelled, beside the pool."""
+    propose: bool = False
+    """Whether the images of each relaxed band may be labelled, beside the pool; where the pool holds nothing like them
+    it helps, and else bars get too small (docs/results/campaign.md)."""
 
 
 class SumQuestion(QuestionSettings):
@@ -45,7 +46,7 @@ class SumQuestion(QuestionSettings):
     kind: Literal["sum"] = "sum"
     structures: Path
     """Structures whose energies are summed, each times the key ``coefficient`` of its frame."""
-    propose: bool = True
+    propose: bool = False
     """Whether these structures may be labelled, beside the pool."""
 
 
@@ -57,7 +58,7 @@ class MixingQuestion(QuestionSettings):
     """The mixed structures."""
     ends: Files
     """Structures of the pure ends, one for each composition; every mixed composition is a sum of theirs."""
-    propose: bool = True
+    propose: bool = False
     """Whether these structures may be labelled, beside the pool."""
 
 

@@ -1,9 +1,11 @@
 """Files of a campaign: what a round answered, chose and labelled, and ``campaign.json``, where they stand together."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Self
 
-from rung.results.base import DomainWord, Entry, Number, Result
+from pydantic import model_validator
+
+from rung.results.base import DomainWord, Entry, Number, Result, equally_long
 
 CAMPAIGN_FILE, ANSWERS_FILE, CHOICE_FILE, LABELS_FILE = "campaign.json", "answers.json", "choice.json", "labels.json"
 
@@ -148,6 +150,10 @@ class Round(Entry):
     """What came of it."""
     warnings: tuple[str, ...] = ()
     """What its fit warned of."""
+
+    @model_validator(mode="after")
+    def _one_word_an_answer(self) -> Self:
+        return equally_long(self, "answers", "inside")
 
 
 class Asked(Entry):

@@ -63,6 +63,11 @@ def _spent(result: CampaignResult) -> str:
     )
 
 
+def places(unit: str) -> int:
+    """Return the decimals of a number in this unit: energies of an atom are small."""
+    return 4 if unit == "eV/atom" else 3
+
+
 def latest(result: CampaignResult) -> Round | None:
     """Return the last round that answered; None before there is one."""
     return next((one for one in reversed(result.rounds) if one.answers), None)
@@ -76,10 +81,10 @@ def _answer_rows(result: CampaignResult) -> list[tuple[str, ...]]:
     return [
         (
             one.name,
-            number(one.value, 3),
-            number(one.bar, 3),
-            number(tolerances.get(one.name), 3),
-            number(one.model_error, 3),
+            *(
+                number(value, places(one.unit))
+                for value in (one.value, one.bar, tolerances.get(one.name), one.model_error)
+            ),
             one.unit,
             one.domain,
             "yes" if within else "no",
@@ -115,7 +120,7 @@ def _question(asked: Asked, result: CampaignResult, pen: Pen) -> str:
     charts.append(pen.draw(_bar_figure(asked, course), "Labels lower the bar; the model's own error stays below it."))
     parts = course[-1][1].parts
     listed = [[escape(one.name), number(one.value, 4), number(one.bar, 4)] for one in parts]
-    below = table(["Quantity", f"Value, {asked.unit}", "± bar"], listed, text=1) if listed else ""
+    below = table(["Quantity", f"Value, {escape(asked.unit)}", "± bar"], listed, text=1) if listed else ""
     kind = "two" if len(charts) > 1 else "one"
     return f'<div class="grid {kind}">{"".join(charts)}</div>{below}'
 
@@ -145,7 +150,7 @@ def _answer_figure(asked: Asked, course: Sequence[tuple[Round, Answer]]) -> Any:
         },
         showlegend=False,
     )
-    figures.styled(figure, "Cost of the labels so far", f"Answer, {asked.unit}", 360)
+    figures.styled(figure, "Cost of the labels so far", f"Answer, {escape(asked.unit)}", 360)
     return figure
 
 
@@ -165,8 +170,8 @@ def _bar_figure(asked: Asked, course: Sequence[tuple[Round, Answer]]) -> Any:
             mode="lines" if dash == "dash" else "lines+markers",
             line={"color": shade, "width": 2, "dash": dash},
         )
-    figures.styled(figure, "Cost of the labels so far", f"Error bar, {asked.unit}", 360)
-    figure.update_yaxes(rangemode="tozero")
+    figures.styled(figure, "Cost of the labels so far", f"Error bar, {escape(asked.unit)}", 360)
+    figure.update_yaxes(rangemode="tozero", automargin=True)
     return figure
 
 
@@ -196,9 +201,10 @@ def _said(asked: Asked, one: Round) -> str:
     answer = next((answer for answer in one.answers if answer.name == asked.name), None)
     if answer is None:
         return number(None)
-    value = f"{number(answer.value)} " if np.isfinite(answer.value) else ""
+    digits = places(answer.unit)
+    value = f"{number(answer.value, digits)} " if np.isfinite(answer.value) else ""
     mark = "" if answer.domain == "inside" else f" ({answer.domain})"
-    return escape(f"{value}± {number(answer.bar)} {asked.unit}{mark}")
+    return escape(f"{value}± {number(answer.bar, digits)} {asked.unit}{mark}")
 
 
 def _label_rows(result: CampaignResult) -> Iterator[list[str]]:
