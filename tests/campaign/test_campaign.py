@@ -180,6 +180,24 @@ def test_labels_that_fail_are_said_and_not_tried_again(copy: Path) -> None:
     assert wanted.count(chosen[0]) == 1
 
 
+def test_it_waits_for_outputs_and_goes_on_when_they_are_there(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outputs = copy / "outputs"
+    engine = {**EXACT, "calculator": "tests.campaign.worlds:Cluster", "arguments": {"outputs": str(outputs)}}
+    config = str(told(copy, run="far", engine=engine, budget={"labels": 6}))
+    for _ in range(2):  # to ask again changes nothing
+        assert main(["campaign", config]) == 3
+        said = " ".join(capsys.readouterr().err.split())
+        assert "Inputs of 6 labels are written below" in said
+        assert "give the same command again" in said
+    waiting = CampaignResult.read(copy / "far" / "campaign.json")
+    assert (waiting.status, waiting.rounds[0].made) == ("waiting", ())
+    outputs.touch()
+    assert main(["campaign", config]) == 1
+    after = CampaignResult.read(copy / "far" / "campaign.json")
+    assert after.rounds[0].wanted == waiting.rounds[0].wanted
+    assert len(after.rounds[0].made) == 6
+
+
 def test_a_round_without_any_label_stops_with_the_reason(copy: Path) -> None:
     write_structures(copy / "none.extxyz", read_structures(copy / "test.extxyz"))
     changes = {"run": "other", "engine": {**KNOWN, "files": ["none.extxyz"]}}

@@ -148,6 +148,8 @@ class Loop:
         number = here.folder.number
         if labelling.waiting:
             return self._ends("waiting", _wait(labelling), here)
+        if any(one.state == "missing" for one in labelling.labelled.entries):
+            raise LabelError(f"Round {number}: some labels were not computed. Give the same command again to go on.")
         for name, sentence in labelling.failed.items():
             self.say(f"Round {number}: {name} has no label. {sentence}")
         if len(labelling.records) == 0:
