@@ -14,6 +14,7 @@ from rung.fit.linear.energies import Energies, Positions
 from rung.fit.linear.evidence import HyperPosterior, averaged, infer
 from rung.fit.linear.gaussian import MODEL_ERROR, Gaussian
 from rung.fit.linear.hinge import HingeProgramme
+from rung.fit.linear.label_error import LabelError, fitted_label_error
 from rung.fit.linear.problem import Problem
 from rung.fit.linear.terms import TAU_OVER_FORCE, Assembly, Band, Term, assemble, band_weight, gather_anchor
 
@@ -45,6 +46,8 @@ class Solution:
         The hyper-parameters at their best.
     table
         What cross-validation saw, for the report.
+    label_error
+        What evidence gave to labels without an error; None where nobody asked.
     """
 
     gaussian: Gaussian
@@ -53,6 +56,7 @@ class Solution:
     hypers: HyperPosterior | None
     values: Mapping[str, float]
     table: tuple[Mapping[str, float], ...] = ()
+    label_error: LabelError | None = None
 
 
 def quadratic_solution(
@@ -69,6 +73,9 @@ def quadratic_solution(
     n_points
         Over how many points the hyper-parameters are averaged; ``auto`` takes fewer once many energies fix them.
     """
+    label_error = None
+    if assembly.exact is not None and len(assembly.model.data):
+        assembly, label_error = fitted_label_error(assembly)
     model = assembly.model
     if n_points == "auto":
         n_points = POINTS_FEW if len(model.data) < MANY_ENERGIES else POINTS_MANY
@@ -77,10 +84,10 @@ def quadratic_solution(
         return Solution(model.posterior(values), values[MODEL_ERROR], assembly, None, values)
     if choose == "cross_validation":
         values = cross_validated(assembly)
-        return Solution(model.posterior(values), values[MODEL_ERROR], assembly, None, values)
+        return Solution(model.posterior(values), values[MODEL_ERROR], assembly, None, values, label_error=label_error)
     hypers = infer(model, assembly.priors, n_points=n_points)
     gaussian, model_error = averaged(model, hypers)
-    return Solution(gaussian, model_error, assembly, hypers, hypers.best)
+    return Solution(gaussian, model_error, assembly, hypers, hypers.best, label_error=label_error)
 
 
 def cross_validated(assembly: Assembly) -> dict[str, float]:

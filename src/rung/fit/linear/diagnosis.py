@@ -49,6 +49,8 @@ def explain(problem: Problem, solution: Solution, terms: Sequence[Term]) -> Expl
         "n_energies": float(len(data) if problem.has_differences else len(problem.labelled)),
         "n_parameters": float(len(problem.readout.weights)),
     }
+    if solution.label_error is not None:
+        numbers["label_error"] = solution.label_error.value
     tables = FitDetails(hyperparameters=hyper_rows(solution))
     if solution.table:
         tables = tables.with_tables(FitDetails(cross_validation=solution.table))
@@ -139,6 +141,13 @@ def hyper_rows(solution: Solution, meaning: Mapping[str, tuple[str, str]] = MEAN
         low, high = solution.hypers.interval(name) if solution.hypers is not None else (np.nan, np.nan)
         unit, sense = words.get(name, ("", ""))
         rows.append(HyperParameter(name=name, value=value, low=low, high=high, unit=unit, meaning=sense))
+    if (error := solution.label_error) is not None:
+        sense = "the error of each label that has no energy_stderr"
+        rows.append(
+            HyperParameter(
+                name="label_error", value=error.value, low=error.low, high=error.high, unit="eV", meaning=sense
+            )
+        )
     return tuple(rows)
 
 
@@ -292,6 +301,12 @@ def _warnings(problem: Problem, solution: Solution) -> Sequence[str]:
             "trust the error bars, not the values."
         )
     found += unidentified_references(data, problem.composition[problem.labelled], solution)
+    if (error := solution.label_error) is not None:
+        found.append(
+            f"{error.count} labels carry no energy_stderr: evidence gives each an error of {1e3 * error.value:.2g} meV "
+            f"(68 %: {1e3 * error.low:.2g} to {1e3 * error.high:.2g}); errors much below the model's own are not told "
+            "from none."
+        )
     exact = data.label_variance == 0
     if exact.any():
         found.append(

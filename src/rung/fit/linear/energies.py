@@ -129,5 +129,9 @@ class Energies(ABC):
         """Return the data whose positions are ``chosen``."""
 
     @abstractmethod
+    def with_variance(self, variance: Array) -> Self:
+        """Return the data with errors of labels added that are independent, variances in eV², shape ``(n,)``."""
+
+    @abstractmethod
     def transformed(self, combination: Array) -> "Energies":
         """Return ``combination @ data``, shape ``(m, n)``: differences, say, with the covariances that follow."""

@@ -122,6 +122,10 @@ class EnergyData(Energies):
             self.share[chosen],
         )
 
+    def with_variance(self, variance: Array) -> "EnergyData":
+        """Return the data with independent errors added, variances in eV², shape ``(n,)``."""
+        return replace(self, statistical=self.statistical + np.diag(variance))
+
     def transformed(self, combination: Array) -> "EnergyData":
         """Return ``combination @ data``, shape ``(m, n)``: differences, say, with the covariances that follow."""
         return EnergyData(

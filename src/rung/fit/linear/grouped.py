@@ -4,7 +4,7 @@ R(s) is a diagonal, plus ``s² m_g`` within each group g of equal geometries, pl
 follows from the groups' sums and from few columns by the formulas of Sherman, Morrison and Woodbury.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -94,6 +94,10 @@ class GroupedEnergies(Energies):
             self.size[chosen],
             np.unique(self.group[chosen], return_inverse=True)[1],
         )
+
+    def with_variance(self, variance: Array) -> "GroupedEnergies":
+        """Return the data with independent errors added, variances in eV², shape ``(n,)``."""
+        return replace(self, label_variances=self.label_variances + variance)
 
     def transformed(self, combination: Array) -> EnergyData:
         """Return ``combination @ data``, shape ``(m, n)``: their errors are full matrices."""

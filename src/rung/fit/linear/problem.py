@@ -75,6 +75,15 @@ class Problem:
         return bool(self.table.of(self.target.name).differences)
 
     @cached_property
+    def exact(self) -> Array:
+        """How many labels without an error stand in each datum, shape ``(n,)``: two in a difference."""
+        if not are_special(self.target.name, self.table):
+            labels = [self.structures[k].labelled(self.target.name) for k in self.labelled]
+            return np.array([float(not label.energy_stderr > 0) for label in labels])
+        rows = label_rows([self.structures[k] for k in self.labelled], self.target.name, self.table)
+        return np.where(rows.sigma > 0, 0.0, np.abs(rows.combination).sum(axis=1))
+
+    @cached_property
     def n_atoms(self) -> Array:
         """Atoms of each frame, shape ``(S,)``."""
         return np.array([len(structure) for structure in self.structures], dtype=float)

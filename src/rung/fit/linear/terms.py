@@ -41,20 +41,25 @@ class Assembly:
         The hyper-prior of each hyper-parameter.
     directions
         A name for each uncertain direction of each component, by hyper-parameter.
+    exact
+        How many labels without an error stand in each datum, shape ``(n,)``, where evidence is to give them one; else
+        None.
     """
 
     model: LinearModel
     priors: Mapping[str, HyperPrior]
     directions: Mapping[str, tuple[str, ...]]
+    exact: Array | None = None
 
     def with_component(
         self, component: PriorComponent, prior: HyperPrior, directions: tuple[str, ...] = ()
     ) -> "Assembly":
         """Return the assembly with one more factor of the prior."""
-        return Assembly(
-            replace(self.model, components=(*self.model.components, component)),
-            {**self.priors, component.hyper: prior},
-            {**self.directions, component.hyper: directions},
+        return replace(
+            self,
+            model=replace(self.model, components=(*self.model.components, component)),
+            priors={**self.priors, component.hyper: prior},
+            directions={**self.directions, component.hyper: directions},
         )
 
 
@@ -96,15 +101,25 @@ class Energies(Settings):
     kind: Literal["energies"] = "energies"
     model_error: Choice = "auto"
     """s in eV/√atom, or ``auto``: log-normal hyper-prior of median 0.2 times the base's misfit and width 1.5."""
+    label_error: Choice = 0.0
+    """The error of each label that has no ``energy_stderr``, eV, or ``auto``: what evidence gives them, with a
+    log-normal hyper-prior of median 1 meV and width 1.5."""
 
     def add(self, assembly: Assembly, problem: Problem) -> Assembly:
         """Return the assembly with the energies as data."""
         if self.model_error != "auto" and self.model_error < 0:
             raise ConfigError("model_error must be 0 or more eV/√atom, or auto.")
-        data = problem.energies
+        if self.label_error != "auto" and not self.label_error >= 0:
+            raise ConfigError("label_error must be 0 or more eV, or auto.")
+        data, exact = problem.energies, problem.exact
+        if self.label_error != "auto":
+            data = data.with_variance(self.label_error**2 * exact)
         prior = _chosen(self.model_error, model_error_prior(data))
         return replace(
-            assembly, model=replace(assembly.model, data=data), priors={**assembly.priors, MODEL_ERROR: prior}
+            assembly,
+            model=replace(assembly.model, data=data),
+            priors={**assembly.priors, MODEL_ERROR: prior},
+            exact=exact if self.label_error == "auto" and exact.any() else None,
         )
 
 
@@ -133,7 +148,11 @@ class EnergyPairs(Settings):
         for row, (first, second) in enumerate(self.pairs, start=len(single)):
             combination[row, names.index(first)] += 1.0
             combination[row, names.index(second)] -= 1.0
-        return replace(assembly, model=replace(assembly.model, data=assembly.model.data.transformed(combination)))
+        return replace(
+            assembly,
+            model=replace(assembly.model, data=assembly.model.data.transformed(combination)),
+            exact=None if assembly.exact is None else np.abs(combination) @ assembly.exact,
+        )
 
 
 class Band(Settings):
