@@ -86,3 +86,13 @@ def test_what_is_mistyped_is_one_sentence(
     assert sentence in said
     assert len(said.splitlines()) == 1
     assert not (folder / "labels").exists()
+
+
+def test_a_dry_run_and_a_pilot_say_what_is_left(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["label", settings(folder), "--dry-run"]) == 0
+    assert "3 are to be computed" in capsys.readouterr().out
+    assert not (folder / "low").exists()
+    assert main(["label", settings(folder), "--pilot", "1"]) == 0
+    assert "1 structures have a label, 2 are to be computed." in capsys.readouterr().out
+    assert main(["label", settings(folder), "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["left"] == 2

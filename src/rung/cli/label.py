@@ -1,6 +1,7 @@
 # ruff: noqa: PLC0415 - the engines take time to import, so a command imports its work when it runs
 """``rung label``: calculations that make labels."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ from pydantic import Field
 from rung.cli.console import TerminalProgress, print_json
 from rung.cli.options import Printing, command
 from rung.cli.summary import print_summary, print_troubles
+from rung.report.summary import Summary
 from rung.settings import Option, Settings
 
 YAML = (".yaml", ".yml")
@@ -33,6 +35,10 @@ class LabelOptions(Settings):
     """How many processes of this machine compute at once; by default this one alone."""
     time_limit: float | None = Field(default=None, gt=0)
     """Seconds that one structure may take."""
+    pilot: int | None = Field(default=None, ge=1)
+    """Make so many labels, the first ones that are missing, and say what the others may cost."""
+    dry_run: bool = False
+    """Compute nothing: say what is left to do, and what it may cost by the labels that are there."""
     retry: bool = False
     """Also compute once more what did not converge."""
 
@@ -48,14 +54,22 @@ def _label(options: LabelOptions, printing: Printing) -> int:
     Without a file: rung label next.extxyz --fidelity xtb --engine ase --set calculator=tblite.ase:TBLite trusted=true
     """
     from rung.label.labelling import label_files
+    from rung.label.price import price_of, sentences_of
     from rung.label.summary import summary_of
 
-    made = label_files(_told(options), retry=options.retry, progress=TerminalProgress())
+    told = _told(options)
+    if options.dry_run:
+        price = price_of(told)
+        print_json(asdict(price)) if printing.as_json else print_summary(Summary(sentences=tuple(sentences_of(price))))
+        return 0
+    made = label_files(told, at_most=options.pilot, retry=options.retry, progress=TerminalProgress())
     summary = summary_of(made)
     if printing.as_json:
         print_json(made.labelled.as_json())
     else:
         print_summary(summary)
+        if options.pilot is not None:
+            print_summary(Summary(sentences=tuple(sentences_of(price_of(told)))))
     print_troubles(summary, "")
     return int(bool(summary.failures))
 

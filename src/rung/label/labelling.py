@@ -21,7 +21,7 @@ from rung.label.engines import ENGINES, EngineSettings
 from rung.label.plan import NO_ACCIDENTS, Asked, Piece, failure, given_up, pieces_of
 from rung.label.settings import LabelSettings
 from rung.label.work import LABEL
-from rung.label.writing import LABELS_FILE, entry_of, write_labels, write_structure
+from rung.label.writing import LABELS_FILE, entry_of, write_for_collect, write_labels, write_structure
 from rung.progress import SILENT, Progress, Task
 from rung.results.label import LABEL_FILE, LabelEntry, Labelled, LabelRecord
 from rung.storage import FolderLock, file_hash, jsonable, require_own, sweep
@@ -75,13 +75,17 @@ class Labelling:
         return [one for one in self.labelled.entries if one.state == state]
 
 
-def label_files(settings: LabelSettings, *, retry: bool = False, progress: Progress = SILENT) -> Labelling:
+def label_files(
+    settings: LabelSettings, *, at_most: int | None = None, retry: bool = False, progress: Progress = SILENT
+) -> Labelling:
     """Label the structures of files; see :func:`label_structures`.
 
     Parameters
     ----------
     settings
         Which structures, by which engine, and where.
+    at_most
+        How many structures to compute now, the first ones; None for all.
     retry
         Also compute once more what did not converge.
     progress
@@ -98,6 +102,7 @@ def label_files(settings: LabelSettings, *, retry: bool = False, progress: Progr
         time_limit=settings.time_limit,
         attempts=settings.attempts,
         seed=settings.seed,
+        at_most=at_most,
         retry=retry,
         progress=progress,
     )
@@ -115,6 +120,7 @@ def label_structures(
     time_limit: float | None = None,
     attempts: int = 1,
     seed: int = 0,
+    at_most: int | None = None,
     retry: bool = False,
     progress: Progress = SILENT,
 ) -> Labelling:
@@ -144,6 +150,8 @@ def label_structures(
         How often a structure is tried that fails by an accident.
     seed
         Of everything random.
+    at_most
+        How many structures to compute now, the first ones; None for all.
     retry
         Also compute once more what did not converge.
     progress
@@ -173,17 +181,17 @@ def label_structures(
     require_unlabelled(structures, fidelity)
     for structure in structures:
         require_matter(structure)
-    out = Path(out).resolve()
+    asked = asked_of(fidelity, engine, out, stderr, seed, time_limit)
+    out = asked.out
     require_own(out, (LABEL_FILE,))
-    asked = Asked(fidelity, engine, out, _hashes(engine), stderr, seed, time_limit)
     with FolderLock(out):
         sweep(out)
-        told = _before(asked)
+        told = folder_before(asked)
         pieces = pieces_of(structures, asked)
         told.write(out / LABEL_FILE)
         for piece in pieces:
             write_structure(piece)
-        jobs = [piece.job for piece in pieces if not piece.job.done and (retry or not given_up(piece.job))]
+        jobs = [piece.job for piece in pieces if not piece.job.done and (retry or not given_up(piece.job))][:at_most]
         if jobs:
             with _pool(out, executor, threads) as pool:
                 _perform(jobs, pool, attempts, progress)
@@ -224,6 +232,24 @@ def _pool(out: Path, executor: Executor, threads: int) -> AbstractContextManager
     return open_pool(executor, out / WORKERS, threads=threads)
 
 
+def asked_of(
+    fidelity: str,
+    engine: EngineSettings,
+    out: Path,
+    stderr: float | None = None,
+    seed: int = 0,
+    time_limit: float | None = None,
+) -> Asked:
+    """Return what is asked for every structure.
+
+    Raises
+    ------
+    DataError
+        When a file that the engine reads is not there.
+    """
+    return Asked(fidelity, engine, Path(out).resolve(), _hashes(engine), stderr, seed, time_limit)
+
+
 def _hashes(engine: EngineSettings) -> dict[str, str]:
     """Return hashes of the files that decide what the engine computes."""
     paths = ENGINES[engine.name].inputs(engine)
@@ -233,7 +259,7 @@ def _hashes(engine: EngineSettings) -> dict[str, str]:
     return {str(path): file_hash(path) for path in paths}
 
 
-def _before(asked: Asked) -> Labelled:
+def folder_before(asked: Asked) -> Labelled:
     """Return what the folder holds; refuse one whose labels are others.
 
     Raises
@@ -285,4 +311,6 @@ def _concluded(told: Labelled, asked: Asked, pieces: Sequence[Piece], n_new: int
     told = told.model_copy(update={"entries": tuple(entries.values())})
     records = write_labels(asked.out, told, {piece.structure.structure_id: piece.structure for piece in pieces})
     told.write(asked.out / LABEL_FILE)
+    if asked.engine.name == "files":
+        write_for_collect(asked.out, told)
     return Labelling(asked.out, told, records, n_new)

@@ -24,7 +24,7 @@ WANTED = "_stderr_wanted"
 FINAL = frozenset({"UnconvergedError"})
 """Errors that would come again, whenever the calculation is done."""
 
-NO_ACCIDENTS = FINAL | {"WaitingError", "TimeLimitError", "ConfigError", "DataError", "MissingExtraError"}
+NO_ACCIDENTS = FINAL | {"LabelError", "WaitingError", "TimeLimitError", "ConfigError", "DataError", "MissingExtraError"}
 """Errors that would come again at once."""
 
 _LONGEST = 80

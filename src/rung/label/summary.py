@@ -1,12 +1,15 @@
 """What is shown of a folder of labels: a table, what the labels cost, and a sentence for each structure without one."""
 
+import os
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from rung.label.labelling import Labelling
-from rung.label.writing import LABELS_FILE
+from rung.label.plan import STRUCTURES
+from rung.label.writing import ALL_FILE, LABELS_FILE, TABLE_FILE
 from rung.report.summary import Summary, Table, number
 from rung.results.label import LabelEntry
 
@@ -54,8 +57,16 @@ def _sentences(made: Labelling, done: list[LabelEntry]) -> Iterator[str]:
     if made.waiting:
         shown = ", ".join(made.waiting[:5]) + (", …" if len(made.waiting) > 5 else "")
         yield (
-            f"Inputs of {shown} are written; run them in their folders below {made.folder}, then give the same command "
-            "again: it takes the outputs."
+            f"Inputs of {shown} are written in their folders below {made.folder / STRUCTURES}. Run them there, then "
+            "give the same command again: it takes the outputs. Or look at all of them with:"
+        )
+        yield (
+            f"rung collect {_quoted(made.folder / STRUCTURES)} --structures {_quoted(made.folder / ALL_FILE)} "
+            f"--table {_quoted(made.folder / TABLE_FILE)} --fidelity {made.labelled.fidelity} --out collected.extxyz"
         )
     if done:
-        yield f"Check them with: rung doctor {shlex.quote(str(made.file))}"
+        yield f"Check them with: rung doctor {_quoted(made.file)}"
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path))

@@ -1,13 +1,11 @@
 """The function that jobs of labels call, here or in a worker: it computes one structure and records how."""
 
 import platform
-import resource
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +13,11 @@ import numpy as np
 from ase import Atoms
 from pydantic import Field
 
-from rung import __version__
 from rung.data.attributes import CHARGES, MASSES, MOMENTS, STATE
 from rung.data.readers.structures import reading_of
 from rung.data.structure import Structure
 from rung.errors import ConfigError, TimeLimitError, UnconvergedError
+from rung.label.accounting import cpu_seconds, versions
 from rung.label.engine import Made, Subject
 from rung.label.engines import ENGINES, EngineSettings
 from rung.results.label import LabelRecord
@@ -156,23 +154,6 @@ def _record(subject: Subject, told: LabelArguments, made: Made, seconds: float, 
         settings_hash=told.settings_hash,
         versions=versions(*SHARED, *ENGINES[told.engine.name].packages),
     )
-
-
-def versions(*packages: str) -> dict[str, str]:
-    """Return the versions of rung, Python and those of ``packages`` that are installed."""
-    found = {"rung": __version__, "python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue  # an extra that this work does without
-    return found
-
-
-def cpu_seconds() -> float:
-    """Return the processor time of this process and of its children that have ended, s."""
-    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """What a folder of labels holds for people and for a fit: each structure, and one file of all labelled ones."""
 
+import csv
+import io
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,9 @@ from rung.results.metrics import METRICS_FILE
 from rung.storage import write_text
 
 LABELS_FILE, STRUCTURE_FILE = "labels.extxyz", "structure.extxyz"
+
+ALL_FILE, TABLE_FILE = "structures.extxyz", "outputs.csv"
+"""All structures, and the folder of each, for ``rung collect``."""
 
 
 def write_structure(piece: Piece) -> None:
@@ -70,6 +75,15 @@ def write_labels(out: Path, told: Labelled, structures: Mapping[str, Structure])
     if frames:
         write_structures(out / LABELS_FILE, frames)
     return records
+
+
+def write_for_collect(out: Path, told: Labelled) -> None:
+    """Write what ``rung collect`` needs to take all outputs of a folder at once: the structures, and whose each is."""
+    table = io.StringIO()
+    rows = [(entry.folder, entry.structure_id) for entry in told.entries]
+    csv.writer(table, lineterminator="\n").writerows([("path", "structure_id"), *rows])
+    write_text(out / TABLE_FILE, table.getvalue())
+    write_structures(out / ALL_FILE, [_read(out / entry.folder / STRUCTURE_FILE) for entry in told.entries])
 
 
 def labelled(structure: Structure, record: LabelRecord, fidelity: str, source: str) -> Structure:
