@@ -20,7 +20,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help install demo test test-slow lint docs benchmark clean
+.PHONY: help install demo test test-slow lint docs benchmark study-h3 clean
 
 help:
 	@echo "make demo       lift the bundled MoS2 potential and write demo/report.html"
@@ -28,6 +28,7 @@ help:
 	@echo "make test-slow  the slow tests: seeds, killed processes, training"
 	@echo "make lint       ruff, mypy --strict, import-linter"
 	@echo "make docs       the documentation, in site/"
+	@echo "make study-h3   H + H2 from PBE to Monte Carlo: labels of PBE and UCCSD(T), base, lifts, barriers, tables, picture"
 	@echo "make benchmark  time against mace-torch's own readout training"
 
 install: $(INSTALLED)
@@ -76,6 +77,11 @@ docs: $(INSTALLED)
 
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/readout_fit.py --write docs/results/readout-fit.md
+
+# All but the Monte Carlo: hours on one core, and every part goes on where it stopped.
+study-h3: $(INSTALLED)
+	$(BIN)/python examples/h3_qmc/labels.py h3_qmc/labels
+	$(BIN)/python examples/h3_qmc/study.py h3_qmc/study --data h3_qmc/labels --write docs
 
 clean:
 	rm -rf $(VENV) .venv.lock site demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -3,27 +3,31 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rung import demo_data
 from rung.cli import main
 from rung.config import RunConfig
 from rung.data.readers.structures import read_structures
+from rung.data.splits import check_disjoint
+from rung.data.structure import Structure
 from rung.demo import configs, job, run_demo
+from rung.demo.exchange import exchange_files, labelled_barriers, labelled_curves
 from rung.errors import ConfigError, StorageError
+from rung.results.barrier import read_panels
 from rung.study import StudyConfig
 
 TRUE_STATIC, TRUE_RELAXED = 1.454, 1.147
 """Barriers of the hop in eV, along the pbe path and along the target's own, from the testbed's labels."""
 
 
-@pytest.mark.parametrize("values", [configs.MOS2, configs.PM6_BASE, configs.PM6_LIFT])
+@pytest.mark.parametrize("values", [configs.MOS2, configs.PM6_BASE, configs.PM6_LIFT, configs.H3_BASE, configs.H3_LIFT])
 def test_the_settings_of_the_demos_are_settings(values: dict[str, object], tmp_path: Path) -> None:
-    base = {"file": "base.model", "fidelity": next(iter(configs.MOS2["fidelities"]))}
-    if "pm6" in values["fidelities"]:  # type: ignore[operator]
-        base["fidelity"] = "pm6"
+    base = {"file": "base.model"}
+    base["fidelity"] = next(iter(values["fidelities"]))  # type: ignore[call-overload]
     common = {**values, "run": "run", "data": {"train": "train.extxyz"}}
-    if values is not configs.PM6_BASE:
+    if values not in (configs.PM6_BASE, configs.H3_BASE):
         common["base"] = base
         StudyConfig.read({**common, **configs.LEARNING_CURVE, "compare": {"energies alone": configs.ENERGIES_ONLY}})
     assert RunConfig.read(common).resolved(tmp_path).threads == 1
@@ -62,6 +66,68 @@ def test_molecules_are_split_by_formula_and_target_forces_stay_hidden(tmp_path: 
     written = {name: path.stat().st_mtime_ns for name, path in files.items()}
     again = job._pm6_files(demo_data.folder("pm6-dft"), tmp_path)
     assert {name: path.stat().st_mtime_ns for name, path in again.items()} == written
+
+
+@pytest.fixture(scope="module")
+def exchange(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Structure]]:
+    files = exchange_files(demo_data.folder("h3"), tmp_path_factory.mktemp("h3"))
+    return {name: read_structures(path) for name, path in files.items()}
+
+
+def test_no_energy_of_the_path_but_that_of_its_end_is_fitted(exchange: dict[str, list[Structure]]) -> None:
+    check_disjoint({name: exchange[name] for name in ("train", "test")})
+    check_disjoint({name: exchange[name] for name in ("learnt", "base_test")})
+    path = {one.structure_id for one in exchange["path"]} - {"path_far"}
+    for name in ("learnt", "base_test", "pool", "train", "few"):
+        assert not path & {one.structure_id for one in exchange[name]}
+    counts = {name: sum(one.labelled("dmc").has_energy for one in members) for name, members in exchange.items()}
+    assert {name: count for name, count in counts.items() if count} == {"train": 44, "few": 40, "test": 16, "path": 7}
+    assert len(exchange["pool"]) == 54
+
+
+def test_the_guess_leads_from_one_end_to_the_other_and_is_its_own_mirror_image(
+    exchange: dict[str, list[Structure]],
+) -> None:
+    places = [one.atoms.positions for one in exchange["guess"]]
+    np.testing.assert_array_equal(places[0], exchange["initial"][0].atoms.positions)
+    np.testing.assert_array_equal(places[-1], exchange["final"][0].atoms.positions)
+    for one, other in zip(places, reversed(places), strict=True):
+        np.testing.assert_allclose(one, -other[::-1], atol=1e-12)
+    first = [np.linalg.norm(one[1] - one[0]) for one in places]
+    assert first == sorted(first)
+
+
+def test_labels_along_the_path_have_errors_where_their_level_has(exchange: dict[str, list[Structure]]) -> None:
+    curves = {curve.name: curve for curve in labelled_curves(exchange["path"], None)}
+    barriers = {entry.name: entry for entry in labelled_barriers(exchange["path"])}
+    assert curves["PBE labels"].stderr_total is None and np.isnan(barriers["PBE labels"].stderr_total)
+    for name, value in (("PBE labels", 0.161), ("UCCSD(T) labels", 0.436), ("DMC labels", 0.403)):
+        assert barriers[name].value == pytest.approx(value, abs=5e-4)
+        assert curves[name].energies[0] == 0.0
+        assert curves[name].energies[-1] == barriers[name].value
+    errors = curves["DMC labels"].stderr_total
+    assert errors is not None and errors[0] == 0.0
+    assert errors[-1] == barriers["DMC labels"].stderr_total == pytest.approx(0.0247, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_the_whole_job_on_h3(tmp_path: Path) -> None:
+    """Forty energies of Monte Carlo, of which one is on the path, bring the barrier from PBE to Monte Carlo."""
+    finished = run_demo("h3", tmp_path / "demo")
+    metrics = finished.run.metrics
+    assert metrics.base is not None
+    assert metrics.splits["test"]["dmc"].energy_rmse < 10.0 < 15.0 < metrics.base["test"]["dmc"].energy_rmse
+    relaxed = {row.name: row for row in finished.barriers if "Relaxed" in row.path}
+    labels, lifted = relaxed["DMC labels"], relaxed["dmc"]
+    assert abs(lifted.value - labels.value) < 2 * np.hypot(lifted.stderr_total, labels.stderr_total)
+    assert relaxed["pbe"].value < 0.27 < 0.35 < lifted.value
+    assert lifted.stderr_total < 0.06
+    (panel,) = (panel for panel in read_panels(tmp_path / "demo" / "barrier.json") if "Relaxed" in panel.title)
+    (entry,) = (entry for entry in panel.barriers if entry.name == "dmc")
+    assert any("exactly one imaginary mode" in note for note in entry.notes)
+    assert any("symmetric" in note for note in entry.notes)
+    assert "Inside the domain" in panel.notice
+    assert "fixed-node DMC" in finished.report.read_text()
 
 
 @pytest.mark.slow

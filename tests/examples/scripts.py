@@ -10,9 +10,14 @@ FOLDER = Path(__file__).parents[2] / "examples"
 
 def script(name: str) -> ModuleType:
     """Return the script ``examples/<name>/<name>.py`` as a module."""
-    module = f"rung_example_{name}"
+    return part(name, name)
+
+
+def part(folder: str, name: str) -> ModuleType:
+    """Return ``examples/<folder>/<name>.py`` as a module."""
+    module = f"rung_example_{folder}_{name}"
     if module not in sys.modules:
-        spec = importlib.util.spec_from_file_location(module, FOLDER / name / f"{name}.py")
+        spec = importlib.util.spec_from_file_location(module, FOLDER / folder / f"{name}.py")
         assert spec is not None
         assert spec.loader is not None
         sys.modules[module] = importlib.util.module_from_spec(spec)

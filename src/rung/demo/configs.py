@@ -4,7 +4,7 @@ from typing import Any
 
 from rung.evaluate.paths.barrier import BarrierSettings
 
-FOLDERS: dict[str, str] = {"mos2": "demo", "pm6-dft": "demo-pm6-dft"}
+FOLDERS: dict[str, str] = {"mos2": "demo", "pm6-dft": "demo-pm6-dft", "h3": "demo-h3"}
 """Where each demo goes unless the user names another folder."""
 
 MOS2_NOTICE = (
@@ -67,6 +67,40 @@ PM6_SPLIT = {"train": 0.7, "valid": 0.1, "test": 0.2}
 
 PM6_ENERGIES = 100
 """DFT energies that the main fit of the PM6-DFT demo sees."""
+
+H3_NOTICE = (
+    "PBE, UCCSD(T) and fixed-node DMC labels of H + H2 -> H2 + H, calculated for rung. DMC is at one time step, with "
+    "one Jastrow factor for all geometries. No energy of the path but that of H2 + H is fitted."
+)
+
+H3_BASE: dict[str, Any] = {
+    "fidelities": {"pbe": {"level_of_theory": "UKS PBE, ccECP, ccecp-ccpvtz"}},
+    "target": "pbe",
+    "method": {
+        "name": "scratch",
+        "architecture": {"channels": 16, "max_l": 1, "layers": 2, "cutoff": 5.0},
+        "training": {"epochs": 30, "batch_size": 8, "learning_rate": 0.01, "schedule": {"name": "cosine"}},
+    },
+    "threads": 1,
+}
+"""The config by which the base of H + H2 is trained."""
+
+H3_LIFT: dict[str, Any] = {
+    "fidelities": {
+        "pbe": {"level_of_theory": "UKS PBE, ccECP, ccecp-ccpvtz"},
+        "dmc": {"level_of_theory": "fixed-node DMC, Slater-Jastrow on UKS PBE orbitals, ccECP, time step 0.05 a.u."},
+    },
+    "target": "dmc",
+    "method": {"name": "readout"},
+    "threads": 1,
+}
+"""The config by which that base is lifted."""
+
+H3_ENERGIES, H3_HELD, H3_UNSEEN = 40, 10, 60
+"""DMC energies that the main fit of the demo sees; rattled frames whose DMC energy no fit sees; frames that the base is
+tested on."""
+
+H3_CURVE: dict[str, Any] = {"labels": [10, 20, 40], "seeds": [0, 1, 2]}
 
 BAND = BarrierSettings(images=7, fmax=0.05, max_steps=300)
 """How the relaxed barrier is found."""

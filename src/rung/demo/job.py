@@ -1,7 +1,7 @@
 """The demos from beginning to end; a second call skips what is done."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import draw_labels, energies_only, formula, grouped_split
 from rung.data.structure import Structure
 from rung.demo import configs
+from rung.demo.exchange import exchange_barriers, exchange_files
 from rung.demo.hop import hop_barriers
 from rung.demo_data import Name
 from rung.errors import StorageError
@@ -79,6 +80,7 @@ def run_demo(name: Name, folder: Path | None = None, *, progress: Progress = SIL
     ----------
     name
         ``mos2``: a sulfur vacancy that hops in MoS2, model-made labels. ``pm6-dft``: molecules, the base trained first.
+        ``h3``: H + H2 from PBE to diffusion Monte Carlo, the base trained first.
     folder
         Where to put everything; by default ``configs.FOLDERS[name]`` in the current folder.
     progress
@@ -97,7 +99,7 @@ def run_demo(name: Name, folder: Path | None = None, *, progress: Progress = SIL
     with FolderLock(chosen, DEMO_LOCK):
         _refuse_foreign(chosen, name)
         Mark(data=name).write(chosen / DEMO_FILE)
-        return _mos2(data, chosen, progress) if name == "mos2" else _pm6_dft(data, chosen, progress)
+        return _JOBS[name](data, chosen, progress)
 
 
 def _refuse_foreign(folder: Path, name: str) -> None:
@@ -195,6 +197,49 @@ def _pm6_dft(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
     return _finished(run, study, [], configs.PM6_NOTICE, started)
 
 
+def _h3(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
+    started = time.monotonic()
+    files = exchange_files(data, folder)
+    trained = run_fit(
+        RunConfig.read(
+            {
+                **configs.H3_BASE,
+                "run": folder / "base",
+                "data": {"train": files["learnt"], "evaluate": {"test": files["base_test"]}},
+                "cache": folder / "cache",
+            }
+        ).resolved(folder),
+        notices=[configs.H3_NOTICE],
+        progress=progress,
+    )
+    common = {
+        **configs.H3_LIFT,
+        "base": {"file": trained.folder.model, "fidelity": "pbe"},
+        "cache": folder / "cache",
+    }
+    few, all_of_them = ({"train": files[name], "evaluate": {"test": files["test"]}} for name in ("few", "train"))
+    config = RunConfig.read({**common, "run": folder, "data": few}).resolved(folder)
+    run = run_fit(config, notices=[configs.H3_NOTICE], progress=progress)
+    barrier_file = run.folder.path / BARRIER_FILE
+    if not barrier_file.exists():
+        write_panels(barrier_file, exchange_barriers(files, config, folder, progress))
+    study = compare(
+        StudyConfig.read(
+            {
+                **common,
+                **configs.H3_CURVE,
+                "run": folder / configs.STUDY,
+                "data": all_of_them,
+                "compare": {"offset": {}, "tangent": {}},
+            }
+        ).resolved(folder),
+        executor=Here(),
+        notices=[configs.H3_NOTICE],
+        progress=progress,
+    )
+    return _finished(run, study, read_panels(barrier_file), configs.H3_NOTICE, started)
+
+
 def _pm6_files(data: Path, folder: Path) -> dict[str, Path]:
     """Split the molecules by formula, write the splits, and return their files by name.
 
@@ -229,3 +274,6 @@ def _finished(
     )
     report = write_report(run.folder.path)
     return FinishedDemo(run, study, rows, (notice,), report, time.monotonic() - started)
+
+
+_JOBS: Mapping[Name, Callable[[Path, Path, Progress], FinishedDemo]] = {"mos2": _mos2, "pm6-dft": _pm6_dft, "h3": _h3}

@@ -1,0 +1,125 @@
+"""The whole study but the labels: a PBE base, lifts with few DMC energies, barriers, tables and a picture.
+
+python examples/h3_qmc/study.py [FOLDER] [--draws 5] [--write docs]
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lifts import CHEAP, METHODS, NUMBERS, Frames, judged, lifted, only, scores
+from tables import draw_curves, draw_profiles, write_barriers, write_course, write_tables
+
+from rung import RungCalculator, read_structures, run_fit, write_structures
+from rung.campaign import CampaignConfig, run_campaign
+from rung.config import RunConfig
+from rung.demo.configs import H3_BASE, H3_LIFT
+from rung.demo.exchange import exchange_files
+from rung.demo_data import folder as demo_folder
+from rung.results.campaign import CampaignResult
+
+HERE = Path(__file__).parent
+SHOWN = ("readout", 40, 0)
+"""The fit of the picture: method, number of energies, draw."""
+
+
+def base_of(frames: Frames, folder: Path) -> Path:
+    """Train the base on PBE energies and forces, once; return its file."""
+    only_cheap = {name: folder / f"{name}.extxyz" for name in ("learnt", "test")}
+    for name, path in only_cheap.items():
+        if not path.exists():
+            members = getattr(frames, name)
+            write_structures(path, [only(one, CHEAP) for one in members])
+    config = {
+        **H3_BASE,
+        "run": folder / "base",
+        "data": {"train": only_cheap["learnt"], "evaluate": {"test": only_cheap["test"]}},
+    }
+    return run_fit(RunConfig.read(config).resolved(Path.cwd())).folder.model
+
+
+def config_of(base: Path, folder: Path) -> RunConfig:
+    """Return the config of a lift, but for its method and its labels."""
+    told = {
+        **H3_LIFT,
+        "run": folder / "lift",
+        "base": {"file": base, "fidelity": CHEAP},
+        "data": {"train": folder / "learnt.extxyz"},
+        "cache": folder / "cache",
+    }
+    return RunConfig.read(told).resolved(Path.cwd())
+
+
+def rows_of(frames: Frames, base: Path, folder: Path, draws: int, methods: list[str]) -> list[dict[str, Any]]:
+    """Fit and judge each method with each number of energies of each draw; what was done before is read."""
+    file = folder / "rows.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    done = {(row["method"], row["number"], row["draw"]) for row in rows}
+    config = config_of(base, folder)
+    asked = [(method, number, draw) for draw in range(draws) for number in NUMBERS for method in methods]
+    asked += [(method, len(frames.pool), 0) for method in methods]
+    for method, number, draw in asked:
+        if (method, number, draw) in done:
+            continue
+        train, rest = frames.drawn(number, draw)
+        started = time.process_time()
+        calculator = lifted(config, train, method, folder / "lift" / f"{method}-{number}-{draw}")
+        seconds = time.process_time() - started
+        row = {"method": method, "number": number, "draw": draw, "seconds": seconds}
+        rows.append(row | scores(calculator, frames, rest))
+        with file.open("a") as stream:
+            stream.write(json.dumps(rows[-1]) + "\n")
+        print(f"{method}, {number} energies, draw {draw}: saddle {rows[-1]['saddle']:.3f} eV", flush=True)
+    return rows
+
+
+def course(base: Path, folder: Path) -> CampaignResult:
+    """Return the course of ``campaign.yaml`` on this base: from no label of DMC to the barrier."""
+    files = exchange_files(demo_folder("h3"), folder)
+    told = yaml.safe_load((HERE / "campaign.yaml").read_text())
+    ends = {name: files[name] for name in ("initial", "final", "guess")}
+    told |= {"run": folder / "campaign", "base": {"file": base, "fidelity": CHEAP}, "data": {"train": files["pool"]}}
+    told["questions"]["exchange"] |= ends
+    config = CampaignConfig.read(told).resolved(HERE)
+    return run_campaign(config).result
+
+
+def main() -> None:
+    """Do the study."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("h3_qmc"))
+    parser.add_argument("--data", type=Path, default=demo_folder("h3"), help="folder of frames.extxyz and saddles.json")
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--write", type=Path, help="the folder docs, for tables and picture")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    frames = Frames.of(read_structures(options.data / "frames.extxyz"))
+    base = base_of(frames, options.folder)
+    potential = RungCalculator(base, fidelity=CHEAP)
+    before = scores(potential, frames, (*frames.pool, *frames.path))
+    rows = rows_of(frames, base, options.folder, options.draws, options.methods)
+    out = options.folder if options.write is None else options.write / "results"
+    before, rows = judged(before, frames), [judged(row, frames) for row in rows]
+    write_tables(before, rows, out)
+    draw_curves(before, rows, (options.write or out) / "h3-curves.svg")
+    write_course(course(base, options.folder), out)
+    (shown,) = (row for row in rows if (row["method"], row["number"], row["draw"]) == SHOWN)
+    write_barriers(frames, options.data, before, shown, out)
+    method, number, draw = SHOWN
+    train, _ = frames.drawn(number, draw)
+    calculator = lifted(config_of(base, options.folder), train, method, options.folder / "lift" / "shown")
+    draw_profiles(
+        frames,
+        potential,
+        calculator,
+        f"{method}, {number} DMC energies, none of the path",
+        (options.write or out) / "h3.svg",
+    )
+
+
+if __name__ == "__main__":
+    main()
