@@ -35,6 +35,7 @@ def _task(name: str) -> Entry:
 
 GROUPS = {
     "Prepare": {
+        "init": Entry("Write a commented config from what your files hold.", "rung.cli.init:init"),
         "doctor": Entry("Check files of labelled structures before any work.", "rung.cli.commands:doctor"),
         "convert": Entry("Write structures and labels of other files under rung's keys.", "rung.cli.collect:convert"),
         "collect": Entry(

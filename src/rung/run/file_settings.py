@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from rung.settings import Option, Settings
 from rung.source import Opening
 
@@ -55,5 +57,29 @@ class ExportSettings(Settings):
     """The fidelity to write."""
     dtype: Literal["float32", "float64"] | None = None
     """The type of the file's numbers, by default the model's own; all-electron energies need float64."""
+    trusted: bool = False
+    """The model file may be loaded though it could run code: you know where it comes from."""
+
+
+class InitSettings(Settings):
+    """What a config is begun from."""
+
+    files: DataFiles = ()
+    """Files of labelled structures. Where one of several is called train, each is a split by its name; otherwise all
+    are divided."""
+    target: str | None = None
+    """The fidelity to lift to; by default the one whose energies have errors, or the one with the fewest energies."""
+    base: Path | None = None
+    """The model file to lift; without one, a config that trains it is written too."""
+    base_fidelity: str | None = None
+    """The fidelity of the base; by default the one with the most forces beside the target."""
+    out: Path = Path("lift")
+    """The folder to write to."""
+    test: float = Field(default=0.2, gt=0, lt=1)
+    """The share of structures to hold out, where no file is called train."""
+    group: str | None = None
+    """What must not stand on both sides then: composition, or a key of the frames such as the name of a trajectory."""
+    seed: int = Field(default=0, ge=0)
+    """Of the division."""
     trusted: bool = False
     """The model file may be loaded though it could run code: you know where it comes from."""
