@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from rung.config import DataSettings, RunConfig
+from rung.fit.linear.terms import Energies
 from rung.report import page, write_report, write_study_report
 from rung.results.base import Result
 from rung.results.findings import Diagnosis
@@ -16,8 +18,10 @@ from rung.results.predictions import Predictions
 from rung.results.provenance import Provenance
 from rung.results.study import StudySummary, read_rows, write_rows
 from rung.run.folder import RunFolder
+from rung.run.provenance import ingredients
 from rung.storage import jsonable, read_json
 from rung.study import StatusReader, load_study_config
+from rung.yaml_files import read_yaml
 from tests.report.html import text_of
 
 OLD = Path(__file__).parent / "old"
@@ -114,3 +118,15 @@ def test_the_status_of_an_old_study_is_read(old: Path) -> None:
 def test_an_old_folder_still_knows_whose_it_is(old: Path) -> None:
     folder = RunFolder(old / "run")
     folder.require_same(Provenance.read(folder.provenance).ingredients)
+
+
+def test_settings_that_came_later_do_not_make_an_old_run_another_s(old: Path, tmp_path: Path) -> None:
+    """The method's hash in the old folder is that of its settings now: what it did not know has its default."""
+    (tmp_path / "train.extxyz").write_text("")
+    config = RunConfig.read(read_yaml(old / "run" / "config.yaml"), "config.yaml")
+    here = config.model_copy(update={"data": DataSettings(train=tmp_path / "train.extxyz"), "base": None})
+    stored = Provenance.read(old / "run" / "provenance.json").ingredients
+    assert ingredients(here)["method"] == stored["method"]
+    terms = (Energies(label_error=0.01), *here.method.terms[1:])
+    changed = here.model_copy(update={"method": here.method.model_copy(update={"terms": terms})})
+    assert ingredients(changed)["method"] != stored["method"]

@@ -9,6 +9,7 @@ import pytest
 from rung import RungCalculator
 from rung.checkpoint import Checkpoint, save
 from rung.cli import main
+from rung.data.energy_table import EnergyRow, write_energy_table
 from rung.data.labels import empty_labels
 from rung.data.readers.structures import read_structures, write_structures
 from rung.data.structure import Structure
@@ -70,6 +71,18 @@ def test_labels_are_chosen_for_all_that_is_asked(files: Path, lifted: Checkpoint
     assert "Labels to compute" in shown
     assert "are waste" in shown
     assert (files / "out" / "select.html").stat().st_size > 1000
+
+
+def test_energies_of_a_table_are_not_asked_for_again(files: Path, lifted: Checkpoint) -> None:
+    rows = [
+        EnergyRow("one-1", "high", -1.0),
+        EnergyRow("one-2", "low", -1.0),
+        EnergyRow("one-4", "high", 0.1, minus="one-6"),
+    ]
+    write_energy_table(files / "labels.csv", rows)
+    asked = SelectionTask(pool=(files / "pool.extxyz",), labels=(files / "labels.csv",), count=1)
+    result = select_labels(Opened.of(RungCalculator(lifted, fidelity="high"), fidelity="high"), asked, files / "out")
+    assert result.candidates == 6  # a difference leaves both its structures worth a label
 
 
 def test_a_folder_belongs_to_one_question(files: Path, lifted: Checkpoint) -> None:

@@ -18,6 +18,9 @@ PLACES: dict[str, bool | dict[str, bool]] = {
 }
 """Keys of a config that say where things are; what is in the files counts by its hash."""
 
+LATER: Mapping[str, Any] = {"force_error": "assumed", "label_error": 0.0}
+"""Keys of settings that folders of 0.1.0 did not know, and what they then stood for: those folders stay theirs."""
+
 SINGLE_ATOMS = DataSettings.model_fields["single_atoms"].default
 
 
@@ -64,7 +67,8 @@ def provenance(config: RunConfig, hashes: Mapping[str, str]) -> Provenance:
 def _plain(value: Any) -> Any:
     """Return ``value`` as nested tuples, which a content hash takes, mappings sorted by key."""
     if isinstance(value, Mapping):
-        return tuple((str(key), _plain(value[key])) for key in sorted(value))
+        known = (key for key in sorted(value) if not (key in LATER and value[key] == LATER[key]))
+        return tuple((str(key), _plain(value[key])) for key in known)
     if isinstance(value, (list, tuple)):
         return tuple(_plain(item) for item in value)
     return value if isinstance(value, (float, int, bool, str)) or value is None else str(jsonable(value))

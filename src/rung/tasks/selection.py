@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
+from rung.data.energy_table import read_energy_tables, with_table
 from rung.data.labels import Array
 from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import evenly_spread
@@ -71,6 +72,8 @@ class SelectionTask(Settings):
 
     pool: Annotated[tuple[Path, ...], Option(positional=True)]
     """Structures that may be labelled; those with a label of the fidelity are left out."""
+    labels: tuple[Path, ...] = ()
+    """Tables (CSV) of energies that are there already, as in data.labels: their structures are left out too."""
     count: int = Field(default=10, ge=1, le=1000)
     """How many labels, or what they may cost: the unit is a label of mean size with the largest error offered."""
     stderr: tuple[Annotated[float, Field(gt=0)], ...] = (0.03,)
@@ -121,7 +124,8 @@ def select_labels(potential: Opened, task: SelectionTask, out: Path, *, progress
         When no structure of the pool is without a label, or a frame of the sum has no coefficient.
     """
     calculator = _with_bars(potential)
-    pool = read_structures(list(task.pool))
+    table = read_energy_tables(task.labels).of(potential.fidelity)
+    pool = with_table(read_structures(list(task.pool)), table)
     candidates = [one for one in pool if not one.labelled(potential.fidelity).has_energy]
     if not candidates:
         raise DataError(f"All {len(pool)} structures of the pool have {potential.fidelity}_energy; add others.")
@@ -132,7 +136,7 @@ def select_labels(potential: Opened, task: SelectionTask, out: Path, *, progress
     potential.check_state(*(one.atoms for one in candidates))
     identity = {
         "pool": content_hash(*sorted(one.geometry_hash for one in candidates)),
-        "setting": content_hash(task.model_dump_json(exclude={"pool"})),
+        "setting": content_hash(task.model_dump_json(exclude={"pool"} if task.labels else {"pool", "labels"})),
     }
     with FOLDER.open(out, {potential.fidelity: potential}, identity, reads=task):
         wanted = asked(calculator.errors, candidates, _questions(task, candidates, calculator))

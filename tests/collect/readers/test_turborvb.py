@@ -31,6 +31,22 @@ def test_mean_and_error_are_hartree(tmp_path: Path, name: str, method: str) -> N
     assert mean.stderr == pytest.approx(1.7589095174214898e-4 * HARTREE)
 
 
+TWISTS = """Total Energy =  -44.512345678  +/-  0.00123456
+Variance =  1.25  +/-  0.01
+Correlation  Time (unit nbra) =  2.5  +/-  0.1
+"""
+
+
+def test_an_average_over_twists_is_one_mean(tmp_path: Path) -> None:
+    path = tmp_path / "pip0_fn.d"
+    path.write_text(TWISTS)
+    assert reader_of(path) is READER
+    mean = read(path)
+    assert (mean.method, mean.rows, mean.notes) == ("DMC", 0, ("it is an average over twists",))
+    assert mean.energy == pytest.approx(-44.512345678 * HARTREE)
+    assert mean.stderr == pytest.approx(0.00123456 * HARTREE)
+
+
 def outputs(tmp_path: Path, *texts: str) -> list[ReadOutput]:
     for number, text in enumerate(texts):
         (tmp_path / str(number)).mkdir()
@@ -61,8 +77,12 @@ def test_a_mean_alone_takes_no_correction_by_columns(tmp_path: Path) -> None:
         (TEXT.replace("1.7589095174214898E-004", "NaN"), "no error can be told"),
         (TEXT.replace("1.7589095174214898E-004", "0.0"), "no error can be told"),
         (TEXT.replace("-1.1379192772188327", "********"), "no two numbers"),
+        (TWISTS + TWISTS, "holds 2 results"),
+        (TEXT + TWISTS, "holds 2 results"),
+        (TWISTS.splitlines()[1] + "\n", "no line 'Energy = mean error'"),
+        (TWISTS.replace("0.00123456", "nan"), "no error can be told"),
     ],
-    ids=["glued", "failed", "nan", "zero", "stars"],
+    ids=["glued", "failed", "nan", "zero", "stars", "glued twists", "both", "cut twists", "nan twists"],
 )
 def test_damage_is_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
     path = tmp_path / "pip0.d"

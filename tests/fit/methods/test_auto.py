@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 from rung.backends import export, load_base
 from rung.data.batch import by_count
 from rung.errors import ConfigError, FitError
+from rung.fit.linear.terms import Energies, WeightPrior
 from rung.fit.methods.auto import EVIDENCE, AutoSettings, Choice, described, fit_auto
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.fit.methods.tangent import TangentSettings, fit_tangent
@@ -65,3 +66,10 @@ def test_what_has_no_evidence_or_no_base_is_refused(fits, molecules, tiny_potent
         fit_auto(lift_of(frames(molecules)), AutoSettings(), CONTEXT)
     with pytest.raises(FitError, match="high_energy"):
         fit_auto(lift_of(frames(molecules, labelled=0), tiny_potential), AutoSettings(), CONTEXT)
+
+
+def test_evidences_of_labels_with_other_errors_do_not_compare():
+    with pytest.raises(ValueError, match="set label_error alike"):
+        AutoSettings(tangent=TangentSettings(label_error="auto"))
+    terms = (Energies(label_error="auto"), WeightPrior())
+    AutoSettings(readout=ReadoutSettings(terms=terms), tangent=TangentSettings(label_error="auto"))

@@ -318,3 +318,14 @@ def test_differences_to_one_structure_say_what_energies_of_one_composition_say(t
     lift_errors = tangent_errors(differences.potential, "high", differences.posterior).energies(bare[:2])
     assert np.isinf(lift_errors.combination_variance([1.0, 0.0]).total)
     assert np.isfinite(lift_errors.combination_variance([1.0, -1.0]).total)
+
+
+def test_labels_without_an_error_get_one_where_that_is_asked(tiny_potential, molecules):
+    train = frames(molecules)
+    hidden = [replace(one, labels={"high": replace(one.labels["high"], energy_stderr=np.nan)}) for one in train]
+    stated, given = fit(train, tiny_potential), fit(hidden, tiny_potential, label_error=0.02)
+    assert_allclose(given.posterior.coordinates.mean, stated.posterior.coordinates.mean, rtol=1e-6, atol=1e-9)
+    found = fit(hidden, tiny_potential, label_error="auto")
+    assert 1e-4 <= found.diagnostics["label_error"] <= 0.1
+    assert any("9 labels carry no energy_stderr: evidence gives each" in sentence for sentence in found.warnings)
+    assert any(row.name == "label_error" for row in found.details.hyperparameters)

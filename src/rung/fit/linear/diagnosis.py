@@ -301,12 +301,8 @@ def _warnings(problem: Problem, solution: Solution) -> Sequence[str]:
             "trust the error bars, not the values."
         )
     found += unidentified_references(data, problem.composition[problem.labelled], solution)
-    if (error := solution.label_error) is not None:
-        found.append(
-            f"{error.count} labels carry no energy_stderr: evidence gives each an error of {1e3 * error.value:.2g} meV "
-            f"(68 %: {1e3 * error.low:.2g} to {1e3 * error.high:.2g}); errors much below the model's own are not told "
-            "from none."
-        )
+    if solution.label_error is not None:
+        found.append(solution.label_error.sentence)
     exact = data.label_variance == 0
     if exact.any():
         found.append(

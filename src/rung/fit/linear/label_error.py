@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 
 from rung.data.labels import Array
 from rung.fit.linear.evidence import HyperPrior, infer
-from rung.fit.linear.terms import Assembly
+from rung.fit.linear.terms import Assembly, Choice, required_label_error
 
 PRIOR = HyperPrior(1e-3, 1.5)
 """Of the error, eV: a carefully converged calculation is off by 0.1 meV, a careless one by 10."""
@@ -39,6 +39,37 @@ class LabelError:
     low: float
     high: float
     count: int
+
+    @property
+    def sentence(self) -> str:
+        """What a user must know of it."""
+        return (
+            f"{self.count} labels carry no energy_stderr: evidence gives each an error of {1e3 * self.value:.2g} meV "
+            f"(68 %: {1e3 * self.low:.2g} to {1e3 * self.high:.2g}); errors much below the model's own are not told "
+            "from none."
+        )
+
+
+def with_label_error(assembly: Assembly, exact: Array, choice: Choice) -> tuple[Assembly, LabelError | None]:
+    """Return the assembly whose labels without an error have the one that is chosen, and what evidence says of it.
+
+    Parameters
+    ----------
+    assembly
+        With its data.
+    exact
+        How many labels without an error stand in each datum, shape ``(n,)``.
+    choice
+        eV, or ``auto``.
+
+    Raises
+    ------
+    ConfigError
+        When the choice is negative.
+    """
+    if choice == "auto":
+        return fitted_label_error(replace(assembly, exact=exact)) if exact.any() else (assembly, None)
+    return _at(assembly, exact, required_label_error(choice)), None
 
 
 def fitted_label_error(assembly: Assembly) -> tuple[Assembly, LabelError]:

@@ -76,12 +76,8 @@ class Problem:
 
     @cached_property
     def exact(self) -> Array:
-        """How many labels without an error stand in each datum, shape ``(n,)``: two in a difference."""
-        if not are_special(self.target.name, self.table):
-            labels = [self.structures[k].labelled(self.target.name) for k in self.labelled]
-            return np.array([float(not label.energy_stderr > 0) for label in labels])
-        rows = label_rows([self.structures[k] for k in self.labelled], self.target.name, self.table)
-        return np.where(rows.sigma > 0, 0.0, np.abs(rows.combination).sum(axis=1))
+        """How many labels without an error stand in each datum; see :func:`exact_labels`."""
+        return exact_labels([self.structures[k] for k in self.labelled], self.target.name, self.table)
 
     @cached_property
     def n_atoms(self) -> Array:
@@ -145,6 +141,15 @@ class Problem:
 def without_composition(design: Array, composition: Array) -> Array:
     """Return each column of ``design`` less what compositions explain of it by least squares, shape of ``design``."""
     return np.asarray(design - composition @ np.linalg.lstsq(composition, design, rcond=None)[0])
+
+
+def exact_labels(structures: Sequence[Structure], fidelity: str, table: EnergyTable = NO_TABLE) -> Array:
+    """Return how many labels without an error stand in each datum, shape ``(n,)``: up to two in a difference."""
+    if not are_special(fidelity, table):
+        labels = [structure.labelled(fidelity) for structure in structures]
+        return np.array([float(not label.energy_stderr > 0) for label in labels])
+    rows = label_rows(structures, fidelity, table)
+    return np.where(rows.sigma > 0, 0.0, np.abs(rows.combination).sum(axis=1))
 
 
 def energy_data(

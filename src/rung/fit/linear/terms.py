@@ -95,6 +95,13 @@ def _chosen(choice: Choice, prior: HyperPrior) -> HyperPrior:
     return prior if choice == "auto" else HyperPrior(float(choice), 0.0)
 
 
+def required_label_error(size: float) -> float:
+    """Return an error of labels, eV; raise a :class:`~rung.errors.ConfigError` where it can be none."""
+    if not size >= 0:
+        raise ConfigError("label_error must be 0 or more eV, or auto.")
+    return size
+
+
 class Energies(Settings):
     """The target's energies, each with its own error σ and the model's own error s."""
 
@@ -109,10 +116,8 @@ class Energies(Settings):
         """Return the assembly with the energies as data."""
         if self.model_error != "auto" and self.model_error < 0:
             raise ConfigError("model_error must be 0 or more eV/√atom, or auto.")
-        if self.label_error != "auto" and not self.label_error >= 0:
-            raise ConfigError("label_error must be 0 or more eV, or auto.")
         data, exact = problem.energies, problem.exact
-        if self.label_error != "auto":
+        if self.label_error != "auto" and required_label_error(self.label_error):
             data = data.with_variance(self.label_error**2 * exact)
         prior = _chosen(self.model_error, model_error_prior(data))
         return replace(

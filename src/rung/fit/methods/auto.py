@@ -6,13 +6,15 @@ restricted likelihood with the hyper-parameters integrated over (Kass and Rafter
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
+from pydantic import model_validator
 from scipy.special import softmax
 
 from rung.errors import ConfigError
 from rung.fit.lift import Context, Designs, FitResult, Lift, Method, NamedSettings, all_differences
+from rung.fit.linear.terms import Energies
 from rung.fit.methods.readout import READOUT, ReadoutSettings
 from rung.fit.methods.tangent import TANGENT, TangentSettings
 from rung.results.fit import Alternative, FitDetails
@@ -29,6 +31,14 @@ class AutoSettings(NamedSettings):
     """How the readout is fitted."""
     tangent: TangentSettings = TangentSettings()
     """How all layers are fitted."""
+
+    @model_validator(mode="after")
+    def _same_errors(self) -> Self:
+        """Refuse evidences of labels with different errors, for they do not compare."""
+        told = [term.label_error for term in self.readout.terms if isinstance(term, Energies)]
+        if any(error != self.tangent.label_error for error in told):
+            raise ValueError("auto compares evidences of the same labels: set label_error alike in readout and tangent")
+        return self
 
 
 @dataclass(frozen=True)

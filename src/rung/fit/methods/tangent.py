@@ -39,11 +39,12 @@ from rung.fit.linear.course import Arrival, Course
 from rung.fit.linear.diagnosis import hyper_rows, unidentified_references
 from rung.fit.linear.evidence import HyperPrior
 from rung.fit.linear.gaussian import MODEL_ERROR, LinearModel, PriorComponent
+from rung.fit.linear.label_error import with_label_error
 from rung.fit.linear.model_error import probed_force_ratio
-from rung.fit.linear.problem import Problem, energy_data
+from rung.fit.linear.problem import Problem, energy_data, exact_labels
 from rung.fit.linear.result import domain_of_fit
 from rung.fit.linear.spans import Rows, Span, Surroundings, posterior_of, spans_of, step_of
-from rung.fit.linear.terms import Assembly, band_prior, misfit, model_error_prior
+from rung.fit.linear.terms import Assembly, Choice, band_prior, misfit, model_error_prior, required_label_error
 from rung.fit.linear.walk import where_equal
 from rung.model.device import require_device
 from rung.model.environments import KnownEnvironments
@@ -87,6 +88,8 @@ class TangentSettings(NamedSettings):
     """How many random directional derivatives of forces hold the band; 0 goes without a band."""
     scale_stderr: float = Field(default=0.3, ge=0)
     """One-sigma uncertainty of the factor on the anchor's forces."""
+    label_error: Choice = 0.0
+    """The error of each label that has no ``energy_stderr``, eV, or ``auto``: what evidence gives them."""
 
 
 def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitResult:
@@ -114,6 +117,8 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     FitError
         When no training frame carries a target energy.
     """
+    if settings.label_error != "auto":
+        required_label_error(settings.label_error)
     base, target = lift.require_base("tangent"), lift.target
     labelled = lift.require_labelled()
     model = _start(lift).to(require_device(context.device))
@@ -125,6 +130,8 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     known = base.environments(lift.train, labelled, context.cache, context.progress)
     combination = label_rows(labelled, target, lift.table).combination
     assembly = _assembly(rows, labelled, before, composition, lift.goal, settings, spans, known, lift.table)
+    exact = exact_labels(labelled, target, lift.table)
+    assembly, label_error = with_label_error(assembly, exact, settings.label_error)
     course = _course(model, lift, rows.energy, before, settings)
     agreed = _agreed(course, assembly, partial(step_of, rows, spans))
     solution = agreed.solution
@@ -136,6 +143,9 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     }
     curved = () if agreed.sound else (CURVED,)
     warnings = (*curved, *unidentified_references(assembly.model.data, composition, solution))
+    if label_error is not None:
+        diagnostics["label_error"], warnings = label_error.value, (*warnings, label_error.sentence)
+        solution = replace(solution, label_error=label_error)
     rows_of_hypers = hyper_rows(solution, {name: MEANING for name in solution.values if name.startswith("alpha")})
     potential = model.to(base.plain.device).frozen()
     details = FitDetails(hyperparameters=rows_of_hypers)
