@@ -1,6 +1,7 @@
 """A calculator that is quick and may fail, and structures for it."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,9 +19,19 @@ class Springs(Calculator):
 
     implemented_properties: ClassVar[list[str]] = ["energy", "forces"]
 
-    def __init__(self, stiffness: float = 1.0, hates: str = "", calls: str = "", kill: str = "", **more: Any) -> None:
+    def __init__(
+        self,
+        stiffness: float = 1.0,
+        hates: str = "",
+        calls: str = "",
+        kill: str = "",
+        seconds: float = 0.0,
+        slow: str = "",
+        **more: Any,
+    ) -> None:
         super().__init__(**more)
         self.stiffness, self.hates, self.calls, self.kill = stiffness, hates, calls, kill
+        self.seconds, self.slow = seconds, slow
 
     def calculate(self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes) -> None:
         super().calculate(atoms, properties, system_changes)
@@ -30,6 +41,8 @@ class Springs(Calculator):
         if self.kill and Path(self.kill).exists():
             Path(self.kill).unlink()
             os.kill(os.getpid(), 9)
+        if not self.slow or self.slow in atoms.get_chemical_symbols():
+            time.sleep(self.seconds)
         if self.hates and self.hates in atoms.get_chemical_symbols():
             raise CalculationFailed(f"no {self.hates} here")
         vectors = atoms.positions[:, None] - atoms.positions[None]

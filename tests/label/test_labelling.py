@@ -151,3 +151,20 @@ def test_how_precise_a_label_has_to_be_must_be_said(tmp_path: Path) -> None:
     wrong = [replace(one, info={"dmc_stderr_wanted": -1.0}) for one in molecules("H2O")]
     with pytest.raises(DataError, match="dmc_stderr_wanted is -1"):
         label_structures(wrong, "dmc", engine, tmp_path / "dmc")
+
+
+def test_a_time_limit_fails_one_structure_alone(tmp_path: Path) -> None:
+    engine = springs(seconds=20.0, slow="C")
+    made = label_structures(molecules(), "low", engine, tmp_path / "labels", time_limit=0.3, attempts=2)
+    assert list(made.records) == ["H2O", "NH3"]
+    assert "time limit of 0.3 s is over" in made.failed["CH4"]
+
+
+def test_what_fails_by_an_accident_is_tried_as_often_as_asked(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    engine = springs(calls=str(calls), stiffness="soft")
+    made = label_structures(molecules("H2O"), "low", engine, tmp_path / "labels", attempts=3)
+    assert "TypeError" in made.failed["H2O"]
+    assert len(calls.read_text().split()) == 3
+    label_structures(molecules("H2O"), "low", engine, tmp_path / "labels")
+    assert len(calls.read_text().split()) == 4

@@ -1,9 +1,10 @@
 """Label structures: every label that a folder does not hold yet, then one file of all that it holds."""
 
+import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,9 @@ from rung.storage import FolderLock, file_hash, jsonable, require_own, sweep
 
 WORKERS = "workers"
 """The folder of the workers' scripts and logs."""
+
+THREADS = "OMP_NUM_THREADS"
+"""The variable by which programs are told how many threads to use."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ def label_structures(
     executor
         Where calculations run, by default in this process; workers need ``rung[compare]``.
     threads
-        Threads of each worker.
+        Threads of each calculation.
     time_limit
         Seconds that the calculation of one structure may take.
     attempts
@@ -226,10 +230,21 @@ def _ended(job: Job) -> int:
     return max((path.stat().st_mtime_ns for path in (job.result, job.error) if path.exists()), default=0)
 
 
-def _pool(out: Path, executor: Executor, threads: int) -> AbstractContextManager[Pool]:
-    if isinstance(executor, Here):
-        return nullcontext(HerePool({LABEL: work.label}))
-    return open_pool(executor, out / WORKERS, threads=threads)
+@contextmanager
+def _pool(out: Path, executor: Executor, threads: int) -> Iterator[Pool]:
+    if not isinstance(executor, Here):
+        with open_pool(executor, out / WORKERS, threads=threads) as pool:
+            yield pool
+        return
+    before = os.environ.get(THREADS)
+    os.environ[THREADS] = str(threads)
+    try:
+        yield HerePool({LABEL: work.label})
+    finally:
+        if before is None:
+            del os.environ[THREADS]
+        else:
+            os.environ[THREADS] = before
 
 
 def asked_of(

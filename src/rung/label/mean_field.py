@@ -1,6 +1,7 @@
 """A molecule and its self-consistent field in PySCF, which the engines ``pyscf`` and ``pyqmc`` begin with."""
 
 import io
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -82,7 +83,12 @@ def molecule(atoms: Atoms, electrons: Electrons, settings: MeanField, folder: Pa
     mole.unit, mole.charge, mole.spin = "Bohr", electrons.charge, electrons.unpaired
     mole.basis, mole.ecp = settings.basis, settings.ecp or {}
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOG).open("w", encoding="utf-8") as log, redirect_stderr(_Aside(log, sys.stderr)):
+    lib = package("pyscf.lib", engine)
+    with (
+        (folder / LOG).open("w", encoding="utf-8") as log,
+        redirect_stderr(_Aside(log, sys.stderr)),
+        lib.with_omp_threads(int(os.environ.get("OMP_NUM_THREADS", "1"))),
+    ):
         mole.verbose, mole.output, mole.stdout = 4, log.name, log  # or build() opens the file itself and says so
         _build(mole, settings)
         yield mole

@@ -29,7 +29,7 @@ class LabelSettings(Settings):
     executor: Executor = Here()
     """Where calculations run: here, processes of this machine, or Slurm."""
     threads: int = Field(default=1, ge=1, le=1024)
-    """Threads of each worker process."""
+    """Threads of each calculation; a second one makes quantum Monte Carlo of small molecules much slower."""
     time_limit: float | None = Field(default=None, gt=0)
     """Seconds that the calculation of one structure may take; then it counts as failed, and a later call goes on."""
     attempts: int = Field(default=1, ge=1, le=10)

@@ -7,10 +7,10 @@ mistake.
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import numpy as np
 from pydantic import Field
@@ -93,7 +93,7 @@ def label(subject: Subject, settings: PyqmcEngine, folder: Path) -> Made:
     electrons = electrons_of(subject.structure_id, subject.atoms, settings.charge, settings.multiplicity)
     state = folder / f"pyqmc-{_key(subject, settings, electrons)[:12]}"
     state.mkdir(parents=True, exist_ok=True)
-    with molecule(subject.atoms, electrons, settings, state, "pyqmc") as mole, _quiet():
+    with molecule(subject.atoms, electrons, settings, state, "pyqmc") as mole, _quiet(mole.stdout):
         field = converged_field(mole, settings, lambda one: _field(one, electrons, settings))
         warnings, details = spin_warning(field, electrons)
         how = Optimisation(
@@ -269,12 +269,13 @@ def _level(settings: PyqmcEngine, electrons: Electrons, moves: bool) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Let PyQMC's warnings of large weights go: the population is watched here."""
+def _quiet(log: TextIO) -> Iterator[None]:
+    """Put what PyQMC prints into the log, and let its warnings of large weights go: the population is watched here."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        yield
+        with redirect_stdout(log):
+            yield
     finally:
         logging.disable(before)
 
