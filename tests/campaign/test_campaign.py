@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ase import Atoms
 
 from rung.campaign import load_campaign_config, plan_campaign, run_campaign
+from rung.campaign.world import World
 from rung.cli import main
 from rung.data.readers.structures import read_structures, write_structures
+from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError, FindingsError, LabelError, StorageError
 from rung.results.campaign import CampaignResult
 from rung.storage import DamagedFileWarning, file_hash
@@ -251,6 +254,24 @@ def test_the_command_says_what_a_round_costs_and_how_it_ends(copy: Path, capsys:
     shown = capsys.readouterr()
     assert "reaction" in shown.out
     assert "campaign.html" in shown.err
+
+
+def test_the_page_is_written_again_from_the_results(copy: Path) -> None:
+    page = copy / "campaign" / "campaign.html"
+    before = page.read_bytes()
+    page.unlink()
+    assert main(["report", str(copy / "campaign")]) == 0
+    assert page.read_bytes() == before
+
+
+def test_single_atoms_are_not_worth_a_label(copy: Path) -> None:
+    atom = Structure(Atoms("C", positions=[[0.0, 0.0, 0.0]]), "alone", {})
+    write_structures(copy / "atoms.extxyz", [atom])
+    world = World(load_campaign_config(told(copy, run="other", pool="atoms.extxyz")))
+    assert "alone" not in {one.structure_id for one in world.candidates((), ())}
+    kept = {"train": "train.extxyz", "single_atoms": "fit"}
+    world = World(load_campaign_config(told(copy, run="other", pool="atoms.extxyz", data=kept)))
+    assert "alone" in {one.structure_id for one in world.candidates((), ())}
 
 
 def test_a_fit_that_is_damaged_is_made_again(copy: Path) -> None:

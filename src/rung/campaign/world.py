@@ -55,7 +55,8 @@ class World:
         files = [*config.data.train, *(config.pool or ())]
         read = read_structures(files, keys=config.keys())  # all of them, for a name may stand for one geometry alone
         known = {one.geometry_hash: one for one in (*reversed(read), *reversed(self.splits["train"]))}
-        return tuple(known.values())[::-1]
+        # what a fit would leave out is not worth a label
+        return tuple(single_atoms_of(config, self.base).for_fit(tuple(known.values())[::-1]))
 
     @cached_property
     def train(self) -> tuple[Structure, ...]:

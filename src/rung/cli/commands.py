@@ -48,7 +48,7 @@ class Finished(Settings):
     """Which results to report."""
 
     folder: Annotated[Path, Option(positional=True)]
-    """The folder of the run or the study."""
+    """The folder of the run, the study or the campaign."""
 
 
 def _doctor(settings: CheckSettings, printing: Printing) -> int:
@@ -127,11 +127,15 @@ def _export(settings: ExportSettings) -> int:
 
 
 def _report(settings: Finished) -> int:
-    """Write report.html from the result files alone."""
+    """Write the page of a run, a study or a campaign from its result files alone."""
     from rung.report import write_report, write_study_report
+    from rung.report.tasks.campaign import write_campaign_report
+    from rung.results.campaign import CAMPAIGN_FILE
+    from rung.results.study import TABLE_FILE
 
     folder = settings.folder
-    written = write_study_report(folder) if (folder / "study.csv").exists() else write_report(folder)
+    writers = {TABLE_FILE: write_study_report, CAMPAIGN_FILE: write_campaign_report}
+    written = next((write for name, write in writers.items() if (folder / name).exists()), write_report)(folder)
     ERR.print(f"Wrote {written}.", markup=False)
     return 0
 
