@@ -1,7 +1,7 @@
 """Campaigns for the barrier of the testbed's vacancy hop, beside fixed random sets of equal cost, over ten seeds.
 
     python benchmarks/campaign.py rows --seeds 10 --rows campaign-rows.jsonl
-    python benchmarks/campaign.py table --rows campaign-rows.jsonl --out docs/results/campaign-table.md
+    python benchmarks/campaign.py table --rows campaign-rows.jsonl --out docs/results/campaign.md
 
 Labels are exact energies of the target with normal noise of 30 meV, drawn for each seed. A campaign begins with eight
 labels and takes eight a round; every fit relaxes the band anew. It goes on to 48 labels whatever its bar says, so that
@@ -204,8 +204,10 @@ def courses(rows: Sequence[Row]) -> dict[str, dict[int, list[Row]]]:
 def errors(course: Mapping[int, list[Row]]) -> Iterator[str]:
     """Yield the cells of the median error at each number of labels, with the range of the middle of the seeds."""
     for number in RANDOM:
-        values = [abs(row["error"]) for rows in course.values() for row in rows if row["n"] == number]
-        low, middle, high = np.quantile(values, [0.16, 0.5, 0.84]) if values else (np.nan,) * 3
+        rows = [row for each in course.values() for row in each if row["n"] == number]
+        # a band that did not relax has no barrier: its error is beyond all others
+        values = [abs(row["error"]) if np.isfinite(row["error"]) else np.inf for row in rows]
+        low, middle, high = np.quantile(values, [0.16, 0.5, 0.84], method="nearest") if values else (np.nan,) * 3
         yield f"{1e3 * middle:.0f} ({1e3 * low:.0f}–{1e3 * high:.0f})" if values else "–"
 
 
@@ -260,27 +262,36 @@ def head(*cells: str) -> str:
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the lines of four tables: errors, labels needed, bars, and where campaigns would have ended."""
     found = courses(rows)
+    yield "Error of the barrier, meV, by the number of labels: median over seeds, and the range of the middle 68 %."
+    yield ""
     yield head("labels", "seeds", *(str(number) for number in RANDOM))
     for arm, course in found.items():
         yield line(arm, str(len(course)), *errors(course))
     yield ""
-    columns = [
-        f"below {1e3 * tolerance:.0f} meV{more}" for tolerance in TOLERANCES for more in (", first", ", for good")
-    ]
+    yield f"Labels until the true error is below, first and from there on up to {MOST}: median, and how many seeds do."
+    yield ""
+    columns = [f"below {1e3 * limit:.0f} meV{more}" for limit in TOLERANCES for more in (", first", ", from there on")]
     yield head("labels", *columns)
     for arm, course in found.items():
-        yield line(arm, *(needed(course, one, for_good=good) for one in TOLERANCES for good in (False, True)))
+        short = {seed: [row for row in each if row["n"] <= MOST] for seed, each in course.items()}
+        yield line(arm, *(needed(short, one, for_good=good) for one in TOLERANCES for good in (False, True)))
+    yield ""
+    yield "How often the bar held the truth, in per cent, of fits inside the domain."
     yield ""
     yield head("labels", "fits", "inside the domain", "within 1 bar", "within 2 bars", "r.m.s. of error / bar")
     for arm, course in found.items():
+        everything = [row for each in course.values() for row in each if BATCH < row["n"] <= MOST]
         for what, some in (
-            ("all", [row for each in course.values() for row in each if row["n"] > BATCH]),
-            (f"{MOST} labels", [row for each in course.values() for row in each if row["n"] == MOST]),
+            (f"{2 * BATCH} to {MOST}", everything),
+            (f"{MOST}", [row for row in everything if row["n"] == MOST]),
         ):
-            inside = [row for row in some if row["domain"] == "inside"]
+            inside = [row for row in some if row["domain"] == "inside" and np.isfinite(row["error"])]
             if inside:
-                yield line(f"{arm}, {what}", str(len(some)), str(len(inside)), *held(inside))
+                yield line(f"{arm}: {what}", str(len(some)), str(len(inside)), *held(inside))
+    yield ""
+    yield "Where campaigns would have ended, by tolerance and by the number of successive rounds that must be inside."
     yield ""
     yield head("labels", "tolerance, meV", "rounds inside", "ended", "labels", "held 1 / 2 bars", "error, meV")
     for arm, course in found.items():

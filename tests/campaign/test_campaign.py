@@ -122,9 +122,10 @@ def test_a_campaign_that_was_killed_at_a_boundary_goes_on_to_the_same_end(copy: 
 
 def test_tolerance_and_budget_may_change(copy: Path) -> None:
     reaction = {"kind": "sum", "structures": "sum.extxyz", "propose": False}
-    reached = go_on(copy, questions={"reaction": {**reaction, "tolerance": 10.0}})
+    reached = go_on(copy, rounds_inside=2, questions={"reaction": {**reaction, "tolerance": 10.0}})
     assert reached.status == "reached"
     assert len(reached.rounds) == 3  # two successive rounds are inside now, and nothing more was labelled
+    assert "in 2 successive rounds" in reached.sentence
     once = go_on(copy, budget={"labels": 10}, questions={"reaction": {**reaction, "tolerance": 1e-6}})
     assert (once.status, len(once.rounds[2].made)) == ("budget", 1)
 

@@ -62,7 +62,7 @@ class CampaignConfig(RunConfig):
     """What is labelled first."""
     energies: float = Field(default=0.1, ge=0)
     """What the energies of the candidates count beside the questions, so that reference energies are settled."""
-    rounds_inside: int = Field(default=2, ge=1, le=100)
+    rounds_inside: int = Field(default=1, ge=1, le=100)
     """In how many successive rounds all answers must be inside their tolerance before the campaign ends."""
     executor: Executor = Here()
     """Where labels are made: here, processes of this machine, or Slurm."""
