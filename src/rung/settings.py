@@ -276,7 +276,9 @@ def _sentence(settings: type[BaseModel], error: ValidationError, values: Any) ->
     if first["type"] == "union_tag_invalid":
         context = first["ctx"]
         names = {name.strip().strip("'") for name in context["expected_tags"].split(",")}
-        return f"at {place!r}: {one_of(str(context['tag']), names, location[-1])}"
+        tag = context["discriminator"].strip("'")
+        # a name is that of what its key says; the key of a kind may be any word of the user's, or a number
+        return f"at {place!r}: {one_of(str(context['tag']), names, location[-1] if tag == 'name' else tag)}"
     if first["type"] == "union_tag_not_found":
         return f"at {place!r}: the key {first['ctx']['discriminator'].strip(chr(39))!r} is missing."
     given = repr(first["input"])

@@ -219,6 +219,10 @@ def test_bad_input_is_refused_before_any_work(copy: Path) -> None:
         go_on(copy, run="other", questions={"reaction": question})
     with pytest.raises(DataError, match=r"There is no file .*absent\.extxyz"):
         go_on(copy, run="other", questions={"reaction": {**question, "structures": "absent.extxyz"}})
+    with pytest.raises(
+        ConfigError, match=r"at 'questions\.reaction': Unknown kind 'sums'; there is: barrier, energies"
+    ):
+        go_on(copy, run="other", questions={"reaction": {**question, "kind": "sums"}})
     known = {"train": "known.extxyz"}
     with pytest.raises(DataError, match="Every structure has high_energy already"):
         go_on(copy, run="other", data=known)
