@@ -155,7 +155,7 @@ def domain_errors(
     apart = "no energy there is labelled" if not outside.n else f"there z² is {outside.z2:.2f}"
     numbers = where.numbers(
         f"structures of {split}",
-        inside=f"the error bars of {fidelity} hold",
+        inside=f"the error bars of {fidelity} apply" + (f", with a z² of {inside.z2:.2f} here" if inside.n else ""),
         outside=f"quote the error bars of {fidelity} for the others only, whose z² is {inside.z2:.2f}; {apart}",
     )
     return DomainErrors(**numbers.as_json(), inside=inside, outside=outside)

@@ -44,7 +44,7 @@ FOLDER = TaskFolder(
 MOST_FRAMES = 200
 """Frames of which g(r) is averaged; more make no difference that one sees."""
 
-INSIDE = "the error bars of the potential hold along the run"
+INSIDE = "the error bars of the potential apply along the run"
 OUTSIDE = "no error bar of the potential holds there: label such frames and fit again"
 
 MOST_SAMPLES = 1000
