@@ -379,3 +379,20 @@ def test_a_table_of_differences_becomes_a_table_of_labels(tmp_path: Path) -> Non
     ]
     with pytest.raises(ConfigError, match=r"ends in \.csv"):
         collect(chosen.model_copy(update={"out": tmp_path / "labels.extxyz"}))
+
+
+def test_a_difference_and_the_energy_that_was_subtracted_share_errors(tree: Path) -> None:
+    """Blocks of ``bent`` that follow those of ``near`` too strongly: the difference goes with ``near``, half of it."""
+    table, out = _correlated(tree), tree.parent / "labels.csv"
+    near, rest = run_of(0), 0.005 * np.random.default_rng(8).normal(size=60)
+    write_scalar(tree / "bent" / "c.s001.scalar.dat", near + 0.5 * (near - near.mean()) + rest)
+    collected = collect(settings(tree, table=table, out=out))
+    rows = {row.structure_id: row for row in read_energy_tables([out]).rows}
+    difference = 0.5 * (near - near.mean()) + rest
+    correlation = np.corrcoef(difference, near)[0, 1]
+    assert 0.5 < correlation < 0.9
+    assert rows["near"].run == rows["bent"].run != ""
+    assert rows["far"].run == ""
+    assert rows["near"].shared_stderr == rows["near"].stderr
+    assert rows["bent"].shared_stderr == pytest.approx(correlation * rows["bent"].stderr, rel=1e-6)
+    assert [label.correlation for label in collected.labels if not label.minus_structure_id] == [0.0, 0.0]

@@ -8,7 +8,7 @@ from ase import Atoms
 from numpy.testing import assert_allclose
 
 from rung.data.energy_table import NO_TABLE, EnergyRow, EnergyTable
-from rung.data.label_rows import are_special, label_rows, mentioned
+from rung.data.label_rows import are_special, label_compositions, label_rows, mentioned
 from rung.data.labels import empty_labels
 from rung.data.structure import Structure
 from rung.errors import FitError
@@ -61,3 +61,11 @@ def test_an_error_that_nobody_shares_is_a_label_s_own() -> None:
 def test_a_difference_to_a_structure_that_is_not_fitted_is_refused() -> None:
     with pytest.raises(FitError, match=r"c is not among .* data.single_atoms"):
         label_rows(ALL[1:3], "dmc", TABLE)
+
+
+def test_compositions_of_labels_are_those_of_the_rows() -> None:
+    members = [ALL[place] for place in mentioned(ALL, "dmc", TABLE)]
+    composition = np.array([[1.0, 0.0], [2.0, 1.0], [3.0, 5.0]])
+    expected = label_rows(members, "dmc", TABLE).combination @ composition
+    assert_allclose(label_compositions(members, composition, "dmc", TABLE), expected)
+    assert_allclose(label_compositions(members[:2], composition[:2], "dmc", NO_TABLE), composition[:2])

@@ -7,11 +7,13 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from ase import Atoms
 
 from rung.config import load_config
 from rung.data.energy_table import EnergyRow, write_energy_table
-from rung.data.readers.structures import read_structures
-from rung.errors import ConfigError, DataError
+from rung.data.readers.structures import read_structures, write_structures
+from rung.data.structure import Structure
+from rung.errors import ConfigError, DataError, FitError
 from rung.fit.methods.offset import OffsetSettings
 from rung.results.metrics import Metrics
 from rung.run.evaluation import predict
@@ -131,3 +133,13 @@ def test_a_stream_and_a_study_refuse_a_table(world: SmallWorld) -> None:
         load_config(world.config(data={**data, "stream": True}))
     with pytest.raises(ConfigError, match="a study draws the energies of structures"):
         load_study_config(world.config(data=data, labels=[5], seeds=[0]))
+
+
+def test_a_difference_to_a_single_atom_is_refused_before_any_work(world: SmallWorld) -> None:
+    frames = read_structures(world.folder / "train.extxyz")
+    atom = Structure(Atoms("H"), "atom", {})
+    write_structures(world.folder / "train.extxyz", [*frames, atom])
+    path = _differences(world, EnergyRow("train-010", "high", -1.0, 0.1, minus="atom"))
+    with pytest.raises(FitError, match=r"line 2: atom is a single atom .* data.single_atoms: fit"):
+        run_fit(load_config(path))
+    assert not (world.folder / "run").exists()

@@ -20,7 +20,7 @@ from rung.collect.grouping import (
     with_own_structures,
 )
 from rung.collect.matching import ByGeometry, ByName, Checked, Matcher, read_table
-from rung.collect.merging import merged, require_ours, require_unlabelled, row_of, write_collected
+from rung.collect.merging import merged, require_ours, require_unlabelled, rows_of, write_collected
 from rung.collect.output import Total
 from rung.collect.settings import CollectSettings
 from rung.collect.tables import TableMeaning, read_all
@@ -93,7 +93,7 @@ def _written(
     if out is None or fidelity is None or not labels:
         return collected
     if settings.writes_table:
-        rows = [row_of(label, fidelity) for label in labels]
+        rows = rows_of(labels, fidelity)
         return write_collected(out, lambda path: write_energy_table(path, rows), collected, before)
     if differences := [label.name for label in labels if label.minus_structure_id]:
         raise ConfigError(f"{differences[0]} is a label of no structure: --out needs a name that ends in .csv.")
@@ -168,7 +168,8 @@ def _averaged(
         try:
             own = replace(how, constants={}) if group.minus else how  # what is added to both cancels
             label = average(group.name, group.structure_id, group.outputs, own, cells)
-            labels.append(label.model_copy(update={"minus_structure_id": group.minus}))
+            told = {"minus_structure_id": group.minus, "correlation": group.correlation}
+            labels.append(label.model_copy(update=told))
         except DataError as error:
             refused.append(RefusedOutput(file=group.name, sentence=str(error)))
     return tuple(labels), refused

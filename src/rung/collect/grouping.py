@@ -10,7 +10,7 @@ from rung.collect.averaging import ReadOutput
 from rung.collect.finding import Candidate
 from rung.collect.forces import misplaced
 from rung.collect.matching import Match, Matcher
-from rung.collect.output import Series, Total
+from rung.collect.output import Output, Series, Total
 from rung.data.readers.structures import structure_from
 from rung.data.structure import Structure
 from rung.errors import DataError
@@ -33,6 +33,8 @@ class Group:
         How many times their simulation cell holds it.
     minus
         The structure whose energy was subtracted; empty for none.
+    correlation
+        Of the difference with that energy, block by block.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Group:
     structure_id: str = ""
     cells: int = 1
     minus: str = ""
+    correlation: float = 0.0
 
 
 def matched(
@@ -105,8 +108,21 @@ def _less(group: Group, other: Group | None) -> Group:
             f"{name}: {len(group.outputs)} outputs of {group.cells} cells stand against {len(other.outputs)} of "
             f"{other.cells}; each needs one of the same walkers."
         )
-    pairs = zip(_in_order(group.outputs), _in_order(other.outputs), strict=True)
-    return replace(group, name=name, outputs=tuple(difference_of(one, two) for one, two in pairs))
+    second = _in_order(other.outputs)
+    pairs = zip(_in_order(group.outputs), second, strict=True)
+    outputs = tuple(difference_of(one, two) for one, two in pairs)
+    found = [_correlation(one.content, two.content) for one, two in zip(outputs, second, strict=True)]
+    return replace(group, name=name, outputs=outputs, correlation=float(np.mean(found)))
+
+
+def _correlation(difference: Output, other: Output) -> float:
+    """Return how blocks of a difference go with those of what was subtracted; 0 where either stands still."""
+    assert isinstance(difference, Series)  # noqa: S101 - only series can be subtracted
+    assert isinstance(other, Series)  # noqa: S101
+    one, two = (series.energies[series.equilibration :] for series in (difference, other))
+    one, two = one - one.mean(), two - two.mean()
+    size = float(np.sqrt((one @ one) * (two @ two)))
+    return float(np.clip(one @ two / size, -1.0, 1.0)) if size > 0 else 0.0
 
 
 def _in_order(outputs: Sequence[ReadOutput]) -> list[ReadOutput]:

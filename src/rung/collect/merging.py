@@ -94,10 +94,24 @@ def merged(
     return made
 
 
-def row_of(label: CollectedLabel, fidelity: str) -> EnergyRow:
-    """Return a label as the row of a table; what belongs to no structure by name is named after its file."""
-    name = label.structure_id or label.name
-    return EnergyRow(name, fidelity, label.energy, label.energy_stderr, label.minus_structure_id)
+def rows_of(labels: Sequence[CollectedLabel], fidelity: str) -> list[EnergyRow]:
+    """Return labels as the rows of a table; what belongs to no structure by name is named after its file.
+
+    A difference of the same walkers and the energy that was subtracted share errors: the product of what they share is
+    their covariance.
+    """
+    shared = {label.minus_structure_id for label in labels if label.correlation}
+
+    def row(label: CollectedLabel) -> EnergyRow:
+        name, minus = label.structure_id or label.name, label.minus_structure_id
+        plain = EnergyRow(name, fidelity, label.energy, label.energy_stderr, minus)
+        if minus and label.correlation:
+            return replace(plain, run=f"walkers of {minus}", shared_stderr=label.correlation * label.energy_stderr)
+        if not minus and name in shared:
+            return replace(plain, run=f"walkers of {name}", shared_stderr=label.energy_stderr)
+        return plain
+
+    return [row(label) for label in labels]
 
 
 def write_collected(

@@ -62,6 +62,20 @@ def mentioned(structures: Sequence[Structure], fidelity: str, table: EnergyTable
     return places
 
 
+def label_compositions(
+    structures: Sequence[Structure], composition: Array, fidelity: str, table: EnergyTable = NO_TABLE
+) -> Array:
+    """Return T Z without T, which may be large: atoms of each element in each label, shape ``(m, E)``.
+
+    Parameters are those of :func:`label_rows`, with the compositions of the structures, shape ``(n, E)``.
+    """
+    place = {structure.structure_id: number for number, structure in reversed([*enumerate(structures)])}
+    energies = [k for k, structure in enumerate(structures) if structure.labelled(fidelity).has_energy]
+    pairs = [(place[row.structure_id], place[row.minus]) for row in table.of(fidelity).within(place).differences]
+    one, other = np.array(pairs, dtype=int).reshape(-1, 2).T
+    return np.vstack([composition[energies], composition[one] - composition[other]])
+
+
 def are_special(fidelity: str, table: EnergyTable) -> bool:
     """Return whether labels of ``fidelity`` are anything but energies with errors of their own."""
     own = table.of(fidelity)

@@ -121,7 +121,9 @@ def circles(structures: Sequence[Structure], fidelity: str, table: EnergyTable) 
 
     Each label that a spanning tree of the others does not hold closes one circle (Paton, Commun. ACM 12, 514, 1969).
     """
+    subtracted = table.of(fidelity).subtracted  # an energy alone closes no circle, and there may be thousands
     members = [structures[place] for place in mentioned(structures, fidelity, table)]
+    members = [one for one in members if one.structure_id in subtracted]
     labels = label_rows(members, fidelity, table.within(one.structure_id for one in structures))
     zero = len(members)
     ends = [(int(np.argmax(row)), int(np.argmin(row)) if (row < 0).any() else zero) for row in labels.combination]

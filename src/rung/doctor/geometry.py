@@ -8,7 +8,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from rung.data.batch import neighbours
-from rung.data.label_rows import are_special, label_rows, mentioned
+from rung.data.label_rows import label_compositions, mentioned
 from rung.data.matter import CLOSEST_IMAGE
 from rung.data.neighbours import neighbour_lengths, open_axes
 from rung.data.readers.structures import reading_of
@@ -214,9 +214,7 @@ def one_composition(examined: Examined) -> Iterator[Finding]:
             formulas = sorted({structure.formula for structure in labelled})
             elements = elements_in(labelled)
             counts = composition_matrix(labelled, elements)
-            if are_special(fidelity, examined.table):
-                own = examined.table.within(one.structure_id for one in members)
-                counts = label_rows(labelled, fidelity, own).combination @ counts
+            counts = label_compositions(labelled, counts, fidelity, examined.table)
             if len(elements) < 2 or np.linalg.matrix_rank(counts) == len(elements):
                 continue
             sentence = (

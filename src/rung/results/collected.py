@@ -61,6 +61,8 @@ class CollectedLabel(Entry):
     """What makes it doubtful."""
     minus_structure_id: str = ""
     """The structure whose energy was subtracted; empty for an energy."""
+    correlation: Number = 0.0
+    """Of a difference with the energy that was subtracted, block by block; 0 for an energy."""
     forces: tuple[tuple[Number, ...], ...] = ()
     """Forces of a Monte Carlo run, eV/Å, one row an atom; empty without them."""
     forces_stderr: tuple[tuple[Number, ...], ...] = ()

@@ -1,7 +1,7 @@
 """What a config names, read: structures, the base, the cache; and where a fit runs."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from math import inf
 from pathlib import Path
 
@@ -162,7 +162,17 @@ def lift_of(config: RunConfig, splits: Mapping[str, Sequence[Structure]], base: 
     table = open_table(config).of(config.target)
     if table:
         table = table.within(structure.structure_id for structure in splits["train"])
+        _require_fitted(table, {structure.structure_id for structure in taken["train"]})
     return Lift(taken["train"], taken.get("valid", ()), base, config.fidelity_table(), config.target, table)
+
+
+def _require_fitted(table: EnergyTable, names: Set[str]) -> None:
+    for row in table.differences:
+        if lost := sorted(row.pair - names):
+            raise FitError(
+                f"{row.place}: {lost[0]} is a single atom or has no neighbours, and a fit leaves those out; remove the "
+                "row, or set data.single_atoms: fit."
+            )
 
 
 def design_cache(config: RunConfig) -> DesignCache | None:

@@ -25,7 +25,7 @@ from rung.model.readout import Readout
 LABEL_FLOOR = 1e-4
 """Least error of a label without one that repeats another, eV/√atom: no computed energy is converged exactly."""
 
-MOST_BESIDE_DIFFERENCES = 10_000
+MOST_BESIDE_DIFFERENCES = 5_000
 """Of how many structures the errors are held as full matrices where labels are differences."""
 
 NEARLY_EQUAL = 0.999
