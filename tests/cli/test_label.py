@@ -29,7 +29,7 @@ def settings(folder: Path, **changes: object) -> str:
 def test_a_file_of_settings_makes_labels_beside_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["label", settings(folder)]) == 0
     said = capsys.readouterr().out
-    assert "3 labels, 3 of them new" in said
+    assert "3 labelled, 3 of them now" in said
     assert [frame.structure_id for frame in read_structures(folder / "low" / "labels.extxyz")] == ["H2O", "CH4", "NH3"]
     assert main(["label", settings(folder), "--json"]) == 0
     told = Labelled.of(json.loads(capsys.readouterr().out), "stdout")
@@ -53,7 +53,7 @@ def test_a_structure_without_a_label_is_one_sentence_and_exit_code_1(
     engine = {**SPRINGS, "arguments": {"hates": "C"}}
     assert main(["label", settings(folder, engine=engine)]) == 1
     said = capsys.readouterr()
-    assert "2 labels" in said.out
+    assert "2 labelled" in said.out
     assert "1 failed" in said.out
     assert [line for line in said.err.splitlines() if line.startswith("rung:")] == [
         "rung: CH4: tests.label.springs:Springs failed: no C here."
@@ -90,9 +90,18 @@ def test_what_is_mistyped_is_one_sentence(
 
 def test_a_dry_run_and_a_pilot_say_what_is_left(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["label", settings(folder), "--dry-run"]) == 0
-    assert "3 are to be computed" in capsys.readouterr().out
+    assert "to be computed: 3" in capsys.readouterr().out
     assert not (folder / "low").exists()
     assert main(["label", settings(folder), "--pilot", "1"]) == 0
-    assert "1 structures have a label, 2 are to be computed." in capsys.readouterr().out
+    assert "Structures with a label: 1; to be computed: 2." in capsys.readouterr().out
     assert main(["label", settings(folder), "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["left"] == 2
+
+
+def test_the_settings_of_an_engine_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["label", "--settings-of", "pyscf"]) == 0
+    said = capsys.readouterr().out
+    assert "must be given" in said
+    assert "numerical_forces" in said
+    assert main(["label", "--settings-of", "pyscff"]) == 2
+    assert "Did you mean 'pyscf'?" in capsys.readouterr().err

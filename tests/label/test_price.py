@@ -63,8 +63,8 @@ def test_a_statistical_label_costs_by_its_error(tmp_path: Path) -> None:
 
 def test_a_price_in_words() -> None:
     said = sentences_of(Price(2, 40, 1, 7500.0, 2, 7.0, False))
-    assert said[0] == "2 structures have a label, 40 are to be computed."
+    assert said[0] == "Structures with a label: 2; to be computed: 40."
     assert "--retry" in said[1]
-    assert "2.1 h of processor time, by 2 labels that are done, with time ∝ N^7" in said[2]
+    assert "2.1 h of processor time: labels made so far (2), scaled by N^7 with" in said[2]
     assert "N^3/σ²" in sentences_of(Price(2, 40, 0, 600.0, 2, 3.0, True))[1]
     assert len(sentences_of(Price(3, 0, 0, 0.0, 3, 3.0, True))) == 1

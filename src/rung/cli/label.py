@@ -10,7 +10,7 @@ from pydantic import Field
 from rung.cli.console import TerminalProgress, print_json
 from rung.cli.options import Printing, command
 from rung.cli.summary import print_summary, print_troubles
-from rung.report.summary import Summary
+from rung.report.summary import Summary, Table
 from rung.settings import Option, Settings
 
 YAML = (".yaml", ".yml")
@@ -25,8 +25,10 @@ class LabelOptions(Settings):
     """What the labels are called, such as dmc."""
     engine: str | None = None
     """What computes them: ase, pyscf, pyqmc, files or known."""
+    settings_of: str | None = None
+    """Print the settings of an engine and end: ase, pyscf, pyqmc, files or known."""
     engine_settings: Annotated[dict[str, str], Option(("set",), form="name=value")] = Field(default={})
-    """Settings of the engine, such as method=ccsd(t) basis=cc-pvtz."""
+    """Settings of the engine, such as method=mp2 basis=cc-pvtz; --settings-of lists them."""
     out: Path | None = None
     """The folder of the labels; by default labels."""
     stderr: float | None = Field(default=None, gt=0)
@@ -51,12 +53,20 @@ def _label(options: LabelOptions, printing: Printing) -> int:
     A file of settings: {structures: [next.extxyz], fidelity: dmc, out: labels/dmc, stderr: 0.02, engine: {name: pyqmc},
     executor: {name: processes, workers: 8}}
 
-    Without a file: rung label next.extxyz --fidelity xtb --engine ase --set calculator=tblite.ase:TBLite trusted=true
+    Any calculator of ASE: rung label next.extxyz --fidelity xtb --engine ase --set calculator=tblite.ase:TBLite
+    trusted=true
+
+    Coupled cluster: rung label next.extxyz --fidelity cc --engine pyscf --set "method=ccsd(t)" basis=cc-pvtz
+
+    Monte Carlo, its price first: rung label next.extxyz --fidelity dmc --engine pyqmc --stderr 0.02 --pilot 1
     """
     from rung.label.labelling import label_files
     from rung.label.price import price_of, sentences_of
     from rung.label.summary import summary_of
 
+    if options.settings_of is not None:
+        print_summary(Summary((_settings_of(options.settings_of),)))
+        return 0
     told = _told(options)
     if options.dry_run:
         price = price_of(told)
@@ -72,6 +82,26 @@ def _label(options: LabelOptions, printing: Printing) -> int:
             print_summary(Summary(sentences=tuple(sentences_of(price_of(told)))))
     print_troubles(summary, "")
     return int(bool(summary.failures))
+
+
+def _settings_of(name: str) -> Table:
+    """Return the settings of an engine, those that must be given first."""
+    from rung.errors import ConfigError, one_of
+    from rung.label.engines import ENGINES
+
+    if name not in ENGINES:
+        raise ConfigError(one_of(name, ENGINES, "engine"))
+    fields = [(key, field) for key, field in ENGINES[name].settings.model_fields.items() if key != "name"]
+    fields.sort(key=lambda item: not item[1].is_required())
+    rows = [
+        (
+            key,
+            "must be given" if field.is_required() else str(field.get_default(call_default_factory=True)),
+            " ".join((field.description or "").split()),
+        )
+        for key, field in fields
+    ]
+    return Table(f"Settings of the engine {name}", ("setting", "default", "meaning"), rows, n_names=3)
 
 
 def _told(options: LabelOptions) -> Any:

@@ -15,7 +15,7 @@ from rung.errors import DataError, one_of
 PATH, STRUCTURE, CELLS, WEIGHT, MINUS = "path", "structure_id", "cells", "weight", "minus"
 COLUMNS = (PATH, STRUCTURE, CELLS, WEIGHT, MINUS)
 
-_TELLS_APART, _ROUNDED = 3.0, 1e-4
+TELLS_APART, ROUNDED = 3.0, 1e-4
 """A second structure must be so many times farther than the nearest, and so many Å, to be told from it."""
 
 
@@ -123,7 +123,7 @@ class ByGeometry:
         if not near:
             formula = content.atoms.get_chemical_formula()
             raise DataError(f"{candidate.path}: no structure has its geometry ({formula}, the same order of atoms).")
-        if len(near) > 1 and near[1][0] < _TELLS_APART * near[0][0] + _ROUNDED:
+        if len(near) > 1 and near[1][0] < TELLS_APART * near[0][0] + ROUNDED:
             raise DataError(
                 f"{candidate.path}: its geometry is that of {near[0][1]} and of {near[1][1]}; say which in a --table."
             )

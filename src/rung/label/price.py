@@ -104,9 +104,9 @@ def _expected(piece: Piece, known: Sequence[_Cost], power: float) -> float:
 
 def sentences_of(price: Price) -> list[str]:
     """Return what a price says, for people."""
-    said = [f"{price.done} structures have a label, {price.left} are to be computed."]
+    said = [f"Structures with a label: {price.done}; to be computed: {price.left}."]
     if price.given_up:
-        said.append(f"{price.given_up} did not converge before and are computed again with --retry alone.")
+        said.append(f"Not converged before, and computed again with --retry alone: {price.given_up}.")
     if not price.left:
         return said
     if not price.basis:
@@ -114,8 +114,8 @@ def sentences_of(price: Price) -> list[str]:
     law = f"N^{price.power:g}/σ²" if price.statistical else f"N^{price.power:g}"
     return [
         *said,
-        f"They may take {_time(price.cpu_seconds)} of processor time, by {price.basis} labels that are done, with time "
-        f"∝ {law} of the number N of electrons.",
+        f"That may take {_time(price.cpu_seconds)} of processor time: labels made so far ({price.basis}), scaled by "
+        f"{law} with N electrons.",
     ]
 
 

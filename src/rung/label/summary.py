@@ -49,7 +49,7 @@ def _sentences(made: Labelling, done: list[LabelEntry]) -> Iterator[str]:
         yield f"The first {SHOWN} of {len(done)} are shown; {made.folder / LABELS_FILE} has all."
     if done:
         cpu = float(np.nansum([entry.cpu_seconds for entry in done]))
-        yield f"{len(done)} labels, {made.n_new} of them new; {cpu:.3g} s of CPU time in all. Wrote {made.file}."
+        yield f"{len(done)} labelled, {made.n_new} of them now; {cpu:.3g} s of processor time. Wrote {made.file}."
     others = {"failed": len(made.failed), "waiting": len(made.waiting)}
     others["not computed yet"] = sum(entry.state == "missing" for entry in made.labelled.entries)
     if any(others.values()):

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from rung.collect.geometry import CLOSE, likeness
+from rung.collect.matching import ROUNDED, TELLS_APART
 from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError, UnconvergedError
@@ -71,9 +72,9 @@ def _like(subject: Subject, settings: KnownEngine, key: str) -> tuple[Structure,
     if not near:
         names = ", ".join(str(path) for path in settings.files)
         raise UnconvergedError(f"No structure with an energy of {key} in {names} has its geometry.")
-    energies = {one.labelled(key).energy for _, one in near}
-    if len(energies) > 1:
-        one, other = near[0][1].structure_id, near[1][1].structure_id
+    alike = [one for like, one in near if like.distance < TELLS_APART * near[0][0].distance + ROUNDED]
+    if len({one.labelled(key).energy for one in alike}) > 1:
+        one, other = alike[0].structure_id, alike[1].structure_id
         raise UnconvergedError(f"Its geometry is that of {one} and of {other}, whose energies of {key} differ.")
     return near[0][1], near[0][0].turned
 

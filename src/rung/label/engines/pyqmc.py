@@ -17,6 +17,7 @@ from pydantic import Field
 
 from rung.collect.statistics import FEW_INDEPENDENT, Estimate, estimate, mean_and_error
 from rung.errors import ConfigError, DataError, UnconvergedError
+from rung.evaluate.free_energy.mbar import pymbar
 from rung.label.accounting import cpu_seconds, versions
 from rung.label.electrons import Electrons, electrons_of
 from rung.label.engine import Engine, Made, Subject
@@ -281,8 +282,9 @@ def _quiet(log: TextIO) -> Iterator[None]:
 
 
 def _check(_: PyqmcEngine) -> None:
-    for name in ("pyqmc", "pyscf", "pymbar"):
+    for name in PACKAGES:
         package(name, "pyqmc")
+    pymbar()
 
 
 ENGINE = Engine(
