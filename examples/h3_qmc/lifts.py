@@ -1,4 +1,4 @@
-"""Lifts of the PBE base with few DMC energies: draws, methods, and what they are judged by."""
+"""Lifts of the PBE base with few energies of DMC or UCCSD(T): draws, methods, and what they are judged by."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +12,7 @@ from saddles import Saddle, energy
 from rung import RungCalculator
 from rung.checkpoint import Checkpoint
 from rung.config import RunConfig
+from rung.data.splits import energies_only
 from rung.data.structure import Structure
 from rung.fit.lift import Lift
 from rung.fit.methods import method_of
@@ -71,14 +72,17 @@ class Frames:
             learnt=(far, *(one for one in rattled if one.structure_id not in tested), *channel),
         )
 
-    def drawn(self, number: int, seed: int) -> tuple[tuple[Structure, ...], tuple[Structure, ...]]:
-        """Return what a fit sees, ``number`` DMC energies with that of H2 + H among them, and the labelled others."""
+    def drawn(self, number: int, seed: int, target: str) -> tuple[tuple[Structure, ...], tuple[Structure, ...]]:
+        """Return what a fit sees, ``number`` energies with that of H2 + H among them, and the labelled others.
+
+        Forces of the target are never seen.
+        """
         order = 1 + np.random.default_rng(seed).permutation(len(self.pool) - 1)
         chosen = {0, *order[: number - 1].tolist()}
         kept = [one for place, one in enumerate(self.pool) if place in chosen]
         left = [one for place, one in enumerate(self.pool) if place not in chosen]
-        train = [only(one, CHEAP, TARGET) for one in kept] + [only(one, CHEAP) for one in (*left, *self.anchors)]
-        return tuple(train), (*left, *self.path)
+        train = [only(one, CHEAP, target) for one in kept] + [only(one, CHEAP) for one in (*left, *self.anchors)]
+        return energies_only(train, target), (*left, *self.path)
 
 
 def only(structure: Structure, *fidelities: str) -> Structure:
@@ -93,32 +97,34 @@ def lifted(config: RunConfig, train: Sequence[Structure], method: str, folder: P
     )
     base = open_base(config)
     context = context_of(config, base, seed=config.seed, folder=folder)
+    target = config.target
     result = method_of(config.method).fit(
-        Lift(train, (), base, config.fidelity_table(), TARGET), config.method, context
+        Lift(train, (), base, config.fidelity_table(), target), config.method, context
     )
-    return RungCalculator(
-        Checkpoint(result.potential, result.posterior, {"target": TARGET, "method": method}), fidelity=TARGET
-    )
+    made = Checkpoint(result.potential, result.posterior, {"target": target, "method": method})
+    return RungCalculator(made, fidelity=target)
 
 
-def scores(calculator: RungCalculator, frames: Frames, rest: Sequence[Structure]) -> dict[str, Any]:
+def scores(calculator: RungCalculator, frames: Frames, rest: Sequence[Structure], target: str) -> dict[str, Any]:
     """Return what a potential says: of ``rest``, of the path, of its own saddle, and of the test frames.
 
-    ``dmc_pull`` is the r.m.s. difference to DMC in units of the errors of both, which is 1 where error bars are right.
+    ``rest_pull`` is the r.m.s. difference to labels of the target that no fit saw, in units of the errors of both. It
+    is 1 where error bars are right.
     """
-    difference = np.array([energy(calculator, one.atoms.positions) - one.labelled(TARGET).energy for one in rest])
-    noise = np.array([one.labelled(TARGET).energy_stderr for one in rest])
+    labels = [one.labelled(target) for one in rest]
+    difference = np.array([energy(calculator, one.atoms.positions) for one in rest]) - [one.energy for one in labels]
+    noise = np.nan_to_num([one.energy_stderr for one in labels])
     top, far = path_ends(frames)
     found: dict[str, Any] = {
-        "dmc_rmse": 1e3 * float(np.sqrt(np.mean(difference**2))),
-        "dmc_noise": 1e3 * float(np.sqrt(np.mean(noise**2))),
+        "rest_rmse": 1e3 * float(np.sqrt(np.mean(difference**2))),
+        "rest_noise": 1e3 * float(np.sqrt(np.mean(noise**2))),
         "saddle": energy(calculator, top.positions) - energy(calculator, far.positions),
         "test_energies": [energy(calculator, one.atoms.positions) for one in frames.test],
         "test_forces": [_forces(calculator, one.atoms).tolist() for one in frames.test],
     }
     if calculator.has_error_bars:
         own = np.array([calculator.get_energy_stderr(one.atoms) for one in rest])
-        found["dmc_pull"] = float(np.sqrt(np.mean(difference**2 / (own**2 + noise**2))))
+        found["rest_pull"] = float(np.sqrt(np.mean(difference**2 / (own**2 + noise**2))))
         found["saddle_stderr"] = calculator.energy_difference_stderr(top, far)
     relaxed = Saddle.of(calculator)
     imaginary = [one for one in relaxed.wavenumbers if one < 0.0]
@@ -134,7 +140,7 @@ def scores(calculator: RungCalculator, frames: Frames, rest: Sequence[Structure]
 def judged(row: Mapping[str, Any], frames: Frames) -> dict[str, Any]:
     """Return a row with its errors on the test frames, meV and meV/Å.
 
-    UCCSD(T) counts its energies from another zero than DMC, so their mean difference is taken out.
+    DMC and PBE count energies from another zero than UCCSD(T), so the mean difference is taken out.
     """
     off = np.array(row["test_energies"]) - [one.labelled(CHECK).energy for one in frames.test]
     wrong = np.array(row["test_forces"]) - [one.labelled(CHECK).forces for one in frames.test]

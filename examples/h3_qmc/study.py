@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from lifts import CHEAP, METHODS, NUMBERS, Frames, judged, lifted, only, scores
+from lifts import CHEAP, CHECK, METHODS, NUMBERS, TARGET, Frames, judged, lifted, only, scores
 from tables import draw_curves, draw_profiles, write_barriers, write_course, write_tables
 
 from rung import RungCalculator, read_structures, run_fit, write_structures
@@ -41,10 +41,12 @@ def base_of(frames: Frames, folder: Path) -> Path:
     return run_fit(RunConfig.read(config).resolved(Path.cwd())).folder.model
 
 
-def config_of(base: Path, folder: Path) -> RunConfig:
+def config_of(base: Path, folder: Path, target: str) -> RunConfig:
     """Return the config of a lift, but for its method and its labels."""
     told = {
         **H3_LIFT,
+        "fidelities": {**H3_LIFT["fidelities"], CHECK: {"level_of_theory": "UCCSD(T), ccECP, ccecp-ccpvtz"}},
+        "target": target,
         "run": folder / "lift",
         "base": {"file": base, "fidelity": CHEAP},
         "data": {"train": folder / "learnt.extxyz"},
@@ -53,36 +55,39 @@ def config_of(base: Path, folder: Path) -> RunConfig:
     return RunConfig.read(told).resolved(Path.cwd())
 
 
-def rows_of(frames: Frames, base: Path, folder: Path, draws: int, methods: list[str]) -> list[dict[str, Any]]:
+def rows_of(
+    frames: Frames, base: Path, folder: Path, target: str, draws: int, methods: list[str]
+) -> list[dict[str, Any]]:
     """Fit and judge each method with each number of energies of each draw; what was done before is read."""
-    file = folder / "rows.jsonl"
+    file = folder / f"rows-{target}.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     done = {(row["method"], row["number"], row["draw"]) for row in rows}
-    config = config_of(base, folder)
+    config = config_of(base, folder, target)
     asked = [(method, number, draw) for draw in range(draws) for number in NUMBERS for method in methods]
     asked += [(method, len(frames.pool), 0) for method in methods]
     for method, number, draw in asked:
         if (method, number, draw) in done:
             continue
-        train, rest = frames.drawn(number, draw)
+        train, rest = frames.drawn(number, draw, target)
         started = time.process_time()
-        calculator = lifted(config, train, method, folder / "lift" / f"{method}-{number}-{draw}")
+        calculator = lifted(config, train, method, folder / "lift" / f"{target}-{method}-{number}-{draw}")
         seconds = time.process_time() - started
         row = {"method": method, "number": number, "draw": draw, "seconds": seconds}
-        rows.append(row | scores(calculator, frames, rest))
+        rows.append(row | scores(calculator, frames, rest, target))
         with file.open("a") as stream:
             stream.write(json.dumps(rows[-1]) + "\n")
-        print(f"{method}, {number} energies, draw {draw}: saddle {rows[-1]['saddle']:.3f} eV", flush=True)
+        print(f"{method}, {number} energies of {target}, draw {draw}: saddle {rows[-1]['saddle']:.3f} eV", flush=True)
     return rows
 
 
-def course(base: Path, folder: Path) -> CampaignResult:
+def course(base: Path, folder: Path, data: Path) -> CampaignResult:
     """Return the course of ``campaign.yaml`` on this base: from no label of DMC to the barrier."""
-    files = exchange_files(demo_folder("h3"), folder)
+    files = exchange_files(data, folder)
     told = yaml.safe_load((HERE / "campaign.yaml").read_text())
     ends = {name: files[name] for name in ("initial", "final", "guess")}
     told |= {"run": folder / "campaign", "base": {"file": base, "fidelity": CHEAP}, "data": {"train": files["pool"]}}
     told["questions"]["exchange"] |= ends
+    told["engine"]["files"] = [data / "frames.extxyz"]
     config = CampaignConfig.read(told).resolved(HERE)
     return run_campaign(config).result
 
@@ -94,24 +99,29 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=demo_folder("h3"), help="folder of frames.extxyz and saddles.json")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--dmc-alone", action="store_true", help="no lifts to UCCSD(T)")
     parser.add_argument("--write", type=Path, help="the folder docs, for tables and picture")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     frames = Frames.of(read_structures(options.data / "frames.extxyz"))
     base = base_of(frames, options.folder)
     potential = RungCalculator(base, fidelity=CHEAP)
-    before = scores(potential, frames, (*frames.pool, *frames.path))
-    rows = rows_of(frames, base, options.folder, options.draws, options.methods)
     out = options.folder if options.write is None else options.write / "results"
-    before, rows = judged(before, frames), [judged(row, frames) for row in rows]
-    write_tables(before, rows, out)
+    judgements = {}
+    for target in (TARGET,) if options.dmc_alone else (TARGET, CHECK):
+        row = scores(potential, frames, (*frames.pool, *frames.path), target)
+        rows = rows_of(frames, base, options.folder, target, options.draws, options.methods)
+        judgements[target] = judged(row, frames), [judged(row, frames) for row in rows]
+        (options.folder / f"scores-{target}.json").write_text(json.dumps(judgements[target][1]))
+        write_tables(*judgements[target], target, out / f"h3-lifts-{target}.md")
+    before, rows = judgements[TARGET]
     draw_curves(before, rows, (options.write or out) / "h3-curves.svg")
-    write_course(course(base, options.folder), out)
+    write_course(course(base, options.folder, options.data), out)
     (shown,) = (row for row in rows if (row["method"], row["number"], row["draw"]) == SHOWN)
     write_barriers(frames, options.data, before, shown, out)
     method, number, draw = SHOWN
-    train, _ = frames.drawn(number, draw)
-    calculator = lifted(config_of(base, options.folder), train, method, options.folder / "lift" / "shown")
+    train, _ = frames.drawn(number, draw, TARGET)
+    calculator = lifted(config_of(base, options.folder, TARGET), train, method, options.folder / "lift" / "shown")
     draw_profiles(
         frames,
         potential,

@@ -15,11 +15,12 @@ from geometries import path_point
 from rung import RungCalculator
 from rung.results.campaign import CampaignResult
 
+TITLES = {CHEAP: "PBE", CHECK: "UCCSD(T)", TARGET: "DMC"}
 COLUMNS = (
     ("energy_std", "energies to UCCSD(T), meV", "{:.0f}"),
     ("force_rmse", "forces to UCCSD(T), meV/Å", "{:.0f}"),
-    ("dmc_rmse", "to unseen DMC, meV", "{:.0f}"),
-    ("dmc_pull", "in units of its bar", "{:.2f}"),
+    ("rest_rmse", "to unseen {target}, meV", "{:.0f}"),
+    ("rest_pull", "in units of its bar", "{:.2f}"),
     ("saddle", "saddle of the path, eV", "{:.3f}"),
     ("saddle_stderr", "its bar, eV", "{:.3f}"),
     ("relaxed", "relaxed barrier, eV", "{:.3f}"),
@@ -28,16 +29,17 @@ COLUMNS = (
 )
 
 
-def write_tables(before: Mapping[str, float], rows: Sequence[Mapping[str, Any]], folder: Path) -> None:
-    """Write ``h3-lifts.md``: mean and standard deviation over draws of each method and number of energies."""
-    lines = [["energies", "method", *(title for _, title, _ in COLUMNS)]]
+def write_tables(before: Mapping[str, float], rows: Sequence[Mapping[str, Any]], target: str, file: Path) -> None:
+    """Write mean and standard deviation over draws of each method and number of energies of a target."""
+    titles = [title.replace("{target}", TITLES[target]) for _, title, _ in COLUMNS]
+    lines = [["energies", "method", *titles]]
     lines.append(["0", "base", *(cell([before], key, shape) for key, _, shape in COLUMNS)])
     for number in sorted({row["number"] for row in rows}):
         for method in METHODS:
             chosen = [row for row in rows if (row["number"], row["method"]) == (number, method)]
             if chosen:
                 lines.append([str(number), method, *(cell(chosen, key, shape) for key, _, shape in COLUMNS)])
-    (folder / "h3-lifts.md").write_text(markdown(lines))
+    file.write_text(markdown(lines))
 
 
 def cell(rows: Sequence[Mapping[str, Any]], key: str, shape: str) -> str:
@@ -61,7 +63,7 @@ def write_barriers(
     """Write ``h3-barriers.md``: the barrier of each level beside that of the base and of one lift."""
     saddles = json.loads((data / "saddles.json").read_text())
     lines = [["", "saddle of the path, eV", "relaxed barrier, eV", "bonds there, Å", "imaginary mode, cm⁻¹"]]
-    for name, title in ((CHEAP, "PBE"), (CHECK, "UCCSD(T)"), (TARGET, "DMC")):
+    for name, title in TITLES.items():
         height, error = labelled_barrier(frames, name)
         text = f"{height:.3f} ± {error:.3f}" if error else f"{height:.3f}"
         if name not in saddles:
@@ -91,7 +93,7 @@ def draw_profiles(frames: Frames, base: RungCalculator, lifted: RungCalculator, 
     matplotlib.rcParams["svg.hashsalt"] = "h3"  # the same picture is the same file
     figure = Figure(figsize=(7.0, 4.4), layout="constrained")
     axes = figure.subplots()
-    for name, text, style in ((CHEAP, "PBE", "s"), (CHECK, "UCCSD(T)", "^"), (TARGET, "DMC", "o")):
+    for (name, text), style in zip(TITLES.items(), "s^o", strict=True):
         points = sorted(labelled_points(frames, name))
         x, y, error = (np.array(column) for column in zip(*points, strict=True))
         axes.errorbar(x, y, yerr=error if error.any() else None, fmt=style, markersize=5, capsize=3, label=text)

@@ -131,8 +131,9 @@ def test_the_folder_is_small() -> None:
 @pytest.mark.slow
 def test_the_core_of_the_study(tmp_path: Path) -> None:
     """Forty energies bring barrier, energies and forces to DMC and UCCSD(T); offset cannot."""
+    options = ("--methods", "offset", "readout", "--dmc-alone")
     done = subprocess.run(
-        [sys.executable, str(STUDY / "study.py"), str(tmp_path), "--draws", "1", "--methods", "offset", "readout"],
+        [sys.executable, str(STUDY / "study.py"), str(tmp_path), "--draws", "1", *options],
         capture_output=True,
         text=True,
         check=False,
@@ -140,7 +141,7 @@ def test_the_core_of_the_study(tmp_path: Path) -> None:
         timeout=3600,
     )
     assert done.returncode == 0, done.stderr
-    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    rows = json.loads((tmp_path / "scores-dmc.json").read_text())
     (offset,), (readout,) = (
         [row for row in rows if (row["method"], row["number"]) == (method, 40)] for method in ("offset", "readout")
     )
