@@ -79,3 +79,13 @@ def test_points_are_held_against_the_curve_not_against_the_first_energy():
 def test_what_cannot_be_is_refused(path, error, sentence):
     with pytest.raises(DataError, match=sentence):
         noisy_barrier(path, HILL[: len(path)], error)
+
+
+def test_a_gap_in_the_path_does_not_let_the_curve_swing():
+    """H + H2 from 4 Å to the saddle by Monte Carlo: the first step is thirty times the last."""
+    path = np.array([0.0, 2.305, 2.633, 2.824, 2.94, 3.029, 3.107])
+    energies = np.array([0.0, 0.1273, 0.2321, 0.3158, 0.3885, 0.3987, 0.4034])
+    errors = np.array([0.0186, 0.0137, 0.0193, 0.018, 0.0268, 0.0138, 0.0162])
+    found = noisy_barrier(path, energies, errors)
+    assert abs(found.fitted - 0.403) < found.fitted_stderr < 0.025  # the highest alone has 0.025
+    assert np.all(np.diff(found.curve) > 0)

@@ -13,6 +13,8 @@ from rung.errors import DataError
 
 _SAMPLES = 1000
 _GRID = 101
+_GAP = 3.0
+"""Of the median step of a path: a longer step is a gap, in which a polynomial of the length may be anything."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def noisy_barrier(
     """Return the barrier of noisy energies along a band, as given and from a smooth curve through them.
 
     A polynomial of the path is fitted by weighted least squares, its degree chosen by the information criterion of
-    Akaike, IEEE Trans. Autom. Control 19, 716 (1974), for the errors are known. New noise on that curve, the same
+    Akaike, IEEE Trans. Autom. Control 19, 716 (1974), for the errors are known. Where steps are unlike, it is a
+    polynomial of the number of the image. New noise on that curve, the same
     for all, tells by how much the highest image is too high (a parametric bootstrap, Efron 1979).
 
     Parameters
@@ -101,6 +104,7 @@ def noisy_barrier(
         raise DataError("Every image of a noisy band needs an energy and a positive error.")
     if not (np.diff(x) > 0).all():
         raise DataError("The images of a noisy band must lie one after the other; two of them are the same.")
+    x = _places(x)
     start = 0 if shape is not None else 2
     polynomials = [_polynomial(x, error, degree, known) for degree in range(start, len(x) - 1)]
     degree, top = _chosen(polynomials, (energy - known)[None], error)
@@ -129,6 +133,12 @@ def noisy_barrier(
         curve=smooth - smooth[0],
         points=energy - smooth[0],
     )
+
+
+def _places(x: Array) -> Array:
+    """Return where images stand for the curve: along the path, or evenly where a gap would let the curve swing."""
+    steps = np.diff(x)
+    return np.arange(float(len(x))) if steps.max() > _GAP * np.median(steps) else x
 
 
 @dataclass(frozen=True)
