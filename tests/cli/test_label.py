@@ -14,6 +14,9 @@ from tests.label.springs import molecules
 SPRINGS = {"name": "ase", "calculator": "tests.label.springs:Springs", "trusted": True}
 
 
+SAID = ("--fidelity", "low", "--engine", "ase", "--set", "calculator=tests.label.springs:Springs", "trusted=true")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     write_structures(tmp_path / "next.extxyz", molecules())
@@ -21,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def settings(folder: Path, **changes: object) -> str:
-    content = {"structures": ["next.extxyz"], "fidelity": "low", "engine": SPRINGS, "out": "low", **changes}
+    content = {"structures": "next.extxyz", "fidelity": "low", "engine": SPRINGS, "out": "low", **changes}
     (folder / "label.yaml").write_text(yaml.dump(content))
     return str(folder / "label.yaml")
 
@@ -70,6 +73,11 @@ def test_a_structure_without_a_label_is_one_sentence_and_exit_code_1(
         (["next.extxyz", "--fidelity", "low", "--engine", "ase", "--set", "calculater=x:Y"], "Did you mean"),
         (["next.extxyz", "--fidelity", "low", "--engine", "ase", "--set", "calculator=x:Y", "trusted=true"], "'x'"),
         (["absent.yaml"], "There is no file absent.yaml"),
+        (["next.extxyz", "--fidelity", "low", "--engine", "ase", "--set", "arguments=[1"], "is no value of YAML"),
+        (["next.extxyz", "--fidelity", "low", "--engine", "ase", "--set", "calculator"], "written as name=value"),
+        (["absent.extxyz", *SAID], "There is no file"),
+        (["next.extxyz", *SAID, "--out", "next.extxyz"], "is a file; name a folder"),
+        (["next.extxyz", "--fidelity", "a b", *SAID[2:]], "The fidelity name 'a b'"),
         (["a.yaml", "next.extxyz"], "Give one file of settings"),
     ],
 )

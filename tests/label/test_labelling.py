@@ -65,7 +65,7 @@ def test_what_fails_fails_alone_and_is_not_tried_again_in_vain(tmp_path: Path) -
 
 def test_a_folder_of_other_labels_is_refused(tmp_path: Path) -> None:
     label_structures(molecules("H2O"), "low", springs(), tmp_path / "labels")
-    with pytest.raises(DataError, match="another arguments of the engine"):
+    with pytest.raises(DataError, match="another value of the engine's 'arguments'"):
         label_structures(molecules("CH4"), "low", springs(stiffness=2.0), tmp_path / "labels")
     with pytest.raises(DataError, match="holds labels of low"):
         label_structures(molecules("CH4"), "high", springs(), tmp_path / "labels")

@@ -125,11 +125,9 @@ def _told(options: LabelOptions) -> Any:
 
 
 def _changes(options: LabelOptions) -> dict[str, Any]:
-    from rung.yaml_files import parse_yaml
-
     names = ("fidelity", "out", "stderr", "time_limit")
     changes: dict[str, Any] = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    engine = {key: parse_yaml(value) for key, value in options.engine_settings.items()}
+    engine = {key: _value(key, text) for key, text in options.engine_settings.items()}
     if options.engine is not None or engine:
         changes["engine"] = engine if options.engine is None else {"name": options.engine, **engine}
     if options.workers is not None:
@@ -137,6 +135,19 @@ def _changes(options: LabelOptions) -> dict[str, Any]:
     if options.out is not None:
         changes["out"] = options.out.absolute()  # paths of a file start at its folder, those of a command do not
     return changes
+
+
+def _value(key: str, text: str) -> Any:
+    """Return what a word of --set means: a number, a truth value, a list or a mapping as in YAML, or else text."""
+    import yaml
+
+    from rung.errors import ConfigError
+    from rung.yaml_files import parse_yaml
+
+    try:
+        return parse_yaml(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"--set {key}={text} is no value of YAML ({' '.join(str(error).split())}).") from error
 
 
 label = command("label", _label, LabelOptions, Printing, example="rung label label.yaml --workers 8")

@@ -14,7 +14,7 @@ from rung import __version__
 from rung.collect.merging import require_unlabelled
 from rung.data.readers.structures import read_structures, require_matter
 from rung.data.structure import Structure
-from rung.errors import DataError
+from rung.errors import DataError, StorageError
 from rung.fidelity import Fidelity
 from rung.jobs import Executor, Here, HerePool, Job, Pool, open_pool, require_parsl
 from rung.label import work
@@ -187,6 +187,8 @@ def label_structures(
         require_matter(structure)
     asked = asked_of(fidelity, engine, out, stderr, seed, time_limit)
     out = asked.out
+    if out.exists() and not out.is_dir():
+        raise StorageError(f"{out} is a file; name a folder for the labels.")
     require_own(out, (LABEL_FILE,))
     with FolderLock(out):
         sweep(out)
@@ -299,7 +301,8 @@ def folder_before(asked: Asked) -> Labelled:
             raise DataError(f"{asked.out} holds labels of {before.fidelity}; choose another folder.")
         if changed := _unlike(before.engine, engine):
             raise DataError(
-                f"{asked.out} holds labels that were made with another {changed} of the engine; choose another folder."
+                f"{asked.out} holds labels that were made with another value of the engine's {changed!r}; choose another "
+                "folder."
             )
         if dict(before.files) != dict(asked.files):
             raise DataError(f"{asked.out} holds labels that were made with other content of {_changed(before, asked)}.")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from rung.errors import ConfigError
 from rung.jobs import Executor, Here
@@ -36,6 +36,12 @@ class LabelSettings(Settings):
     """How often a structure is tried that fails by an accident; what does not converge is not tried again."""
     seed: int = Field(default=0, ge=0)
     """Of everything random; each structure has a stream of its own."""
+
+    @field_validator("structures", mode="before")
+    @classmethod
+    def _one_file(cls, value: Any) -> Any:
+        """Take one file for a list of one."""
+        return (value,) if isinstance(value, (str, Path)) else value
 
     def resolved(self, folder: Path) -> "LabelSettings":
         """Return the settings with their paths absolute, those that are not from ``folder``."""

@@ -54,6 +54,8 @@ def _sentences(made: Labelling, done: list[LabelEntry]) -> Iterator[str]:
     others["not computed yet"] = sum(entry.state == "missing" for entry in made.labelled.entries)
     if any(others.values()):
         yield ", ".join(f"{count} {word}" for word, count in others.items() if count) + "."
+    if made.failed:
+        yield "What did not converge is computed again with --retry alone; the next call tries all other failures."
     if made.waiting:
         shown = ", ".join(made.waiting[:5]) + (", …" if len(made.waiting) > 5 else "")
         yield (

@@ -86,7 +86,7 @@ def test_a_finer_label_goes_on_with_the_walkers_of_the_coarser(hydrogen: Labelli
 
 
 def test_runs_of_other_settings_lie_elsewhere(hydrogen: Labelling) -> None:
-    with pytest.raises(DataError, match="another time_step of the engine"):
+    with pytest.raises(DataError, match="another value of the engine's 'time_step'"):
         made_in(hydrogen.folder, 0.3, time_step=0.05)
     subject, usual = Subject("H2", H2, "dmc", 0.3, 1), PyqmcEngine.read(QUICK)
     electrons = Electrons(0, 1)
