@@ -301,8 +301,8 @@ def folder_before(asked: Asked) -> Labelled:
             raise DataError(f"{asked.out} holds labels of {before.fidelity}; choose another folder.")
         if changed := _unlike(before.engine, engine):
             raise DataError(
-                f"{asked.out} holds labels that were made with another value of the engine's {changed!r}; choose another "
-                "folder."
+                f"{asked.out} holds labels that were made with another value of the engine's {changed!r}; choose "
+                "another folder."
             )
         if dict(before.files) != dict(asked.files):
             raise DataError(f"{asked.out} holds labels that were made with other content of {_changed(before, asked)}.")
