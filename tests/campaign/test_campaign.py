@@ -16,7 +16,9 @@ from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError, FindingsError, LabelError, StorageError
 from rung.results.campaign import CampaignResult
 from rung.storage import DamagedFileWarning, file_hash
+from rung.units import HARTREE
 from tests.campaign.worlds import EXACT, KNOWN, exact, told
+from tests.collect.samples import run_of, write_scalar
 from tests.report.html import text_of
 
 NINE: dict[str, Any] = {"budget": {"labels": 9}}
@@ -184,9 +186,12 @@ def test_labels_that_fail_are_said_and_not_tried_again(copy: Path) -> None:
     assert wanted.count(chosen[0]) == 1
 
 
-def test_it_waits_for_outputs_and_goes_on_when_they_are_there(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    outputs = copy / "outputs"
-    engine = {**EXACT, "calculator": "tests.campaign.worlds:Cluster", "arguments": {"outputs": str(outputs)}}
+def test_with_inputs_that_run_elsewhere_it_stops_and_takes_the_outputs_when_they_are_there(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (copy / "dmc.xml.j2").write_text("{% for a in atoms %}{{ a.symbol }} {% endfor %}")
+    outputs = {"equilibration": 0}
+    engine = {"name": "files", "templates": ["dmc.xml.j2"], "statistical": True, "outputs": outputs}
     config = str(told(copy, run="far", engine=engine, budget={"labels": 6}))
     for _ in range(2):  # to ask again changes nothing
         assert main(["campaign", config]) == 3
@@ -195,11 +200,22 @@ def test_it_waits_for_outputs_and_goes_on_when_they_are_there(copy: Path, capsys
         assert "give the same command again" in said
     waiting = CampaignResult.read(copy / "far" / "campaign.json")
     assert (waiting.status, waiting.rounds[0].made) == ("waiting", ())
-    outputs.touch()
+    folders = sorted((copy / "far" / "rounds" / "000" / "labels" / "structures").iterdir())
+    assert len(folders) == 6
+    energies = exact(copy, [folder.name for folder in folders])
+    for seed, (folder, energy) in enumerate(zip(folders, energies, strict=True)):
+        assert (folder / "dmc.xml").exists()
+        blocks = run_of(seed, mean=energy / HARTREE, spread=5e-4)
+        write_scalar(folder / "dmc.s001.scalar.dat", blocks)
     assert main(["campaign", config]) == 1
     after = CampaignResult.read(copy / "far" / "campaign.json")
     assert after.rounds[0].wanted == waiting.rounds[0].wanted
-    assert len(after.rounds[0].made) == 6
+    made = {one.structure_id: one for one in after.rounds[0].made}
+    for folder, energy in zip(folders, energies, strict=True):
+        label = made[folder.name]
+        assert 0 < label.stderr < 0.01
+        assert abs(label.energy - energy) < 4 * label.stderr
+    assert np.isfinite(after.rounds[1].answers[0].bar)
 
 
 def test_a_round_without_any_label_stops_with_the_reason(copy: Path) -> None:

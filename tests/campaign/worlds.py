@@ -1,20 +1,17 @@
 """Small campaigns: cells of carbon and oxygen whose truth is a readout of a pair backbone, computed or looked up."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import yaml
-from ase.calculators.calculator import Calculator, all_changes
 
 from rung import RungCalculator
 from rung.backends import export
 from rung.data.labels import empty_labels
 from rung.data.readers.structures import read_structures, write_structures
 from rung.data.structure import Structure
-from rung.errors import WaitingError
 from rung.model.potential import ReadoutPotential
 from rung.run.evaluation import predict
 from tests.fit.pair_world import geometries, pair_base, truth
@@ -32,24 +29,6 @@ def exact_potential() -> ReadoutPotential:
 def exact_calculator() -> RungCalculator:
     """The potential that the labels come from."""
     return RungCalculator(exact_potential(), fidelity="high")
-
-
-class Cluster(Calculator):
-    """A calculator whose numbers somebody computes elsewhere: without the file ``outputs`` it has to wait."""
-
-    implemented_properties: ClassVar[list[str]] = ["energy"]
-
-    def __init__(self, outputs: str) -> None:
-        super().__init__()
-        self.outputs = Path(outputs)
-
-    def calculate(
-        self, atoms: Any = None, properties: Sequence[str] = ("energy",), system_changes: Sequence[str] = all_changes
-    ) -> None:
-        super().calculate(atoms, properties, system_changes)
-        if not self.outputs.exists():
-            raise WaitingError("Its input is written, and its output is not there.")
-        self.results = {"energy": exact_calculator().get_potential_energy(self.atoms)}
 
 
 def labelled(structures: list[Structure], *fidelities: str) -> list[Structure]:
