@@ -143,3 +143,9 @@ def test_what_cannot_be_used_beside_the_structures_is_named() -> None:
         require_faultless(EnergyTable(rows), splits, ["dmc"])
     good = EnergyTable((rows[0], rows[5], rows[7]))
     assert require_faultless(good, splits, ["dmc"]) is good
+
+
+def test_the_nearest_of_many_names_is_told() -> None:
+    many = structures(*(f"train-{k:03d}" for k in range(30)))
+    (fault,) = faults(EnergyTable((EnergyRow("train-15", "dmc", 1.0, place="x"),)), {"train": many}, ())
+    assert fault.sentence == "x: no structure is called 'train-15'. Did you mean 'train-015'?"

@@ -109,3 +109,10 @@ def test_differences_are_something_to_learn_from() -> None:
     for table, codes_there in ((EnergyTable(rows[:1]), {"one-composition"}), (EnergyTable(), {"no-target-energies"})):
         told = diagnose({"train": world()}, target="high", table=table)
         assert {one.code for one in told.findings} & {"one-composition", "no-target-energies"} == codes_there
+
+
+def test_differences_are_counted() -> None:
+    table = EnergyTable((row(1, 0), row(2, 0, run="w", shared_stderr=0.01), row(3, 0, run="w", shared_stderr=0.01)))
+    told = diagnose({"train": world()}, table=table)
+    (note,) = [one for one in told.findings if one.code == "table-differences"]
+    assert note.sentence == "3 labels of 'high' are differences, and 2 share errors in 1 run."

@@ -5,6 +5,7 @@ one is ``E(structure_id) - E(minus_structure_id)``, as correlated sampling or a 
 """
 
 import csv
+import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,10 @@ FIDELITY, ENERGY, STDERR, MINUS = "fidelity", "energy", "stderr", "minus_structu
 RUN, SHARED = "run", "shared_stderr"
 NEEDED = (STRUCTURE_ID, FIDELITY, ENERGY)
 COLUMNS = (*NEEDED, STDERR, MINUS, RUN, SHARED)
+
+
+MOST_LISTED = 20
+"""Names of structures that a sentence lists."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +233,10 @@ def require_faultless(
 def _stranger(name: str, known: Iterable[str]) -> str:
     """Return a sentence that names no more than the nearest of perhaps thousands of structures."""
     listed = sorted(known)
-    return one_of(name, listed, "structure_id") if len(listed) <= 20 else f"no structure is called {name!r}."
+    if len(listed) <= MOST_LISTED:
+        return one_of(name, listed, "structure_id")
+    close = difflib.get_close_matches(name, listed, n=1, cutoff=0.5)
+    return f"no structure is called {name!r}." + (f" Did you mean {close[0]!r}?" if close else "")
 
 
 def _words(row: EnergyRow) -> str:

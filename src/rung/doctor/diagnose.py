@@ -57,6 +57,7 @@ CHECKS: tuple[Check, ...] = (
     base_checks.base_forces,
     geometry.one_composition,
     single_atoms_checks.single_atoms,
+    energy_table.table_rows,
     energy_table.table_stderr,
     energy_table.open_circles,
     energy_table.difference_units,

@@ -33,6 +33,16 @@ def table_faults(faults: Iterable[Fault]) -> Iterator[Finding]:
         yield finding("error", fault.code, fault.sentence, (), (fault.row.fidelity,), names)
 
 
+def table_rows(examined: Examined) -> Iterator[Finding]:
+    """Find labels that are differences, or share errors, and count them: no census of structures does."""
+    for fidelity in _fidelities(examined.table):
+        own = examined.table.of(fidelity)
+        runs = len({row.run for row in own.correlated})
+        shared = f", and {len(own.correlated)} share errors in {runs} {'run' if runs == 1 else 'runs'}" if runs else ""
+        sentence = f"{len(own.differences)} labels of {fidelity!r} are differences{shared}."
+        yield finding("note", "table-differences", sentence, (), (fidelity,))
+
+
 def table_stderr(examined: Examined) -> Iterator[Finding]:
     """Find differences without an error among the labels."""
     for fidelity in _fidelities(examined.table):
