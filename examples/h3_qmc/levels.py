@@ -44,7 +44,7 @@ class Pbe(Calculator):
 class CoupledCluster(Calculator):
     """UCCSD(T) on a UHF reference, all electrons correlated.
 
-    Forces are differences of energies: the analytic gradient of UCCSD(T) in PySCF 2.14 is up to 0.1 eV/Å off for H3.
+    Forces are differences of energies: the analytic gradient of UCCSD(T) in PySCF 2.14 is up to 0.2 eV/Å off for H3.
     """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "forces"]
