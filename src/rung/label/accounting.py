@@ -2,6 +2,7 @@
 
 import platform
 import resource
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from rung import __version__
@@ -9,13 +10,18 @@ from rung import __version__
 
 def versions(*packages: str) -> dict[str, str]:
     """Return the versions of rung, Python and those of ``packages`` that are installed."""
-    found = {"rung": __version__, "python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue  # an extra that this work does without
-    return found
+    found = {package: _version(package) for package in packages}
+    installed = {package: number for package, number in found.items() if number}  # an extra may be absent
+    return {"rung": __version__, "python": platform.python_version(), **installed}
+
+
+@cache
+def _version(package: str) -> str:
+    """Return the version of a package, for which its metadata are searched; empty where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def cpu_seconds() -> float:

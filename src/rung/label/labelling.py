@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ from rung.storage import FolderLock, file_hash, jsonable, require_own, sweep
 
 WORKERS = "workers"
 """The folder of the workers' scripts and logs."""
+
+PERIOD = 0.5
+"""Seconds between two looks at what is done."""
 
 THREADS = "OMP_NUM_THREADS"
 """The variable by which programs are told how many threads to use."""
@@ -215,14 +219,19 @@ def _perform(jobs: Sequence[Job], pool: Pool, attempts: int, progress: Progress)
 
 
 def _bar(task: Task, jobs: Sequence[Job]) -> Callable[[], None]:
-    """Return what shows on a bar how many jobs came to an end."""
+    """Return what shows on a bar how many jobs came to an end, which is looked at twice a second."""
     before = {job.folder: _ended(job) for job in jobs}
+    looked = time.monotonic()
 
     def changed() -> None:
+        nonlocal looked
+        if time.monotonic() - looked < PERIOD:
+            return
         ended = [job.folder for job in jobs if job.folder in before and _ended(job) not in (0, before[job.folder])]
         for folder in ended:
             del before[folder]
         task.advance(len(ended))
+        looked = time.monotonic()
 
     return changed
 
