@@ -43,6 +43,7 @@ from rung.tasks.selection import mean_features
 
 STDERR, BATCH, MOST = 0.03, 8, 48
 RANDOM = (*range(BATCH, MOST + 1, BATCH), 64, 100)
+GRID = (16, 32, 48)
 TOLERANCES = (0.1, 0.05)
 STOPS = (0.2, 0.15, 0.1, 0.05)
 ARMS = ("campaign", "random", "campaign, images", "random, images", "campaign, random start")
@@ -207,8 +208,10 @@ def errors(course: Mapping[int, list[Row]]) -> Iterator[str]:
         rows = [row for each in course.values() for row in each if row["n"] == number]
         # a band that did not relax has no barrier: its error is beyond all others
         values = [abs(row["error"]) if np.isfinite(row["error"]) else np.inf for row in rows]
-        low, middle, high = np.quantile(values, [0.16, 0.5, 0.84], method="nearest") if values else (np.nan,) * 3
-        yield f"{1e3 * middle:.0f} ({1e3 * low:.0f}–{1e3 * high:.0f})" if values else "–"
+        how = "linear" if np.isfinite(values).all() else "nearest"
+        low, middle, high = np.quantile(values, [0.16, 0.5, 0.84], method=how) if values else (np.nan,) * 3
+        few = f", {len(values)} seeds" if len(values) < len(course) else ""
+        yield f"{1e3 * middle:.0f} ({1e3 * low:.0f}–{1e3 * high:.0f}{few})" if values else "–"
 
 
 def needed(course: Mapping[int, list[Row]], tolerance: float, *, for_good: bool) -> str:
@@ -270,21 +273,23 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
     for arm, course in found.items():
         yield line(arm, str(len(course)), *errors(course))
     yield ""
-    yield f"Labels until the true error is below, first and from there on up to {MOST}: median, and how many seeds do."
+    grid = ", ".join(map(str, GRID))
+    yield f"Of {grid} labels, the first that bring the true error below, and those from which on it stays there: median"
+    yield "over seeds, and how many seeds come there."
     yield ""
     columns = [f"below {1e3 * limit:.0f} meV{more}" for limit in TOLERANCES for more in (", first", ", from there on")]
     yield head("labels", *columns)
     for arm, course in found.items():
-        short = {seed: [row for row in each if row["n"] <= MOST] for seed, each in course.items()}
-        yield line(arm, *(needed(short, one, for_good=good) for one in TOLERANCES for good in (False, True)))
+        common = {seed: [row for row in each if row["n"] in GRID] for seed, each in course.items()}
+        yield line(arm, *(needed(common, one, for_good=good) for one in TOLERANCES for good in (False, True)))
     yield ""
     yield "How often the bar held the truth, in per cent, of fits inside the domain."
     yield ""
     yield head("labels", "fits", "inside the domain", "within 1 bar", "within 2 bars", "r.m.s. of error / bar")
     for arm, course in found.items():
-        everything = [row for each in course.values() for row in each if BATCH < row["n"] <= MOST]
+        everything = [row for each in course.values() for row in each if row["n"] in GRID]
         for what, some in (
-            (f"{2 * BATCH} to {MOST}", everything),
+            (grid, everything),
             (f"{MOST}", [row for row in everything if row["n"] == MOST]),
         ):
             inside = [row for row in some if row["domain"] == "inside" and np.isfinite(row["error"])]
