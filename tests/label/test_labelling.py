@@ -1,5 +1,6 @@
 """A folder of labels: each made once, a bad one alone, more structures and more precision on request, nothing lost."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -168,3 +169,13 @@ def test_what_fails_by_an_accident_is_tried_as_often_as_asked(tmp_path: Path) ->
     assert len(calls.read_text().split()) == 3
     label_structures(molecules("H2O"), "low", engine, tmp_path / "labels")
     assert len(calls.read_text().split()) == 4
+
+
+def test_a_label_that_was_removed_is_missing_and_made_again_on_request(tmp_path: Path) -> None:
+    made = label_structures(molecules("H2O", "CH4"), "low", springs(), tmp_path / "labels")
+    shutil.rmtree(made.folder / "structures" / "H2O")
+    made = label_structures(molecules("NH3"), "low", springs(), tmp_path / "labels")
+    assert list(made.records) == ["CH4", "NH3"]
+    assert [entry.state for entry in made.labelled.entries] == ["missing", "labelled", "labelled"]
+    made = label_structures(molecules("H2O"), "low", springs(), tmp_path / "labels")
+    assert list(made.records) == ["H2O", "CH4", "NH3"]

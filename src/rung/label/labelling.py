@@ -23,7 +23,7 @@ from rung.label.engines import ENGINES, EngineSettings
 from rung.label.plan import NO_ACCIDENTS, Asked, Piece, failure, given_up, pieces_of
 from rung.label.settings import LabelSettings
 from rung.label.work import LABEL
-from rung.label.writing import LABELS_FILE, entry_of, write_for_collect, write_labels, write_structure
+from rung.label.writing import LABELS_FILE, entry_of, still_there, write_for_collect, write_labels, write_structure
 from rung.progress import SILENT, Progress, Task
 from rung.results.label import LABEL_FILE, LabelEntry, Labelled, LabelRecord
 from rung.storage import FolderLock, file_hash, jsonable, require_own, sweep
@@ -333,7 +333,7 @@ def _changed(before: Labelled, asked: Asked) -> str:
 
 
 def _concluded(told: Labelled, asked: Asked, pieces: Sequence[Piece], n_new: int) -> Labelling:
-    entries = {one.structure_id: one for one in told.entries}
+    entries = {one.structure_id: still_there(asked.out, one) for one in told.entries}
     entries |= {one.structure_id: one for one in map(entry_of, pieces)}
     told = told.model_copy(update={"entries": tuple(entries.values())})
     records = write_labels(asked.out, told, {piece.structure.structure_id: piece.structure for piece in pieces})

@@ -51,6 +51,13 @@ def entry_of(piece: Piece) -> LabelEntry:
     )
 
 
+def still_there(out: Path, entry: LabelEntry) -> LabelEntry:
+    """Return what an earlier call said of a structure, unless somebody removed its label since."""
+    if entry.state != "labelled" or (out / entry.folder / JOB / METRICS_FILE).exists():
+        return entry
+    return entry.model_copy(update={"state": "missing", "sentence": "Its label was removed."})
+
+
 def write_labels(out: Path, told: Labelled, structures: Mapping[str, Structure]) -> dict[str, LabelRecord]:
     """Write all labelled structures of a folder into one file, and return their labels by name.
 
@@ -83,7 +90,8 @@ def write_for_collect(out: Path, told: Labelled) -> None:
     rows = [(entry.folder, entry.structure_id) for entry in told.entries]
     csv.writer(table, lineterminator="\n").writerows([("path", "structure_id"), *rows])
     write_text(out / TABLE_FILE, table.getvalue())
-    write_structures(out / ALL_FILE, [_read(out / entry.folder / STRUCTURE_FILE) for entry in told.entries])
+    files = [out / entry.folder / STRUCTURE_FILE for entry in told.entries]
+    write_structures(out / ALL_FILE, [_read(file) for file in files if file.exists()])
 
 
 def labelled(structure: Structure, record: LabelRecord, fidelity: str, source: str) -> Structure:
