@@ -68,3 +68,4 @@ def test_a_price_in_words() -> None:
     assert "2.1 h of processor time: labels made so far (2), scaled by N^7 with" in said[2]
     assert "N^3/σ²" in sentences_of(Price(2, 40, 0, 600.0, 2, 3.0, True))[1]
     assert len(sentences_of(Price(3, 0, 0, 0.0, 3, 3.0, True))) == 1
+    assert "run elsewhere" in sentences_of(Price(0, 3, 0, np.nan, 0, 1.0, False, elsewhere=True))[1]

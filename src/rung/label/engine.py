@@ -92,6 +92,8 @@ class Engine(Generic[S]):
         Files that the settings name and whose content decides the result.
     statistical
         Whether labels are more precise the longer they are computed, so that the error asked for decides the result.
+    elsewhere
+        Whether it waits for programs that run elsewhere, whose time nobody knows here.
     power
         How its time grows with the number of electrons: time ∝ Nᵖ.
     """
@@ -102,4 +104,5 @@ class Engine(Generic[S]):
     packages: tuple[str, ...] = ()
     inputs: Callable[[S], tuple[Path, ...]] = lambda _: ()
     statistical: Callable[[S], bool] = lambda _: False
+    elsewhere: bool = False
     power: Callable[[S], float] = lambda _: 1.0

@@ -33,6 +33,8 @@ class Price:
         p of the engine's time.
     statistical
         Whether the time depends on the error asked for.
+    elsewhere
+        Whether programs that run elsewhere take the time, of which nothing is known here.
     """
 
     done: int
@@ -42,6 +44,7 @@ class Price:
     basis: int
     power: float
     statistical: bool
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,14 @@ def price_of(settings: LabelSettings) -> Price:
     known = list(_costs(asked.out, told))
     seconds = sum(_expected(piece, known, power) for piece in again) if again else 0.0
     return Price(
-        len(pieces) - len(left), len(again), len(left) - len(again), float(seconds), len(known), power, statistical
+        len(pieces) - len(left),
+        len(again),
+        len(left) - len(again),
+        float(seconds),
+        len(known),
+        power,
+        statistical,
+        engine.elsewhere,
     )
 
 
@@ -109,6 +119,8 @@ def sentences_of(price: Price) -> list[str]:
         said.append(f"Not converged before, and computed again with --retry alone: {price.given_up}.")
     if not price.left:
         return said
+    if price.elsewhere:
+        return [*said, "Their calculations run elsewhere, and what they take is not known here."]
     if not price.basis:
         return [*said, "No label is there to tell what they cost: --pilot 1 makes the first one, and then says it."]
     law = f"N^{price.power:g}/σ²" if price.statistical else f"N^{price.power:g}"

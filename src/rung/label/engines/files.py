@@ -154,4 +154,5 @@ ENGINE = Engine(
     _check,
     inputs=lambda settings: settings.templates,
     statistical=lambda settings: settings.statistical,
+    elsewhere=True,
 )
