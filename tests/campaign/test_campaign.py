@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from ase import Atoms
 
 from rung.campaign import load_campaign_config, plan_campaign, run_campaign
@@ -130,6 +131,16 @@ def test_tolerance_and_budget_may_change(copy: Path) -> None:
     assert "in 2 successive rounds" in reached.sentence
     once = go_on(copy, budget={"labels": 10}, questions={"reaction": {**reaction, "tolerance": 1e-6}})
     assert (once.status, len(once.rounds[2].made)) == ("budget", 1)
+
+
+def test_a_folder_of_an_older_version_lacks_keys_that_count_with_their_defaults(copy: Path) -> None:
+    stored = copy / "campaign" / "config.yaml"
+    values = yaml.safe_load(stored.read_text())
+    del values["questions"]["reaction"]["propose"], values["engine"]["forces"], values["engine"]["noise"]
+    stored.write_text(yaml.safe_dump(values))
+    with pytest.raises(StorageError, match=r"engine\.forces \(True, now False\)"):
+        go_on(copy)  # its default is another than that of this config
+    assert go_on(copy, engine={**KNOWN, "forces": True}).status == "budget"
 
 
 def test_another_campaign_is_refused_by_the_name_of_what_changed(copy: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rung.campaign.config import CampaignConfig
-from rung.config import read_settings
+from rung.config import read_config
 from rung.errors import StorageError
 from rung.results.config import CONFIG_FILE
 
@@ -30,8 +30,9 @@ def require_same(config: CampaignConfig) -> None:
     stored = config.run / CONFIG_FILE
     if not stored.exists():
         return
-    kept, told = read_settings(stored), config.model_dump(mode="json")
-    before = dict(_flat({key: kept.get(key) for key in COMPARED}))
+    # read as a config, so that a key that a later version of rung has counts with its default
+    kept, told = read_config(stored, CampaignConfig).model_dump(mode="json"), config.model_dump(mode="json")
+    before = dict(_flat({key: kept[key] for key in COMPARED}))
     now = dict(_flat({key: told[key] for key in COMPARED}))
     changed = [f"{name} ({_shown(before, name)}, now {_shown(now, name)})" for name in _unlike(before, now)]
     if changed:
