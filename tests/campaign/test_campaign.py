@@ -16,7 +16,7 @@ from rung.data.readers.structures import read_structures, write_structures
 from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError, FindingsError, LabelError, StorageError
 from rung.results.campaign import CampaignResult
-from rung.storage import DamagedFileWarning, file_hash
+from rung.storage import TEMPORARY, DamagedFileWarning, file_hash
 from rung.units import HARTREE
 from tests.campaign.worlds import EXACT, KNOWN, exact, told
 from tests.collect.samples import run_of, write_scalar
@@ -121,6 +121,17 @@ def test_a_campaign_that_was_killed_at_a_boundary_goes_on_to_the_same_end(copy: 
     for one, other in zip(after.rounds, before.rounds, strict=True):
         assert [each.energy for each in one.made] == [each.energy for each in other.made]
         assert [each.bar for each in one.answers] == pytest.approx([each.bar for each in other.answers], rel=1e-6)
+
+
+def test_what_a_kill_left_half_written_is_swept(copy: Path) -> None:
+    rounds = copy / "campaign" / "rounds"
+    (rounds / "001" / "labels.json").unlink()
+    shutil.rmtree(rounds / "002")
+    structure = next((rounds / "001" / "labels" / "structures").iterdir())
+    for folder in (rounds / "001", structure):
+        (folder / f".half.extxyz.abc{TEMPORARY}").write_text("half")
+    go_on(copy)
+    assert not list(copy.rglob(f".*{TEMPORARY}"))
 
 
 def test_tolerance_and_budget_may_change(copy: Path) -> None:

@@ -23,6 +23,7 @@ from rung.report.tasks.campaign import places, write_campaign_report
 from rung.results.campaign import CAMPAIGN_FILE, Answer, Asked, CampaignResult, Round, Status
 from rung.run.folder import RunFolder
 from rung.run.opening import opened
+from rung.storage import sweep
 from rung.tasks.opened import Opened
 
 Say = Callable[[str], None]
@@ -122,6 +123,7 @@ class Loop:
         config = self.world.config
         here = FinishedRound.read(RoundFolder(config.run, len(self.rounds)))
         here.folder.path.mkdir(parents=True, exist_ok=True)
+        sweep(here.folder.path)
         work = Work(self.world, self.rounds, here)
         potential: Opened | None = None
         said: list[Answered] = []

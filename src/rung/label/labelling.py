@@ -198,6 +198,7 @@ def label_structures(
         sweep(out)
         told = folder_before(asked)
         pieces = pieces_of(structures, asked)
+        sweep(*(piece.folder for piece in pieces))
         told.write(out / LABEL_FILE)
         for piece in pieces:
             write_structure(piece)
