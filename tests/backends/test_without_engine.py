@@ -18,9 +18,17 @@ def run_chain(folder: Path, *parts: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_from_a_file_to_a_study(tmp_path: Path) -> None:
-    """A file of the backend, a fit of its readout, one that trains, their folders, native files, and a study."""
-    run_chain(tmp_path, "refused", "closed-form", "trained", "study")
+def test_from_a_file_to_a_potential(tmp_path: Path) -> None:
+    """A file of the backend, a fit of its readout, its folder and its native file."""
+    run_chain(tmp_path, "refused", "closed-form")
+
+
+def test_a_training(tmp_path: Path) -> None:
+    run_chain(tmp_path, "trained")
+
+
+def test_a_study(tmp_path: Path) -> None:
+    run_chain(tmp_path, "study")
 
 
 @pytest.mark.slow
