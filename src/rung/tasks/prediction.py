@@ -98,7 +98,7 @@ def predict_file(potential: Opened, task: PredictionTask, *, progress: Progress 
             out_hash=file_hash(temporary),
             inputs={str(path): file_hash(path) for path in paths},
             structures=tuple(rows),
-            warnings=tuple(_warnings(rows)),
+            warnings=tuple(_warnings(rows, name)),
             command=shlex.join(sys.argv),
             rung=__version__,
         )
@@ -239,7 +239,7 @@ def _labelled(structure: Structure, prediction: Predicted, name: str) -> Structu
     return replace(structure, labels={**structure.labels, name: prediction.labels}, info=info)
 
 
-def _warnings(rows: Sequence[PredictedStructure]) -> Iterator[str]:
+def _warnings(rows: Sequence[PredictedStructure], name: str) -> Iterator[str]:
     if unknown := sum(not one.identified for one in rows):
         yield (
             f"The energies of {unknown} of {len(rows)} structures have a composition that no label identifies: their "
@@ -247,8 +247,8 @@ def _warnings(rows: Sequence[PredictedStructure]) -> Iterator[str]:
         )
     if outside := sum(one.domain == "outside" for one in rows):
         yield (
-            f"{outside} of {len(rows)} structures are outside the domain of the fit: no error bar holds there "
-            "(the key <name>_domain)."
+            f"{outside} of {len(rows)} structures are outside the domain of the fit, where error bars do not apply; "
+            f"{name}_domain says which."
         )
     if len(rows) and not any(np.isfinite(one.energy_stderr) for one in rows) and all(one.identified for one in rows):
         yield "The model has no error bars at this fidelity."
