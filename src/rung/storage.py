@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -203,6 +203,50 @@ def sweep(*folders: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+
+
+def require_written(
+    out: Path, *, beside: Iterable[Path], inputs: Iterable[Path], hashes: Callable[[], Iterable[str]], command: str
+) -> tuple[str, ...]:
+    """Refuse to write over a file that ``command`` did not write, or that it reads; return the hash of what is there.
+
+    Parameters
+    ----------
+    out
+        The file to write.
+    beside
+        What is written beside it.
+    inputs
+        What is read.
+    hashes
+        Returns those that the record of earlier calls has; it is asked once ``out`` is known not to be read.
+    command
+        For the message.
+
+    Returns
+    -------
+    tuple of str
+        To be kept with the hash of the new file, so that a call that is killed between file and record leaves a file
+        that is known; nothing where no file stands there.
+
+    Raises
+    ------
+    StorageError
+        One sentence that says what to do.
+    """
+    if {path.resolve() for path in inputs} & {path.resolve() for path in (out, *beside)}:
+        raise StorageError(f"{out} is read, and would be written over; choose another --out.")
+    known = tuple(hashes())
+    if not out.exists():
+        return ()
+    if out.is_dir():
+        raise StorageError(f"{out} is a folder; name a file.")
+    now = file_hash(out)
+    if now not in known:
+        raise StorageError(
+            f"{out} is there, and {command} did not write it, or it has changed since; choose another --out."
+        )
+    return (now,)
 
 
 def require_own(folder: Path, markers: Iterable[str], *, beside: Iterable[str] = ()) -> None:

@@ -96,6 +96,29 @@ def test_what_is_there_is_never_lost(pool: Path, lifted: Checkpoint, tmp_path: P
     assert first.labels["high_predicted"].energy == first.labels["high"].energy
 
 
+def test_a_call_that_dies_before_its_file_is_there_can_be_given_again(
+    pool: Path, lifted: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record of the new file is written first: what stands there still is rung's own."""
+    out = tmp_path / "out.extxyz"
+    predict_file(opened(lifted), PredictionTask(structures=(pool,), out=out))
+    old = out.read_bytes()
+    task = PredictionTask(structures=(pool,), out=out, name="other")
+    write = PredictionResult.write
+
+    def write_and_die(result: PredictionResult, path: Path) -> None:
+        write(result, path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PredictionResult, "write", write_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            predict_file(opened(lifted), task)
+    assert out.read_bytes() == old
+    predict_file(opened(lifted), task)
+    assert read_structures(out)[0].labels["other"].has_energy
+
+
 def test_any_calculator_predicts(pool: Path, tmp_path: Path, tiny_potential) -> None:
     """Of one without a posterior there are no bars, and none can be asked for."""
     potential = Opened.of(RungCalculator(tiny_potential, fidelity=tiny_potential.fidelities[0]), fidelity="low2")

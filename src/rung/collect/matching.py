@@ -1,6 +1,5 @@
 """Which structure an output belongs to: by a table, by its geometry or by names of folders; never by a guess."""
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Protocol
 from rung.collect.finding import Candidate
 from rung.collect.geometry import CLOSE, likeness
 from rung.collect.output import Output, Total
+from rung.data.named_rows import named_rows
 from rung.data.structure import Structure
 from rung.errors import DataError, one_of
 
@@ -173,20 +173,8 @@ def read_table(path: Path, structure_ids: Iterable[str]) -> ByTable:
         When it cannot be read, or a row names a file or a structure that is not there; the message names the line.
     """
     known = set(structure_ids)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            _require_columns(path, reader.fieldnames or ())
-            lines = [(reader.line_num, row) for row in reader]
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no CSV ({error}).") from error
     rows: dict[Path, Match] = {}
-    for line, row in lines:
-        where = f"{path}, line {line}"
-        if None in row or None in row.values():
-            raise DataError(f"{where}: the row has more or fewer entries than the first line.")
+    for where, row in named_rows(path, (PATH, STRUCTURE), COLUMNS):
         if "\0" in row[PATH]:
             raise DataError(f"{where}: the path holds a NUL; the file is damaged.")
         place = (path.parent / row[PATH].strip()).resolve()
@@ -203,15 +191,6 @@ def read_table(path: Path, structure_ids: Iterable[str]) -> ByTable:
             raise DataError(f"{where}: {STRUCTURE} is {name!r}, and should be a structure other than {MINUS}.")
         rows[place] = Match(name, _cells(row, where), _weight(row, where), minus)
     return ByTable(path, rows)
-
-
-def _require_columns(path: Path, names: Sequence[str]) -> None:
-    missing = [name for name in (PATH, STRUCTURE) if name not in names]
-    if missing:
-        raise DataError(f"{path} has no column {missing[0]}; there is: {', '.join(names) or 'none'}.")
-    for name in names:
-        if name not in COLUMNS:
-            raise DataError(f"{path}: {one_of(name, COLUMNS, 'column')}")
 
 
 def _cells(row: Mapping[str, str], where: str) -> int | None:

@@ -12,9 +12,9 @@ from rung.collect.geometry import likeness
 from rung.collect.output import Total
 from rung.data.energy_table import EnergyRow
 from rung.data.structure import Structure
-from rung.errors import DataError, StorageError
+from rung.errors import DataError
 from rung.results.collected import Collected, CollectedLabel
-from rung.storage import atomic_path, file_hash
+from rung.storage import atomic_path, file_hash, require_written
 
 SIDECAR = ".collected.json"
 
@@ -43,20 +43,13 @@ def require_ours(out: Path, inputs: Iterable[Path]) -> tuple[str, ...]:
         When ``out`` is read as well, or a file stands there that an earlier call did not write, or that has changed
         since.
     """
-    places = {path.resolve() for path in inputs}
-    if out.resolve() in places or sidecar_of(out).resolve() in places:
-        raise StorageError(f"{out} is read, and would be written over; choose another --out.")
-    before = Collected.read_optional(sidecar_of(out))
-    if not out.exists():
-        return ()
-    if out.is_dir():
-        raise StorageError(f"{out} is a folder; name a file.")
-    now = file_hash(out)
-    if before is None or now not in before.out_hashes:
-        raise StorageError(
-            f"{out} is there, and rung collect did not write it, or it has changed since; choose another --out."
-        )
-    return (now,)
+    record = sidecar_of(out)
+
+    def hashes() -> tuple[str, ...]:
+        before = Collected.read_optional(record)
+        return () if before is None else before.out_hashes
+
+    return require_written(out, beside=(record,), inputs=inputs, hashes=hashes, command="rung collect")
 
 
 def merged(

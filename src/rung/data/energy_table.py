@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from rung.data.labels import STRUCTURE_ID
+from rung.data.named_rows import named_rows
 from rung.data.structure import Structure
 from rung.errors import DataError, one_of
 from rung.storage import atomic_path
@@ -244,33 +245,12 @@ def _words(row: EnergyRow) -> str:
 
 
 def _rows(path: Path) -> Iterator[EnergyRow]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            _require_columns(path, reader.fieldnames or ())
-            lines = [(reader.line_num, row) for row in reader]
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no CSV ({error}).") from error
-    if not lines:
-        raise DataError(f"{path} holds no row below its line of names.")
-    for line, row in lines:
-        where = f"{path}, line {line}"
-        if None in row or None in row.values():
-            raise DataError(f"{where}: the row has more or fewer entries than the first line.")
+    empty = True
+    for where, row in named_rows(path, NEEDED, COLUMNS):
+        empty = False
         yield _row({key: value.strip() for key, value in row.items()}, where)
-
-
-def _require_columns(path: Path, names: Sequence[str]) -> None:
-    missing = [name for name in NEEDED if name not in names]
-    if missing:
-        raise DataError(f"{path} has no column {missing[0]}; there is: {', '.join(names) or 'none'}.")
-    for name in names:
-        if name not in COLUMNS:
-            raise DataError(f"{path}: {one_of(name, COLUMNS, 'column')}")
-    if len(set(names)) < len(names):
-        raise DataError(f"{path} has two columns of one name.")
+    if empty:
+        raise DataError(f"{path} holds no row below its line of names.")
 
 
 def _row(entries: Mapping[str, str], where: str) -> EnergyRow:

@@ -40,8 +40,8 @@ class PredictionResult(Result):
     """A hash of its weights, readout and reference energies."""
     out: str
     """The file."""
-    out_hash: str
-    """Of its content."""
+    out_hashes: tuple[str, ...]
+    """Of its content and of what it replaced, by which a later call knows it for its own."""
     inputs: Mapping[str, str]
     """A hash of each file that was read, by its path."""
     structures: tuple[PredictedStructure, ...]

@@ -17,14 +17,14 @@ from rung.data.labels import Labels, empty_labels
 from rung.data.readers import reader_of
 from rung.data.readers.structures import complete_atoms, listed_paths, read_structures, require_matter, text_of
 from rung.data.structure import Structure
-from rung.errors import ConfigError, DataError, StorageError
+from rung.errors import ConfigError, DataError
 from rung.fidelity import Fidelity
 from rung.progress import SILENT, Progress
 from rung.report.tasks.prediction import page_of, write_prediction_report
 from rung.results.base import DomainWord
 from rung.results.prediction import SIDECAR, PredictedStructure, PredictionResult
 from rung.settings import Option, Settings
-from rung.storage import atomic_path, file_hash
+from rung.storage import atomic_path, file_hash, require_written
 from rung.tasks.opened import Opened
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def predict_file(potential: Opened, task: PredictionTask, *, progress: Progress 
     if task.force_stderr and potential.error_bars is None:
         raise ConfigError(f"{potential.source} has no error bars at {potential.fidelity}; leave --force-stderr out.")
     paths = listed_paths(task.structures)
-    _require_ours(task.out, paths)
+    before = _require_ours(task.out, paths)
     structures = _opened(paths)
     rows = list[PredictedStructure]()
     with atomic_path(task.out) as temporary:
@@ -95,14 +95,14 @@ def predict_file(potential: Opened, task: PredictionTask, *, progress: Progress 
             model=potential.source,
             fingerprint=potential.fingerprint,
             out=str(task.out),
-            out_hash=file_hash(temporary),
+            out_hashes=(file_hash(temporary), *before),
             inputs={str(path): file_hash(path) for path in paths},
             structures=tuple(rows),
             warnings=tuple(_warnings(rows, name)),
             command=shlex.join(sys.argv),
             rung=__version__,
         )
-        # a call that is killed between the files leaves a record of the file that comes
+        # a call that is killed between the two files leaves a file whose hash is known
         result.write(sidecar_of(task.out))
     write_prediction_report(sidecar_of(task.out))
     return result
@@ -122,17 +122,15 @@ def _opened(paths: Sequence[Path]) -> Sequence[Structure]:
     return tuple(require_matter(structure) for structure in read_structures(paths))
 
 
-def _require_ours(out: Path, inputs: Sequence[Path]) -> None:
-    beside = (sidecar_of(out), page_of(sidecar_of(out)))
-    if {path.resolve() for path in inputs} & {path.resolve() for path in (out, *beside)}:
-        raise StorageError(f"{out} is read, and would be written over; choose another --out.")
-    before = PredictionResult.read_optional(sidecar_of(out))
-    if out.is_dir():
-        raise StorageError(f"{out} is a folder; name a file.")
-    if out.exists() and (before is None or file_hash(out) != before.out_hash):
-        raise StorageError(
-            f"{out} is there, and rung predict did not write it, or it has changed since; choose another --out."
-        )
+def _require_ours(out: Path, inputs: Sequence[Path]) -> tuple[str, ...]:
+    record = sidecar_of(out)
+
+    def hashes() -> tuple[str, ...]:
+        before = PredictionResult.read_optional(record)
+        return () if before is None else before.out_hashes
+
+    beside = (record, page_of(record))
+    return require_written(out, beside=beside, inputs=inputs, hashes=hashes, command="rung predict")
 
 
 def _require_unlabelled(structure: Structure, name: str) -> None:
