@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rung import demo_data
 from rung.config import RunConfig
@@ -131,113 +132,61 @@ def _mos2(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
         with progress.task("Barriers", 1) as task:
             write_panels(barrier_file, hop_barriers(data, config, folder, progress))
             task.advance()
-    study = compare(
-        StudyConfig.read(
-            {
-                **common,
-                **configs.LEARNING_CURVE,
-                "run": folder / configs.STUDY,
-                "compare": {"energies alone": configs.ENERGIES_ONLY},
-                "noise": {"exact": data / "train_exact.json", "energy_stderr": [0.02, 0.06]},
-                "bands": {"hop": data / "neb_pbe.extxyz"},
-            }
-        ).resolved(folder),
-        executor=Here(),
-        notices=[configs.MOS2_NOTICE],
-        progress=progress,
-    )
+    asked = {
+        **configs.LEARNING_CURVE,
+        "compare": {"energies alone": configs.ENERGIES_ONLY},
+        "noise": {"exact": data / "train_exact.json", "energy_stderr": [0.02, 0.06]},
+        "bands": {"hop": data / "neb_pbe.extxyz"},
+    }
+    study = _learning_curve(common, asked, configs.MOS2_NOTICE, folder, progress)
     return _finished(run, study, read_panels(barrier_file), configs.MOS2_NOTICE, started)
 
 
 def _pm6_dft(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
     started = time.monotonic()
-    files = _pm6_files(data, folder)
-    trained = run_fit(
-        RunConfig.read(
-            {
-                **configs.PM6_BASE,
-                "run": folder / "base",
-                "data": {"train": files["base"], "valid": files["valid"], "evaluate": {"test": files["test"]}},
-                "cache": folder / "cache",
-            }
-        ).resolved(folder),
-        notices=[configs.PM6_NOTICE],
-        progress=progress,
-    )
-    common = {
-        **configs.PM6_LIFT,
-        "base": {"file": trained.folder.model, "fidelity": "pm6"},
-        "cache": folder / "cache",
-    }
-    run = run_fit(
-        RunConfig.read(
-            {
-                **common,
-                "run": folder,
-                "data": {"train": files["few"], "evaluate": {"test": files["test"]}},
-            }
-        ).resolved(folder),
-        notices=[configs.PM6_NOTICE],
-        progress=progress,
-    )
-    study = compare(
-        StudyConfig.read(
-            {
-                **common,
-                **configs.LEARNING_CURVE,
-                "run": folder / configs.STUDY,
-                "data": {"train": files["train"], "evaluate": {"test": files["test"]}},
-                "compare": {"energies alone": configs.ENERGIES_ONLY},
-            }
-        ).resolved(folder),
-        executor=Here(),
-        notices=[configs.PM6_NOTICE],
-        progress=progress,
-    )
-    return _finished(run, study, [], configs.PM6_NOTICE, started)
+    files, notice = _pm6_files(data, folder), configs.PM6_NOTICE
+    learnt = {"train": files["base"], "valid": files["valid"], "evaluate": {"test": files["test"]}}
+    base = _trained_base(configs.PM6_BASE, learnt, notice, folder, progress)
+    common = {**configs.PM6_LIFT, "base": {"file": base, "fidelity": "pm6"}, "cache": folder / "cache"}
+    few, everything = ({"train": files[name], "evaluate": {"test": files["test"]}} for name in ("few", "train"))
+    config = RunConfig.read({**common, "run": folder, "data": few}).resolved(folder)
+    run = run_fit(config, notices=[notice], progress=progress)
+    asked = {**configs.LEARNING_CURVE, "data": everything, "compare": {"energies alone": configs.ENERGIES_ONLY}}
+    study = _learning_curve(common, asked, notice, folder, progress)
+    return _finished(run, study, [], notice, started)
 
 
 def _h3(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
     started = time.monotonic()
-    files = exchange_files(data, folder)
-    trained = run_fit(
-        RunConfig.read(
-            {
-                **configs.H3_BASE,
-                "run": folder / "base",
-                "data": {"train": files["learnt"], "evaluate": {"test": files["base_test"]}},
-                "cache": folder / "cache",
-            }
-        ).resolved(folder),
-        notices=[configs.H3_NOTICE],
-        progress=progress,
-    )
-    common = {
-        **configs.H3_LIFT,
-        "base": {"file": trained.folder.model, "fidelity": "pbe"},
-        "cache": folder / "cache",
-    }
-    few, all_of_them = ({"train": files[name], "evaluate": {"test": files["test"]}} for name in ("few", "train"))
+    files, notice = exchange_files(data, folder), configs.H3_NOTICE
+    learnt = {"train": files["learnt"], "evaluate": {"test": files["base_test"]}}
+    base = _trained_base(configs.H3_BASE, learnt, notice, folder, progress)
+    common = {**configs.H3_LIFT, "base": {"file": base, "fidelity": "pbe"}, "cache": folder / "cache"}
+    few, everything = ({"train": files[name], "evaluate": {"test": files["test"]}} for name in ("few", "train"))
     config = RunConfig.read({**common, "run": folder, "data": few}).resolved(folder)
-    run = run_fit(config, notices=[configs.H3_NOTICE], progress=progress)
+    run = run_fit(config, notices=[notice], progress=progress)
     barrier_file = run.folder.path / BARRIER_FILE
     if not barrier_file.exists():
         write_panels(barrier_file, exchange_barriers(files, config, folder, progress))
-    study = compare(
-        StudyConfig.read(
-            {
-                **common,
-                **configs.H3_CURVE,
-                "run": folder / configs.STUDY,
-                "data": all_of_them,
-                "compare": {"offset": {}, "tangent": {}},
-            }
-        ).resolved(folder),
-        executor=Here(),
-        notices=[configs.H3_NOTICE],
-        progress=progress,
-    )
-    return _finished(run, study, read_panels(barrier_file), configs.H3_NOTICE, started)
+    asked = {**configs.H3_CURVE, "data": everything, "compare": {"offset": {}, "tangent": {}}}
+    study = _learning_curve(common, asked, notice, folder, progress)
+    return _finished(run, study, read_panels(barrier_file), notice, started)
+
+
+def _trained_base(
+    settings: Mapping[str, Any], data: Mapping[str, Any], notice: str, folder: Path, progress: Progress
+) -> Path:
+    """Train the base of a demo in ``folder/base``, and return its file."""
+    values = {**settings, "run": folder / "base", "data": data, "cache": folder / "cache"}
+    return run_fit(RunConfig.read(values).resolved(folder), notices=[notice], progress=progress).folder.model
+
+
+def _learning_curve(
+    common: Mapping[str, Any], asked: Mapping[str, Any], notice: str, folder: Path, progress: Progress
+) -> FinishedStudy:
+    """Compare methods in the folder where the report of the run looks for them."""
+    config = StudyConfig.read({**common, **asked, "run": folder / configs.STUDY}).resolved(folder)
+    return compare(config, executor=Here(), notices=[notice], progress=progress)
 
 
 def _pm6_files(data: Path, folder: Path) -> dict[str, Path]:
