@@ -53,6 +53,25 @@ def test_energies_are_those_that_another_program_printed(method: str, energy: fl
     assert made.forces is None
 
 
+def test_coupled_cluster_tells_its_t1_and_warns_where_one_determinant_does_not_do(tmp_path: Path) -> None:
+    """Ozone is the case of Lee and Taylor (T1 near 0.025); for UCCSD the diagnostic is not defined."""
+    water = run(WATER, tmp_path, method="ccsd", forces=False)
+    assert 0.003 < water.details["t1_diagnostic"] < 0.02 and not water.warnings
+    ozone = run(molecule("O3"), tmp_path, method="ccsd", forces=False)
+    assert ozone.details["t1_diagnostic"] > 0.02
+    assert any("T1 diagnostic" in sentence for sentence in ozone.warnings)
+    assert "t1_diagnostic" not in run(Atoms("H"), tmp_path, method="ccsd", forces=False).details
+    assert "t1_diagnostic" not in run(WATER, tmp_path, method="mp2", forces=False).details
+
+
+@pytest.mark.parametrize("method", ["mp2", "ccsd", "ccsd(t)"])
+@pytest.mark.parametrize("element", ["H", "He"])
+def test_where_nothing_correlates_the_energy_is_that_of_the_field(element: str, method: str, tmp_path: Path) -> None:
+    """One electron, and a basis without an empty orbital: PySCF divided by zero, and E0 of hydrogen had no label."""
+    made = run(Atoms(element), tmp_path, method=method)
+    assert made.energy == made.details["scf_energy"]
+
+
 def slope(atoms: Atoms, folder: Path, step: float = 0.002, **settings: Any) -> float:
     """Return the force on the last atom along y by a difference of energies."""
     ends = []

@@ -1,5 +1,6 @@
 """PySCF: Hartree-Fock, density functionals, MP2, CCSD and CCSD(T) of molecules, with forces where they exist."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -20,6 +21,15 @@ Method = Literal["hf", "dft", "mp2", "ccsd", "ccsd(t)"]
 POWERS: dict[Method, float] = {"hf": 3.0, "dft": 3.0, "mp2": 5.0, "ccsd": 6.0, "ccsd(t)": 7.0}
 """How the time grows with the number of electrons."""
 
+
+T1 = "t1_diagnostic"
+"""What details call the norm of the singles amplitudes over the root of the correlated electrons."""
+
+MULTIREFERENCE = 0.02
+"""T1 above which coupled cluster of one determinant is doubtful (Lee and Taylor, doi:10.1002/qua.560360824)."""
+
+Level = tuple[float, Array | None, Mapping[str, float]]
+"""Energy and gradient in atomic units, and diagnostics."""
 
 STEP = 0.002
 """Å by which an atom moves for a difference of energies: its third order is 1e-4 eV/Å, and rounding less."""
@@ -64,8 +74,11 @@ def label(subject: Subject, settings: PyscfEngine, folder: Path) -> Made:
     with molecule(subject.atoms, electrons, settings, folder, "pyscf") as mole:
         field = converged_field(mole, settings, lambda one: _field(one, electrons, settings))
         warnings, details = spin_warning(field, electrons)
-        energy, gradient = _LEVELS[settings.method](field, settings, analytic)
-    details |= {"scf_energy": float(field.e_tot) * HARTREE}
+        level = _LEVELS[settings.method] if _correlated(field) else _of_field
+        energy, gradient, diagnostics = level(field, settings, analytic)
+    if (t1 := diagnostics.get(T1, 0.0)) > MULTIREFERENCE:
+        warnings += (f"the T1 diagnostic is {t1:.3f}: above {MULTIREFERENCE} one determinant may not do",)
+    details |= {"scf_energy": float(field.e_tot) * HARTREE, **diagnostics}
     forces = None if gradient is None else -np.asarray(gradient) * HARTREE / BOHR
     if settings.forces and settings.numerical_forces and not analytic:
         forces = _differences(subject, electrons, settings, folder)
@@ -90,43 +103,53 @@ def _field(mole: Any, electrons: Electrons, settings: PyscfEngine) -> Any:
     return field
 
 
-def _of_field(field: Any, settings: PyscfEngine, forces: bool) -> tuple[float, Array | None]:
+def _of_field(field: Any, settings: PyscfEngine, forces: bool) -> Level:
     gradient = field.nuc_grad_method() if forces else None
     if gradient is not None and settings.method == "dft":
         gradient.grid_response = True  # or forces are not the derivative of the energy on a grid
-    return float(field.e_tot), None if gradient is None else gradient.kernel()
+    return float(field.e_tot), None if gradient is None else gradient.kernel(), {}
 
 
-def _mp2(field: Any, settings: PyscfEngine, forces: bool) -> tuple[float, Array | None]:
+def _correlated(field: Any) -> bool:
+    """Return whether there is anything to correlate: PySCF stumbles over one electron, and over no empty orbital."""
+    return field.mol.nelectron > 1 and bool((np.asarray(field.mo_occ) == 0).any())
+
+
+def _mp2(field: Any, settings: PyscfEngine, forces: bool) -> Level:
     mp = package("pyscf.mp", "pyscf").MP2(field, frozen=_frozen(field, settings))
     mp.kernel()
     if not getattr(mp, "converged", True):
         raise UnconvergedError("MP2 did not converge.")
-    return float(mp.e_tot), mp.nuc_grad_method().kernel() if forces else None
+    return float(mp.e_tot), mp.nuc_grad_method().kernel() if forces else None, {}
 
 
-def _ccsd(field: Any, settings: PyscfEngine, forces: bool) -> tuple[float, Array | None]:
+def _ccsd(field: Any, settings: PyscfEngine, forces: bool) -> Level:
     cc, eris = _amplitudes(field, settings)
     if not forces:
-        return float(cc.e_tot), None
+        return float(cc.e_tot), None, _diagnostics(cc)
     cc.solve_lambda(eris=eris)
     if not cc.converged_lambda:
         raise UnconvergedError("The lambda equations of CCSD, behind its forces, did not converge.")
-    return float(cc.e_tot), cc.nuc_grad_method().kernel(eris=eris)
+    return float(cc.e_tot), cc.nuc_grad_method().kernel(eris=eris), _diagnostics(cc)
 
 
-def _triples(field: Any, settings: PyscfEngine, forces: bool) -> tuple[float, Array | None]:
+def _triples(field: Any, settings: PyscfEngine, forces: bool) -> Level:
     cc, eris = _amplitudes(field, settings)
     energy = float(cc.e_tot + cc.ccsd_t(eris=eris))
     if not forces:
-        return energy, None
+        return energy, None, _diagnostics(cc)
     word = "uccsd_t" if np.ndim(field.mo_coeff[0]) == 2 else "ccsd_t"
     solver = package(f"pyscf.cc.{word}_lambda", "pyscf")
     converged, l1, l2 = solver.kernel(cc, eris, cc.t1, cc.t2, max_cycle=cc.max_cycle, tol=cc.conv_tol_normt)
     if not converged:
         raise UnconvergedError("The lambda equations of CCSD(T), behind its forces, did not converge.")
     gradients = package(f"pyscf.grad.{word}", "pyscf").Gradients(cc)
-    return energy, gradients.kernel(cc.t1, cc.t2, l1, l2, eris=eris)
+    return energy, gradients.kernel(cc.t1, cc.t2, l1, l2, eris=eris), _diagnostics(cc)
+
+
+def _diagnostics(cc: Any) -> dict[str, float]:
+    """Return what amplitudes say of themselves; T1 is defined where both spins share orbitals."""
+    return {T1: float(cc.get_t1_diagnostic())} if np.ndim(cc.t1[0]) == 1 else {}
 
 
 def _amplitudes(field: Any, settings: PyscfEngine) -> tuple[Any, Any]:
@@ -155,7 +178,8 @@ def _differences(subject: Subject, electrons: Electrons, settings: PyscfEngine, 
     def energy(atoms: Atoms) -> float:
         with molecule(atoms, electrons, settings, folder / "displaced", "pyscf") as mole:
             field = converged_field(mole, settings, lambda one: _field(one, electrons, settings))
-            return _LEVELS[settings.method](field, settings, False)[0] * HARTREE
+            level = _LEVELS[settings.method] if _correlated(field) else _of_field
+            return level(field, settings, False)[0] * HARTREE
 
     forces = np.zeros_like(subject.atoms.positions)
     for place in np.ndindex(forces.shape):
