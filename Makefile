@@ -20,7 +20,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help install demo test test-slow lint docs benchmark study-h3 clean
+.PHONY: help install demo test test-slow lint docs benchmark study-h3 study-molecules clean
 
 help:
 	@echo "make demo       lift the bundled MoS2 potential and write demo/report.html"
@@ -29,6 +29,7 @@ help:
 	@echo "make lint       ruff, mypy --strict, import-linter"
 	@echo "make docs       the documentation, in site/"
 	@echo "make study-h3   H + H2 from PBE to Monte Carlo: labels of PBE and UCCSD(T), base, lifts, barriers, tables, picture"
+	@echo "make study-molecules  twelve molecules: labels of GFN2, MP2, CCSD(T) and B3LYP; NUMBER=300 for more geometries"
 	@echo "make benchmark  time against mace-torch's own readout training"
 
 install: $(INSTALLED)
@@ -82,6 +83,12 @@ benchmark: $(INSTALLED)
 study-h3: $(INSTALLED)
 	$(BIN)/python examples/h3_qmc/labels.py h3_qmc/labels
 	$(BIN)/python examples/h3_qmc/study.py h3_qmc/study --data h3_qmc/labels --write docs
+
+# Hours on one core, and it goes on where it stopped.
+NUMBER ?= 200
+study-molecules: $(INSTALLED)
+	$(BIN)/python examples/molecules/labels.py molecules/labels --number $(NUMBER)
+	$(BIN)/python examples/molecules/assemble.py molecules/labels molecules/data
 
 clean:
 	rm -rf $(VENV) .venv.lock site demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,161 @@
+"""Label the molecules level by level, and find their minima and paths; a second call goes on where the first stopped.
+
+    python examples/molecules/labels.py FOLDER                # 200 geometries of each molecule
+    python examples/molecules/labels.py FOLDER --number 300   # 100 more of each
+
+The work is done in rounds of a few geometries of every molecule at every level, so that whatever is there is a
+balanced set; ``assemble.py`` makes one file of it at any time.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ase import Atoms
+from ase.io import read, write
+from levels import CLUSTER, CLUSTER_FORCES, GFN2, HYBRID, MP2, Level
+
+from geometries import MINIMA, PATHS, geometry, path, relaxed
+from rung import read_structures
+from rung.evaluate.paths.vibrations import vibrations
+from rung.label.engines import EngineSettings
+from rung.label.labelling import label_structures
+from rung.storage import write_text
+
+ROUND = 40
+"""Geometries of each molecule that a round adds."""
+
+CHECKED = {"H2O": 24, "NH3": 24, "CH2NH": 12, "CH3OH": 6, "HONO": 6, "HNCO": 6}
+"""How many test geometries have forces of CCSD(T), of the molecules that do not have 16."""
+
+HYBRIDS = 80
+"""Geometries of each molecule that have B3LYP too."""
+
+SMALL = ("H2O", "NH3", "HCN", "HNO")
+"""Molecules whose minimum is found with CCSD(T), too."""
+
+ATOMS = ("H", "C", "N", "O")
+
+
+def tested(number: int) -> bool:
+    """Return whether a geometry is for tests alone: two of each ten."""
+    return number % 10 in (8, 9)
+
+
+def checked(name: str, number: int) -> bool:
+    """Return whether a geometry has forces of CCSD(T): the first ones of the test."""
+    return tested(number) and sum(map(tested, range(number))) < CHECKED.get(name, 16)
+
+
+def geometries(name: str, number: int, folder: Path) -> list[Atoms]:
+    """Return the first geometries of a molecule, from their file as far as it has them."""
+    file = folder / "geometries" / f"{name}.extxyz"
+    before = read(file, ":") if file.exists() else []
+    missing = [geometry(name, one) for one in range(len(before), number)]
+    if missing:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write(file.with_suffix(".part"), before + missing, format="extxyz")
+        file.with_suffix(".part").replace(file)
+    return (before + missing)[:number]
+
+
+def label(molecules: Sequence[Atoms], fidelity: str, engine: EngineSettings, folder: Path) -> None:
+    """Label molecules in a folder; say of which there is no label."""
+    if not molecules:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder.with_suffix(".extxyz")
+    write(file, molecules, format="extxyz")
+    done = label_structures(read_structures(file), fidelity, engine, folder)
+    for structure, reason in done.failed.items():
+        print(f"{structure}: {reason}", file=sys.stderr)
+
+
+def every_level(name: str, molecules: Sequence[Atoms], folder: Path) -> None:
+    """Label geometries of a molecule by GFN2, MP2 and CCSD(T)."""
+    label(molecules, "gfn2", GFN2, folder / "gfn2" / name)
+    label(molecules, "mp2", MP2, folder / "mp2" / name)
+    with_forces = [one for number, one in enumerate(molecules) if checked(name, number)]
+    rest = [one for number, one in enumerate(molecules) if not checked(name, number)]
+    label(rest, "ccsdt", CLUSTER, folder / "ccsdt-energies" / name)
+    label(with_forces, "ccsdt", CLUSTER_FORCES, folder / "ccsdt" / name)
+
+
+def scan(name: str, folder: Path) -> None:
+    """Label the points of the MP2 path of a molecule at every level."""
+    file = folder / "paths" / f"{name}.extxyz"
+    if not file.exists():
+        points = [Atoms(one.numbers, one.positions) for one in path(name, "mp2")]
+        for number, (atoms, value) in enumerate(zip(points, PATHS[name][1], strict=True)):
+            atoms.info = {"structure_id": f"{name}_scan_{number:02d}", "molecule": name, "coordinate": value}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write(file, points)
+    points = read(file, ":")
+    for level, engine in (("gfn2", GFN2), ("mp2", MP2), ("ccsdt-energies", CLUSTER), ("b3lyp", HYBRID)):
+        label(points, level.removesuffix("-energies"), engine, folder / level / f"{name}-scan")
+
+
+def equilibrium(name: str, level: str, folder: Path) -> None:
+    """Relax the minima of a molecule on a level, and write their energies, places and harmonic modes."""
+    file = folder / "equilibria" / f"{level}-{name}.json"
+    if file.exists():
+        return
+    entries = []
+    for guess in MINIMA[name]:
+        atoms = relaxed(relaxed(guess, "gfn2"), level, fmax=0.002)
+        modes = vibrations(atoms, Level(level))
+        entries.append(
+            {
+                "symbols": atoms.get_chemical_symbols(),
+                "positions": atoms.positions.round(6).tolist(),
+                "energy": float(atoms.get_potential_energy()),
+                "wavenumbers": modes.wavenumbers.round(2).tolist(),
+            }
+        )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_text(file, json.dumps(entries))
+
+
+def single_atoms(folder: Path) -> None:
+    """Label single atoms, each in its ground state, at the levels of PySCF."""
+    atoms = [Atoms(symbol, info={"structure_id": f"atom_{symbol}"}) for symbol in ATOMS]
+    for level, engine in (("mp2", MP2), ("ccsdt-energies", CLUSTER), ("b3lyp", HYBRID)):
+        label(atoms, level.removesuffix("-energies"), engine, folder / level / "atoms")
+
+
+def steps(number: int, folder: Path) -> Iterator[str]:
+    """Do the work, the cheapest and most useful first, and yield what was done."""
+    for upto in range(ROUND, number + ROUND, ROUND):
+        for name in MINIMA:
+            every_level(name, geometries(name, min(upto, number), folder), folder)
+            yield f"{min(upto, number)} geometries of {name}"
+        if upto == ROUND:
+            single_atoms(folder)
+            for name in PATHS:
+                scan(name, folder)
+                yield f"the path of {name}"
+            for level, names in (("gfn2", MINIMA), ("mp2", MINIMA), ("ccsdt", SMALL)):
+                for name in names:
+                    equilibrium(name, level, folder)
+                    yield f"minima of {name} on {level}"
+    for name in MINIMA:
+        label(geometries(name, min(HYBRIDS, number), folder), "b3lyp", HYBRID, folder / "b3lyp" / name)
+        yield f"B3LYP of {name}"
+
+
+def main() -> None:
+    """Make all labels that are missing."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where the labels go")
+    parser.add_argument("--number", type=int, default=200, help="geometries of each molecule (default %(default)s)")
+    arguments = parser.parse_args()
+    for done in steps(arguments.number, arguments.folder):
+        print(done, flush=True)
+
+
+if __name__ == "__main__":
+    main()
