@@ -7,8 +7,9 @@ Percentages of labels inside one and 1.96 standard errors of prediction and labe
 energies, and errors in meV/atom and meV/Å, as medians over draws with half of the range of the middle 68 %.
 Differences are those of random pairs of one split, and of such of unequal composition (the energy of an atom, of a
 bond, of mixing). Structures whose composition the labels do not identify have no bar and do not count. Barriers are
-those of a fixed band: the highest image less the first, r.m.s. of error over bar, and how many are more than two bars
-off.
+those of a fixed band: the highest image less the first, r.m.s. of error over bar, how many are more than two bars off,
+how many of all have an end of that difference outside the domain of the fit, as ``rung barrier`` says, and how many are
+more than two bars off although neither is.
 
 ``auto`` fits readout and tangent and keeps the one of more evidence, so its rows follow from theirs: it is not fitted
 again. Each draw is a line of ``--rows``; a run that was interrupted goes on there.
@@ -178,11 +179,20 @@ def judged(system: System, method: str, count: int, seed: int, cache: DesignCach
         numbers = {"z2": z2, "energy": errors.energy_rmse, "force": errors.force_rmse, "pairs": pairs, "bound": bound}
         row[split] = {**shares_of(found, structures, system.target), **numbers}
     for path, images in system.bands.items():
-        barrier = predictor.static_barrier(result.potential, result.posterior, images, system.target)
-        truth = np.array([one.labelled(system.target).energy for one in images])
-        error = barrier.barrier - float(truth.max() - truth[0])
-        row[f"{path} path"] = {"barrier": barrier.barrier, "z": error / barrier.barrier_stderr_total}
+        row[f"{path} path"] = along_band(system, result, predictor, images)
     return row
+
+
+def along_band(system: System, result: FitResult, predictor: Predictor, images: Sequence[Structure]) -> Row:
+    """Return a fixed band's barrier, its error over its bar, and whether its saddle or start is outside the domain."""
+    barrier = predictor.static_barrier(result.potential, result.posterior, images, system.target)
+    truth = np.array([one.labelled(system.target).energy for one in images])
+    error = barrier.barrier - float(truth.max() - truth[0])
+    found = predictor.predict(result.potential, result.posterior, images, system.target, system.target, forces=False)
+    assert found.places is not None
+    judged = (found.places[0], found.places[int(np.argmax(found.energy))])
+    outside = any(place is not None and place.outside for place in judged)
+    return {"barrier": barrier.barrier, "z": error / barrier.barrier_stderr_total, "outside": outside}
 
 
 def draws_of(
@@ -235,6 +245,7 @@ def barrier_cells(system: System, name: str, count: int, rows: Sequence[Row]) ->
         truth = np.array([one.labelled(system.target).energy for one in images])
         values = [row[f"{path} path"]["barrier"] for row in rows]
         distance = np.array([row[f"{path} path"]["z"] for row in rows])
+        outside = np.array([row[f"{path} path"]["outside"] for row in rows])
         columns = (
             str(count),
             name,
@@ -243,6 +254,8 @@ def barrier_cells(system: System, name: str, count: int, rows: Sequence[Row]) ->
             f"{np.sqrt(np.mean(distance**2)):.1f}",
             f"{100 * np.mean(np.abs(distance) < 1):.0f}",
             f"{100 * np.mean(np.abs(distance) > 2):.0f}",
+            f"{100 * np.mean(outside):.0f}",
+            f"{100 * np.mean((np.abs(distance) > 2) & ~outside):.0f}",
         )
         yield "| " + " | ".join(columns) + " |"
 
@@ -271,8 +284,9 @@ HEAD = (
     "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 BARRIER_HEAD = (
-    "| n | method | path (truth) | barrier | r.m.s. z | within its bar | over two bars off |\n"
-    "| --- | --- | --- | --- | --- | --- | --- |"
+    "| n | method | path (truth) | barrier | r.m.s. z | within its bar | over two bars off | called outside | "
+    "over two bars off, not called outside |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 
 
