@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from rung.tasks.transport_runs import find_transport_of_model as transport_of_model
     from rung.tasks.vacancies import VacancyTask
     from rung.tasks.vacancies import study_vacancies as vacancies
+    from rung.tasks.vibrations import VibrationsTask
+    from rung.tasks.vibrations import find_vibrations as vibrations
 
 __all__ = [
     "BarrierTask",
@@ -60,6 +62,7 @@ __all__ = [
     "StudyConfig",
     "TransportTask",
     "VacancyTask",
+    "VibrationsTask",
     "barrier",
     "check_files",
     "compare",
@@ -85,6 +88,7 @@ __all__ = [
     "transport",
     "transport_of_model",
     "vacancies",
+    "vibrations",
     "write_report",
     "write_structures",
     "write_study_report",
@@ -111,6 +115,7 @@ HOMES = {
     "StudyConfig": "rung.study",
     "TransportTask": "rung.tasks.transport",
     "VacancyTask": "rung.tasks.vacancies",
+    "VibrationsTask": "rung.tasks.vibrations",
     "barrier": "rung.tasks.barrier:find_barriers",
     "check_files": "rung.run.files",
     "compare": "rung.study",
@@ -136,6 +141,7 @@ HOMES = {
     "transport": "rung.tasks.transport:find_transport",
     "transport_of_model": "rung.tasks.transport_runs:find_transport_of_model",
     "vacancies": "rung.tasks.vacancies:study_vacancies",
+    "vibrations": "rung.tasks.vibrations:find_vibrations",
     "write_report": "rung.report",
     "write_structures": "rung.data.readers.structures",
     "write_study_report": "rung.report",

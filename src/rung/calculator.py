@@ -165,6 +165,13 @@ class RungCalculator(Calculator):
         """
         return self._energies(structures).combination_variance(coefficients)
 
+    def energy_combination_variances(
+        self, structures: Sequence[Atoms], coefficients: Array
+    ) -> tuple[EnergyVariance, ...]:
+        """Return the variance of several sums over the same structures, a row of ``(Q, S)`` coefficients each."""
+        energies = self._energies(structures)
+        return tuple(energies.combination_variance(row) for row in coefficients)
+
     def energy_difference_stderr(self, first: Atoms, second: Atoms, *, model_error: ModelErrorKind = "total") -> float:
         """Return the one-sigma error of the energy of ``first`` minus that of ``second``, eV.
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 DRIVER = """
 import sys
 import rung.cli, rung.tasks.barrier, rung.tasks.vacancies, rung.tasks.md, rung.tasks.free_energy
-import rung.tasks.transport_runs, rung.tasks.relaxation, plotly.graph_objects, pymbar
+import rung.tasks.transport_runs, rung.tasks.relaxation, rung.tasks.vibrations, plotly.graph_objects, pymbar
 print("ready", flush=True)
 sys.exit(rung.cli.main(sys.argv[1:]))
 """

@@ -82,6 +82,14 @@ def test_barrier_with_its_vibrations_and_draws(tmp_path: Path) -> None:
     killed(tmp_path, words, "barrier.json", seed=3)
 
 
+def test_vibrations(tmp_path: Path) -> None:
+    first, _ = ends()
+    first.positions[2, 1] = 0.2
+    write(tmp_path / "start.xyz", first, format="extxyz")
+    words = ["vibrations", "tests.pair_hop:lifted", str(tmp_path / "start.xyz"), "--fidelity", "high", "--trusted"]
+    killed(tmp_path, words, "vibrations.json", seed=8)
+
+
 def test_vacancies(tmp_path: Path) -> None:
     words = ["vacancies", "tests.evaluate.paths.wells:carton", "--fidelity", "high", "--trusted", "--fmax", "0.001"]
     words += ["--counts", "2", "--ways", "sequential", "--images", "5", "--most-margin", "3", "--defect-margin", "2"]

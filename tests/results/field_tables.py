@@ -38,6 +38,7 @@ from rung.results.study import StudyRow, StudySummary
 from rung.results.task import TaskProvenance
 from rung.results.transport import TransportResult
 from rung.results.vacancies import HopInCell, VacanciesResult
+from rung.results.vibrations import VibrationsResult
 
 PAGE = Path(__file__).parents[2] / "docs" / "files.md"
 BEGIN, END = "<!-- keys: from the definitions in rung.results -->", "<!-- end of the keys -->"
@@ -65,6 +66,7 @@ FILES: Mapping[str, tuple[str, type[Entry]]] = {
     "`free_energy.json`": ("", FreeEnergyResult),
     "`md.json`": ("", MDResult),
     "`relax.json`": ("", RelaxationResult),
+    "`vibrations.json`": ("", VibrationsResult),
     "`transport.json`": ("", TransportResult),
     "`select.json`": ("", SelectionResult),
     "`<out>.predicted.json`": ("", PredictionResult),

@@ -28,6 +28,9 @@ TASKS = {
     "md": Listed("Run dynamics, and say whether they are stable.", "rung.tasks.md"),
     "relax": Listed("Relax a structure, and warn where its cell is a guess.", "rung.tasks.relaxation"),
     "select": Listed("Choose which structures to label next, and how precisely.", "rung.tasks.selection"),
+    "vibrations": Listed(
+        "Find harmonic frequencies and the zero-point energy, with error bars.", "rung.tasks.vibrations"
+    ),
     "transport": Listed("Find diffusivities and ionic conductivities from trajectories.", "rung.tasks.transport_runs"),
 }
 """All tasks by the name that a user types."""

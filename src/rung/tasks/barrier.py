@@ -13,23 +13,23 @@ from pydantic import Field, field_validator
 from rung.data.readers.extxyz import frame_text
 from rung.errors import ConfigError, DataError
 from rung.evaluate.error_bars import Bar
-from rung.evaluate.identity import PHYSICS, beyond_geometry, geometry_key, physics_key
+from rung.evaluate.identity import PHYSICS, geometry_key, physics_key
 from rung.evaluate.paths.barrier import BandSettings, Barrier, BarrierSettings, relaxed_barrier
 from rung.evaluate.paths.endpoints import check_endpoints, check_same_atoms, displacements, hold_together, matched
 from rung.evaluate.paths.rates import HarmonicRate, along_band, harmonic_rate, saddle_sentence
 from rung.evaluate.paths.refinement import BarrierDraws, RefinementSettings, converged_barrier, relaxed_draws
-from rung.evaluate.paths.vibrations import Vibrations, VibrationSettings, vibrations
+from rung.evaluate.paths.vibrations import Vibrations, VibrationSettings
 from rung.progress import SILENT, Progress
 from rung.report.tasks.barrier import PAGE, barrier_summary, write_barrier_report
-from rung.results.arrays import COUNT, REAL, TEXT, ArrayKind, DamagedArraysError, read_arrays
 from rung.results.barrier import BARRIER_FILE, write_panels
 from rung.results.barrier_task import BandSize, TaskBarrier, TaskPanel
 from rung.settings import Option, Settings
-from rung.storage import atomic_path, content_hash, set_aside, write_text
+from rung.storage import content_hash, write_text
 from rung.tasks.domain import FRAMES, EnvelopeSettings, Evidence, evidence_of, judged, write_frames
 from rung.tasks.error_bars import PosteriorBars
 from rung.tasks.fixed_paths import read_band, read_labelled_band, static_panel, target_panel
 from rung.tasks.folder import TaskFolder
+from rung.tasks.kept_modes import kept_modes
 from rung.tasks.opened import Opened, SeveralFidelities, read_start
 from rung.tasks.task import Task
 
@@ -311,7 +311,7 @@ def _with_modes(
     if not (task.check_saddle or task.temperatures) or band.saddle in (0, len(band.images) - 1):
         return barrier
     top = band.images[band.saddle]
-    saddle = _kept_modes(top, calculator, task.vibrations, folder / "saddle-modes.npz", progress)
+    saddle = kept_modes(top, calculator, task.vibrations, folder / "saddle-modes.npz", progress)
     notes.append(saddle_sentence(saddle))
     if saddle.n_imaginary == 1:
         around = [band.images[band.saddle + way] for way in (-1, 1)]
@@ -322,7 +322,7 @@ def _with_modes(
     start: Vibrations | None = None
     rates: tuple[HarmonicRate, ...] = ()
     if task.temperatures:
-        start = _kept_modes(band.images[0], calculator, task.vibrations, folder / "start-modes.npz", progress)
+        start = kept_modes(band.images[0], calculator, task.vibrations, folder / "start-modes.npz", progress)
         try:
             rates = tuple(
                 harmonic_rate(start, saddle, band.barrier, kelvin, barrier_stderr=barrier.bar.total)
@@ -331,40 +331,6 @@ def _with_modes(
         except DataError as error:  # the barrier stands; only its rate does not exist
             notes.append(f"There is no rate. {error}")
     return replace(barrier, start_modes=start, saddle_modes=saddle, notes=tuple(notes), rates=rates)
-
-
-def _kept_modes(
-    atoms: Atoms, calculator: Any, settings: VibrationSettings, file: Path, progress: Progress
-) -> Vibrations:
-    """Return the modes of ``atoms``, from ``file`` where they are its."""
-    key = content_hash(settings.model_dump_json(), geometry_key(atoms), *beyond_geometry(atoms))
-    if file.exists() and (kept := _read_modes(file, key)) is not None:
-        return kept
-    modes = vibrations(atoms, calculator, settings, progress=progress)
-    with atomic_path(file) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, key=key, quanta=modes.quanta, modes=modes.modes, n_rigid=modes.n_rigid, floor=modes.floor)
-    return modes
-
-
-def _read_modes(file: Path, key: str) -> Vibrations | None:
-    """Return the modes that a file holds; None where they are of another key, or damaged: then it is set aside."""
-    try:
-        stored = read_arrays(file, _MODES)
-    except DamagedArraysError as error:
-        set_aside(file, error.reason)
-        return None
-    if str(stored["key"]) != key:
-        return None
-    return Vibrations(stored["quanta"], stored["modes"], int(stored["n_rigid"]), float(stored["floor"]))
-
-
-_MODES = {
-    "key": TEXT,
-    "quanta": ArrayKind("f", ("modes",), finite=True),
-    "modes": ArrayKind("f", ("modes", "n", 3), finite=True),
-    "n_rigid": COUNT,
-    "floor": REAL,
-}
 
 
 def _relaxed_panel(

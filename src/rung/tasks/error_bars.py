@@ -36,6 +36,11 @@ class PosteriorBars:
         """Return the error of Σ c E over several structures; infinite where no label identifies the sum."""
         return _bar(self.calculator.energy_combination_variance(structures, coefficients))
 
+    def smooth_combinations(self, structures: Sequence[Atoms], coefficients: Array) -> tuple[Bar, ...]:
+        """Return the error of each Σ c E of structures that differ little, without the rough part."""
+        variances = self.calculator.energy_combination_variances(structures, coefficients)
+        return tuple(Bar(float(np.sqrt(one.weights)), float(np.sqrt(one.weights + one.smooth))) for one in variances)
+
     def of_atoms(self, atoms: Atoms) -> Array:
         """Return √(hᵀΣh) of each atom, eV, shape ``(n,)``: what the fitted weights add to the error of its energy."""
         return self.calculator.get_atom_energies_stderr(atoms)

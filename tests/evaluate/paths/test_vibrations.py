@@ -12,6 +12,7 @@ from ase.vibrations import Vibrations as OtherVibrations
 from rung.errors import DataError
 from rung.evaluate.paths.rates import along_band, harmonic_rate, saddle_sentence, vineyard_prefactor
 from rung.evaluate.paths.vibrations import Vibrations, VibrationSettings, vibrations
+from rung.storage import DamagedFileWarning
 from tests.evaluate.paths.wells import DoubleWell, at
 
 WELL = DoubleWell()
@@ -161,3 +162,26 @@ def test_a_crystal_held_across_a_plane_loses_its_shifts_in_it():
     atoms.set_constraint(FixCartesian([0], (False, False, True)))
     found = vibrations(atoms, EMT())
     assert (found.n_rigid, len(found.quanta)) == (2, 9)
+
+
+def test_a_hessian_that_was_broken_off_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("rung.evaluate.paths.kept_rows.SAVE_EVERY", 0.0)
+    atoms, state, calls = bulk("Cu", cubic=True), tmp_path / "rows.npz", []
+
+    class Breaks(EMT):
+        def calculate(self, *arguments, **words):
+            calls.append(1)
+            if len(calls) == 11:
+                raise KeyboardInterrupt
+            super().calculate(*arguments, **words)
+
+    with pytest.raises(KeyboardInterrupt):
+        vibrations(atoms, Breaks(), state=state)
+    assert state.exists()
+    found = vibrations(atoms, Breaks(), state=state)
+    assert found.quanta == pytest.approx(vibrations(atoms, EMT()).quanta, abs=1e-12)
+    assert len(calls) == 11 + 2 * (12 - 5)  # five rows were kept, and the sixth was broken off
+    assert not state.exists()
+    state.write_bytes(b"no archive")
+    with pytest.warns(DamagedFileWarning, match=r"rows\.npz"):
+        vibrations(atoms, EMT(), state=state)

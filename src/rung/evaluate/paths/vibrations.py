@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -12,14 +13,17 @@ from pydantic import Field
 from rung.data.held import Held
 from rung.data.labels import Array
 from rung.errors import DataError
+from rung.evaluate.identity import exact_geometry
+from rung.evaluate.paths.kept_rows import KeptRows
 from rung.progress import SILENT, Progress
 from rung.results.barrier_task import Modes
 from rung.settings import Option, Settings
+from rung.storage import content_hash
 
 Coordinates = tuple[NDArray[np.intp], Array]
 """The atom of each free coordinate, and its direction."""
 
-_QUANTUM = float(units._hbar * 1e10 / np.sqrt(units._e * units._amu))
+QUANTUM = float(units._hbar * 1e10 / np.sqrt(units._e * units._amu))
 """ħ√(eV/Å²/amu) in eV, as ASE has its constants."""
 
 WAVENUMBER = float(units.invcm)
@@ -88,7 +92,12 @@ class Vibrations:
 
 
 def vibrations(
-    atoms: Atoms, calculator: Any, settings: VibrationSettings | None = None, *, progress: Progress = SILENT
+    atoms: Atoms,
+    calculator: Any,
+    settings: VibrationSettings | None = None,
+    *,
+    state: Path | None = None,
+    progress: Progress = SILENT,
 ) -> Vibrations:
     """Return the harmonic modes of ``atoms`` where they stand.
 
@@ -105,6 +114,8 @@ def vibrations(
         Any ASE calculator with forces.
     settings
         The step and the atoms that move.
+    state
+        A file in which rows of the Hessian are kept while it is made; a later call of the same potential goes on there.
     progress
         Where displacements are reported.
 
@@ -117,7 +128,10 @@ def vibrations(
     held = Held.of(atoms)
     moving = _moving(held, settings.moving)
     coordinates = held.coordinates(moving)
-    hessian = _hessian(atoms, calculator, coordinates, settings.step, progress)
+    key = content_hash(*exact_geometry(atoms), settings.step, *coordinates)
+    kept = KeptRows.open(state, key, len(coordinates[0]))
+    hessian = _hessian(atoms, calculator, coordinates, settings.step, kept, progress)
+    kept.close()
     root = np.sqrt(atoms.get_masses()[coordinates[0]])
     dynamical = hessian / np.outer(root, root)
     everything = len(moving) == len(atoms)
@@ -127,7 +141,7 @@ def vibrations(
     shown = np.zeros((len(atoms), len(squares), 3))
     along = (vectors.T @ within).T[:, :, None] * coordinates[1][:, None, :]
     np.add.at(shown, coordinates[0], along)
-    quanta = np.sign(squares) * _QUANTUM * np.sqrt(np.abs(squares))
+    quanta = np.sign(squares) * QUANTUM * np.sqrt(np.abs(squares))
     return Vibrations(np.asarray(quanta), shown.transpose(1, 0, 2), len(rigid), settings.floor * WAVENUMBER)
 
 
@@ -142,22 +156,25 @@ def _moving(held: Held, chosen: Sequence[int] | None) -> NDArray[np.intp]:
     return np.asarray(moving)
 
 
-def _hessian(atoms: Atoms, calculator: Any, coordinates: Coordinates, step: float, progress: Progress) -> Array:
+def _hessian(
+    atoms: Atoms, calculator: Any, coordinates: Coordinates, step: float, kept: KeptRows, progress: Progress
+) -> Array:
     """Return the symmetrised second derivatives of the energy, eV/Å², shape ``(k, k)`` for k free coordinates."""
     image = atoms.copy()
     image.set_constraint()
     where, directions = coordinates
-    hessian = np.empty((len(where), len(where)))
-    with progress.task("vibrations", len(hessian)) as task:
-        for row, (index, direction) in enumerate(zip(where, directions, strict=True)):
+    with progress.task("vibrations", len(where)) as task:
+        task.advance(kept.done)
+        for index, direction in zip(where[kept.done :], directions[kept.done :], strict=True):
             pushed = []
             for way in (step, -step):
                 image.positions[index] = atoms.positions[index] + way * direction
                 forces = np.array(calculator.get_forces(image), dtype=float)
                 pushed.append((forces[where] * directions).sum(axis=1))
             image.positions[index] = atoms.positions[index]
-            hessian[row] = (pushed[1] - pushed[0]) / (2 * step)
+            kept.add((pushed[1] - pushed[0]) / (2 * step))
             task.advance()
+    hessian = kept.rows
     if not np.isfinite(hessian).all():
         raise DataError("A force is not finite near the structure, so it has no vibrations.")
     return 0.5 * (hessian + hessian.T)

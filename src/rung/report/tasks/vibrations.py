@@ -1,0 +1,140 @@
+"""``vibrations.html``: the modes of a structure at each fidelity, their errors, and what moves in them."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from rung.report import figures
+from rung.report.page import Pen
+from rung.report.summary import Summary, Table, number
+from rung.report.tables import ABSENT, table
+from rung.report.tasks.page import Content, write_task_page
+from rung.results.vibrations import VIBRATIONS_FILE, FidelityModes, VibrationsResult
+
+PAGE = "vibrations.html"
+
+MOST_ROWS = 30
+"""Modes in the terminal; the page has all of them."""
+
+
+def write_vibrations_report(folder: Path) -> Path:
+    """Write ``vibrations.html`` from ``vibrations.json`` of ``folder``, and return its path.
+
+    Raises
+    ------
+    StorageError
+        When the result is missing or damaged.
+    MissingExtraError
+        When plotly is not installed.
+    """
+    result = VibrationsResult.read(Path(folder) / VIBRATIONS_FILE)
+    return write_task_page(Path(folder) / PAGE, lambda pen: _content(result, pen))
+
+
+def _content(result: VibrationsResult, pen: Pen) -> Content:
+    some = [one for one in result.fidelities if one.wavenumbers]
+    sections = []
+    if some:
+        caption = "Each line is a mode. Bars: one sigma, of the weights and of the smooth part of the model's error."
+        sections = [
+            ("Frequencies", pen.draw(_figure(some), caption)),
+            ("Zero-point energy", _table(ZERO_POINT, [_zero_point(one) for one in some])),
+            *((f"Modes at {escape(one.fidelity)}", _table(MODES, list(_rows(one)))) for one in some),
+        ]
+    return Content(
+        "Vibrations",
+        f"{result.formula} · {' · '.join(one.fidelity for one in result.fidelities)}",
+        sections,
+        [*_failures(result), *_sentences(result)],
+    )
+
+
+def _figure(some: Sequence[FidelityModes]) -> Any:
+    go = figures.plotly()
+    figure = go.Figure()
+    for index, one in enumerate(some):
+        shade = figures.colour(one.fidelity, index)
+        known = any(isfinite(value) for value in one.stderr_smooth)
+        figure.add_scatter(
+            x=figures.short(one.wavenumbers, 6),
+            y=[escape(one.fidelity)] * len(one.wavenumbers),
+            mode="markers",
+            text=[f"mode {place}: {_in_words(share)}" for place, share in enumerate(one.shares, start=1)],
+            marker={"symbol": "line-ns", "size": 28, "line": {"color": shade, "width": 2}, "color": shade},
+            error_x={"type": "data", "array": figures.short(one.stderr_smooth), "color": shade, "thickness": 1.4}
+            if known
+            else None,
+            showlegend=False,
+        )
+    figures.styled(figure, "Wavenumber, cm⁻¹ (imaginary below zero)", "", 130 + 90 * len(some))
+    figure.update_layout(margin={"l": 110})
+    return figure
+
+
+MODES = ("mode", "cm⁻¹", "± weights", "± with smooth error", "meV", "moves")
+ZERO_POINT = ("potential", "zero-point energy, eV", "± weights", "± with smooth error", "largest force, eV/Å", "domain")
+
+PER_WAVENUMBER = 0.1239841984
+"""meV of one cm⁻¹."""
+
+
+def _rows(one: FidelityModes) -> list[tuple[str, ...]]:
+    return [
+        (
+            str(place),
+            f"{-value:.1f}i" if value < 0 else f"{value:.1f}",
+            _bar(weights),
+            _bar(total),
+            f"{abs(value) * PER_WAVENUMBER:.1f}",
+            _in_words(share),
+        )
+        for place, (value, weights, total, share) in enumerate(
+            zip(one.wavenumbers, one.stderr, one.stderr_smooth, one.shares, strict=True), start=1
+        )
+    ]
+
+
+def _bar(value: float) -> str:
+    return f"{value:.1f}" if isfinite(value) else ABSENT
+
+
+def _in_words(share: Mapping[str, float]) -> str:
+    """Return the elements that move, those that move most first, without such as hardly do."""
+    parts = sorted(share.items(), key=lambda item: -item[1])
+    return ", ".join(f"{element} {100 * part:.0f} %" for element, part in parts if part >= 0.01)
+
+
+def _zero_point(one: FidelityModes) -> tuple[str, ...]:
+    return (
+        one.fidelity,
+        number(one.zero_point_energy, 4),
+        number(one.zero_point_stderr, 4),
+        number(one.zero_point_stderr_smooth, 4),
+        number(one.max_force, 4),
+        one.domain,
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[tuple[str, ...]]) -> str:
+    return table(list(head), [[escape(cell) for cell in row] for row in rows], text=1)
+
+
+def _sentences(result: VibrationsResult) -> list[str]:
+    return [*result.warnings, *(f"{one.fidelity}: {note}" for one in result.fidelities for note in one.notes)]
+
+
+def _failures(result: VibrationsResult) -> list[str]:
+    return [f"No modes of {one.fidelity}: {one.reason}." for one in result.fidelities if one.reason]
+
+
+def vibrations_summary(result: VibrationsResult) -> Summary:
+    """Return zero-point energies and the modes of each fidelity, and what a reader should know."""
+    some = [one for one in result.fidelities if one.wavenumbers]
+    tables = [Table(f"Modes at {one.fidelity}", MODES, _rows(one)[:MOST_ROWS]) for one in some]
+    if some:
+        tables.append(Table("Zero-point energy", ZERO_POINT, [_zero_point(one) for one in some]))
+    longer = [one.fidelity for one in some if len(one.wavenumbers) > MOST_ROWS]
+    more = (f"The first {MOST_ROWS} modes are shown; {VIBRATIONS_FILE} and {PAGE} have all.",) if longer else ()
+    return Summary(tuple(tables), more, warnings=tuple(_sentences(result)), failures=tuple(_failures(result)))
