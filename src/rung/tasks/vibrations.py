@@ -1,6 +1,6 @@
 """Harmonic modes from files: relax at each fidelity, displace, say how uncertain modes and zero-point energy are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -167,7 +167,7 @@ def _modes_of(
             "n_imaginary": modes.n_imaginary,
             "n_rigid": modes.n_rigid,
             "domain": where.domain,
-            "notes": tuple(_notes(point, modes, task, where.reasons)),
+            "notes": tuple(_notes(point, modes, task, [why for _, place in where.outside for why in place.reasons])),
         }
     )
 
@@ -207,7 +207,7 @@ def _shares(atoms: Atoms, mode: Array) -> dict[str, float]:
     return {str(one): float(weight[symbols == one].sum() / weight.sum()) for one in sorted(set(symbols.tolist()))}
 
 
-def _notes(point: Stationary, modes: Vibrations, task: VibrationsTask, reasons: tuple[str, ...]) -> list[str]:
+def _notes(point: Stationary, modes: Vibrations, task: VibrationsTask, reasons: Sequence[str]) -> list[str]:
     notes = []
     if not task.relax and point.max_force > STEEP:
         notes.append(

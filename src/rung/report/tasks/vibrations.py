@@ -70,6 +70,7 @@ def _figure(some: Sequence[FidelityModes]) -> Any:
         )
     figures.styled(figure, "Wavenumber, cm⁻¹ (imaginary below zero)", "", 130 + 90 * len(some))
     figure.update_layout(margin={"l": 110})
+    figure.update_yaxes(autorange="reversed")
     return figure
 
 
