@@ -25,6 +25,7 @@ from rung.model.device import require_device
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
 from rung.model.tangent import TangentPosterior
+from rung.results.origin import ORIGIN, Origin
 from rung.storage import atomic_path, jsonable
 
 FORMAT = "rung"
@@ -48,6 +49,18 @@ class Checkpoint:
     potential: ReadoutPotential
     posterior: Posterior | TangentPosterior | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> Origin | None:
+        """What the potential was made from; None where nobody knows, as in files of rung 0.1.
+
+        Raises
+        ------
+        StorageError
+            When what the file says of it is damaged.
+        """
+        content = self.metadata.get(ORIGIN)
+        return None if content is None else Origin.of(content, f"the entry {ORIGIN!r} of a checkpoint's metadata")
 
 
 def save(

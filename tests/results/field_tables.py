@@ -23,11 +23,13 @@ from rung.results.findings import Diagnosis
 from rung.results.fit import Features, FitRecord
 from rung.results.fits import StudyDesigns, StudyFit, StudyTrial
 from rung.results.free_energy import FreeEnergyResult
+from rung.results.inspection import Inspection
 from rung.results.jobs import JobError, JobRequest
 from rung.results.label import Labelled, LabelRecord
 from rung.results.marker import Marker
 from rung.results.md import MDResult
 from rung.results.metrics import Metrics
+from rung.results.origin import Card
 from rung.results.prediction import PredictionResult
 from rung.results.predictions import Predictions
 from rung.results.provenance import Provenance
@@ -79,6 +81,8 @@ FILES: Mapping[str, tuple[str, type[Entry]]] = {
     "`rounds/…/answers.json`": ("", RoundAnswers),
     "`rounds/…/choice.json`": ("", RoundChoice),
     "`rounds/…/labels.json`": ("", RoundLabels),
+    "the card in an exported file": ("", Card),
+    "`rung inspect --json`": ("", Inspection),
 }
 """Each file with the definition of what it holds; ``[]`` before it where the file is a list."""
 

@@ -310,7 +310,7 @@ def test_a_missing_file_is_named_with_its_key(world: SmallWorld) -> None:
 
 
 def test_provenance_says_what_the_run_was_made_of(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise ModelError("no native file can hold this")
 
     monkeypatch.setattr(stages, "export", refuse)

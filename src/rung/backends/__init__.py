@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from rung.backends.cards import attach, card_of
 from rung.backends.parts import DAMAGE, BackbonePart, PotentialPart, part_of
 from rung.backends.plain import surface_of, surface_to_plain
 from rung.backends.precision import say_precision
@@ -16,6 +17,8 @@ from rung.model.delta import SummedBackbone, alone
 from rung.model.device import require_device
 from rung.model.potential import ReadoutPotential
 from rung.model.protocols import Backbone
+from rung.results.inspection import ModelFacts
+from rung.results.origin import Card
 
 SUM = "sum"
 """What stands for a backend where a backbone is two, each of a backend of its own."""
@@ -72,11 +75,20 @@ def load_base(
     return say_precision(potential, path)
 
 
-def export(potential: ReadoutPotential, fidelity: str, path: Path | str) -> None:
+def export(potential: ReadoutPotential, fidelity: str, path: Path | str, *, card: Card | None = None) -> None:
     """Write one fidelity as a native file of its library, whole or not at all.
 
     The file holds what that library's own tools read. Where weights and reference energies are what the base had, its
-    tensors keep every bit.
+    tensors keep every bit. A card goes with it, which :func:`rung.backends.cards.card_in` reads.
+
+    Parameters
+    ----------
+    potential, fidelity
+        What to write.
+    path
+        The file.
+    card
+        What the file says of itself; by default its fidelity and reference energies alone.
 
     Raises
     ------
@@ -89,11 +101,39 @@ def export(potential: ReadoutPotential, fidelity: str, path: Path | str) -> None
     """
     potential = alone(potential, fidelity)
     _owner(potential.backbone).export(potential, fidelity, Path(path))
+    attach(Path(path), card or card_of(potential, fidelity))
 
 
 def native_suffix(potential: ReadoutPotential, fidelity: str) -> str:
     """Return the suffix of the file that :func:`export` would write, with the dot; errors as there."""
     return _owner(alone(potential, fidelity).backbone).suffix
+
+
+def describe(path: Path | str, *, trusted: bool = False) -> ModelFacts:
+    """Return what another library's model file is; the backend that knows its content says it.
+
+    Parameters
+    ----------
+    path
+        A file that a backend reads.
+    trusted
+        Whether the file may run code while it loads; without it, nothing in it runs.
+
+    Raises
+    ------
+    ModelError
+        When the file is missing, damaged or no model.
+    UntrustedError
+        When only trust would open it.
+    """
+    return detect(Path(path)).describe(Path(path), trusted=trusted)
+
+
+def facts(backbone: Backbone) -> tuple[ModelFacts, ...]:
+    """Return what the backend of a backbone says of it; of a sum, of each of its parts."""
+    if isinstance(backbone, SummedBackbone):
+        return (*facts(backbone.first), *facts(backbone.second))
+    return (_owner(backbone).facts(backbone),)
 
 
 def dump(potential: ReadoutPotential) -> dict[str, Any]:

@@ -19,7 +19,7 @@ _HEAD = 1 << 16
 """Bytes of a pickle that are looked at."""
 
 _EMPTY = {"EMPTY_DICT": "dict", "EMPTY_LIST": "list", "EMPTY_TUPLE": "tuple"}
-_UNREADABLE = (
+MEMBER_ERRORS = (
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
     NotImplementedError,
@@ -31,6 +31,7 @@ _UNREADABLE = (
     zlib.error,
     lzma.LZMAError,
 )
+"""What ``zipfile`` raises at an archive that is damaged, or none."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ class TorchArchive:
         try:
             with zipfile.ZipFile(path) as archive:
                 members = archive.infolist()
-        except _UNREADABLE as error:
+        except MEMBER_ERRORS as error:
             raise ModelError(f"{path} is truncated or damaged ({error}): copy or download it again.") from error
         pickles = [one.filename for one in members if _inside(one.filename) == "data.pkl"]
         if len(pickles) != 1 or len({one.filename for one in members}) != len(members):
@@ -200,7 +201,7 @@ class TorchArchive:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 return archive.read(self.folder + name)
-        except (*_UNREADABLE, KeyError) as error:
+        except (*MEMBER_ERRORS, KeyError) as error:
             raise ModelError(f"{self.path} is damaged at {name!r} ({error}): copy or download it again.") from error
 
 
@@ -213,7 +214,7 @@ def _head_of_pickle(path: Path) -> bytes | None:
                 return None
             with archive.open(member) as file:
                 return file.read(_HEAD)
-    except _UNREADABLE:
+    except MEMBER_ERRORS:
         return None
 
 
@@ -228,7 +229,7 @@ def _members(path: Path) -> set[str]:
         with zipfile.ZipFile(path) as archive:
             names = {_inside(name) for name in archive.namelist()}
             damaged = archive.testzip()
-    except _UNREADABLE as error:
+    except MEMBER_ERRORS as error:
         raise ModelError(f"{path} is truncated or damaged ({error}): copy or download it again.") from error
     if damaged is not None:
         raise ModelError(f"{path} is damaged at {damaged!r}: copy or download it again.")

@@ -17,14 +17,16 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
+from ase.data import chemical_symbols
 
-from rung.errors import ModelError
+from rung.errors import ModelError, UntrustedError
 from rung.model.architecture import Architecture
 from rung.model.conditioning import Conditioning
 from rung.model.potential import ReadoutPotential
 from rung.model.protocols import Backbone
 from rung.model.reference import ReferenceEnergies
 from rung.model.trainable import TrainablePotential
+from rung.results.inspection import ModelFacts
 
 Heads = str | Mapping[str, str] | None
 """One of several outputs of a model (a head, a modality), the one of each of several fidelities, or None for the only
@@ -105,6 +107,35 @@ class Backend(ABC):
         ModelError
             When the model cannot be built from the data.
         """
+
+    def describe(self, path: Path, *, trusted: bool) -> ModelFacts:
+        """Return what a file of this backend is, for people; by default what its only head loads as.
+
+        A backend that can look without loading does: then files that rung cannot use are described too.
+
+        Raises
+        ------
+        UntrustedError
+            When only trust would open the file.
+        """
+        try:
+            potential = self.load(path, fidelity="model", head=None, trusted=trusted, dtype=None, device="cpu")
+        except UntrustedError:
+            raise
+        except ModelError as error:
+            return ModelFacts(backend=self.name, kind=self.reads, trouble=str(error))
+        return self.facts(potential.backbone)
+
+    def facts(self, backbone: Backbone) -> ModelFacts:
+        """Return what a backbone of this backend is, for people; by default what every backbone tells."""
+        return ModelFacts(
+            backend=self.name,
+            kind=type(backbone).__name__,
+            elements=tuple(chemical_symbols[number] for number in sorted(backbone.elements)),
+            cutoff=backbone.cutoff,
+            receptive_field=backbone.receptive_field,
+            dtype=str(backbone.dtype).removeprefix("torch."),
+        )
 
     def build(
         self,

@@ -61,6 +61,15 @@ class ExportSettings(Settings):
     """The model file may be loaded though it could run code: you know where it comes from."""
 
 
+class InspectSettings(Settings):
+    """What to look at."""
+
+    file: Annotated[Path, Option(positional=True)]
+    """A model.rung, the folder of a run, a model file of a backend, or a file that was exported from one."""
+    trusted: bool = False
+    """The model file may be loaded though it could run code: you know where it comes from."""
+
+
 class InitSettings(Settings):
     """What a config is begun from."""
 

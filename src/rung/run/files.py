@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rung.backends import export
+from rung.backends.cards import card_of
 from rung.backends.precision import REFERENCE_ENERGY, largest_reference_energy, step_sentence
 from rung.checkpoint import Checkpoint, open_model
 from rung.data.batch import by_atoms
@@ -191,7 +192,8 @@ def export_file(settings: ExportSettings) -> str:
     if settings.out.exists():
         raise StorageError(f"{settings.out} is there already, and an export replaces no file; name another.")
     opened = open_model(settings.model, fidelity=settings.fidelity, trusted=settings.trusted, dtype=settings.dtype)
-    export(opened.potential, settings.fidelity, settings.out)
+    card = card_of(opened.potential, settings.fidelity, opened.origin)
+    export(opened.potential, settings.fidelity, settings.out, card=card)
     energy = largest_reference_energy(opened.potential, settings.fidelity)
     if opened.metadata.get("target") == settings.fidelity:
         energy = float(opened.metadata.get(REFERENCE_ENERGY, energy))

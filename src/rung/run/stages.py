@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from rung.backends import export, native_suffix
+from rung.backends.cards import card_of
 from rung.backends.precision import (
     REFERENCE_ENERGY,
     energy_step,
@@ -32,6 +33,7 @@ from rung.report import damage_of_page, write_report
 from rung.results.findings import Diagnosis
 from rung.results.fit import Features, FitRecord
 from rung.results.metrics import Checks, DifferenceErrors, DomainErrors, FitNumbers, Metrics, SplitErrors, StartDistance
+from rung.results.origin import ORIGIN
 from rung.results.provenance import Export, Provenance
 from rung.run.checking import sound_diagnosis
 from rung.run.checks import other_fidelities, start_of
@@ -59,6 +61,7 @@ from rung.run.inputs import (
     require_used,
 )
 from rung.run.opening import in_free_folder, opened
+from rung.run.origin import origin_of
 from rung.run.predictor import with_bars
 from rung.run.stage import Stage, carried_out
 
@@ -208,8 +211,8 @@ def fit(work: Work) -> None:
     result = method_of(work.config.method).fit(work.lift, work.config.method, work.context)
     target = work.config.target
     stored = None if work.base is None else stored_type(work.base.potential.backbone)
+    known = Provenance.read(work.folder.provenance)
     if stored is not None:
-        known = Provenance.read(work.folder.provenance)
         known.model_copy(update={"base_stored": str(stored).removeprefix("torch.")}).write(work.folder.provenance)
     save_checkpoint(
         work.folder.model,
@@ -220,6 +223,7 @@ def fit(work: Work) -> None:
             "method": work.config.method.name,
             "target_labels": cells_of(work.lift.train, target),
             REFERENCE_ENERGY: _reference_energy(work.lift.train, result.potential, target),
+            ORIGIN: origin_of(work.config, work.lift, known.files).as_json(),
         },
     )
     warnings = (*work.left_out, *coarse_base(work.config, work.base), *result.warnings)
@@ -310,7 +314,7 @@ def export_native(work: Work) -> None:
         known.model_copy(update={"export": None}).write(work.folder.provenance)
     try:
         path = work.folder.native(target, native_suffix(potential, target))
-        export(potential, target, path)
+        export(potential, target, path, card=card_of(potential, target, work.fitted.origin))
         energy = float(work.fitted.metadata.get(REFERENCE_ENERGY, largest_reference_energy(potential, target)))
         warning = step_sentence(potential, energy, path.name)
         outcome = Export(file=path.name, energy_step=energy_step(energy, potential.dtype), warning=warning)

@@ -18,6 +18,7 @@ from rung.model.potential import ReadoutPotential
 from rung.model.protocols import Backbone
 from rung.model.reference import ReferenceEnergies
 from rung.model.trainable import TrainablePotential
+from rung.results.inspection import ModelFacts
 
 
 class MaceBackend(Backend):
@@ -50,6 +51,18 @@ class MaceBackend(Backend):
         from rung.backends.mace.files import load
 
         return load(path, fidelity=fidelity, head=head, trusted=trusted, dtype=dtype, device=device)
+
+    def describe(self, path: Path, *, trusted: bool) -> ModelFacts:
+        """Return what a ``.model`` file is, one that rung cannot use too; without trust nothing in it runs."""
+        from rung.backends.mace.facts import facts_of_file
+
+        return facts_of_file(path, trusted=trusted)
+
+    def facts(self, backbone: Backbone) -> ModelFacts:
+        """Return what a MACE model is."""
+        from rung.backends.mace.facts import facts_of_model
+
+        return facts_of_model(_own(backbone).module)
 
     def export(self, potential: ReadoutPotential, fidelity: str, path: Path) -> None:
         """Write one fidelity as a ``.model`` file of mace's and e3nn's classes only."""

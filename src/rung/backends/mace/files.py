@@ -104,7 +104,7 @@ def _type_of_constants(tensors: dict[str, Tensor]) -> torch.dtype:
 
 def _unpickled(path: Path) -> tuple[torch.nn.Module, torch.dtype | None]:
     """Return the model of a file, in float32 at least, and the type of its numbers where it is a smaller one."""
-    model = _unpickle(path)
+    model = unpickle(path)
     tensors = model.state_dict()
     stored = smaller_type(tensors.values())
     if stored is None:
@@ -116,7 +116,14 @@ def _unpickled(path: Path) -> tuple[torch.nn.Module, torch.dtype | None]:
     return model.to(dtype=torch.float32), stored
 
 
-def _unpickle(path: Path) -> torch.nn.Module:
+def unpickle(path: Path) -> torch.nn.Module:
+    """Return the model of a trusted file.
+
+    Raises
+    ------
+    ModelError
+        When it does not unpickle, or is no module.
+    """
     try:
         with environment_restored("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
             model = torch.load(path, map_location="cpu", weights_only=False)
