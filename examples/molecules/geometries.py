@@ -113,13 +113,13 @@ PATHS: dict[str, tuple[Callable[[float, Atoms], Atoms], tuple[float, ...]]] = {
 
 
 @cache
-def path(name: str, level: str) -> tuple[Atoms, ...]:
-    """Return the points of a path, everything but its coordinate relaxed on a level of theory."""
+def path(name: str, level: str, fmax: float = 0.005) -> tuple[Atoms, ...]:
+    """Return the points of a path, everything but its coordinate relaxed on a level of theory to ``fmax``, eV/Å."""
     place, values = PATHS[name]
     points: list[Atoms] = []
     previous = minima(name)[0][0]
     for value in values:
-        previous = relaxed(place(value, previous), level)
+        previous = relaxed(place(value, previous), level, fmax)
         points.append(previous)
     return tuple(points)
 

@@ -34,8 +34,11 @@ CHECKED = {"H2O": 24, "NH3": 24, "CH2NH": 12, "CH3OH": 6, "HONO": 6, "HNCO": 6}
 HYBRIDS = 80
 """Geometries of each molecule that have B3LYP too."""
 
-SMALL = ("H2O", "NH3", "HCN", "HNO")
+SMALL = ("H2O", "NH3", "HNO", "HCN")
 """Molecules whose minimum is found with CCSD(T), too."""
+
+ORDER = ("H2O", "NH3", "HNO", "HCN", "CH4", "C2H2", "CH2O", "H2O2", "CH2NH", "CH3OH", "HNCO", "HONO")
+"""From what takes least time to what takes most."""
 
 ATOMS = ("H", "C", "N", "O")
 
@@ -78,23 +81,26 @@ def every_level(name: str, molecules: Sequence[Atoms], folder: Path) -> None:
     """Label geometries of a molecule by GFN2, MP2 and CCSD(T)."""
     label(molecules, "gfn2", GFN2, folder / "gfn2" / name)
     label(molecules, "mp2", MP2, folder / "mp2" / name)
-    with_forces = [one for number, one in enumerate(molecules) if checked(name, number)]
-    rest = [one for number, one in enumerate(molecules) if not checked(name, number)]
-    label(rest, "ccsdt", CLUSTER, folder / "ccsdt-energies" / name)
-    label(with_forces, "ccsdt", CLUSTER_FORCES, folder / "ccsdt" / name)
+    label(molecules, "ccsdt", CLUSTER, folder / "ccsdt-energies" / name)
+
+
+def check(name: str, molecules: Sequence[Atoms], folder: Path) -> None:
+    """Label the geometries that have forces of CCSD(T)."""
+    chosen = [one for number, one in enumerate(molecules) if checked(name, number)]
+    label(chosen, "ccsdt", CLUSTER_FORCES, folder / "ccsdt" / name)
 
 
 def scan(name: str, folder: Path) -> None:
     """Label the points of the MP2 path of a molecule at every level."""
     file = folder / "paths" / f"{name}.extxyz"
     if not file.exists():
-        points = [Atoms(one.numbers, one.positions) for one in path(name, "mp2")]
+        points = [Atoms(one.numbers, one.positions) for one in path(name, "mp2", 0.02)]
         for number, (atoms, value) in enumerate(zip(points, PATHS[name][1], strict=True)):
             atoms.info = {"structure_id": f"{name}_scan_{number:02d}", "molecule": name, "coordinate": value}
         file.parent.mkdir(parents=True, exist_ok=True)
         write(file, points)
     points = read(file, ":")
-    for level, engine in (("gfn2", GFN2), ("mp2", MP2), ("ccsdt-energies", CLUSTER), ("b3lyp", HYBRID)):
+    for level, engine in (("gfn2", GFN2), ("mp2", MP2), ("ccsdt-energies", CLUSTER)):
         label(points, level.removesuffix("-energies"), engine, folder / level / f"{name}-scan")
 
 
@@ -137,11 +143,17 @@ def steps(number: int, folder: Path) -> Iterator[str]:
             for name in PATHS:
                 scan(name, folder)
                 yield f"the path of {name}"
-            for level, names in (("gfn2", MINIMA), ("mp2", MINIMA), ("ccsdt", SMALL)):
+        for name in sorted(MINIMA, key=ORDER.index):
+            check(name, geometries(name, min(upto, number), folder), folder)
+            yield f"forces of CCSD(T) among the first {min(upto, number)} of {name}"
+        if upto == ROUND:
+            for level, names in (("gfn2", ORDER), ("mp2", ORDER), ("ccsdt", SMALL)):
                 for name in names:
                     equilibrium(name, level, folder)
                     yield f"minima of {name} on {level}"
     for name in MINIMA:
+        if name in PATHS:
+            label(read(folder / "paths" / f"{name}.extxyz", ":"), "b3lyp", HYBRID, folder / "b3lyp" / f"{name}-scan")
         label(geometries(name, min(HYBRIDS, number), folder), "b3lyp", HYBRID, folder / "b3lyp" / name)
         yield f"B3LYP of {name}"
 

@@ -167,7 +167,7 @@ def test_the_errors_of_the_training_are_those_of_the_sum(learns: str):
     forces = np.concatenate([frame.labelled("high").forces for frame in valid])
     row = result.details.epochs[int(result.diagnostics["best_epoch"]) - 1]
     energy_rmse = np.sqrt(np.mean(((found.energy.numpy() - goal) / 4) ** 2))
-    assert row["energy_rmse"] == pytest.approx(1000 * energy_rmse, rel=1e-6)
+    assert result.diagnostics["closing_energy_rmse"] == pytest.approx(1000 * energy_rmse, rel=1e-6)
     assert row["force_rmse"] == pytest.approx(1000 * np.sqrt(np.mean((found.forces.numpy() - forces) ** 2)), rel=1e-6)
     assert_allclose(said(result.potential, "low", valid).forces.numpy(), below.forces.numpy(), atol=1e-12)
     cost = result.diagnostics

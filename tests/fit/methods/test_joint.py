@@ -12,6 +12,7 @@ from rung.data.structure import Structure, composition_matrix
 from rung.errors import ConfigError, DataError
 from rung.fit.lift import Context, FitResult
 from rung.fit.methods.joint import JointSettings, fit_joint
+from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.fit.methods.scratch import ScratchSettings, fit_scratch
 from rung.model.potential import ReadoutPotential
 from tests.fit.levels import two_levels
@@ -43,19 +44,15 @@ def energies(potential: ReadoutPotential, structures: list[Structure], fidelity:
     return potential.predict(batch, forces=False).energy.numpy()
 
 
-def test_one_fidelity_from_scratch_is_scratch_to_the_bit_before_its_last_fit_of_reference_energies() -> None:
-    """`scratch` fits E0 once more after the training, which is not measured for several fidelities."""
+def test_one_fidelity_from_scratch_is_scratch_to_the_bit() -> None:
     frames = toy_structures(8, fidelity="high")
     training = {"epochs": 1, "batch_size": 8, "learning_rate": 0.01, "loss": {"energy_weight": 40.0}}
     settings = ScratchSettings.read({"architecture": TINY, "training": training})
     alone = fit_scratch(lift_of(frames), settings, Context(dtype="float64"))
     found = run(frames, training=training)
-    one, other = found.potential, alone.potential
-    assert one.backbone.fingerprint == other.backbone.fingerprint
-    assert one.surface("high").readout.fingerprint == other.surface("high").readout.fingerprint
-    before, after = (each.surface("high").reference.energies for each in (one, other))
-    moved = np.array([after[number] - before[number] for number in sorted(before)])
-    assert np.sqrt(np.mean(moved**2)) == pytest.approx(alone.diagnostics["closing_reference_change"])
+    assert found.potential.fingerprint == alone.potential.fingerprint
+    for key in ("closing_reference_change", "n_energies", "best_loss"):
+        assert found.diagnostics[key] == alone.diagnostics[key]
     assert [{**row, "seconds": 0} for row in found.details.epochs] == [
         {**row, "seconds": 0} for row in alone.details.epochs
     ]
@@ -197,3 +194,31 @@ def test_what_cannot_be_is_refused(tiny_potential: ReadoutPotential) -> None:
     strange.atoms.numbers[0] = 16
     with pytest.raises(DataError, match=r"\[16\]"):
         run([*frames, strange], tiny_potential)
+
+
+def test_closing_readout_is_the_readout_fit_of_the_trained_model_and_leaves_the_others(
+    tiny_potential: ReadoutPotential,
+) -> None:
+    frames = two_levels(10, 8)
+    trained = run(frames, tiny_potential)
+    closed = run(frames, tiny_potential, closing_readout={})
+    lift = lift_of(frames, trained.potential, source="high")
+    alone = fit_readout(lift, ReadoutSettings(), Context(dtype="float64"))
+    assert closed.potential.fingerprint == alone.potential.fingerprint
+    low, before = closed.potential.surface("low"), trained.potential.surface("low")
+    assert low.reference == before.reference
+    np.testing.assert_array_equal(low.readout.weights, before.readout.weights)
+    assert closed.posterior is not None and trained.posterior is None
+    assert closed.diagnostics["log_evidence"] == alone.diagnostics["log_evidence"]
+    assert closed.details.epochs == alone.details.with_tables(closed.details).epochs
+
+
+def test_closing_readout_lifts_what_the_low_labels_alone_trained(tiny_potential: ReadoutPotential) -> None:
+    """Without the target among the fidelities it is ``scratch`` on the cheap level, then ``readout``."""
+    frames = two_levels(10, 8)
+    chosen = {"fidelities": {"low": {}}}
+    offset = run(frames, tiny_potential, **chosen)
+    closed = run(frames, tiny_potential, closing_readout={}, **chosen)
+    alone = fit_readout(lift_of(frames, offset.potential, source="high"), ReadoutSettings(), Context(dtype="float64"))
+    assert closed.potential.fingerprint == alone.potential.fingerprint
+    assert any("gave it reference energies" in sentence for sentence in closed.warnings)

@@ -10,11 +10,14 @@ import torch
 from rung.backends import export
 from rung.backends.mace import wrap
 from rung.backends.mace.conditioned import ConditionedMaceBackbone
+from rung.calculator import RungCalculator
+from rung.checkpoint import Checkpoint
 from rung.data.batch import collate
 from rung.data.structure import Structure, composition_matrix
 from rung.errors import ConfigError, ModelError
 from rung.fit.lift import Context, FitResult
 from rung.fit.methods.onehot import OneHotSettings, fit_onehot
+from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.model.potential import ReadoutPotential
 from rung.model.protocols import Prediction
 from tests.backends.comparison import assert_native, energies_and_forces, mace_calculator
@@ -176,3 +179,22 @@ def test_what_does_not_fit_is_refused() -> None:
         run(frames, several("readouts"), form="embedding")
     with pytest.raises(ConfigError, match="Unknown fidelity 'worst'"):
         run(frames, target="worst")
+
+
+@every_form
+def test_closing_readout_is_the_readout_fit_of_the_target_and_leaves_the_others(form: str) -> None:
+    frames = two_levels(10, 8)
+    trained = run(frames, base(), form=form)
+    closed = run(frames, base(), form=form, closing_readout={})
+    folded = lift_of(frames, trained.potential.at("high"), source="high", fidelities=FIDELITIES)
+    alone = fit_readout(folded, ReadoutSettings(), Context(dtype="float64"))
+    assert closed.potential.fidelities == trained.potential.fidelities == ("high", "low")
+    assert closed.potential.at("high").fingerprint == alone.potential.fingerprint
+    assert closed.potential.at("low").fingerprint == trained.potential.at("low").fingerprint
+    assert closed.posterior is not None
+    bars = []
+    for result in (closed, alone):
+        calculator = RungCalculator(Checkpoint(result.potential, result.posterior), fidelity="high")
+        bars.append(calculator.get_energy_stderr(frames[9].atoms))
+    assert bars[0] == pytest.approx(bars[1], rel=1e-6)  # folded weights are rounded
+    assert bars[0] > 0.0

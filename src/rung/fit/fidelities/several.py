@@ -15,7 +15,8 @@ from rung.data.stream import PackedRows
 from rung.errors import ConfigError
 from rung.fidelity import require_fidelity
 from rung.fit.fidelities.agreement import Agreement, agreement, step_zero
-from rung.fit.fidelities.normalisation import change_of_reference, normalisation, refuse_strangers
+from rung.fit.fidelities.normalisation import normalisation, refuse_strangers
+from rung.fit.fidelities.references import close_references, move_references, named
 from rung.fit.fidelities.replay import with_own_labels
 from rung.fit.fidelities.rows import FidelityRows, RowSettings, restricted, split_rows, training_fidelities
 from rung.fit.lift import Base, Context, FitResult, Lift, NamedSettings
@@ -84,12 +85,15 @@ class Start:
         Sentences that the user must read.
     offered
         Fidelities of the base that are trained on: their errors are reported before the training too.
+    fitted
+        Fidelities whose reference energies were fitted to the rows; they are fitted once more after the training.
     """
 
     model: TrainablePotential
     facts: Mapping[str, float]
     warnings: tuple[str, ...] = ()
     offered: tuple[str, ...] = ()
+    fitted: tuple[str, ...] = ()
 
 
 def training_data(lift: Lift, settings: RowSettings, cutoff: float, fraction: float, context: Context) -> TrainingData:
@@ -227,7 +231,8 @@ def start_new(
     several = len(data.names) > 1
     for name, (scale, shift) in scales.items():
         facts |= {f"scale_{name}" if several else "scale": scale, f"shift_{name}" if several else "shift": shift}
-    return Start(model, facts, measured.warnings)
+    fitted = tuple(name for name in data.names if name not in (references or {}))
+    return Start(model, facts, measured.warnings, fitted=fitted)
 
 
 def start_from(
@@ -269,22 +274,10 @@ def with_fitted_references(
     model: TrainablePotential, data: TrainingData, fidelities: Sequence[str], training: TrainingSettings
 ) -> Start:
     """Return the model with the change of reference energies of ``fidelities`` fitted to the rows."""
-    if not fidelities:
-        return Start(model, {})
-    changes = change_of_reference(
-        model, data.rows.structures, data.packed, training.loss.energy_floor, training.valid_batch_size
-    )
-    references = dict(model.references)
-    facts: dict[str, float] = {}
-    warnings: list[str] = []
-    for name in fidelities:
-        if name in changes:
-            fit = changes[name]
-            references[name] = references[name].moved(fit.elements, fit.energies)
-            facts["reference_rank" if len(fidelities) == 1 else f"reference_rank_{name}"] = float(fit.rank)
-            warnings += fit.warnings
-    model.set_references(references)
-    return Start(model, facts, tuple(warnings))
+    changes = move_references(model, data.rows.structures, data.packed, fidelities, training)
+    facts = {named("reference_rank", name, fidelities): float(fit.rank) for name, fit in changes.items()}
+    warnings = tuple(sentence for fit in changes.values() for sentence in fit.warnings)
+    return Start(model, facts, warnings, fitted=tuple(changes))
 
 
 def fit_together(
@@ -332,6 +325,8 @@ def fit_together(
         folder=context.folder,
         progress=context.progress,
     )
+    rows = data.rows.structures, data.packed
+    facts |= close_references(model, *rows, held, start.fitted, training)
     return result_of(model, trained, settings, data.packed, held, facts, warnings)
 
 

@@ -9,13 +9,17 @@ from typing import Literal
 
 from rung.fit.fidelities.several import SeveralSettings, begin, fit_together
 from rung.fit.lift import Base, Context, FitResult, Lift, Method
+from rung.fit.methods.closing import with_closing_readout
 from rung.fit.methods.offset import OffsetSettings, fit_offset
+from rung.fit.methods.readout import ReadoutSettings
 
 
 class JointSettings(SeveralSettings):
     """Train one backbone on several fidelities, each with a readout of its own."""
 
     name: Literal["joint"] = "joint"
+    closing_readout: ReadoutSettings | None = None
+    """A fit of the target's readout in closed form at the end, with error bars; null keeps the trained readout."""
 
 
 def fit_joint(lift: Lift, settings: JointSettings, context: Context) -> FitResult:
@@ -35,6 +39,10 @@ def fit_joint(lift: Lift, settings: JointSettings, context: Context) -> FitResul
     ModelError
         When the base's fidelities differ before the readout, and more than one of them trains.
     """
+    return with_closing_readout(_trained(lift, settings, context), lift, settings.closing_readout, context)
+
+
+def _trained(lift: Lift, settings: JointSettings, context: Context) -> FitResult:
     if settings.fidelities and lift.target not in settings.fidelities:
         return _without_target(lift, settings, next(iter(settings.fidelities)), context)
     data, start = begin(lift, settings, "readouts", context)
@@ -43,7 +51,7 @@ def fit_joint(lift: Lift, settings: JointSettings, context: Context) -> FitResul
 
 def _without_target(lift: Lift, settings: JointSettings, first: str, context: Context) -> FitResult:
     """Train on the other fidelities alone, then give the target the surface of ``first`` and its own E0."""
-    others = fit_joint(replace(lift, target=first), settings, context)
+    others = _trained(replace(lift, target=first), settings, context)
     trained = replace(lift, base=Base(others.potential, first))
     moved = fit_offset(trained, OffsetSettings(), replace(context, cache=None))
     return replace(

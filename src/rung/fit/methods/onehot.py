@@ -13,6 +13,8 @@ from rung.fit.fidelities.heldout import labelled_by
 from rung.fit.fidelities.rows import FidelityLabels
 from rung.fit.fidelities.several import SeveralSettings, begin, fit_together, start_from, training_data
 from rung.fit.lift import Base, Context, FitResult, Lift, Method
+from rung.fit.methods.closing import with_closing_readout
+from rung.fit.methods.readout import ReadoutSettings
 from rung.model.potential import ReadoutPotential
 
 
@@ -33,6 +35,8 @@ class OneHotSettings(SeveralSettings):
     trains: Literal["all", "fidelity"] = "all"
     """What moves: all weights, or the target's own numbers alone, which leaves the base's fidelities bit for bit as
     they were."""
+    closing_readout: ReadoutSettings | None = None
+    """A fit of the target's readout in closed form at the end, with error bars; null keeps the trained readout."""
 
 
 def fit_onehot(lift: Lift, settings: OneHotSettings, context: Context) -> FitResult:
@@ -52,6 +56,10 @@ def fit_onehot(lift: Lift, settings: OneHotSettings, context: Context) -> FitRes
     ModelError
         When the base's fidelities differ in what this form lets them share.
     """
+    return with_closing_readout(_trained(lift, settings, context), lift, settings.closing_readout, context)
+
+
+def _trained(lift: Lift, settings: OneHotSettings, context: Context) -> FitResult:
     origin = settings.origin(lift.base)
     if settings.trains == "fidelity":
         return _target_alone(lift, origin, settings, context)

@@ -1,20 +1,16 @@
 """``scratch``: a new model, trained on the target's own energies and forces. This is how a base is made."""
 
-from dataclasses import replace
 from typing import Literal
 
-import numpy as np
 from pydantic import Field, field_validator
 
 from rung.backends.architectures import AnyArchitecture, new_architecture
 from rung.data.elements import require_element
 from rung.errors import ConfigError
-from rung.fit.fidelities.normalisation import change_of_reference
 from rung.fit.fidelities.rows import FidelityLabels, RowSettings
-from rung.fit.fidelities.several import TrainingData, fit_together, start_new, training_data
+from rung.fit.fidelities.several import fit_together, start_new, training_data
 from rung.fit.lift import Context, FitResult, Lift, Method, NamedSettings
 from rung.fit.training.stages import TrainingSettings
-from rung.model.trainable import TrainablePotential
 
 
 class ScratchSettings(NamedSettings):
@@ -58,31 +54,7 @@ def fit_scratch(lift: Lift, settings: ScratchSettings, context: Context) -> FitR
     references = None if settings.reference_energies is None else {target: settings.reference_energies}
     data = training_data(lift, rows, settings.architecture.cutoff, training.valid_fraction, context)
     start = start_new(settings.architecture, data, "shared", training.loss.energy_floor, references, context)
-    result = fit_together(start, data, training, settings, context, judge=None)
-    return result if references else _with_closed_references(result, start.model, data, training)
-
-
-def _with_closed_references(
-    result: FitResult, model: TrainablePotential, data: TrainingData, training: TrainingSettings
-) -> FitResult:
-    """Return the result with its reference energies fitted once more, to what the trained ``model`` leaves of energies.
-
-    Steps of a finite length leave a constant in the energies that forces do not see; least squares takes it out.
-    """
-    (name,) = data.names
-    changes = change_of_reference(
-        model, data.rows.structures, data.packed, training.loss.energy_floor, training.valid_batch_size
-    )
-    if name not in changes:
-        return result
-    fit, surface = changes[name], result.potential.surface(name)
-    moved = replace(surface, reference=surface.reference.moved(fit.elements, fit.energies))
-    change = float(np.sqrt(np.mean(fit.energies**2)))
-    return replace(
-        result,
-        potential=result.potential.with_surface(name, moved),
-        diagnostics={**result.diagnostics, "closing_reference_change": change},
-    )
+    return fit_together(start, data, training, settings, context, judge=None)
 
 
 SCRATCH = Method(settings=ScratchSettings, fit=fit_scratch, base="none")

@@ -23,7 +23,8 @@ from rung.fit.fidelities.several import (
     with_fitted_references,
 )
 from rung.fit.lift import Base, Context, FitResult, Lift, Method, NamedSettings
-from rung.fit.methods.readout import ReadoutSettings, fit_readout
+from rung.fit.methods.closing import with_closing_readout
+from rung.fit.methods.readout import ReadoutSettings
 from rung.fit.training.blocks import Blocks, freeze_others
 from rung.fit.training.schedule import Plateau, Schedule
 from rung.fit.training.stages import TrainingSettings
@@ -88,9 +89,7 @@ def fit_transfer(lift: Lift, settings: TransferSettings, context: Context) -> Fi
     refuse_strangers([*data.rows.structures, *data.held.structures], sorted(base.plain.elements))
     start = _start(base, data, settings, context)
     result = fit_together(start, data, settings.training, settings, context, judge=lift.target)
-    if settings.closing_readout is None:
-        return result
-    return _closed(result, lift, settings.closing_readout, context)
+    return with_closing_readout(result, lift, settings.closing_readout, context)
 
 
 def _data(lift: Lift, base: Base, settings: TransferSettings, context: Context) -> TrainingData:
@@ -116,20 +115,6 @@ def _start(base: Base, data: TrainingData, settings: TransferSettings, context: 
         start = replace(start, model=adapted)
     freeze_others(start.model, settings.blocks)
     return replace(beside_base(start, base.plain, starts, data), offered=tuple(replayed))
-
-
-def _closed(result: FitResult, lift: Lift, settings: ReadoutSettings, context: Context) -> FitResult:
-    """Return the trained potential with its readout fitted in closed form, and what both fits say."""
-    trained = replace(lift, valid=(), base=Base(result.potential, lift.target))
-    closed = fit_readout(trained, settings, context)
-    return FitResult(
-        potential=closed.potential,
-        posterior=closed.posterior,
-        settings=result.settings,
-        diagnostics={**closed.diagnostics, **result.diagnostics},
-        warnings=(*result.warnings, *closed.warnings),
-        details=closed.details.with_tables(result.details),
-    )
 
 
 TRANSFER = Method(settings=TransferSettings, fit=fit_transfer, base="needed")
