@@ -22,6 +22,9 @@ class Progress(Protocol):
     def task(self, description: str, total: int) -> Iterator[Task]:
         """Open one piece of work of ``total`` steps."""
 
+    def say(self, sentence: str) -> None:
+        """Say something that people should know before the work that follows."""
+
 
 class _SilentTask:
     def advance(self, steps: int = 1) -> None:
@@ -38,6 +41,9 @@ class Silent:
     def task(self, description: str, total: int) -> Iterator[Task]:  # noqa: ARG002 - the protocol's signature
         """Open a piece of work that nobody watches."""
         yield _SilentTask()
+
+    def say(self, sentence: str) -> None:
+        """Say nothing."""
 
 
 SILENT: Progress = Silent()

@@ -10,9 +10,11 @@ from numpy.testing import assert_allclose
 
 from rung.data.structure import Structure
 from rung.errors import DataError, ModelError
+from rung.features import entries
 from rung.features.cache import DesignCache
 from rung.features.passes import build_designs, features_of
 from rung.model.readout import Readout, ReadoutBlock
+from rung.progress import SILENT
 from tests.pair_backbone import PairBackbone, analytic, pair_readout, pair_structures
 
 KINDS = ("jacobian", "summed", "auto")
@@ -142,6 +144,38 @@ def test_progress_counts_geometries():
     structures = pair_structures(backbone)
     build_designs(structures * 2, backbone, pair_readout(backbone), forces=True, fidelity="low", progress=watching)
     assert (watching.done, watching.total) == (len(structures), len(structures))
+
+
+class Listening:
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.said = []
+
+    @contextmanager
+    def task(self, description, total):
+        with SILENT.task(description, total) as task:
+            yield task
+
+    def say(self, sentence):
+        self.said.append(sentence)
+
+
+def test_a_large_build_says_what_it_costs_before_it_starts_and_only_what_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setattr(entries, "WORTH_MEASURING", 0)
+    monkeypatch.setattr(entries, "WORTH_SAYING", 0.0)
+    backbone, cache = PairBackbone(), DesignCache(tmp_path)
+    structures, readout = pair_structures(backbone), pair_readout(backbone)
+    for some, count in ((structures[:1], 1), (structures, len(structures) - 1), (structures, 0)):
+        listening = Listening()
+        build_designs(some, backbone, readout, forces=True, fidelity="low", cache=cache, progress=listening)
+        assert [sentence.split(": ")[0] for sentence in listening.said] == [f"Designs of {count} structures"] * (
+            count > 0
+        )
+    small = Listening()
+    monkeypatch.setattr(entries, "WORTH_SAYING", 1e9)
+    build_designs(structures, backbone, readout, forces=True, fidelity="low", progress=small)
+    assert small.said == []
 
 
 def test_an_element_that_the_base_lacks_is_named():

@@ -13,7 +13,6 @@ from rung.model.potential import ReadoutPotential, Surface
 from rung.run import checks
 from rung.run.checks import OTHER_STRUCTURES, other_fidelities, risen, start_of
 from rung.run.evaluation import predict
-from rung.run.predictor import Predictor
 from rung.run.stages import run_fit
 from rung.storage import jsonable
 from tests.fit.lifts import lift_of
@@ -43,17 +42,16 @@ def test_what_is_not_trained_starts_at_the_base(world: SmallWorld, method: str) 
 
 def test_designs_that_are_not_the_bases_are_measured(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     structures = read_structures(world.folder / "train.extxyz")
-    honest = Predictor.predict
 
-    def off(self: Predictor, *arguments: object, **options: object) -> object:
-        found = honest(self, *arguments, **options)  # type: ignore[arg-type]
+    def off(*arguments: object, **options: object) -> object:
+        found = predict(*arguments, **options)  # type: ignore[arg-type]
         return replace(
             found,
             energy=found.energy + 0.003 * np.array([len(one) for one in evenly_spread(structures, 4)]),
             forces=tuple(None if block is None else block + 0.002 for block in found.forces),
         )
 
-    monkeypatch.setattr(Predictor, "predict", off)
+    monkeypatch.setattr("rung.run.checks.predict", off)
     found = start_of(lift_of(structures, world.low), load_config(world.config()).method, {})
     assert found is not None
     assert found.energy == pytest.approx(3.0, abs=1e-6)

@@ -86,6 +86,10 @@ class TerminalProgress:
         if not self._depth:
             self._console.print(f"{description}: {time.monotonic() - started:.1f} s", style="dim", markup=False)
 
+    def say(self, sentence: str) -> None:
+        """Print a sentence above the bar."""
+        self._console.print(sentence, style="dim", markup=False)
+
     @contextmanager
     def _shown(self, description: str, total: int) -> Iterator[_BarTask]:
         if self._open:

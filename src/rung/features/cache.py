@@ -25,7 +25,7 @@ from rung.storage import TEMPORARY, content_hash, require_own, write_bytes, writ
 
 FORMAT_VERSION = 1
 
-EntryKind = Literal["features", "jacobian", "summed"]
+EntryKind = Literal["features", "jacobian", "summed", "probed"]
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 _ENTRIES = f"{'[0-9a-f]' * 2}/{'[0-9a-f]' * 32}.npz"
@@ -48,13 +48,14 @@ class EntryKey:
     ----------
     kind
         ``features`` (features and fixed energy), ``jacobian`` (the same, the features' sparse Jacobian and the fixed
-        forces) or ``summed`` (the same with ∂F/∂w of one frozen basis in the Jacobian's place).
+        forces), ``summed`` (the same with ∂F/∂w of one frozen basis in the Jacobian's place) or ``probed`` (the same
+        with the features' derivative along a random direction).
     backbone
         The backbone's fingerprint.
     fidelity
         Where the backbone is conditioned on it, else empty.
     readout
-        Fingerprint of the readout's frozen basis for ``summed``, else empty.
+        Fingerprint of the readout's frozen basis for ``summed``, of the direction for ``probed``, else empty.
     structure
         The ``geometry_hash`` of the structure, near the origin (see :func:`~rung.data.wrapping.near_origin`).
     dtype
@@ -247,6 +248,7 @@ _KINDS: Mapping[EntryKind, Mapping[str, ArrayKind]] = {
     "features": _FEATURES,
     "jacobian": {**_FORCES, "pairs": ArrayKind("iu", ("pairs", 2)), "values": ArrayKind("f", ("pairs", 3, "D"))},
     "summed": {**_FORCES, "summed": ArrayKind("f", ("3n", "P"))},
+    "probed": {**_FORCES, "tangent": ArrayKind("f", ("n", "D"))},
 }
 """What each kind of entry holds."""
 

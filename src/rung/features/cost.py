@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-Kind = Literal["jacobian", "summed"]
+Kind = Literal["jacobian", "summed", "probed"]
 
 ATOMS_A_BATCH = 100
 """On a CPU: the fixed cost of a pass is small beside its arithmetic, and its arrays small enough for the allocator to

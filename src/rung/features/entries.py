@@ -14,7 +14,10 @@ from rung.data.wrapping import near_origin
 from rung.errors import DataError, ModelError
 from rung.features.cache import Arrays, DesignCache, EntryKey, EntryKind
 from rung.features.cost import ATOMS_A_BATCH, ATOMS_A_BATCH_ACCELERATOR, Kind, batches
+from rung.features.estimate import WORTH_MEASURING, WORTH_SAYING, Estimate, Piece, estimate
 from rung.features.jacobian import MovePlan, jacobian_blocks, plan_moves
+from rung.features.measure import PassCosts, measured_costs
+from rung.features.probes import Probe, moved_features
 from rung.features.summed import position_gradient, summed_forces
 from rung.model.protocols import Backbone, LayeredFeatures
 from rung.model.readout import Readout
@@ -28,6 +31,19 @@ class _Work:
     structure: Structure
     kind: EntryKind
     n_colours: int = 0
+    n_pairs: int = 0
+
+    def piece(self, n_basis: int, n_features: int, itemsize: int) -> Piece:
+        """Return what computing it takes."""
+        n_atoms = len(self.structure)
+        own = n_atoms * n_features
+        passes, more = {
+            "features": (0, 0),
+            "summed": (n_basis, 3 * n_atoms * n_basis),
+            "jacobian": (3 * self.n_colours, 3 * self.n_pairs * n_features),
+            "probed": (1, own),
+        }[self.kind]
+        return Piece(self.kind, n_atoms, passes, itemsize * (own + more))
 
 
 @dataclass(frozen=True)
@@ -47,9 +63,12 @@ class EntryMaker:
     wanted
         Kinds of entry that serve, in the order of preference.
     choose
-        The kind to compute where the cache has none, from how a structure's atoms can move; None for ``features``.
+        The kind to compute where the cache has none, from how a structure's atoms can move and the cost of a pass of
+        the Jacobian in units of a reverse pass; None for ``features``.
     batch_size
         Structures a batch; None goes by atoms.
+    probe
+        The direction of ``probed`` entries; None where none is asked for.
     """
 
     backbone: Backbone
@@ -57,15 +76,16 @@ class EntryMaker:
     fidelity: str
     cache: DesignCache | None
     wanted: Sequence[EntryKind]
-    choose: Callable[[MovePlan], Kind] | None
+    choose: Callable[[MovePlan, float], Kind] | None
     batch_size: int | None
+    probe: Probe | None = None
 
     def collect(self, structures: Sequence[Structure], progress: Progress) -> Iterator[tuple[Structure, Arrays]]:
         """Yield each distinct geometry with its entry, those in the cache first; nothing yielded is kept here."""
         distinct = {structure.geometry_hash: structure for structure in structures}
         self._check_elements(distinct.values())
         with progress.task("Features of the frozen backbone", len(distinct)) as task:
-            for entry in self._entries(distinct.values()):
+            for entry in self._entries(distinct.values(), progress):
                 yield entry
                 task.advance()
 
@@ -75,20 +95,26 @@ class EntryMaker:
             kind=kind,
             backbone=self.backbone.fingerprint,
             fidelity=self.fidelity if self.backbone.conditioned else "",
-            readout=self.readout.fingerprint if kind == "summed" and self.readout is not None else "",
-            structure=_seen(structure).geometry_hash,
+            readout=self._seen_along(kind),
+            structure=seen_structure(structure).geometry_hash,
             dtype=str(self.backbone.dtype).removeprefix("torch."),
         )
 
-    def _entries(self, structures: Iterable[Structure]) -> Iterator[tuple[Structure, Arrays]]:
-        missing = []
+    def _seen_along(self, kind: EntryKind) -> str:
+        """Return what the forces of an entry were differentiated by, or along."""
+        if kind == "summed" and self.readout is not None:
+            return self.readout.fingerprint
+        return self.probe.fingerprint if kind == "probed" and self.probe is not None else ""
+
+    def _entries(self, structures: Iterable[Structure], progress: Progress) -> Iterator[tuple[Structure, Arrays]]:
+        absent = []
         for structure in structures:
             arrays = self._find(structure)
             if arrays is None:
-                missing.append(self._plan(structure))
+                absent.append(structure)
             else:
                 yield structure, arrays
-        for planned in self._batches(missing):
+        for planned in self._batches(self._planned(absent, progress)):
             batch = []
             for work in planned:
                 arrays = self._find(work.structure)  # another process may have made it meanwhile
@@ -110,19 +136,49 @@ class EntryMaker:
                 return arrays
         return None
 
-    def _plan(self, structure: Structure) -> _Work:
+    def _planned(self, absent: Sequence[Structure], progress: Progress) -> list[_Work]:
+        """Return how each structure is computed, and say what a large build will cost before it starts."""
+        if not absent:
+            return []
+        n_passes = 1 if self.choose is None or self.probe is not None else self._n_basis
+        if n_passes * sum(len(structure) for structure in absent) < WORTH_MEASURING:
+            return [self._plan(structure, self.backbone.pass_ratio) for structure in absent]
+        costs = measured_costs(absent[len(absent) // 2], self.backbone, self.fidelity)
+        works = [self._plan(structure, costs.ratio) for structure in absent]
+        expected = self.estimate(works, costs)
+        if expected.seconds > WORTH_SAYING:
+            progress.say(f"Designs of {expected.sentence}; a build that is stopped goes on where it was.")
+        return works
+
+    def estimate(self, works: Sequence[_Work], costs: PassCosts) -> Estimate:
+        """Return what computing ``works`` will take."""
+        itemsize = torch.finfo(self.backbone.dtype).bits // 8
+        pieces = [work.piece(self._n_basis, costs.n_features, itemsize) for work in works]
+        return estimate(pieces, costs, self._atoms_a_batch)
+
+    @property
+    def _n_basis(self) -> int:
+        return 1 if self.readout is None else len(self.readout.weights)
+
+    @property
+    def _atoms_a_batch(self) -> int:
+        return ATOMS_A_BATCH if self.backbone.device.type == "cpu" else ATOMS_A_BATCH_ACCELERATOR
+
+    def _plan(self, structure: Structure, pass_ratio: float) -> _Work:
         if self.choose is None:
             return _Work(structure, "features")
+        if self.probe is not None:
+            return _Work(structure, "probed")
         plan = plan_moves(structure.atoms, self.backbone.receptive_field)
-        return _Work(structure, self.choose(plan), plan.n_colours)  # plans of all structures at once would add up
+        # plans of all structures at once would add up
+        return _Work(structure, self.choose(plan, pass_ratio), plan.n_colours, len(plan.pairs))
 
     def _batches(self, missing: Sequence[_Work]) -> Iterator[list[_Work]]:
-        limit = ATOMS_A_BATCH if self.backbone.device.type == "cpu" else ATOMS_A_BATCH_ACCELERATOR
-        for kind in ("features", "jacobian", "summed"):
+        for kind in ("features", "jacobian", "summed", "probed"):
             works = [work for work in missing if work.kind == kind]
             sizes = [len(work.structure) for work in works]
             costs = [work.n_colours if kind == "jacobian" else 0 for work in works]
-            for chosen in batches(sizes, costs, self.batch_size, atoms_a_batch=limit):
+            for chosen in batches(sizes, costs, self.batch_size, atoms_a_batch=self._atoms_a_batch):
                 yield [works[index] for index in chosen]
 
     def _compute(self, works: Sequence[_Work]) -> list[Arrays]:
@@ -132,16 +188,23 @@ class EntryMaker:
         structures = [work.structure for work in works]
         sizes = [len(structure) for structure in structures]
         kind = works[0].kind
+        columns: dict[str, Sequence[np.ndarray[Any, Any]]] = {}
         batch = self._batch(structures, differentiable=kind != "features")
+        if self.probe is not None and kind == "probed":
+            seen = [seen_structure(structure) for structure in structures]
+            direction = torch.as_tensor(np.concatenate([self.probe.direction(one) for one in seen]))
+            features, tangent = moved_features(self.backbone, batch, direction.to(batch.positions))
+            layers: tuple[Tensor, ...] = (features,)
+            columns = {"tangent": _split(tangent, sizes)}
+        else:
+            with torch.set_grad_enabled(kind != "features"):
+                layers = self._layers(batch)
+                features = torch.cat(layers, dim=1)
         with torch.set_grad_enabled(kind != "features"):
-            layers = self._layers(batch)
-            features = torch.cat(layers, dim=1)
             fixed = self.backbone.fixed_energy(batch)
         check_columns(self.readout, features.shape[1])
-        columns: dict[str, Sequence[np.ndarray[Any, Any]]] = {
-            "features": _split(features, sizes),
-            "fixed_energy": [np.array(energy) for energy in fixed.detach().double().cpu().numpy()],
-        }
+        columns["features"] = _split(features, sizes)
+        columns["fixed_energy"] = [np.array(energy) for energy in fixed.detach().double().cpu().numpy()]
         if kind != "features":
             columns["fixed_forces"] = _split(-position_gradient(fixed, batch), sizes)
         if kind == "jacobian":
@@ -173,7 +236,7 @@ class EntryMaker:
                 )
 
 
-def _seen(structure: Structure) -> Structure:
+def seen_structure(structure: Structure) -> Structure:
     """Return the structure as the backbone sees it; what was kept of atoms far away is of no use."""
     near = near_origin(structure.atoms)
     return structure if near is structure.atoms else Structure(near, structure.structure_id, {})

@@ -12,8 +12,9 @@ from rung.data.structure import Structure, composition_matrix
 from rung.features.cache import Arrays, DesignCache, EntryKind
 from rung.features.cost import Kind, cheaper_kind
 from rung.features.design import AtomFeatures, Design
-from rung.features.entries import EntryMaker, check_columns
+from rung.features.entries import EntryMaker, check_columns, seen_structure
 from rung.features.jacobian import MovePlan, forces_design
+from rung.features.probes import Probe, probed_force
 from rung.model.protocols import Backbone
 from rung.model.readout import Readout
 from rung.progress import SILENT, Progress
@@ -28,6 +29,7 @@ def build_designs(
     fidelity: str,
     cache: DesignCache | None = None,
     kind: Literal["auto", "jacobian", "summed"] = "auto",
+    probe: Probe | None = None,
     batch_size: int | None = None,
     keep_features: bool = False,
     progress: Progress = SILENT,
@@ -54,6 +56,8 @@ def build_designs(
     kind
         How to make forces: ``jacobian`` (its entry serves any readout of this backbone), ``summed`` (serves this basis
         alone), or ``auto``: what the cache has, else the cheaper.
+    probe
+        Make forces along this random direction alone, whatever ``kind`` says; the entry serves any readout.
     batch_size
         Structures a batch; by default as many as make about 100 atoms on a CPU, 2,000 elsewhere.
     keep_features
@@ -72,19 +76,19 @@ def build_designs(
     """
     wanted: tuple[EntryKind, ...] = ("features", "jacobian", "summed")
     if forces:
-        wanted = ("jacobian", "summed") if kind == "auto" else (kind,)
+        wanted = ("probed",) if probe is not None else ("jacobian", "summed") if kind == "auto" else (kind,)
 
-    def choose(plan: MovePlan) -> Kind:
+    def choose(plan: MovePlan, pass_ratio: float) -> Kind:
         if kind != "auto":
             return kind
         itemsize = torch.finfo(backbone.dtype).bits // 8
         size = 3 * len(plan.pairs) * readout.n_features * itemsize
-        return cheaper_kind(plan.n_colours, len(readout.weights), size, pass_ratio=backbone.pass_ratio)
+        return cheaper_kind(plan.n_colours, len(readout.weights), size, pass_ratio=pass_ratio)
 
-    maker = EntryMaker(backbone, readout, fidelity, cache, wanted, choose if forces else None, batch_size)
+    maker = EntryMaker(backbone, readout, fidelity, cache, wanted, choose if forces else None, batch_size, probe)
     designs: dict[str, Design] = {}
     for structure, arrays in maker.collect(structures, progress):
-        design = design_of(structure, backbone, readout, arrays, forces=forces)
+        design = design_of(structure, backbone, readout, arrays, forces=forces, probe=probe)
         if keep_features:
             atoms = AtomFeatures(arrays["features"].astype(np.float32), structure.atoms.numbers)
             design = replace(design, atoms=atoms)
@@ -105,30 +109,43 @@ def features_of(
 
     Parameters, errors and cache as for :func:`build_designs`; a Jacobian in the cache serves too.
     """
-    maker = EntryMaker(backbone, None, fidelity, cache, ("features", "jacobian"), None, batch_size)
+    wanted: tuple[EntryKind, ...] = ("features", "jacobian")
+    maker = EntryMaker(backbone, None, fidelity, cache, wanted, None, batch_size)
     features: dict[str, Array] = {}
     for structure, arrays in maker.collect(structures, progress):
         features[structure.geometry_hash] = np.asarray(arrays["features"], dtype=np.float64)
     return [features[structure.geometry_hash] for structure in structures]
 
 
-def design_of(structure: Structure, backbone: Backbone, readout: Readout, arrays: Arrays, *, forces: bool) -> Design:
+def design_of(
+    structure: Structure,
+    backbone: Backbone,
+    readout: Readout,
+    arrays: Arrays,
+    *,
+    forces: bool,
+    probe: Probe | None = None,
+) -> Design:
     """Return the design of one structure from the arrays of an entry, of whichever kind serves."""
     features = arrays["features"]
     check_columns(readout, features.shape[1])
     with torch.no_grad():
         energy = readout.basis(torch.as_tensor(features).double()).sum(dim=0).numpy()
-    matrix, fixed = np.zeros((0, len(energy))), np.zeros(0)
-    if forces:
-        fixed = arrays["fixed_forces"].astype(np.float64).reshape(-1)
-        if "summed" in arrays:
-            matrix = arrays["summed"].astype(np.float64)
-        else:
-            matrix = forces_design(readout, features, arrays["pairs"], arrays["values"])
-    return Design(
+    design = Design(
         energy=energy,
-        forces=matrix,
+        forces=np.zeros((0, len(energy))),
         composition=composition_matrix([structure], sorted(backbone.elements))[0],
         fixed_energy=float(arrays["fixed_energy"]),
-        fixed_forces=fixed,
+        fixed_forces=np.zeros(0),
     )
+    if not forces:
+        return design
+    fixed = arrays["fixed_forces"].astype(np.float64).reshape(-1)
+    if probe is not None:
+        sketch = probe.direction(seen_structure(structure)).reshape(1, -1)
+        row = probed_force(readout, features, arrays["tangent"])[None]
+        return replace(design, forces=row, fixed_forces=sketch @ fixed, sketch=sketch)
+    if "summed" in arrays:
+        return replace(design, forces=arrays["summed"].astype(np.float64), fixed_forces=fixed)
+    matrix = forces_design(readout, features, arrays["pairs"], arrays["values"])
+    return replace(design, forces=matrix, fixed_forces=fixed)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rung.backends.errors import tangent_errors
+from rung.data.labels import Array
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.features.cache import DesignCache
@@ -14,6 +15,7 @@ from rung.features.errorbars import places_in
 from rung.features.passes import build_designs
 from rung.features.predict import DesignPrediction, difference_variance, predict_designs
 from rung.features.tangent_errors import TangentErrors
+from rung.fit.linear.probing import ForceDesigns
 from rung.model.domain import Place
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
@@ -46,6 +48,7 @@ class Predictor:
     force_structures: int = 60
     progress: Progress = SILENT
     _designs: dict[_Key, Design] = field(default_factory=dict, repr=False)
+    _dear: dict[tuple[str, ...], bool] = field(default_factory=dict, repr=False)
     _errors: dict[int, TangentErrors] = field(default_factory=dict, repr=False)
 
     def predict(
@@ -81,16 +84,13 @@ class Predictor:
         if not self._frozen(potential):
             return self._run(potential, structures, fidelity, rows)
         energies = self._predicted(potential, posterior, structures, fidelity, forces=False)
-        pulled = dict(
-            zip(rows, self._predicted(potential, posterior, chosen, fidelity, forces=bool(rows)), strict=True)
-        )
+        pulled, bars = self._forces(potential, posterior, chosen, fidelity)
+        known, stderr = dict(zip(rows, pulled, strict=True)), dict(zip(rows, bars, strict=True))
         return SplitPrediction(
             energy=np.array([one.energy for one in energies]),
             energy_stderr=np.sqrt(np.array([one.energy_label_variance for one in energies])),
-            forces=tuple(pulled[k].forces if k in pulled else None for k in range(len(structures))),
-            forces_stderr=tuple(
-                np.sqrt(pulled[k].force_total_variance) if k in pulled else None for k in range(len(structures))
-            ),
+            forces=tuple(known.get(k) for k in range(len(structures))),
+            forces_stderr=tuple(stderr.get(k) for k in range(len(structures))),
             places=self._places(potential, posterior, structures, fidelity),
         )
 
@@ -173,6 +173,26 @@ class Predictor:
     ) -> list[DesignPrediction]:
         designs = self.designs(potential, structures, fidelity, forces=forces)
         return predict_designs(designs, potential.surface(fidelity), sorted(potential.elements), posterior)
+
+    def _forces(
+        self,
+        potential: ReadoutPotential,
+        posterior: Posterior | None,
+        structures: Sequence[Structure],
+        fidelity: str,
+    ) -> tuple[list[Array], list[Array | None]]:
+        """Return forces with error bars from designs; from the whole model, without bars, where designs are dear."""
+        if not structures:
+            return [], []
+        names = (potential.backbone.fingerprint, *(structure.geometry_hash for structure in structures))
+        if names not in self._dear:
+            makes = ForceDesigns(potential.backbone, potential.surface(fidelity).readout, fidelity)
+            self._dear[names] = makes.are_dear(structures)
+        if self._dear[names]:
+            run = predict(potential, structures, fidelity, progress=self.progress)
+            return [one for one in run.forces if one is not None], [None] * len(structures)
+        found = self._predicted(potential, posterior, structures, fidelity, forces=True)
+        return [one.forces for one in found], [np.sqrt(one.force_total_variance) for one in found]
 
     def _tangent(self, potential: ReadoutPotential, fidelity: str, posterior: TangentPosterior) -> TangentErrors:
         """Return the error bars of a tangent fit; those of the last one are kept, for their rows cost passes."""

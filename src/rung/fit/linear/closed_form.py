@@ -10,13 +10,14 @@ from scipy.optimize import minimize
 
 from rung.data.labels import Array
 from rung.errors import ConfigError, FitError
+from rung.fit.linear.anchored import band_weight, gather_anchor
 from rung.fit.linear.energies import Energies, Positions
 from rung.fit.linear.evidence import HyperPosterior, averaged, infer
 from rung.fit.linear.gaussian import MODEL_ERROR, Gaussian
 from rung.fit.linear.hinge import HingeProgramme
 from rung.fit.linear.label_error import LabelError, fitted_label_error
 from rung.fit.linear.problem import Problem
-from rung.fit.linear.terms import TAU_OVER_FORCE, Assembly, Band, Term, assemble, band_weight, gather_anchor
+from rung.fit.linear.terms import TAU_OVER_FORCE, Assembly, Band, Term, assemble
 
 HINGE_GRID = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Values of τ that cross-validation tries, in units of the anchor's r.m.s. force."""
@@ -228,10 +229,10 @@ class HingeFit:
 
 def _hinge_fit(problem: Problem, guide: Solution, band: Band) -> HingeFit:
     """Return the hinge fit whose anchor and hyper-parameters other than τ are those of the quadratic fit."""
-    gathered = gather_anchor(band, problem)
-    if gathered is None:
+    chosen = band.frames(problem.structures)
+    if not chosen:
         raise ConfigError("The hinge band has no frame to anchor; give frames or set its anchor to none.")
-    anchor, design = gathered
+    anchor, design = gather_anchor(band.anchor, band.transforms, problem, chosen)
     model, values = guide.assembly.model, guide.values
     kept = np.repeat(anchor.kept, 3)
     target = (anchor.forces - anchor.base).ravel()

@@ -176,7 +176,9 @@ def _alone(problem: Problem, solution: Solution, alone: Solution) -> dict[str, f
     for name, item in (("", alone), ("_as_fitted", solution)):
         change = [design.forces @ item.gaussian.mean[:size] for design in designs]
         if change:
-            found[f"force_departure_rmse_meV_per_angstrom{name}"] = 1e3 * _rms(np.concatenate(change))
+            n_components = sum(3 * design.n_atoms for design in designs)
+            departure = float(np.sqrt(np.sum(np.concatenate(change) ** 2) / n_components))
+            found[f"force_departure_rmse_meV_per_angstrom{name}"] = 1e3 * departure
     return found
 
 

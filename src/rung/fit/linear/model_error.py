@@ -61,8 +61,8 @@ def feature_error(problem: Problem, anchored: Sequence[Design]) -> FeatureError:
     forces = [item.forces for item in anchored if item.has_forces]
     if not forces:
         return FeatureError(covariance, np.nan)
-    stacked = np.concatenate(forces)
-    return FeatureError(covariance, _size(stacked @ directions, len(stacked)))
+    n_components = sum(3 * item.n_atoms for item in anchored if item.has_forces)
+    return FeatureError(covariance, _size(np.concatenate(forces) @ directions, n_components))
 
 
 def probed_force_ratio(problem: Problem, derivatives: Array, n_components: int) -> float:

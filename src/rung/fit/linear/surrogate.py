@@ -62,10 +62,14 @@ def surrogate_ratio(problem: Problem, low: str) -> float:
     solution = quadratic_solution(assemble((Energies(), WeightPrior()), twin))
     size = len(blank.weights)
     weights, covariance = solution.gaussian.mean[:size], solution.gaussian.covariance[:size, :size]
-    error = np.concatenate([design.forces @ weights + design.fixed_forces - forces.ravel() for design, forces in pairs])
-    explained = np.concatenate([np.sum((design.forces @ covariance) * design.forces, axis=1) for design, _ in pairs])
-    known = np.isfinite(error)
-    own = float(np.mean(error[known] ** 2) - np.mean(explained[known]))
+    error, explained, count = 0.0, 0.0, 0.0
+    for design, forces in pairs:
+        rest = design.forces @ weights + design.fixed_forces - design.seen(forces)
+        known = np.isfinite(rest)
+        error += float(np.sum(rest[known] ** 2))
+        explained += float(np.sum((design.forces @ covariance * design.forces)[known]))
+        count += design.components_a_row * float(known.sum())
+    own = (error - explained) / count
     return float(np.sqrt(max(own, 0.0))) / solution.model_error
 
 

@@ -16,7 +16,8 @@ from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
 from rung.fit.linear import energies
-from rung.fit.linear.anchor import AnchorForces, Scale, Transform, processed
+from rung.fit.linear.anchor import Scale, Transform
+from rung.fit.linear.anchored import anchored_rows, band_weight
 from rung.fit.linear.evidence import HyperPrior
 from rung.fit.linear.gaussian import MODEL_ERROR, EnergyData, LinearModel, PriorComponent
 from rung.fit.linear.problem import Problem
@@ -24,6 +25,7 @@ from rung.settings import Settings
 
 Automatic = Literal["auto"]
 Choice = Automatic | float
+Probing = Automatic | Annotated[int, Field(ge=0, le=10_000)]
 
 TAU_OVER_FORCE = 0.3
 """Median of the hyper-prior of τ, in units of the anchor's r.m.s. force."""
@@ -174,6 +176,11 @@ class Band(Settings):
     """τ in eV/Å, or ``auto``: log-normal hyper-prior of median 0.3 times the anchor's r.m.s. force and width 1."""
     max_frames: int = Field(default=100, ge=1)
     """At most this many frames anchor, evenly spread, for each costs passes through the backbone."""
+    probes: Probing = "auto"
+    """Along how many random directions of each frame forces are held; 0 holds every component, by full designs.
+    ``auto`` probes where full designs cost much, with as many directions as the band needs."""
+    probe_seed: int = Field(default=0, ge=0)
+    """Of the random directions: one for all fits, so that they share designs."""
 
     def frames(self, structures: Sequence[Structure]) -> list[int]:
         """Return the positions of the frames that anchor: evenly spread over those that can, whatever their energies.
@@ -189,15 +196,33 @@ class Band(Settings):
         ]
         return evenly_spread(usable, self.max_frames)
 
+    @property
+    def sees_atoms(self) -> bool:
+        """Whether the band looks at single atoms, so that it needs every component of the forces."""
+        return self.shape == "hinge" or not all(isinstance(one, Scale) for one in self.transforms)
+
     def add(self, assembly: Assembly, problem: Problem) -> Assembly:
-        """Return the assembly with the band as a prior of the weights."""
+        """Return the assembly with the band as a prior of the weights.
+
+        With B the force designs of the anchored atoms, n_F their number and P the rank of B, the precision is
+        ``(P/n_F) BᵀB / τ²``: then τ is the r.m.s. length of a departure whatever the number of frames.
+        """
         if self.tau != "auto" and not self.tau > 0:
             raise ConfigError("tau must be more than 0 eV/Å, or auto.")
-        anchored = anchored_atoms(self, problem)
-        if anchored is None:
+        rows = anchored_rows(self.anchor, self.transforms, problem, self.frames(problem.structures))
+        if rows is None:
             return assembly
-        component, names, typical = anchored
-        return assembly.with_component(component, _chosen(self.tau, band_prior(typical)), names)
+        weight = band_weight(rows.gram, rows.n_atoms)
+        pulls = [weight * rows.design.T @ direction.forces for direction in rows.directions]
+        component = PriorComponent(
+            "tau",
+            weight * rows.gram,
+            weight * rows.design.T @ rows.departure,
+            np.stack(pulls, axis=1) if pulls else np.zeros((len(rows.gram), 0)),
+            np.array([direction.stderr for direction in rows.directions]),
+        )
+        names = tuple(direction.name for direction in rows.directions)
+        return assembly.with_component(component, _chosen(self.tau, band_prior(rows.typical)), names)
 
 
 class WeightPrior(Settings):
@@ -258,60 +283,3 @@ def assemble(terms: tuple[Term, ...], problem: Problem) -> Assembly:
     if not any(isinstance(term, WeightPrior) for term in terms):
         raise ConfigError("The method's terms need one of kind weights: a prior of the change of the weights.")
     return assembly
-
-
-def anchored_atoms(band: Band, problem: Problem) -> tuple[PriorComponent, tuple[str, ...], float] | None:
-    """Return the band's component, the names of its directions and the anchor's r.m.s. force, eV/Å.
-
-    With B the force designs of the anchored atoms, n_F their number and P the rank of B, the precision is
-    ``(P/n_F) BᵀB / τ²``: then τ is the r.m.s. length of a departure whatever the number of frames.
-    None where no frame anchors.
-    """
-    gathered = gather_anchor(band, problem)
-    if gathered is None:
-        return None
-    anchor, design = gathered
-    rows = np.repeat(anchor.kept, 3)
-    kept = design[rows]
-    gram = kept.T @ kept
-    weight = band_weight(gram, int(anchor.kept.sum()))
-    departure = (anchor.forces - anchor.base).ravel()[rows]
-    directions = [weight * kept.T @ direction.forces.ravel()[rows] for direction in anchor.directions]
-    component = PriorComponent(
-        "tau",
-        weight * gram,
-        weight * kept.T @ departure,
-        np.stack(directions, axis=1) if directions else np.zeros((len(gram), 0)),
-        np.array([direction.stderr for direction in anchor.directions]),
-    )
-    typical = float(np.sqrt(np.mean(np.sum(anchor.forces[anchor.kept] ** 2, axis=1))))
-    return component, tuple(direction.name for direction in anchor.directions), typical
-
-
-def band_weight(gram: Array, n_atoms: int) -> float:
-    """Return P/n_F: the rank of the force designs' ``gram`` over the number of anchored atoms."""
-    eigenvalues = np.linalg.eigvalsh(gram)
-    return int(np.sum(eigenvalues > 1e-10 * eigenvalues.max(initial=0.0))) / n_atoms
-
-
-def gather_anchor(band: Band, problem: Problem) -> tuple[AnchorForces, Array] | None:
-    """Return the processed anchor and the force design of its atoms, shape ``(3n, P)``; None where there are none."""
-    chosen = band.frames(problem.structures)
-    if not chosen:
-        return None
-    design = np.concatenate([problem.designs[k].forces for k in chosen])
-    fixed = np.concatenate([problem.designs[k].fixed_forces for k in chosen])
-    base = (design @ problem.readout.weights + fixed).reshape(-1, 3)
-    if band.anchor == "base":
-        forces = base
-    else:
-        forces = np.concatenate([problem.structures[k].labelled(band.anchor).forces for k in chosen])
-    anchor = AnchorForces(
-        forces=forces,
-        base=base,
-        numbers=np.concatenate([problem.structures[k].atoms.numbers for k in chosen]),
-        positions=np.concatenate([problem.structures[k].atoms.positions for k in chosen]),
-        frame=np.repeat(np.arange(len(chosen)), [len(problem.structures[k]) for k in chosen]),
-        kept=np.ones(len(base), dtype=bool),
-    )
-    return processed(anchor, band.transforms), design

@@ -17,6 +17,7 @@ from rung.fit.lift import Context, Designs, FitResult, Lift, Method, NamedSettin
 from rung.fit.linear.closed_form import Solution, hinge_solution, quadratic_solution
 from rung.fit.linear.diagnosis import explain
 from rung.fit.linear.model_error import feature_error
+from rung.fit.linear.probing import LEAST, ForceDesigns, probing_numbers
 from rung.fit.linear.problem import Problem
 from rung.fit.linear.result import moved_surface, posterior_of
 from rung.fit.linear.surrogate import surrogate_ratio, with_ratio
@@ -85,6 +86,8 @@ def fit_readout(lift: Lift, settings: ReadoutSettings, context: Context) -> FitR
 def gather(lift: Lift, settings: ReadoutSettings, context: Context) -> Problem:
     """Build (or read from the cache) the designs that the fit needs: forces only where a frame anchors.
 
+    Without a band some frames are probed along two directions, for the size of force errors.
+
     Raises
     ------
     ConfigError
@@ -100,15 +103,12 @@ def gather(lift: Lift, settings: ReadoutSettings, context: Context) -> Problem:
     if settings.widen.units:
         readout = widened(readout, features_of(train, backbone, **options), settings.widen)
     anchored = set(force_frames(train, settings))
-    with_forces = build_designs(
-        [train[k] for k in sorted(anchored)],
-        backbone,
-        readout,
-        forces=True,
-        # random units change with their seed and number: the Jacobian's entry serves them all
-        kind="jacobian" if settings.widen.units else "auto",
-        **options,
-    )
+    makes = ForceDesigns(backbone, readout, base.fidelity, context.cache, context.progress)
+    frames, band = [train[k] for k in sorted(anchored)], settings.band
+    if band is None:  # they tell the size of force errors alone
+        with_forces = makes.probed(frames, range(LEAST))
+    else:
+        with_forces = makes.of_band(frames, band, widened=settings.widen.units > 0)
     rest = [k for k in range(len(train)) if k not in anchored]
     without = build_designs([train[k] for k in rest], backbone, readout, forces=False, **options)
     designs = dict(zip([*sorted(anchored), *rest], [*with_forces, *without], strict=True))
@@ -171,7 +171,7 @@ def result_of(
         potential=base.with_surface(problem.target.name, surface),
         posterior=posterior_of(problem, solution, error),
         settings=settings,
-        diagnostics=explained.numbers,
+        diagnostics={**explained.numbers, **probing_numbers(anchored)},
         warnings=explained.warnings,
         details=explained.tables,
     )
