@@ -15,7 +15,8 @@ from rung.errors import MissingExtraError
 from rung.report.tables import quantity
 from rung.results.barrier import Curve
 
-INK, MUTED, GRID = "#1f2733", "#66707f", "#e8ebf0"
+INK, MUTED, GRID, AXIS, PAPER = "#1f2733", "#66707f", "#e8ebf0", "#c6ccd6", "#ffffff"
+"""Colours that a page turns round where it is dark."""
 BASE, LIFTED, ALONE, TRUTH = "#98a2b3", "#1d5fd1", "#d9822b", "#1f2733"
 
 ROLES: Mapping[str, str] = {
@@ -316,7 +317,7 @@ def thinned(*columns: Array) -> list[Array]:
 
 def styled(figure: Any, x_title: str, y_title: str, height: int) -> None:
     """Give a figure the look of all others, and titles to its axes, with their unit."""
-    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": "#c6ccd6", "ticks": "outside", "tickcolor": "#c6ccd6"}
+    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": AXIS, "ticks": "outside", "tickcolor": AXIS}
     figure.update_layout(
         height=height,
         margin={"l": 64, "r": 16, "t": 36, "b": 52},
@@ -330,7 +331,7 @@ def styled(figure: Any, x_title: str, y_title: str, height: int) -> None:
             "yanchor": "bottom",
             "bgcolor": "rgba(0,0,0,0)",
         },
-        hoverlabel={"bgcolor": "white", "font": {"color": INK}},
+        hoverlabel={"bgcolor": PAPER, "font": {"color": INK}},
         template="none",
     )
     figure.update_xaxes(title={"text": x_title, "standoff": 8}, **axis)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from rung import __version__
 from rung.errors import StorageError
 from rung.report import figures
+from rung.report.embedding import packed, plot
 from rung.report.read import RunFiles, StudyFiles, read_run, read_study
 from rung.report.run import fit as fit_sections
 from rung.report.run import predictions as prediction_sections
@@ -17,7 +18,7 @@ from rung.report.run.calibration import calibration
 from rung.report.section import Section
 from rung.report.study import compare as compare_sections
 from rung.report.study import sections as study_sections
-from rung.report.style import STYLE
+from rung.report.style import script, style
 from rung.storage import content_hash, set_aside, write_text
 
 REPORT = "report.html"
@@ -57,11 +58,6 @@ _STUDY = (Section("Learning curves", study_sections.curves), *_STUDY_REST)
 _STUDY_IN_RUN = (Section("Learning curves", study_sections.curves_and_verdict), *_STUDY_REST)
 
 
-_FIT = """<script>addEventListener("load", () => document.querySelectorAll(".plotly-graph-div")
-  .forEach(figure => Plotly.Plots.resize(figure)));</script>"""
-"""A figure is drawn when the page has come that far; columns beside it come later and make it narrower."""
-
-
 class Pen:
     """Writes sections and gives each figure its number, so that equal files make equal reports."""
 
@@ -71,14 +67,8 @@ class Pen:
     def draw(self, figure: Any, caption: str = "") -> str:
         """Return a figure in its frame, without the library, which the page embeds once."""
         self._count += 1
-        drawing = figure.to_html(
-            full_html=False,
-            include_plotlyjs=False,
-            div_id=f"figure-{self._count}",
-            config={"displaylogo": False, "responsive": True, "displayModeBar": False},
-        )
         below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-        return f"<figure>{drawing}{below}</figure>"
+        return f"<figure>{plot(figure, self._count)}{below}</figure>"
 
     def sections(self, named: Sequence[Section[Files]], files: Files) -> list[tuple[str, str]]:
         """Return the name and HTML of each section."""
@@ -175,15 +165,15 @@ def write_page(
     links = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name, _ in shown)
     notice = "".join(f'<div class="notice"><p>{escape(sentence)}</p></div>' for sentence in notices)
     body = "".join(f'<section id="{anchor}"><h2>{name}</h2>{content}</section>' for anchor, name, content in shown)
-    library = f"<script>{_library()}</script>" if 'id="figure-' in body else ""
-    fit = _FIT if library else ""
+    library = packed("plotly", _library()) if 'id="figure-' in body else ""
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style>{library}</head><body>"
+        f"<title>{escape(title)}</title><style>{style()}</style></head><body>"
         f'<header><div><h1>{escape(title)}</h1><p class="subtitle">{escape(subtitle)}</p>'
         f"<nav>{links}</nav></div></header>"
-        f"<main>{notice}{top}{body}{fit}{_FOOTER} {__version__}. This page needs no network.</footer></main>"
+        f"<main>{notice}{top}{body}{_FOOTER} {__version__}. This page needs no network.</footer></main>"
+        f"{library}<script>{script()}</script>"
         f"{_END}"
     )
     if fault := damage_of_page(path):

@@ -1,0 +1,153 @@
+"""Pages as a browser shows them: no error, every figure inside its card, on screens light and dark, phones and paper."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from rung.report import write_report, write_study_report
+from tests.report.folders import run_folder, study_folder
+
+VIEWS: Mapping[str, Mapping[str, Any]] = {
+    "wide": {"viewport": {"width": 1400, "height": 900}},
+    "dark": {"viewport": {"width": 1400, "height": 900}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 400, "height": 800}},
+}
+
+BEYOND = """() => [...document.querySelectorAll("figure")].map((figure) => {
+  const card = figure.getBoundingClientRect();
+  return Math.max(...[...figure.querySelectorAll(".main-svg")].map((drawing) => {
+    const place = drawing.getBoundingClientRect();
+    return Math.max(place.right - card.right, card.left - place.left, place.bottom - card.bottom, card.top - place.top);
+  }));
+})"""
+"""By how many pixels each figure is larger than its card; negative where it is inside."""
+
+
+@dataclass
+class Shown:
+    """A page in a browser, and what it complained of."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+
+def show(page: Page, file: Path) -> Shown:
+    shown = Shown(page)
+    page.on("console", lambda message: shown.complaints.append(message.text))
+    page.on("pageerror", lambda error: shown.complaints.append(str(error)))
+    page.goto(file.as_uri())
+    page.evaluate("window.rung.drawn")
+    return shown
+
+
+@pytest.fixture(scope="module")
+def run_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    run_folder(folder)
+    study_folder(folder / "study")
+    return write_report(folder)
+
+
+@pytest.fixture(scope="module", params=sorted(VIEWS))
+def shown(request: pytest.FixtureRequest, chromium: Browser, run_page: Path) -> Iterator[tuple[str, Shown]]:
+    page = chromium.new_page(**VIEWS[request.param])
+    yield request.param, show(page, run_page)
+    page.close()
+
+
+def test_nothing_is_wrong_and_nothing_is_wider_than_the_screen(shown: tuple[str, Shown]) -> None:
+    view, one = shown
+    assert one.complaints == []
+    width = VIEWS[view]["viewport"]["width"]
+    assert one.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_every_figure_is_drawn_inside_its_card(shown: tuple[str, Shown]) -> None:
+    _, one = shown
+    beyond = one.page.evaluate(BEYOND)
+    assert len(beyond) == 15
+    assert max(beyond) < 0
+    traces = one.page.evaluate("() => [...document.querySelectorAll('.plot')].map((plot) => plot.data.length)")
+    assert min(traces) > 0
+
+
+def test_no_title_of_an_axis_touches_its_ticks(shown: tuple[str, Shown]) -> None:
+    _, one = shown
+    overlaps = one.page.evaluate("""() => {
+      const boxes = (plot, kind) => [...plot.querySelectorAll(kind)].map((text) => text.getBoundingClientRect());
+      const meet = (one, other) => one.left < other.right - 1 && other.left < one.right - 1
+        && one.top < other.bottom - 1 && other.top < one.bottom - 1;
+      return [...document.querySelectorAll(".plot")].flatMap((plot) => ["x", "y"].flatMap((axis) => {
+        const titles = boxes(plot, `.${axis}title`);
+        const ticks = boxes(plot, `.${axis}tick text`);
+        const met = titles.some((title) => ticks.some((tick) => meet(title, tick)));
+        const crowded = ticks.some((one, k) => ticks.slice(k + 1).some((other) => meet(one, other)));
+        return met || crowded ? [`${plot.id} ${axis}${met ? " title" : ""}${crowded ? " ticks" : ""}`] : [];
+      }));
+    }""")
+    assert overlaps == []
+
+
+def test_words_can_be_told_from_what_is_behind_them(shown: tuple[str, Shown]) -> None:
+    view, one = shown
+    paper, ink, ticks = one.page.evaluate("""() => {
+      const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).reduce((sum, part) => sum + Number(part) / 765, 0);
+      const style = getComputedStyle(document.body);
+      const tick = getComputedStyle(document.querySelector(".xtick text")).fill;
+      return [light(style.backgroundColor), light(style.color), light(tick)];
+    }""")
+    assert (paper < 0.5) == (view == "dark")
+    assert abs(paper - ink) > 0.6
+    assert abs(paper - ticks) > 0.6
+
+
+def test_a_page_on_paper_is_light_and_inside_its_cards(chromium: Browser, run_page: Path) -> None:
+    page = chromium.new_page(**VIEWS["dark"])
+    one = show(page, run_page)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1000})
+    assert max(page.evaluate(BEYOND)) < 0
+    assert page.evaluate("getComputedStyle(document.querySelector('.xtick text')).fill") == "rgb(31, 39, 51)"
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("getComputedStyle(document.querySelector('.xtick text')).fill") != "rgb(31, 39, 51)"
+    assert one.complaints == []
+    page.close()
+
+
+def test_a_table_sorts_by_a_click_and_copies(chromium: Browser, tmp_path: Path) -> None:
+    study_folder(tmp_path)
+    context = chromium.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    one = show(page, write_study_report(tmp_path))
+    table = page.locator("table:has(th.sorts)").first
+    head = table.locator("th").nth(1)
+    column = "(table) => [...table.tBodies[0].rows].map((row) => parseFloat(row.cells[1].innerText))"
+    before = table.evaluate(column)
+    head.click()
+    assert table.evaluate(column) == sorted(before)
+    head.click()
+    assert table.evaluate(column) == sorted(before, reverse=True)
+    table.locator("xpath=..").hover()
+    table.locator("xpath=../button").click()
+    page.wait_for_function("() => [...document.querySelectorAll('button.copy')].some((one) => one.innerText === 'copied')")
+    copied = page.evaluate("navigator.clipboard.readText()").splitlines()
+    assert len(copied) == 1 + len(before)
+    assert all("\t" in line for line in copied)
+    assert one.complaints == []
+    context.close()
+
+
+def test_a_page_is_under_five_megabytes_and_asks_for_no_file(chromium: Browser, run_page: Path) -> None:
+    assert run_page.stat().st_size < 5e6
+    page = chromium.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    show(page, run_page)
+    assert asked == [run_page.as_uri()]
+    page.close()
