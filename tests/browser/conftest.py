@@ -1,4 +1,4 @@
-"""One headless Chromium for all pages; without one on PATH these tests are left out, and the head of the run says so."""
+"""One headless Chromium for all pages; without one on PATH these tests are left out, as the head of a run says."""
 
 import shutil
 from collections.abc import Iterator
@@ -9,6 +9,10 @@ from playwright.sync_api import Browser, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+def pytest_report_header() -> str:
+    return f"pages in a browser: {CHROMIUM or 'left out, for there is no Chromium on PATH'}"
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

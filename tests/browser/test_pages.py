@@ -1,4 +1,4 @@
-"""Pages as a browser shows them: no error, every figure inside its card, on screens light and dark, phones and paper."""
+"""Pages as a browser shows them: no error, every figure inside its card, on light and dark screens and on paper."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from rung.report import write_report, write_study_report
+from rung.storage import read_json, write_json
 from tests.report.folders import run_folder, study_folder
 
 VIEWS: Mapping[str, Mapping[str, Any]] = {
@@ -49,6 +50,12 @@ def run_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     run_folder(folder)
     study_folder(folder / "study")
+    fit = read_json(folder / "fit.json")
+    fit["details"]["epochs"] = [
+        {"epoch": epoch, "train_loss": 75.0 / (1 + epoch), "valid_loss": 60.0 / (1 + epoch) ** 0.5}
+        for epoch in range(40)
+    ]
+    write_json(folder / "fit.json", fit)
     return write_report(folder)
 
 
@@ -69,7 +76,7 @@ def test_nothing_is_wrong_and_nothing_is_wider_than_the_screen(shown: tuple[str,
 def test_every_figure_is_drawn_inside_its_card(shown: tuple[str, Shown]) -> None:
     _, one = shown
     beyond = one.page.evaluate(BEYOND)
-    assert len(beyond) == 15
+    assert len(beyond) == 16
     assert max(beyond) < 0
     traces = one.page.evaluate("() => [...document.querySelectorAll('.plot')].map((plot) => plot.data.length)")
     assert min(traces) > 0
@@ -135,7 +142,7 @@ def test_a_table_sorts_by_a_click_and_copies(chromium: Browser, tmp_path: Path) 
     assert table.evaluate(column) == sorted(before, reverse=True)
     table.locator("xpath=..").hover()
     table.locator("xpath=../button").click()
-    page.wait_for_function("() => [...document.querySelectorAll('button.copy')].some((one) => one.innerText === 'copied')")
+    page.get_by_text("copied", exact=True).wait_for()
     copied = page.evaluate("navigator.clipboard.readText()").splitlines()
     assert len(copied) == 1 + len(before)
     assert all("\t" in line for line in copied)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from rung.report import figures
+from rung.report.axes import round_ticks
 from rung.report.figures import Learning, Series
 from rung.report.read import RunFiles
 from rung.report.run.predictions import parity
@@ -63,9 +64,9 @@ def test_a_base_that_depends_on_the_labels_is_a_curve():
 
 @pytest.mark.parametrize("values", [(5.2, 19.0), (250.0, 494.0), (1.01, 1.4), (0.002, 30.0), (7.0, 7.0)])
 def test_a_logarithmic_axis_has_some_round_ticks_in_range(values):
-    ticks = figures._log_ticks(values)
-    assert 1 <= len(ticks) <= 12
-    assert len(ticks) >= 4 or values[1] / values[0] < 1.5
+    ticks = round_ticks(values)
+    assert 1 <= len(ticks) <= 6
+    assert len(ticks) >= 3 or values[1] / values[0] < 1.5
     assert min(values) / 1.2 <= min(ticks)
     assert max(ticks) <= max(values) * 1.2
 

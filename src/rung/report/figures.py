@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from rung.data.labels import Array
 from rung.errors import MissingExtraError
+from rung.report.axes import logarithmic
 from rung.report.tables import quantity
 from rung.results.barrier import Curve
 
@@ -246,8 +247,7 @@ def learning_curve(
     styled(figure, "Labelled energies", y_title, height)
     figure.update_xaxes(type="log", tickvals=labels, ticktext=[str(n) for n in labels], range=_log_range(labels))
     if log:
-        ticks = _log_ticks([value for trace in figure.data for value in (trace.y or ()) if value and value > 0])
-        figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
+        logarithmic(figure, "y")
     return figure
 
 
@@ -278,8 +278,7 @@ def posterior_spread(
     if chosen is not None and np.isfinite(chosen) and chosen > 0:
         figure.add_vline(x=chosen, line={"color": ALONE, "width": 2})
     styled(figure, escape(f"{name}, {unit}" if unit else name), "Weight", 300)
-    ticks = _log_ticks([float(10 ** edges[0]), float(10 ** edges[-1])])
-    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
+    logarithmic(figure, "x", most=4)
     return figure
 
 
@@ -297,7 +296,7 @@ def training(epochs: Sequence[Mapping[str, float]]) -> Any:
             line={"color": _OTHERS[index % len(_OTHERS)], "width": 2},
         )
     styled(figure, "Epoch", "Loss", 340)
-    figure.update_yaxes(type="log", tickformat="~g")
+    logarithmic(figure, "y")
     return figure
 
 
@@ -374,17 +373,3 @@ def _log_range(labels: Sequence[int]) -> list[float] | None:
     low, high = np.log10(labels[0]), np.log10(labels[-1])
     pad = 0.06 * (high - low) or 0.3
     return [float(low - pad), float(high + pad)]
-
-
-def _log_ticks(values: Sequence[float]) -> list[float]:
-    """Return about six round numbers over the range of ``values``: plotly's own leave a short logarithmic axis bare."""
-    if not values:
-        return []
-    low, high = min(values) / 1.15, max(values) * 1.15
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    found: list[float] = []
-    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 6, 8), (1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)):
-        found = [step * 10.0**decade for decade in decades for step in steps if low <= step * 10.0**decade <= high]
-        if len(found) > 4:
-            return found
-    return found or [float(f"{value:.2g}") for value in (low, high)]

@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 
 from rung.report import figures
+from rung.report.axes import logarithmic
 from rung.report.read import StudyFiles
 from rung.report.section import Draw
 from rung.report.tables import ABSENT, digits, table
@@ -191,8 +192,8 @@ def _cost_figure(points: Sequence[_Cost]) -> object:
             marker={"size": 8},
         )
     figures.styled(figure, "Time of a fit, s", "Energy error, r.m.s., meV/atom", 340)
-    figure.update_xaxes(type="log")
-    figure.update_yaxes(type="log")
+    logarithmic(figure, "x")
+    logarithmic(figure, "y")
     return figure
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from rung.errors import StorageError
 from rung.report import figures
+from rung.report.axes import logarithmic
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table
 from rung.report.tables import ABSENT, digits, superscript, table, with_error
@@ -180,8 +181,8 @@ def _displacements(
             figure.add_vrect(x0=first, x1=last, fillcolor=shade, opacity=0.06, line_width=0)
     what = "Mean squared displacement of one ion, Å²" if name == "msd" else "Of all ions together over their number, Å²"
     figures.styled(figure, "Time, ps", what, 420)
-    figure.update_xaxes(type="log")
-    figure.update_yaxes(type="log")
+    logarithmic(figure, "x")
+    logarithmic(figure, "y")
     return figure, "One line a run; shaded is what was fitted. Diffusion has slope 1."
 
 
@@ -218,7 +219,7 @@ def _line(name: str, one: ActivationNumbers, temperatures: Sequence[AtTemperatur
         showlegend=False,
     )
     figures.styled(figure, "1000/T, 1/K", one.quantity[:1].upper() + one.quantity[1:], 400)
-    figure.update_yaxes(type="log")
+    logarithmic(figure, "y")
     return figure
 
 
