@@ -258,7 +258,7 @@ def test_findings_of_the_doctor_are_shown(tmp_path):
     assert "no-sigma" in text
     assert "Two σ are absent." in text
     assert "1 structure " in text
-    assert "n energies" in text
+    assert "Energies with σ Forces" in text
 
 
 class TestStudy:

@@ -52,9 +52,10 @@ def print_errors(evaluation: Evaluation) -> None:
         table.add_column(heading, justify="right")
     for key, after in errors.items():
         before = base.get(key)
+        split = key[0] if len(fidelities) == 1 else f"{key[0]} ({key[1]})"
         if before is not None:
-            table.add_row(key[0], "base, E0 refitted", *_numbers(before))
-        table.add_row("" if before is not None else key[0], "model", *_numbers(after), end_section=True)
+            table.add_row(split, "base, E0 refitted", *_numbers(before))
+        table.add_row("" if before is not None else split, "model", *_numbers(after), end_section=True)
     OUT.print(table)
     for domain in evaluation.domain.values():
         OUT.print(domain.verdict, style=STYLES["warning"] if domain.domain == "outside" else "", markup=False)
@@ -213,6 +214,8 @@ def print_cache(entries: Sequence[CacheEntry]) -> None:
 def _print_warnings(run: FinishedRun) -> None:
     for sentence in run.warnings:
         ERR.print(f"warning: {sentence}", style=STYLES["warning"], markup=False)
+    for sentence in run.notes:
+        ERR.print(f"note: {sentence}", style=STYLES["note"], markup=False)
 
 
 def _numbers(errors: SplitErrors) -> list[str]:

@@ -130,7 +130,10 @@ def write_study_report(folder: Path) -> Path:
 
 
 def _heading(run: RunFiles) -> str:
-    return f"Lifted to {run.target} by the method {run.method}" if run.method and run.target else ""
+    if not (run.method and run.target):
+        return ""
+    lifted = run.config is None or bool(run.base)
+    return f"{'Lifted to' if lifted else 'A potential of'} {run.target} by the method {run.method}"
 
 
 def _subtitle(run: RunFiles, folder: Path) -> str:

@@ -43,6 +43,11 @@ class RunFiles:
         return "" if self.config is None else self.config.target
 
     @property
+    def base(self) -> str:
+        """The base's fidelity; empty without a base, or where no file says."""
+        return "" if self.config is None or self.config.base is None else self.config.base.fidelity
+
+    @property
     def method(self) -> str:
         """The name of the method; empty where no file says."""
         if self.config is not None:

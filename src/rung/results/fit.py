@@ -78,6 +78,8 @@ class FitDetails(Entry):
     ``valid_loss``, errors on what it was stopped by (meV/atom, meV/Å), ``seconds``."""
     finished: str = ""
     """Why the training ended."""
+    notes: tuple[str, ...] = ()
+    """What is good to know and asks for nothing to be mended."""
 
     def with_tables(self, other: "FitDetails") -> Self:
         """Return these tables with those of ``other``, which take the place of one's own."""

@@ -80,12 +80,15 @@ class FinishedRun:
         What the reader of the numbers must know: of the data, then of the fit.
     stages
         The stages that ran now; none where the run was finished before.
+    notes
+        What is good to know and asks for nothing to be mended.
     """
 
     folder: RunFolder
     metrics: Metrics
     warnings: tuple[str, ...]
     stages: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,13 +177,14 @@ def run_fit(
     metrics = Metrics.read(work.folder.metrics)
     exported = Provenance.read(work.folder.provenance).export
     warned = Diagnosis.read(work.folder.findings).of_severity("warning")
+    record = FitRecord.read(work.folder.fit)
     warnings = (
         *(finding.sentence for finding in warned),
-        *FitRecord.read(work.folder.fit).warnings,
+        *record.warnings,
         *metrics.checks.warnings,
         *([exported.warning] if exported is not None and exported.warning else ()),
     )
-    return FinishedRun(work.folder, metrics, warnings, stages)
+    return FinishedRun(work.folder, metrics, warnings, stages, record.details.notes)
 
 
 def check(work: Work) -> Diagnosis:

@@ -227,7 +227,8 @@ def test_one_composition_leaves_other_compositions_without_a_bar():
     assert np.isfinite(found[0].energy_variance)
     assert np.isinf(found[1].energy_variance)
     assert np.isinf(difference_variance(designs[0], designs[1], sorted(base.elements), result.posterior).total)
-    assert any("do not identify" in sentence for sentence in result.warnings)
+    assert any("All labels have one composition" in sentence for sentence in result.details.notes)
+    assert not any("reference energy" in sentence for sentence in result.warnings)
 
 
 def test_energies_alone_and_the_choice_are_reported():

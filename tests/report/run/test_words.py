@@ -1,11 +1,19 @@
 """What a run shows, in sentences."""
 
+import json
 import math
+import re
 
 import pytest
 
+from rung.report import write_report
+from rung.report.read import RunFiles
 from rung.report.run.words import _barrier_sentences, _split_sentences
 from rung.results.barrier import BarrierEntry, Panel
+from rung.results.config import BaseName, ConfigNames, MethodName
+from rung.storage import read_json, write_json
+from tests.report.folders import run_folder
+from tests.report.html import text_of
 from tests.results.made import split_errors
 
 
@@ -37,6 +45,35 @@ class TestSentences:
     def test_a_barrier_that_is_not_known_is_not_told(self):
         values = {"lifted": math.nan, "other": 1.2, "truth": 1.0}
         barriers = tuple(BarrierEntry(name=name, value=value) for name, value in values.items())
-        assert _barrier_sentences(Panel(title="Hop", curves=(), barriers=barriers)) == [
+        assert _barrier_sentences(Panel(title="Hop", curves=(), barriers=barriers), RunFiles()) == [
             "Hop: other gives 1.20 eV; truth 1.000 eV."
         ]
+
+    def test_a_band_named_by_its_level_is_known_for_what_it_is(self):
+        values = {"pbe": 0.2, "dmc": 0.42, "CCSD(T) labels": 0.44}
+        barriers = tuple(BarrierEntry(name=name, value=value) for name, value in values.items())
+        config = ConfigNames(target="dmc", method=MethodName(name="readout"), base=BaseName(fidelity="pbe"))
+        assert _barrier_sentences(Panel(title="Hop", curves=(), barriers=barriers), RunFiles(config=config)) == [
+            "Hop: dmc gives 0.420 eV, base 0.200. Beside it: CCSD(T) labels 0.440 eV."
+        ]
+
+
+def test_a_potential_without_a_base_was_not_lifted(tmp_path):
+    run_folder(tmp_path)
+    config = {"target": "pbe", "method": {"name": "scratch"}, "fidelities": {"pbe": {"level_of_theory": "PBE"}}}
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
+    text = text_of(write_report(tmp_path))
+    assert "A potential of pbe by the method scratch" in text
+    assert "The method scratch trained a potential on" in text
+    assert "Lifted" not in text
+
+
+def test_a_note_is_no_warning(tmp_path):
+    run_folder(tmp_path)
+    fit = read_json(tmp_path / "fit.json")
+    fit["details"]["notes"] = ["All labels have one composition."]
+    write_json(tmp_path / "fit.json", fit)
+    page = write_report(tmp_path).read_text()
+    remarks = re.search(r'<ul class="remarks">(.*?)</ul>', page)
+    assert remarks is not None
+    assert text_of(remarks[1]) == "All labels have one composition."

@@ -60,6 +60,7 @@ def explain(problem: Problem, solution: Solution, terms: Sequence[Term]) -> Expl
         tables = tables.with_tables(FitDetails(evidence_profile=_profile(solution.hypers)))
     if not len(data):
         return Explanation(numbers, ("There are no target energies: this is the prior, not a fit.",), tables)
+    tables = tables.with_tables(FitDetails(notes=composition_notes(data, solution)))
     error, variance = solution.assembly.model.leave_one_out(solution.values)
     known = np.isfinite(variance)
     numbers["leave_one_out_rmse"] = _rms(error[known])
@@ -268,7 +269,9 @@ def _compared(problem: Problem, terms: Sequence[Term]) -> list[tuple[int, int]]:
 
 
 def unidentified_references(data: Energies, present: Array, solution: Solution) -> tuple[str, ...]:
-    """Return a sentence where the labels leave reference energies open of elements that they tell of; else nothing.
+    """Return a warning where the labels leave reference energies open of elements that they tell of; else nothing.
+
+    Labels of one composition always do: that is no fault of theirs, and a note says it.
 
     Parameters
     ----------
@@ -286,12 +289,26 @@ def unidentified_references(data: Energies, present: Array, solution: Solution) 
             "Every label is a difference within one composition, which says nothing of reference energies: a total "
             "energy has no error bar, differences within a composition have one.",
         )
-    if np.linalg.matrix_rank(data.composition) >= int(present.any(axis=0).sum()):
+    if _rank(data) <= 1 or _rank(data) >= int(present.any(axis=0).sum()):
         return ()
     return (
         "The labelled compositions do not identify every reference energy: energies of other compositions "
         "have no error bar, and comparisons between compositions are refused.",
     )
+
+
+def composition_notes(data: Energies, solution: Solution) -> tuple[str, ...]:
+    """Return a sentence where all labels have one composition, which leaves reference energies open; else nothing."""
+    if not len(solution.gaussian.unidentified) or _rank(data) != 1 or np.count_nonzero(data.composition[0]) < 2:
+        return ()
+    return (
+        "All labels have one composition: energies within it have error bars. Energies of other compositions have "
+        "none, and comparisons with them are refused.",
+    )
+
+
+def _rank(data: Energies) -> int:
+    return int(np.linalg.matrix_rank(data.composition)) if len(data) else 0
 
 
 def _warnings(problem: Problem, solution: Solution) -> Sequence[str]:

@@ -36,7 +36,7 @@ from rung.fit.lift import (
 )
 from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.course import Arrival, Course
-from rung.fit.linear.diagnosis import hyper_rows, unidentified_references
+from rung.fit.linear.diagnosis import composition_notes, hyper_rows, unidentified_references
 from rung.fit.linear.evidence import HyperPrior
 from rung.fit.linear.gaussian import MODEL_ERROR, LinearModel, PriorComponent
 from rung.fit.linear.label_error import with_label_error
@@ -148,7 +148,8 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
         solution = replace(solution, label_error=label_error)
     rows_of_hypers = hyper_rows(solution, {name: MEANING for name in solution.values if name.startswith("alpha")})
     potential = model.to(base.plain.device).frozen()
-    details = FitDetails(hyperparameters=rows_of_hypers)
+    notes = composition_notes(assembly.model.data, solution)
+    details = FitDetails(hyperparameters=rows_of_hypers, notes=notes)
     shared, around = lift.goal.energy_shared_stderr, _surroundings(lift, known, context)
     posterior = posterior_of(solution, spans, rows, base, composition, around, shared, combination)
     return FitResult(potential, posterior, settings, diagnostics, warnings, details)

@@ -1,16 +1,16 @@
 """The sections of a run's report: each returns HTML, empty where its file says nothing."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from rung.report import figures
 from rung.report.read import RunFiles
-from rung.report.run.words import REFERENCES, headline
+from rung.report.run.words import headline, told
 from rung.report.section import Draw
-from rung.report.tables import ABSENT, cell, digits, electronvolts, pairs, quantity, records, table, with_error
+from rung.report.tables import ABSENT, cell, digits, electronvolts, pairs, quantity, table, with_error
 from rung.results.barrier import BarrierEntry, Curve, Panel
-from rung.results.findings import SEVERITIES, Finding
+from rung.results.findings import SEVERITIES, CensusRow, Finding
 from rung.results.metrics import SplitErrors
 
 Key = tuple[str, str]
@@ -40,8 +40,13 @@ def warnings(run: RunFiles, _: Draw) -> str:
         sentences += run.fit.warnings
     if run.provenance is not None and run.provenance.export is not None:
         sentences += [run.provenance.export.warning] if run.provenance.export.warning else []
+    notes = () if run.fit is None else run.fit.details.notes
+    return _listed("warnings", sentences) + _listed("remarks", notes)
+
+
+def _listed(css: str, sentences: Iterable[str]) -> str:
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in dict.fromkeys(sentences))
-    return f'<ul class="warnings">{items}</ul>' if items else ""
+    return f'<ul class="{css}">{items}</ul>' if items else ""
 
 
 def errors(run: RunFiles, _: Draw) -> str:
@@ -59,7 +64,7 @@ def errors(run: RunFiles, _: Draw) -> str:
             cells = [_marked(_table_value(name, entry, metric), best.get(metric), len(entries) > 1) for metric in names]
             rows.append([_split_name(key, run.target, entry) if place == 0 else "", escape(name), *cells])
     header = ["Split", "Potential", *(_header(name) for name in names)]
-    return table(header, rows, text=2, css="errors") + _error_notes(names)
+    return table(header, rows, text=2, css="errors") + _error_notes(names, compared=bool(run.base_errors))
 
 
 def checks(run: RunFiles, _: Draw) -> str:
@@ -89,9 +94,17 @@ def data(run: RunFiles, _: Draw) -> str:
         f"{escape(finding.sentence)}{_concerned(finding)}</li>"
         for finding in ranked
     ]
-    census = records([row.as_json() for row in run.findings.census])
+    census = table(CENSUS, [_counts(row) for row in run.findings.census], text=2) if run.findings.census else ""
     listed = f'<ul class="findings">{"".join(rows)}</ul>' if rows else "<p>The checks of the data found nothing.</p>"
     return census + listed
+
+
+CENSUS = ("Split", "Fidelity", "Structures", "Energies", "with σ", "Forces", "Stresses", "Compositions")
+
+
+def _counts(row: CensusRow) -> list[str]:
+    counts = (row.n_structures, row.n_energies, row.n_stderr, row.n_forces, row.n_stress, row.n_formulas)
+    return [escape(row.split), escape(row.fidelity) or ABSENT, *map(str, counts)]
 
 
 def provenance(run: RunFiles, _: Draw) -> str:
@@ -131,11 +144,10 @@ def _error_tiles(run: RunFiles) -> list[str]:
 def _barrier_tiles(run: RunFiles) -> list[str]:
     tiles = []
     for panel in run.panels[:2]:
-        base = panel.by_name.get("base")
-        before = ABSENT if base is None else electronvolts(base.value)
-        for name, entry in panel.by_name.items():
-            if name not in REFERENCES:
-                tiles.append(_tile(panel.title, with_error(entry.value, entry.stderr_total), "eV", before))
+        parts = told(panel, run)
+        before = ABSENT if parts.base is None else electronvolts(parts.base.value)
+        for entry in parts.lifted:
+            tiles.append(_tile(panel.title, with_error(entry.value, entry.stderr_total), "eV", before))
     return tiles
 
 
@@ -185,7 +197,7 @@ def _header(name: str) -> str:
     return f'{escape(words)}<br><span class="small">{escape(unit)}</span>'
 
 
-def _error_notes(names: Sequence[str]) -> str:
+def _error_notes(names: Sequence[str], *, compared: bool) -> str:
     notes = {
         "energy_rmse_rel": "Relative: after one offset per composition.",
         "force_departure_rmse": "Departure: how far forces lie from the base's, which is no error.",
@@ -194,8 +206,12 @@ def _error_notes(names: Sequence[str]) -> str:
         "energy_crps": "CRPS: a score of errors and bars together; lower is better.",
     }
     text = " ".join(notes[name] for name in names if name in notes)
-    start = "The lowest error of each split is bold. The base has its E0 refitted to the same energies."
-    return f'<p class="note">{start} {text}</p>'
+    start = (
+        "The lowest error of each split is bold. The base has its E0 refitted to the same energies. "
+        if compared
+        else ""
+    )
+    return f'<p class="note">{start}{text}</p>' if start or text else ""
 
 
 def _one_barrier(panel: Panel, notices: Sequence[str], draw: Draw) -> str:

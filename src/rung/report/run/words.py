@@ -1,6 +1,7 @@
 """What a run shows, in sentences."""
 
 import math
+from dataclasses import dataclass
 
 from rung.report.read import RunFiles
 from rung.report.tables import digits, electronvolts, quantity, with_error
@@ -22,7 +23,7 @@ def headline(run: RunFiles) -> list[str]:
         if fidelity == run.target:
             lines.append(" ".join(_split_sentences(split, errors, base.get((split, fidelity)))))
     for panel in run.panels:
-        lines += _barrier_sentences(panel)
+        lines += _barrier_sentences(panel, run)
     return [line for line in lines if line]
 
 
@@ -30,8 +31,9 @@ def _what(run: RunFiles) -> str:
     count = 0 if run.metrics is None else run.metrics.fit.n_energies
     labels = f"{count} {run.target} energies" if count else f"labels of {run.target}" if run.target else "its labels"
     method = f"The method {run.method}" if run.method else "The fit"
-    base = None if run.config is None else run.config.base
-    start = f" from the base {base.fidelity}" if base is not None else ""
+    if run.config is not None and not run.base:
+        return f"{method} trained a potential on {labels}; it had no base."
+    start = f" from the base {run.base}" if run.base else ""
     return f"{method} went{start} to {run.target or 'its target'} with {labels}."
 
 
@@ -85,15 +87,48 @@ def _honesty(split: str, errors: SplitErrors) -> list[str]:
     return [f"Energy error bars on {split} are too wide by a factor of {digits(1 / factor, 2)} (z² = {digits(z2, 2)})."]
 
 
-def _barrier_sentences(panel: Panel) -> list[str]:
-    truth, base = panel.by_name.get("truth"), panel.by_name.get("base")
-    lines = []
-    for name, entry in panel.by_name.items():
-        if name in REFERENCES or not math.isfinite(entry.value):
-            continue
-        start = f", base {electronvolts(base.value)}" if base is not None else ""
+@dataclass(frozen=True)
+class Told:
+    """What a panel tells of barriers.
+
+    Parameters
+    ----------
+    lifted
+        Those of the fit; of a panel that names none so, of all that are no reference.
+    base, truth
+        None where the panel does not have them.
+    others
+        What is drawn beside: labels of other levels, or fits of energies alone.
+    """
+
+    lifted: tuple[BarrierEntry, ...]
+    base: BarrierEntry | None
+    truth: BarrierEntry | None
+    others: tuple[BarrierEntry, ...]
+
+
+def told(panel: Panel, run: RunFiles) -> Told:
+    """Sort the barriers of a panel by what they are to a reader; a band may be named by what it is or by its level."""
+    base = next((one for one in panel.barriers if one.name in ("base", run.base)), None)
+    truth = panel.by_name.get("truth")
+    rest = [one for one in panel.barriers if one is not base and one is not truth]
+    own = tuple(one for one in rest if one.name in ("lifted", run.method, run.target) and math.isfinite(one.value))
+    free = tuple(one for one in rest if one.name not in REFERENCES and math.isfinite(one.value))
+    lifted = own or free
+    others = tuple(one for one in rest if one not in lifted and math.isfinite(one.value))
+    return Told(lifted, base, truth, others)
+
+
+def _barrier_sentences(panel: Panel, run: RunFiles) -> list[str]:
+    parts, lines = told(panel, run), []
+    for entry in parts.lifted:
+        start = f", base {electronvolts(parts.base.value)}" if parts.base is not None else ""
+        truth = parts.truth
         end = f"; truth {electronvolts(truth.value)} eV{_distance(entry, truth)}" if truth is not None else ""
-        lines.append(f"{panel.title}: {name} gives {with_error(entry.value, entry.stderr_total)} eV{start}{end}.")
+        lines.append(f"{panel.title}: {entry.name} gives {with_error(entry.value, entry.stderr_total)} eV{start}{end}.")
+    if parts.others and parts.lifted:
+        listed = ", ".join(f"{one.name} {with_error(one.value, one.stderr_total)}" for one in parts.others)
+        lines[-1] += f" Beside it: {listed} eV."
     return lines
 
 
