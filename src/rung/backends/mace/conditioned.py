@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from rung.backends.fidelity_vectors import Vectors, adding, hooked
 from rung.backends.mace.backbone import MaceBackbone, copy_model, freeze
-from rung.backends.mace.sites import Vectors, adding, fold, hooked
+from rung.backends.mace.sites import fold
 from rung.data.batch import Batch
 from rung.fidelity import require_fidelity
 from rung.storage import content_hash
@@ -73,11 +73,3 @@ class ConditionedMaceBackbone(MaceBackbone):
         fidelity = torch.as_tensor(rows, device=self.device)[batch.fidelity][batch.atom_row]
         with hooked(adding(self.module, [self.conditions[name] for name in names], fidelity)):
             return super().run(batch)
-
-
-def moved_to(conditions: Mapping[str, Vectors], **where: Any) -> dict[str, dict[str, Tensor]]:
-    """Return copies of the vectors at another device or of another type."""
-    return {
-        name: {site: vector.detach().clone().to(**where) for site, vector in vectors.items()}
-        for name, vectors in conditions.items()
-    }

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from rung.backends.linear_layers import dense, scalar_paths
 from rung.backends.mace.backbone import MaceBackbone, copy_model
 from rung.backends.mace.conditioned import ConditionedMaceBackbone
 from rung.backends.mace.describe import class_name, heads_of
 from rung.backends.mace.engine import modules, o3
-from rung.backends.mace.extract import dense, readout_of, reference_of, scalar_paths, scale_shift_of
+from rung.backends.mace.extract import readout_of, reference_of, scale_shift_of
 from rung.backends.mace.rebuild import building, give_bias
 from rung.data.labels import Array
 from rung.errors import ModelError

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rung.backends.fidelity_vectors import Hook, Vectors, adding, hooked, moved_to
 from rung.backends.mace.backbone import MaceBackbone, adopt, copy_model, graph_of
 from rung.backends.mace.blocks import blocks_of
-from rung.backends.mace.conditioned import ConditionedMaceBackbone, moved_to
+from rung.backends.mace.conditioned import ConditionedMaceBackbone
 from rung.backends.mace.extract import readout_from, scale_shift_of
-from rung.backends.mace.sites import Hook, Vectors, adding, hooked
 from rung.data.batch import Batch
 from rung.errors import ModelError
 from rung.fidelity import require_fidelity

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from pydantic import Field
 
+from rung.backends.fidelity_vectors import check_vectors, moved_to
 from rung.backends.mace.backbone import MaceBackbone, freeze
 from rung.backends.mace.bounds import check_bounds
-from rung.backends.mace.conditioned import ConditionedMaceBackbone, moved_to
+from rung.backends.mace.conditioned import ConditionedMaceBackbone
 from rung.backends.mace.describe import describe, heads_of
 from rung.backends.mace.rebuild import build, load_scalars, load_tensors, scalars_of
-from rung.backends.mace.sites import width_of
 from rung.backends.parts import DAMAGE, Numbers, Part, part_of
 from rung.backends.precision import all_wide, smaller_type
 from rung.errors import ModelError, one_of
@@ -60,7 +60,7 @@ def restore(data: Mapping[str, Any], *, dtype: torch.dtype | None, device: str) 
         raise ModelError(one_of(part.head[:40], heads_of(model), "head"))
     if not part.conditions:  # version 1 of the format knew none
         return MaceBackbone(freeze(model), part.head, rebuilt=True, stored=stored)
-    _check_conditions(model, part.conditions)
+    check_vectors(model, part.conditions)
     wide = {name: all_wide(vectors) for name, vectors in part.conditions.items()}
     conditions = moved_to(wide, device=device, dtype=dtype)
     return ConditionedMaceBackbone(freeze(model), part.head, rebuilt=True, stored=stored, conditions=conditions)
@@ -93,18 +93,3 @@ class MacePart(Part):
     head: str
     versions: dict[str, str]
     conditions: dict[str, dict[str, Numbers]] = Field(default_factory=dict)
-
-
-def _check_conditions(model: torch.nn.Module, conditions: Mapping[str, Mapping[str, torch.Tensor]]) -> None:
-    """Raise a :class:`~rung.errors.ModelError` where a fidelity's vectors do not fit the model's layers."""
-    sites = {tuple(vectors) for vectors in conditions.values()}
-    if len(sites) != 1:
-        raise ModelError("The fidelities of the model add to different layers.")
-    for name, vectors in conditions.items():
-        for site, vector in vectors.items():
-            try:
-                width = width_of(model, site)
-            except AttributeError as error:
-                raise ModelError(f"The fidelity {name!r} adds to {site[:40]!r}, which is no layer.") from error
-            if tuple(vector.shape) != (width,) or not vector.is_floating_point():
-                raise ModelError(f"The fidelity {name!r} adds {tuple(vector.shape)} numbers at {site!r}, not {width}.")

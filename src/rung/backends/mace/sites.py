@@ -6,21 +6,17 @@ fidelity they fold into it: every atom's one-hot vector of elements has one entr
 every row of the embedding is added to every atom; and a linear layer of e3nn may have a bias.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from rung.backends.mace.extract import scalar_columns, scalar_paths
+from rung.backends.fidelity_vectors import Vectors, width_of
+from rung.backends.linear_layers import scalar_paths
 from rung.backends.mace.rebuild import give_bias
 from rung.model.conditioning import Conditioning
 
 EMBEDDING = "node_embedding.linear"
-Vectors = Mapping[str, Tensor]
-"""What one fidelity adds: a vector for each site."""
-Hook = Callable[..., Tensor]
 
 
 def backbone_sites(model: Any, conditioning: Conditioning) -> tuple[str, ...]:
@@ -48,49 +44,6 @@ def readout_sites(model: Any, conditioning: Conditioning) -> tuple[str, ...]:
     return tuple(
         f"readouts.{index}.linear_1" for index, block in enumerate(model.readouts) if hasattr(block, "linear_1")
     )
-
-
-def width_of(model: Any, site: str) -> int:
-    """Return how many numbers a fidelity adds there."""
-    return len(scalar_columns(model.get_submodule(site).irreps_out))
-
-
-@contextmanager
-def hooked(hooks: Sequence[tuple[Any, Hook]]) -> Iterator[None]:
-    """Run the block with forward hooks on modules."""
-    handles = [module.register_forward_hook(hook) for module, hook in hooks]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def adding(model: Any, conditions: Sequence[Vectors], fidelity: Tensor) -> list[tuple[Any, Hook]]:
-    """Return hooks that add to each atom what its fidelity adds.
-
-    Parameters
-    ----------
-    model
-        A MACE model.
-    conditions
-        The vectors of each fidelity; all name the same sites.
-    fidelity
-        The index of each atom's fidelity, shape ``(N,)``.
-    """
-    hooks = []
-    for site in conditions[0]:
-        linear = model.get_submodule(site)
-        table = torch.stack([vectors[site] for vectors in conditions])
-        if table.shape[1] != linear.irreps_out.dim:
-            columns = torch.as_tensor(scalar_columns(linear.irreps_out), device=table.device)
-            table = table.new_zeros(len(conditions), linear.irreps_out.dim).index_copy(1, columns, table)
-        hooks.append((linear, _add(table, fidelity)))
-    return hooks
-
-
-def _add(table: Tensor, fidelity: Tensor) -> Hook:
-    return lambda _module, _inputs, out: out + table[fidelity]
 
 
 def fold(model: torch.nn.Module, vectors: Vectors) -> None:

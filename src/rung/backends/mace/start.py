@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rung.backends.fidelity_vectors import width_of
 from rung.backends.mace.backbone import copy_model
 from rung.backends.mace.build import new_model
 from rung.backends.mace.conditioned import ConditionedMaceBackbone
@@ -15,7 +16,7 @@ from rung.backends.mace.extract import scale_shift_of
 from rung.backends.mace.module import Parts, TrainableMace
 from rung.backends.mace.rebuild import relinear
 from rung.backends.mace.settings import MaceArchitecture
-from rung.backends.mace.sites import backbone_sites, readout_sites, width_of
+from rung.backends.mace.sites import backbone_sites, readout_sites
 from rung.errors import ModelError
 from rung.model.conditioning import Conditioning
 from rung.model.potential import ReadoutPotential, Surface
