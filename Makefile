@@ -7,6 +7,9 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# SevenNet has an environment of its own: mace-torch pins an e3nn that it cannot use.
+SEVENN := .venv-sevenn
+SEVENN_INSTALLED := $(SEVENN)/.installed
 # What only the slow tests need: the packages that the examples stand on are large.
 EXAMPLES := $(VENV)/.examples
 # An own interpreter: make demo PYTHON=/path/to/python3.12
@@ -20,12 +23,13 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help install demo test test-slow lint docs benchmark study-h3 study-molecules clean
+.PHONY: help install demo test test-slow install-sevenn test-sevenn lint docs benchmark study-h3 study-molecules clean
 
 help:
 	@echo "make demo       lift the bundled MoS2 potential and write demo/report.html"
 	@echo "make test       the fast tests"
 	@echo "make test-slow  the slow tests: seeds, killed processes, training"
+	@echo "make test-sevenn  the tests of the SevenNet backend, in an environment of its own (two minutes to make, 1.5 GB)"
 	@echo "make lint       ruff, mypy --strict, import-linter"
 	@echo "make docs       the documentation, in site/"
 	@echo "make study-h3   H + H2 from PBE to Monte Carlo: labels of PBE and UCCSD(T), base, lifts, barriers, tables, picture"
@@ -51,6 +55,24 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[mace,report,hdf5,evaluate,compare,pyscf,pyqmc,tblite,templates,dev,docs]'; \
 	touch $(INSTALLED)
 
+install-sevenn: $(SEVENN_INSTALLED)
+
+$(SEVENN_INSTALLED): pyproject.toml constraints-sevenn.txt
+	@exec 9>.venv-sevenn.lock; \
+	if command -v flock >/dev/null; then flock 9; fi; \
+	if [ ! $(SEVENN_INSTALLED) -ot pyproject.toml ] && [ ! $(SEVENN_INSTALLED) -ot constraints-sevenn.txt ]; then exit 0; fi; \
+	chosen=""; \
+	for python in $(or $(PYTHON),python3.11 python3.12 python3.13 python3); do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then chosen="$$python"; break; fi; \
+	done; \
+	if [ -z "$$chosen" ]; then \
+	  echo "rung needs Python 3.11 or later on PATH; install one or say 'make PYTHON=/path/to/python3.11'." >&2; exit 2; \
+	fi; \
+	if [ ! -x $(SEVENN)/bin/python ]; then "$$chosen" -m venv $(SEVENN); fi; \
+	echo "Installing rung and SevenNet into $(SEVENN) (once; torch is the large part)."; \
+	$(SEVENN)/bin/python -m pip install -qq --disable-pip-version-check -c constraints-sevenn.txt -e '.[sevenn,report,hdf5]' pytest hypothesis; \
+	touch $(SEVENN_INSTALLED)
+
 $(EXAMPLES): $(INSTALLED)
 	@exec 9>.venv.lock; \
 	if command -v flock >/dev/null; then flock 9; fi; \
@@ -66,6 +88,10 @@ test: $(INSTALLED)
 
 test-slow: $(EXAMPLES)
 	$(BIN)/python -m pytest -m slow --durations=10 --durations-min=2 $(PYTEST_ARGS)
+
+# Everything in the environment of SevenNet, its slow tests too: the contract of potentials and the backend's own folder.
+test-sevenn: $(SEVENN_INSTALLED)
+	$(SEVENN)/bin/python -m pytest -m "" --durations=10 --durations-min=5 $(PYTEST_ARGS) tests/contract/test_contract.py tests/contract/test_sabotage.py tests/backends/sevenn
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -91,4 +117,4 @@ study-molecules: $(INSTALLED)
 	$(BIN)/python examples/molecules/assemble.py molecules/labels molecules/data
 
 clean:
-	rm -rf $(VENV) .venv.lock site demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv.lock $(SEVENN) .venv-sevenn.lock site demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,19 +2,20 @@
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import rung
 from rung.backends import load_base
-from rung.backends.mace import wrap
 from rung.config import load_config
 from rung.data.structure import Structure
 from rung.model.potential import ReadoutPotential
 from rung.run.stages import run_fit
 from tests.geometries import cell_structures, molecule_structures
-from tests.mace_models import tiny_mace
-from tests.run.small_world import SmallWorld, build_world
+
+if TYPE_CHECKING:
+    from tests.run.small_world import SmallWorld
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,9 @@ def testbed_base(testbed_base_path: Path) -> ReadoutPotential:
 @pytest.fixture(scope="session")
 def tiny_potential() -> ReadoutPotential:
     """A seeded MACE of two layers in float64 that knows H, C and O, at ``low``."""
+    from rung.backends.mace import wrap
+    from tests.mace_models import tiny_mace
+
     return wrap(tiny_mace(), "low")
 
 
@@ -48,23 +52,27 @@ def cells() -> list[Structure]:
 
 
 @pytest.fixture(scope="session")
-def original(tmp_path_factory: pytest.TempPathFactory) -> SmallWorld:
+def original(tmp_path_factory: pytest.TempPathFactory) -> "SmallWorld":
     """A small world with a finished readout run, which tests only read."""
+    from tests.run.small_world import build_world
+
     world = build_world(tmp_path_factory.mktemp("world"))
     run_fit(load_config(world.config()))
     return world
 
 
 @pytest.fixture
-def world(tmp_path: Path, original: SmallWorld) -> SmallWorld:
+def world(tmp_path: Path, original: "SmallWorld") -> "SmallWorld":
     """A small world of the test's own, without a run."""
     for name in ("base.model", "train.extxyz", "test.extxyz"):
         shutil.copy(original.folder / name, tmp_path / name)
+    from tests.run.small_world import SmallWorld
+
     return SmallWorld(tmp_path, original.low, original.high)
 
 
 @pytest.fixture
-def finished(world: SmallWorld, original: SmallWorld) -> SmallWorld:
+def finished(world: "SmallWorld", original: "SmallWorld") -> "SmallWorld":
     """A small world of the test's own, with a finished run."""
     shutil.copytree(original.folder / "run", world.folder / "run")
     shutil.copytree(original.folder / "rung-cache", world.folder / "rung-cache")

@@ -5,12 +5,10 @@ from functools import cache
 import numpy as np
 import torch
 
-from rung.backends.mace import wrap
 from rung.backends.training import trainable, with_lora
 from rung.model.conditioning import Conditioning
 from rung.model.potential import ReadoutPotential
 from rung.model.trainable import TrainablePotential
-from tests.mace_models import tiny_mace
 
 CONDITIONINGS: tuple[Conditioning, ...] = ("shared", "readouts", "embedding", "all")
 
@@ -39,6 +37,9 @@ def different_references(model: TrainablePotential) -> None:
 
 def trained(conditioning: Conditioning, **options: object) -> TrainablePotential:
     """Return a model of ``low`` and ``high`` in which what each has of its own is no longer zero or a copy."""
+    from rung.backends.mace import wrap
+    from tests.mace_models import tiny_mace
+
     model = trainable(wrap(tiny_mace(**options), "low"), {"low": "low", "high": "low"}, conditioning)
     stirred(model, own(model, "low", "high"))
     different_references(model)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import rung
 
-ENGINES = {"mace", "e3nn"}
+ENGINES = {"mace", "e3nn", "sevenn"}
+LABELS_OF = "SevenNet-MF-0"
+"""Whose energies the data of the demo are: the name of a published potential is not that of an engine."""
 
 
 def loaded_after(statement: str) -> set[str]:
@@ -42,7 +44,7 @@ def named_in_code(source: str) -> set[str]:
         for field in ("id", "attr", "arg", "name", "asname", "module"):
             word = getattr(node, field, None)
             words |= {word} if isinstance(word, str) else set()
-    return {word for word in words if any(engine in word.lower() for engine in ENGINES)}
+    return {word for word in words if any(engine in word.replace(LABELS_OF, "").lower() for engine in ENGINES)}
 
 
 def test_nothing_outside_a_backend_names_an_engine() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-ENGINES = ("mace", "e3nn")
+ENGINES = ("mace", "e3nn", "sevenn")
 
 
 class NoEngine(MetaPathFinder):

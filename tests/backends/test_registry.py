@@ -108,7 +108,7 @@ HERE = __name__
 
 def test_a_package_brings_a_backend_by_an_entry_point() -> None:
     found = _by_name([*registry.BUILT_IN, EntryPoint("mine", f"{HERE}:DATED", registry.GROUP)])
-    assert list(found) == ["mace", "dated"]
+    assert list(found) == ["mace", "sevenn", "dated"]
 
 
 @pytest.mark.parametrize(

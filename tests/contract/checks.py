@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from rung.data.batch import collate
 from rung.data.structure import Structure
-from rung.model.protocols import Potential, Prediction
+from rung.model.protocols import Handed, Potential, Prediction
 
 
 def predict(
@@ -70,8 +70,13 @@ def check_rotation(potential: Potential, structures: Sequence[Structure], tolera
 
 
 def check_reflection(potential: Potential, structures: Sequence[Structure], tolerance: float) -> None:
-    """The same in a mirror."""
-    _check_orthogonal(potential, structures, tolerance, np.diag([1.0, -1.0, 1.0]))
+    """The same in a mirror; a potential that says it knows rotations alone tells some image from its structure."""
+    mirror = np.diag([1.0, -1.0, 1.0])
+    if not isinstance(potential, Handed) or potential.mirrors:
+        _check_orthogonal(potential, structures, tolerance, mirror)
+        return
+    before, after = (predict(potential, some) for some in (structures, [_turned(one, mirror) for one in structures]))
+    assert float((after.energy - before.energy).abs().max()) > 10 * tolerance
 
 
 def check_translation(potential: Potential, structures: Sequence[Structure], tolerance: float) -> None:

@@ -6,7 +6,7 @@ import torch
 
 from rung.model.potential import Surface
 from tests.contract.checks import CHECKS, predict, same_predictions
-from tests.contract.registry import ENTRIES, Entry
+from tests.contract.registry import ENTRIES, Entry, named
 
 every_entry = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 
@@ -21,7 +21,7 @@ def test_contract(entry: Entry, name: str, device: str) -> None:
     CHECKS[name](entry.on(device), entry.structures(), entry.tolerance)
 
 
-@pytest.mark.parametrize("name", ["fidelities-all", "sum", "pair-conditioned"])
+@pytest.mark.parametrize("name", named("fidelities-all", "sum", "pair-conditioned", "sevennet-modalities"))
 def test_an_entry_moves_to_a_device_by_its_plain_data(name: str) -> None:
     """What a test on an accelerator rests on: the copy is another object that predicts the same bits."""
     (entry,) = (entry for entry in ENTRIES if entry.name == name)

@@ -10,7 +10,7 @@ from rung.data.batch import Batch
 from rung.model.potential import ReadoutPotential
 from rung.model.protocols import Prediction
 from tests.contract.checks import CHECKS
-from tests.contract.registry import ENTRIES
+from tests.contract.registry import ENTRIES, named
 
 Sabotage = Callable[[Batch, Prediction], Prediction]
 
@@ -101,7 +101,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("name", ["two-layers", "pair-backbone", "fidelities-all"])
+@pytest.mark.parametrize("name", named("two-layers", "pair-backbone", "fidelities-all", "sevennet-parity"))
 @pytest.mark.parametrize(("check", "alter"), CASES, ids=lambda case: getattr(case, "__name__", case))
 def test_check_fails(name: str, check: str, alter: Sabotage) -> None:
     (entry,) = (entry for entry in ENTRIES if entry.name == name)

@@ -109,6 +109,11 @@ def native_suffix(potential: ReadoutPotential, fidelity: str) -> str:
     return _owner(alone(potential, fidelity).backbone).suffix
 
 
+def library_type(potential: ReadoutPotential, fidelity: str) -> torch.dtype | None:
+    """Return the type in which a library computes its files whatever type they have; None where it is theirs."""
+    return _owner(alone(potential, fidelity).backbone).runs_in
+
+
 def describe(path: Path | str, *, trusted: bool = False) -> ModelFacts:
     """Return what another library's model file is; the backend that knows its content says it.
 

@@ -114,15 +114,34 @@ def energy_step(energy: float, dtype: torch.dtype) -> float:
     return MILLI * float(np.spacing(kind(abs(energy))))
 
 
-def step_sentence(potential: ReadoutPotential, energy: float, file: Path | str) -> str:
-    """Return what a file loses that adds up total energies of about ``energy`` eV; nothing where that is little."""
-    step = energy_step(energy, potential.dtype)
+def step_sentence(
+    potential: ReadoutPotential, energy: float, file: Path | str, *, runs_in: torch.dtype | None = None
+) -> str:
+    """Return what a file loses that adds up total energies of about ``energy`` eV; nothing where that is little.
+
+    Parameters
+    ----------
+    potential
+        What the file holds.
+    energy
+        eV.
+    file
+        Its name.
+    runs_in
+        The type in which its library computes whatever type the file has; None where it is that of the file.
+    """
+    dtype = runs_in or potential.dtype
+    step = energy_step(energy, dtype)
     if step < COARSE:
         return ""
+    remedy = (
+        "export in float64 for a file that does so too (rung export --dtype float64)."
+        if runs_in is None
+        else "its library has no other type, so take differences of such energies with rung (RungCalculator)."
+    )
     return (
-        f"{file} adds up energies in {_name(potential.dtype)}: those near {energy:,.0f} eV, as its reference energies "
-        f"make them, come in steps of {step:.2g} meV. rung itself adds in float64; export in float64 for a file that "
-        "does so too (rung export --dtype float64)."
+        f"{file} adds up energies in {_name(dtype)}: those near {energy:,.0f} eV, as its reference energies "
+        f"make them, come in steps of {step:.2g} meV. rung itself adds in float64; {remedy}"
     )
 
 

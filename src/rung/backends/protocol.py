@@ -46,6 +46,8 @@ class Backend(ABC):
     """What its files hold, for messages: "pickled models of ...". """
     suffix: ClassVar[str]
     """Of the files that :meth:`export` writes, with the dot."""
+    runs_in: ClassVar[torch.dtype | None] = None
+    """The type in which the library computes whatever type a file has; None where it is that of the file."""
     packages: ClassVar[tuple[str, ...]]
     """Distributions whose version can change a result; a run keeps the versions of those that are installed."""
     architecture: ClassVar[type[Architecture] | None] = None

@@ -27,7 +27,10 @@ GROUP = "rung.backends"
 DEFAULT = "mace"
 """The backend of a new model where the settings name none."""
 
-BUILT_IN = (EntryPoint("mace", "rung.backends.mace.backend:BACKEND", GROUP),)
+BUILT_IN = (
+    EntryPoint("mace", "rung.backends.mace.backend:BACKEND", GROUP),
+    EntryPoint("sevenn", "rung.backends.sevenn.backend:BACKEND", GROUP),
+)
 
 
 @cache

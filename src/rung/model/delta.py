@@ -11,7 +11,7 @@ from rung.data.batch import Batch, collate
 from rung.data.structure import Structure
 from rung.errors import ModelError
 from rung.model.potential import ReadoutPotential, Surface
-from rung.model.protocols import Backbone, LayeredFeatures
+from rung.model.protocols import Backbone, Handed, LayeredFeatures
 from rung.model.readout import Readout, ReadoutBlock
 from rung.model.reference import ReferenceEnergies
 from rung.storage import content_hash
@@ -77,6 +77,11 @@ class SummedBackbone:
     def conditioned(self) -> bool:
         """Features do not depend on a row's fidelity."""
         return False
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether both have the same features in a mirror."""
+        return all(not isinstance(part, Handed) or part.mirrors for part in (self.first, self.second))
 
     @property
     def pass_ratio(self) -> float:

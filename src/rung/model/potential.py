@@ -10,7 +10,7 @@ from torch import Tensor
 from rung.data.batch import Batch
 from rung.errors import ModelError
 from rung.fidelity import require_fidelity
-from rung.model.protocols import Backbone, FoldableBackbone, Prediction
+from rung.model.protocols import Backbone, FoldableBackbone, Handed, Prediction
 from rung.model.readout import Readout
 from rung.model.reference import ReferenceEnergies
 from rung.storage import content_hash
@@ -63,6 +63,11 @@ class ReadoutPotential:
     def device(self) -> torch.device:
         """Where the backbone lives."""
         return self.backbone.device
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether a mirror image has the same energy."""
+        return not isinstance(self.backbone, Handed) or self.backbone.mirrors
 
     @cached_property
     def fingerprint(self) -> str:

@@ -92,6 +92,19 @@ class FoldableBackbone(Protocol):
         """Return a backbone that is not conditioned and has the features of ``fidelity``."""
 
 
+@runtime_checkable
+class Handed(Protocol):
+    """What a backbone, or a potential, may say besides: whether it tells a structure from its mirror image.
+
+    One that does not say so does not: its features are those of all rotations and reflections, O(3). A model that is
+    built for rotations alone, SO(3), gives mirror images energies of their own, though physics does not.
+    """
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether features of a mirror image are those of the structure."""
+
+
 class Potential(Protocol):
     """Energies, forces and stress of a batch, at the fidelity that each row names."""
 

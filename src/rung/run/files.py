@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rung.backends import export
+from rung.backends import export, library_type
 from rung.backends.cards import card_of
 from rung.backends.precision import REFERENCE_ENERGY, largest_reference_energy, step_sentence
 from rung.checkpoint import Checkpoint, open_model
@@ -197,7 +197,8 @@ def export_file(settings: ExportSettings) -> str:
     energy = largest_reference_energy(opened.potential, settings.fidelity)
     if opened.metadata.get("target") == settings.fidelity:
         energy = float(opened.metadata.get(REFERENCE_ENERGY, energy))
-    return step_sentence(opened.potential, energy, settings.out)
+    runs_in = library_type(opened.potential, settings.fidelity)
+    return step_sentence(opened.potential, energy, settings.out, runs_in=runs_in)
 
 
 def _opened(settings: Opening, model: Path, fidelity: str) -> Checkpoint:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from rung.backends import export, native_suffix
+from rung.backends import export, library_type, native_suffix
 from rung.backends.cards import card_of
 from rung.backends.precision import (
     REFERENCE_ENERGY,
@@ -320,8 +320,10 @@ def export_native(work: Work) -> None:
         path = work.folder.native(target, native_suffix(potential, target))
         export(potential, target, path, card=card_of(potential, target, work.fitted.origin))
         energy = float(work.fitted.metadata.get(REFERENCE_ENERGY, largest_reference_energy(potential, target)))
-        warning = step_sentence(potential, energy, path.name)
-        outcome = Export(file=path.name, energy_step=energy_step(energy, potential.dtype), warning=warning)
+        runs_in = library_type(potential, target)
+        warning = step_sentence(potential, energy, path.name, runs_in=runs_in)
+        step = energy_step(energy, runs_in or potential.dtype)
+        outcome = Export(file=path.name, energy_step=step, warning=warning)
         if warning:
             work.folder.note(f"warning: {warning}")
     except ModelError as error:
