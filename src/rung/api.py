@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from rung.label.labelling import Labelling, label_files, label_structures
     from rung.label.settings import LabelSettings, load_label_settings
     from rung.report import write_report, write_study_report
+    from rung.run.exporting import export_file
     from rung.run.file_settings import CheckSettings, EvaluationSettings, ExportSettings
-    from rung.run.files import check_files, evaluate_files, export_file
+    from rung.run.files import check_files, evaluate_files
     from rung.run.stages import run_fit
     from rung.study import StudyConfig, compare, load_study_config
     from rung.tasks.barrier import BarrierTask
@@ -121,7 +122,7 @@ HOMES = {
     "compare": "rung.study",
     "diagnose": "rung.doctor",
     "evaluate_files": "rung.run.files",
-    "export_file": "rung.run.files",
+    "export_file": "rung.run.exporting",
     "free_energy": "rung.tasks.free_energy:find_free_energy",
     "label_files": "rung.label.labelling",
     "label_structures": "rung.label.labelling",

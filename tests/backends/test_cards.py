@@ -78,9 +78,10 @@ def test_any_backend_whose_file_is_an_archive_has_one(tmp_path: Path) -> None:
     PAIR.export(potential, "low", path)
     assert card_in(path) is None
     attach(path, card_of(potential, "low"))
+    attach(path, card_of(potential, "low").model_copy(update={"route": "elsewhere"}))  # the last one counts
     found = card_in(path)
     assert found is not None
-    assert found.fidelity == "low"
+    assert (found.fidelity, found.route) == ("low", "elsewhere")
     assert PAIR.load(path, fidelity="low", head=None, trusted=False, dtype=None, device="cpu").fidelities == ("low",)
 
 

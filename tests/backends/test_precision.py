@@ -24,8 +24,8 @@ from rung.model.delta import summed
 from rung.model.potential import ReadoutPotential
 from rung.model.reference import ReferenceEnergies
 from rung.run.evaluation import predict
+from rung.run.exporting import export_file
 from rung.run.file_settings import ExportSettings
-from rung.run.files import export_file
 from tests.backends.comparison import energies_and_forces, mace_calculator
 from tests.mace_models import tiny_mace
 

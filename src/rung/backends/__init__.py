@@ -12,6 +12,7 @@ from rung.backends.plain import surface_of, surface_to_plain
 from rung.backends.precision import say_precision
 from rung.backends.protocol import Backend, Heads
 from rung.backends.registry import detect, named, owner
+from rung.backends.routes import Route
 from rung.errors import ConfigError, ModelError, one_of
 from rung.model.delta import SummedBackbone, alone
 from rung.model.device import require_device
@@ -102,6 +103,11 @@ def export(potential: ReadoutPotential, fidelity: str, path: Path | str, *, card
     potential = alone(potential, fidelity)
     _owner(potential.backbone).export(potential, fidelity, Path(path))
     attach(Path(path), card or card_of(potential, fidelity))
+
+
+def routes_of(potential: ReadoutPotential, fidelity: str) -> Mapping[str, Route]:
+    """Return the engines that the file of a fidelity can be converted for, by name; errors as for :func:`export`."""
+    return _owner(alone(potential, fidelity).backbone).routes()
 
 
 def native_suffix(potential: ReadoutPotential, fidelity: str) -> str:

@@ -49,7 +49,7 @@ def attach(path: Path, card: Card) -> None:
     text = json.dumps(jsonable(card.as_json()), indent=1, sort_keys=True)
     if zipfile.is_zipfile(path):
         with atomic_path(path) as temporary:
-            shutil.copyfile(path, temporary)
+            _without_card(path, temporary)
             with zipfile.ZipFile(temporary, "a") as archive:
                 folder = archive.namelist()[0].split("/", maxsplit=1)[0]
                 archive.writestr(zipfile.ZipInfo(f"{folder}/{MEMBER}", _DATE), text)
@@ -57,6 +57,19 @@ def attach(path: Path, card: Card) -> None:
         content = json.loads(path.read_text(encoding="utf-8"))
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps({**content, KEY: json.loads(text)}), encoding="utf-8")
+
+
+def _without_card(path: Path, out: Path) -> None:
+    """Copy an archive, byte for byte where it has no card."""
+    with zipfile.ZipFile(path) as archive:
+        cards = [one for one in archive.namelist() if one.partition("/")[2] == MEMBER]
+        if not cards:
+            shutil.copyfile(path, out)
+            return
+        with zipfile.ZipFile(out, "w") as copy:
+            for member in archive.infolist():
+                if member.filename not in cards:
+                    copy.writestr(member, archive.read(member))
 
 
 def card_in(path: Path) -> Card | None:

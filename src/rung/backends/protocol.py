@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import torch
 from ase.data import chemical_symbols
 
+from rung.backends.routes import Route
 from rung.errors import ModelError, UntrustedError
 from rung.model.architecture import Architecture
 from rung.model.conditioning import Conditioning
@@ -138,6 +139,10 @@ class Backend(ABC):
             receptive_field=backbone.receptive_field,
             dtype=str(backbone.dtype).removeprefix("torch."),
         )
+
+    def routes(self) -> Mapping[str, Route]:
+        """Return the engines that its files can be converted for, by name; none by default."""
+        return {}
 
     def build(
         self,

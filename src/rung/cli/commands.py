@@ -116,13 +116,24 @@ def _demo(settings: DemoSettings) -> int:
 
 
 def _export(settings: ExportSettings) -> int:
-    """Write a file that the backend's own tools load."""
-    from rung.run.files import export_file
+    """Write a file that the backend's own tools load, or one for another engine; an export replaces no file.
 
-    warning = export_file(settings)
-    if warning:
+    With error bars: rung export runs/mos2/model.rung r2scan.model --fidelity r2scan --committee 8
+
+    For LAMMPS: rung export runs/mos2/model.rung --fidelity r2scan --for mliap
+    """
+    from rung.run.exporting import export_files
+
+    done = export_files(settings, progress=TerminalProgress())
+    for warning in done.warnings:
         ERR.print(f"warning: {warning}", style="yellow", markup=False)
-    ERR.print(f"Wrote {settings.out}.", markup=False)
+    if done.n_structures:
+        ERR.print(
+            f"On {done.n_structures} structures the converted file is within {1000 * done.energy:.2g} meV/atom and "
+            f"{1000 * done.force:.2g} meV/Å of rung.",
+            markup=False,
+        )
+    ERR.print(f"Wrote {', '.join(map(str, done.files))}.", markup=False)
     return 0
 
 

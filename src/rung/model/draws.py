@@ -19,6 +19,35 @@ def drawn_change(posterior: Posterior, seed: int, index: int) -> Array:
     return np.asarray(vectors @ (lengths * normal))
 
 
+def committee_of(
+    potential: ReadoutPotential, fidelity: str, posterior: Posterior, count: int, *, seed: int
+) -> tuple[ReadoutPotential, ...]:
+    """Return ``count`` potentials drawn from a posterior whose mean is the fit itself.
+
+    Independent draws less their mean, times √(n/(n-1)): each is distributed as a draw. What is linear in the weights
+    averages to what the fit says, and its mean square about that is an unbiased variance.
+
+    Parameters
+    ----------
+    potential, fidelity, posterior
+        As for :func:`drawn_potential`.
+    count
+        Two or more.
+    seed
+        Which draws.
+
+    Raises
+    ------
+    ModelError
+        When the posterior is of another readout, or one draw alone is asked for.
+    """
+    if count < 2:
+        raise ModelError("One draw has no spread; a committee takes two or more.")
+    draws = np.array([drawn_change(posterior, seed, index) for index in range(count)])
+    changes = (draws - draws.mean(axis=0)) * np.sqrt(count / (count - 1.0))
+    return tuple(_moved(potential, fidelity, posterior, change) for change in changes)
+
+
 def drawn_potential(
     potential: ReadoutPotential, fidelity: str, posterior: Posterior, *, seed: int, index: int
 ) -> ReadoutPotential:
@@ -40,11 +69,14 @@ def drawn_potential(
     ModelError
         When the posterior is of another readout.
     """
+    return _moved(potential, fidelity, posterior, drawn_change(posterior, seed, index))
+
+
+def _moved(potential: ReadoutPotential, fidelity: str, posterior: Posterior, change: Array) -> ReadoutPotential:
     surface = potential.surface(fidelity)
     size = len(surface.readout.weights)
     if posterior.parameters[:size] != surface.readout.parameters:
         raise ModelError(f"The posterior is not that of the readout of {fidelity!r}, so no draw of it can be made.")
-    change = drawn_change(posterior, seed, index)
     reference = surface.reference.moved(posterior.elements, change[size:])
     moved = Surface(surface.readout.moved(change[:size]), reference)
     return potential.with_surface(fidelity, moved)

@@ -72,6 +72,10 @@ class Posterior:
         """The covariance of the parameters with the smooth part of the model's own error, shape ``(K, K)``."""
         return self.covariance if self.model_covariance is None else self.covariance + self.model_covariance
 
+    def with_smooth_error(self) -> "Posterior":
+        """Return the posterior whose covariance holds the smooth part of the model's own error."""
+        return replace(self, covariance=self.total, model_covariance=None)
+
     def identified(self, variance: float) -> "Posterior":
         """Return the posterior with this variance, eV², for each combination of E0 that no label identifies."""
         covariance = self.covariance + variance * self.unidentified.T @ self.unidentified

@@ -51,10 +51,20 @@ class ExportSettings(Settings):
 
     model: Annotated[Path, Option(positional=True)]
     """A model.rung."""
-    out: Annotated[Path, Option(positional=True)]
-    """The file to write."""
+    out: Annotated[Path | None, Option(positional=True)] = None
+    """The file to write; by default the name of the fidelity with the ending of such files."""
     fidelity: str
     """The fidelity to write."""
+    engine: Annotated[str | None, Option(("for",))] = None
+    """Convert it for another engine: lammps, mliap or symmetrix for a MACE model; an input script stands beside it."""
+    structures: Path | None = None
+    """Where a converted file is compared with rung, 20 structures at most; by default three that are made up."""
+    committee: int = Field(default=0, ge=0, le=1000)
+    """Write so many files more, each drawn from the posterior: the spread of what they say is an error bar."""
+    model_error: bool = True
+    """Whether the spread holds the smooth part of the model's own error too, and not the labels' noise alone."""
+    seed: int = Field(default=0, ge=0)
+    """Of the draws."""
     dtype: Literal["float32", "float64"] | None = None
     """The type of the file's numbers, by default the model's own; all-electron energies need float64."""
     trusted: bool = False

@@ -1,11 +1,8 @@
-"""What can be done with files outside any run: check data, evaluate a model, export it."""
+"""What can be done with files outside any run: check data, evaluate a model."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rung.backends import export, library_type
-from rung.backends.cards import card_of
-from rung.backends.precision import REFERENCE_ENERGY, largest_reference_energy, step_sentence
 from rung.checkpoint import Checkpoint, open_model
 from rung.data.batch import by_atoms
 from rung.data.energy_table import NO_TABLE, EnergyTable, read_energy_tables, require_faultless, with_table
@@ -15,7 +12,7 @@ from rung.data.readers.structures import read_structures, require_matter, requir
 from rung.data.single_atoms import SingleAtoms
 from rung.data.structure import Structure
 from rung.doctor import diagnose_files
-from rung.errors import ConfigError, DataError, FitError, StorageError
+from rung.errors import ConfigError, DataError, FitError
 from rung.evaluate.errors import ErrorSums
 from rung.fidelity import Fidelity
 from rung.fit.lift import Base
@@ -28,7 +25,7 @@ from rung.results.findings import Diagnosis
 from rung.results.metrics import DifferenceErrors, DomainErrors, Evaluation, SplitErrors
 from rung.run.differences import difference_errors
 from rung.run.evaluation import SplitPrediction, add_errors, domain_errors, has_stress, named_places, predict
-from rung.run.file_settings import CheckSettings, EvaluationSettings, ExportSettings
+from rung.run.file_settings import CheckSettings, EvaluationSettings
 from rung.run.predictor import with_bars
 from rung.source import Opening
 
@@ -177,28 +174,6 @@ def _add(
         add_errors(beside, reference, part, fidelity)
     add_errors(sums, prediction, part, fidelity, reference)
     return named_places(prediction, part)
-
-
-def export_file(settings: ExportSettings) -> str:
-    """Write one fidelity of a model as one file of its backend; return what its user must know, or nothing.
-
-    Raises
-    ------
-    ModelError
-        When the model cannot be one native file; the sentence says why.
-    StorageError
-        When there is a file of that name: an export never replaces one.
-    """
-    if settings.out.exists():
-        raise StorageError(f"{settings.out} is there already, and an export replaces no file; name another.")
-    opened = open_model(settings.model, fidelity=settings.fidelity, trusted=settings.trusted, dtype=settings.dtype)
-    card = card_of(opened.potential, settings.fidelity, opened.origin)
-    export(opened.potential, settings.fidelity, settings.out, card=card)
-    energy = largest_reference_energy(opened.potential, settings.fidelity)
-    if opened.metadata.get("target") == settings.fidelity:
-        energy = float(opened.metadata.get(REFERENCE_ENERGY, energy))
-    runs_in = library_type(opened.potential, settings.fidelity)
-    return step_sentence(opened.potential, energy, settings.out, runs_in=runs_in)
 
 
 def _opened(settings: Opening, model: Path, fidelity: str) -> Checkpoint:

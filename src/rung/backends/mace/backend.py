@@ -11,6 +11,7 @@ from rung.backends.mace.backbone import MaceBackbone
 from rung.backends.mace.blocks import BLOCKS
 from rung.backends.mace.settings import MaceArchitecture, SmallMaceArchitecture
 from rung.backends.protocol import Backend, Heads
+from rung.backends.routes import Route
 from rung.errors import ModelError
 from rung.model.architecture import Architecture
 from rung.model.conditioning import Conditioning
@@ -63,6 +64,12 @@ class MaceBackend(Backend):
         from rung.backends.mace.facts import facts_of_model
 
         return facts_of_model(_own(backbone).module)
+
+    def routes(self) -> Mapping[str, Route]:
+        """Return the three ways to LAMMPS."""
+        from rung.backends.mace.routes import ROUTES
+
+        return ROUTES
 
     def export(self, potential: ReadoutPotential, fidelity: str, path: Path) -> None:
         """Write one fidelity as a ``.model`` file of mace's and e3nn's classes only."""

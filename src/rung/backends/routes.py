@@ -1,0 +1,165 @@
+"""Files for other engines: converted by the backend, compared with rung before they are left in place."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
+
+import numpy as np
+import torch
+from ase import Atoms
+
+from rung.backends.cards import attach
+from rung.data.batch import collate
+from rung.data.labels import Array
+from rung.data.structure import Structure
+from rung.errors import ModelError
+from rung.model.potential import ReadoutPotential
+from rung.results.origin import Card
+from rung.storage import atomic_path, write_text
+from rung.units import MILLI
+
+
+class Evaluation(Protocol):
+    """What computes energies and forces with a converted file, as the engine would."""
+
+    def __call__(self, file: Path, structures: Sequence[Atoms]) -> tuple[list[float], list[Array]]:
+        """Return the energy, eV, and the forces, eV/Å, shape ``(n, 3)``, of each structure."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """One engine that runs models of a backend.
+
+    Parameters
+    ----------
+    name
+        What a user types.
+    engine
+        What it is, for people.
+    suffix
+        Of its files, with the dot.
+    refusal
+        Why a native file would lose something on this way; empty where it would not.
+    convert
+        Makes the converted file of a native one.
+    evaluate
+        Computes with the converted file.
+    script
+        An input of the engine, of the name of the file and the elements in its order.
+    script_suffix
+        What the name of the script ends in.
+    energy, force
+        By how much the file may differ from rung, eV/atom and eV/Å, apart from the rounding of its numbers.
+    """
+
+    name: str
+    engine: str
+    suffix: str
+    refusal: Callable[[Path], str]
+    convert: Callable[[Path, Path], None]
+    evaluate: Evaluation
+    script: Callable[[str, Sequence[str]], str]
+    script_suffix: str
+    energy: float
+    force: float
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A file for another engine.
+
+    Parameters
+    ----------
+    file, script
+        What was written.
+    energy, force
+        The largest difference from rung on the structures, eV/atom and eV/Å.
+    n_structures
+        How many were compared.
+    """
+
+    file: Path
+    script: Path
+    energy: float
+    force: float
+    n_structures: int
+
+
+def convert(
+    route: Route,
+    native: Path,
+    out: Path,
+    *,
+    potential: ReadoutPotential,
+    structures: Sequence[Atoms],
+    card: Card,
+) -> Converted:
+    """Write a native file for another engine, and an input script beside it, if both give rung's energies and forces.
+
+    Parameters
+    ----------
+    route
+        The way.
+    native
+        The file that the backend wrote.
+    out
+        The file to write.
+    potential
+        What the native file was exported from, in the type of its numbers.
+    structures
+        Where to compare.
+    card
+        What the file says of itself.
+
+    Raises
+    ------
+    ModelError
+        When the way loses something of the model, or energies or forces differ; nothing is left then.
+    MissingExtraError
+        When a package of the engine is not installed.
+    """
+    if reason := route.refusal(native):
+        raise ModelError(reason)
+    with TemporaryDirectory(prefix="rung-") as folder:
+        made = Path(folder) / out.name
+        route.convert(native, made)
+        attach(made, card.model_copy(update={"route": route.name}))
+        energy, force = _differences(route, made, potential, card.fidelity, structures)
+        with atomic_path(out) as temporary:
+            shutil.copyfile(made, temporary)
+    script = script_of(route, out)
+    write_text(script, route.script(out.name, tuple(card.reference_energies)))
+    return Converted(out, script, energy, force, len(structures))
+
+
+def script_of(route: Route, file: Path) -> Path:
+    """Return the name of the script beside a converted file."""
+    return file.with_name(file.name.removesuffix(route.suffix) + route.script_suffix)
+
+
+def _differences(
+    route: Route, file: Path, potential: ReadoutPotential, fidelity: str, structures: Sequence[Atoms]
+) -> tuple[float, float]:
+    """Return the largest differences in energies, eV/atom, and forces, eV/Å; raise where they are too large."""
+    energies, forces = route.evaluate(file, structures)
+    rows = [Structure(atoms, str(index), {}) for index, atoms in enumerate(structures)]
+    largest = max(abs(value) for value in potential.surface(fidelity).reference.energies.values())
+    rounding = 8.0 * torch.finfo(potential.dtype).eps * (1.0 + largest)
+    own = [
+        potential.predict(collate([row], [fidelity], potential.cutoff, dtype=potential.dtype), forces=True)
+        for row in rows
+    ]
+    # numpy's largest of numbers and NaN is NaN, which passes no comparison; Python's may be the number
+    energy_error = float(
+        np.max([abs(e - float(p.energy[0])) / len(r) for e, p, r in zip(energies, own, rows, strict=True)])
+    )
+    force_error = float(np.max([np.abs(f - np.asarray(p.forces)).max() for f, p in zip(forces, own, strict=True)]))
+    if not (energy_error <= route.energy + rounding and force_error <= route.force + 100.0 * rounding):
+        raise ModelError(
+            f"The file converted for {route.engine} differs from rung by {MILLI * energy_error:.3g} meV/atom and "
+            f"{MILLI * force_error:.3g} meV/Å on {len(structures)} structures, so it was not kept; use the native file."
+        )
+    return energy_error, force_error
