@@ -26,8 +26,8 @@ INPUT = """<simulation verbosity='low'>
   <system>
     <initialize nbeads='1'>
       <file mode='xyz' units='automatic'> start.xyz </file>
-      <velocities mode='xyz' units='automatic'> velocities.xyz </velocities>
       <masses mode='manual' units='dalton'> [ {masses} ] </masses>
+      <velocities mode='xyz' units='automatic'> velocities.xyz </velocities>
     </initialize>
     <forces> <force forcefield='mace'> </force> </forces>
     <motion mode='dynamics'>
