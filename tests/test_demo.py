@@ -13,7 +13,8 @@ from rung.data.readers.structures import read_structures
 from rung.data.splits import check_disjoint
 from rung.data.structure import Structure
 from rung.demo import configs, job, run_demo
-from rung.demo.exchange import exchange_files, labelled_barriers, labelled_curves
+from rung.demo.exchange import LEVELS, exchange_files
+from rung.demo.labelled import labelled_barriers, labelled_curves
 from rung.errors import ConfigError, StorageError
 from rung.results.barrier import read_panels
 from rung.study import StudyConfig
@@ -98,8 +99,8 @@ def test_the_guess_leads_from_one_end_to_the_other_and_is_its_own_mirror_image(
 
 
 def test_labels_along_the_path_have_errors_where_their_level_has(exchange: dict[str, list[Structure]]) -> None:
-    curves = {curve.name: curve for curve in labelled_curves(exchange["path"], None)}
-    barriers = {entry.name: entry for entry in labelled_barriers(exchange["path"])}
+    curves = {curve.name: curve for curve in labelled_curves(exchange["path"], LEVELS, None)}
+    barriers = {entry.name: entry for entry in labelled_barriers(exchange["path"], LEVELS)}
     assert curves["PBE labels"].stderr_total is None and np.isnan(barriers["PBE labels"].stderr_total)
     for name, value in (("PBE labels", 0.161), ("UCCSD(T) labels", 0.436), ("DMC labels", 0.403)):
         assert barriers[name].value == pytest.approx(value, abs=5e-4)

@@ -25,8 +25,8 @@ from rung.storage import write_text
 
 NEEDED = ("gfn2", "mp2", "ccsdt")
 
-FOLDERS = {"gfn2": "gfn2", "mp2": "mp2", "b3lyp": "b3lyp", "ccsdt": "ccsdt", "ccsdt-energies": "ccsdt"}
-"""Folders of labels, and what the labels are called."""
+FOLDERS = {"gfn2": "gfn2", "mp2": "mp2", "b3lyp": "b3lyp", "ccsdt-energies": "ccsdt", "ccsdt": "ccsdt"}
+"""Folders of labels, and what the labels are called; a later one counts: forces of CCSD(T) come with the energy."""
 
 HIGHEST_T1 = 0.03
 """Above it a geometry is left out; 0.02 is where coupled cluster becomes doubtful."""

@@ -38,10 +38,11 @@ class DemoSettings(Settings):
 
     data: Name = "mos2"
     """mos2: a sulfur vacancy that hops in MoS2, labels made by models, minutes. pm6-dft: molecules at PM6 and DFT, the
-    base trained first, longer. h3: H + H2 from PBE to diffusion Monte Carlo, the base trained first, minutes."""
+    base trained first, longer. h3: H + H2 from PBE to diffusion Monte Carlo, the base trained first, minutes.
+    molecules: twelve molecules from GFN2-xTB to CCSD(T), the base trained first, minutes."""
     folder: Path | None = None
-    """Where to put everything, by default demo, demo-pm6-dft or demo-h3; a second call goes on there, or finds it
-    done."""
+    """Where to put everything, by default demo, demo-pm6-dft, demo-h3 or demo-molecules; a second call goes on there,
+    or finds it done."""
 
 
 class Finished(Settings):

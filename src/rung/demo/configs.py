@@ -4,7 +4,12 @@ from typing import Any
 
 from rung.evaluate.paths.barrier import BarrierSettings
 
-FOLDERS: dict[str, str] = {"mos2": "demo", "pm6-dft": "demo-pm6-dft", "h3": "demo-h3"}
+FOLDERS: dict[str, str] = {
+    "mos2": "demo",
+    "pm6-dft": "demo-pm6-dft",
+    "h3": "demo-h3",
+    "molecules": "demo-molecules",
+}
 """Where each demo goes unless the user names another folder."""
 
 MOS2_NOTICE = (
@@ -101,6 +106,39 @@ H3_ENERGIES, H3_HELD, H3_UNSEEN = 40, 10, 60
 tested on."""
 
 H3_CURVE: dict[str, Any] = {"labels": [10, 20, 40], "seeds": [0, 1, 2]}
+
+MOLECULES_NOTICE = (
+    "GFN2-xTB, MP2/cc-pVDZ and CCSD(T)/cc-pVDZ labels of twelve molecules, calculated for rung. Truth here is CCSD(T) "
+    "in a double-zeta basis. No energy of a path is fitted."
+)
+
+MOLECULES_BASE: dict[str, Any] = {
+    "fidelities": {"gfn2": {"level_of_theory": "GFN2-xTB"}},
+    "target": "gfn2",
+    "method": {
+        "name": "scratch",
+        "architecture": {"channels": 32, "max_l": 1, "layers": 2, "cutoff": 5.0},
+        "training": {"epochs": 60, "batch_size": 16, "learning_rate": 0.01, "schedule": {"name": "cosine"}},
+    },
+    "threads": 1,
+}
+"""The config by which the base of the molecules is trained."""
+
+MOLECULES_LIFT: dict[str, Any] = {
+    "fidelities": {
+        "gfn2": {"level_of_theory": "GFN2-xTB"},
+        "ccsdt": {"level_of_theory": "RCCSD(T)/cc-pVDZ, all electrons correlated"},
+    },
+    "target": "ccsdt",
+    "method": {"name": "readout"},
+    "threads": 1,
+}
+"""The config by which that base is lifted."""
+
+MOLECULES_ENERGIES = 100
+"""CCSD(T) energies that the main fit of the demo sees."""
+
+MOLECULES_CURVE: dict[str, Any] = {"labels": [25, 50, 100, 200], "seeds": [0, 1, 2]}
 
 BAND = BarrierSettings(images=7, fmax=0.05, max_steps=300)
 """How the relaxed barrier is found."""

@@ -1,10 +1,9 @@
 """The demo on H + H2: files by what they are for, and the barrier beside labels of Monte Carlo and coupled cluster."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from ase import Atoms
 
 from rung import checkpoint
@@ -14,11 +13,11 @@ from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import draw_labels
 from rung.data.structure import Structure
 from rung.demo import configs
+from rung.demo.labelled import labelled_barriers, labelled_curves, only
 from rung.errors import ModelError
 from rung.evaluate.paths.barrier import BandSettings
 from rung.progress import Progress
-from rung.results.barrier import BarrierEntry, Curve, Panel
-from rung.results.base import Numbers
+from rung.results.barrier import Panel
 from rung.run.folder import RunFolder
 from rung.run.inputs import open_base
 from rung.tasks.barrier import BarrierTask, find_barriers
@@ -47,27 +46,23 @@ def exchange_files(data: Path, folder: Path) -> dict[str, Path]:
     labelled = [one for one in rattled if one.labelled("dmc").has_energy]
     unseen = rattled[len(labelled) : len(labelled) + configs.H3_UNSEEN]
     seen = (*labelled, *rattled[len(labelled) + len(unseen) :])
-    train = [_only(one, "pbe", "dmc") for one in (far, *labelled[: -configs.H3_HELD], *channel)]
+    train = [only(one, "pbe", "dmc") for one in (far, *labelled[: -configs.H3_HELD], *channel)]
     mirrored = [replace(one, structure_id=f"{one.structure_id}_mirrored", atoms=_mirrored(one.atoms)) for one in path]
     written: dict[str, list[Structure]] = {
-        "learnt": [_only(one, "pbe") for one in (far, *seen, *channel)],
-        "base_test": [_only(one, "pbe") for one in unseen],
-        "pool": [_only(one, "pbe") for one in (far, *labelled)],
+        "learnt": [only(one, "pbe") for one in (far, *seen, *channel)],
+        "base_test": [only(one, "pbe") for one in unseen],
+        "pool": [only(one, "pbe") for one in (far, *labelled)],
         "train": train,
         "few": list(draw_labels(train, "dmc", configs.H3_ENERGIES, 0)),
-        "test": [_only(one, "pbe", "dmc") for one in (*labelled[-configs.H3_HELD :], *path[1:])],
+        "test": [only(one, "pbe", "dmc") for one in (*labelled[-configs.H3_HELD :], *path[1:])],
         "path": path,
-        "initial": [_only(far)],
-        "final": [_only(mirrored[0])],
-        "guess": [_only(one) for one in (*path, *mirrored[-2::-1])],
+        "initial": [only(far)],
+        "final": [only(mirrored[0])],
+        "guess": [only(one) for one in (*path, *mirrored[-2::-1])],
     }
     for name, structures in written.items():
         write_structures(files[name], structures)
     return files
-
-
-def _only(structure: Structure, *fidelities: str) -> Structure:
-    return replace(structure, labels={name: one for name, one in structure.labels.items() if name in fidelities})
 
 
 def _mirrored(atoms: Atoms) -> Atoms:
@@ -97,7 +92,7 @@ def exchange_barriers(files: Mapping[str, Path], config: RunConfig, folder: Path
     )
     relaxed, along = find_barriers(potentials, task, folder / "barrier", progress=progress)
     path = read_structures(files["path"])
-    curves, barriers = labelled_curves(path, along.curves[0].coordinate), labelled_barriers(path)
+    curves, barriers = labelled_curves(path, LEVELS, along.curves[0].coordinate), labelled_barriers(path, LEVELS)
     verdicts = [f"{one.name}: {one.verdict}" for one in relaxed.barriers if one.verdict]
     return [
         Panel(
@@ -113,31 +108,3 @@ def exchange_barriers(files: Mapping[str, Path], config: RunConfig, folder: Path
             notice=configs.H3_NOTICE,
         ),
     ]
-
-
-def labelled_curves(path: Sequence[Structure], coordinate: Numbers | None) -> tuple[Curve, ...]:
-    """Return the energies of each level along the path less that of its first image, with their errors."""
-    found = []
-    for name, title in LEVELS.items():
-        labels = [one.labelled(name) for one in path]
-        energies = np.array([one.energy for one in labels])
-        stderr = np.hypot([one.energy_stderr for one in labels], labels[0].energy_stderr)
-        stderr[0] = 0.0
-        known = {} if np.isnan(stderr[1:]).all() else {"stderr_total": stderr}
-        found.append(Curve(name=f"{title} labels", coordinate=coordinate, energies=energies - energies[0], **known))
-    return tuple(found)
-
-
-def labelled_barriers(path: Sequence[Structure]) -> tuple[BarrierEntry, ...]:
-    """Return the saddle of the path less its first image by the labels of each level."""
-    found = []
-    for name, title in LEVELS.items():
-        first, last = path[0].labelled(name), path[-1].labelled(name)
-        found.append(
-            BarrierEntry(
-                name=f"{title} labels",
-                value=last.energy - first.energy,
-                stderr_total=float(np.hypot(first.energy_stderr, last.energy_stderr)),
-            )
-        )
-    return tuple(found)

@@ -14,6 +14,7 @@ from rung.data.structure import Structure
 from rung.demo import configs
 from rung.demo.exchange import exchange_barriers, exchange_files
 from rung.demo.hop import hop_barriers
+from rung.demo.molecules import molecule_barriers, molecule_files
 from rung.demo_data import Name
 from rung.errors import StorageError
 from rung.jobs import Here
@@ -81,7 +82,8 @@ def run_demo(name: Name, folder: Path | None = None, *, progress: Progress = SIL
     ----------
     name
         ``mos2``: a sulfur vacancy that hops in MoS2, model-made labels. ``pm6-dft``: molecules, the base trained first.
-        ``h3``: H + H2 from PBE to diffusion Monte Carlo, the base trained first.
+        ``h3``: H + H2 from PBE to diffusion Monte Carlo, the base trained first. ``molecules``: twelve molecules from
+        GFN2-xTB to CCSD(T), the base trained first.
     folder
         Where to put everything; by default ``configs.FOLDERS[name]`` in the current folder.
     progress
@@ -173,6 +175,23 @@ def _h3(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
     return _finished(run, study, read_panels(barrier_file), notice, started)
 
 
+def _molecules(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
+    started = time.monotonic()
+    files, notice = molecule_files(data, folder), configs.MOLECULES_NOTICE
+    learnt = {"train": files["learnt"], "valid": files["valid"], "evaluate": {"test": files["test"]}}
+    base = _trained_base(configs.MOLECULES_BASE, learnt, notice, folder, progress)
+    common = {**configs.MOLECULES_LIFT, "base": {"file": base, "fidelity": "gfn2"}, "cache": folder / "cache"}
+    few, everything = ({"train": files[name], "evaluate": {"test": files["test"]}} for name in ("few", "train"))
+    config = RunConfig.read({**common, "run": folder, "data": few}).resolved(folder)
+    run = run_fit(config, notices=[notice], progress=progress)
+    barrier_file = run.folder.path / BARRIER_FILE
+    if not barrier_file.exists():
+        write_panels(barrier_file, molecule_barriers(files, config))
+    asked = {**configs.MOLECULES_CURVE, "data": everything, "compare": {"offset": {}, "tangent": {}}}
+    study = _learning_curve(common, asked, notice, folder, progress)
+    return _finished(run, study, read_panels(barrier_file), notice, started)
+
+
 def _trained_base(
     settings: Mapping[str, Any], data: Mapping[str, Any], notice: str, folder: Path, progress: Progress
 ) -> Path:
@@ -225,4 +244,9 @@ def _finished(
     return FinishedDemo(run, study, rows, (notice,), report, time.monotonic() - started)
 
 
-_JOBS: Mapping[Name, Callable[[Path, Path, Progress], FinishedDemo]] = {"mos2": _mos2, "pm6-dft": _pm6_dft, "h3": _h3}
+_JOBS: Mapping[Name, Callable[[Path, Path, Progress], FinishedDemo]] = {
+    "mos2": _mos2,
+    "pm6-dft": _pm6_dft,
+    "h3": _h3,
+    "molecules": _molecules,
+}

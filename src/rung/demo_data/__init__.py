@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from rung.errors import ConfigError, one_of
 
-Name = Literal["mos2", "pm6-dft", "h3"]
+Name = Literal["mos2", "pm6-dft", "h3", "molecules"]
 
 NAMES: tuple[str, ...] = get_args(Name)
 """The folders that there are."""

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from rung.errors import ConfigError
-from rung.fit.training.schedule import Constant, Cosine, Plateau
+from rung.fit.training.schedule import Constant, Cosine, Plateau, UntilFlat
 from rung.fit.training.stages import FinalStage, TrainingSettings, exhausted, next_stage
 
 
@@ -82,3 +82,35 @@ def test_settings_say_which_schedule_there_is() -> None:
     with pytest.raises(ConfigError, match="plateau"):
         TrainingSettings.read({"schedule": {"name": "platau"}})
     assert TrainingSettings.read({"schedule": {"name": "cosine", "final": 0.2}}).schedule == Cosine(final=0.2)
+
+
+def test_until_flat_steps_down_where_the_loss_is_flat_and_ends_after_the_last_step() -> None:
+    schedule = UntilFlat(shrink=0.5, steps=2, patience=2, gain=0.1, warmup=0.0)
+    losses = [10.0, 8.0, 7.9, 7.8, 5.0, 4.9, 4.9, 4.9]
+    factors = [schedule.factor(float(number), 100, losses[:number]) for number in range(1, 9)]
+    assert factors == [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25]
+    assert not schedule.ended(losses)
+    assert "flat after 2 smaller" in schedule.ended([*losses, 4.8])
+    settings = TrainingSettings(epochs=1000, schedule=schedule)
+    stage = next_stage(settings, rows(*losses))
+    assert stage is not None and not stage.finished(settings, rows(*losses))
+    assert "is flat" in stage.finished(settings, rows(*losses, 4.8))
+
+
+def test_until_flat_counts_small_gains_together_and_knows_nothing_without_validation() -> None:
+    schedule = UntilFlat(patience=3, gain=0.1, steps=0)
+    assert not schedule.ended([10.0, 9.6, 9.2, 8.8, 8.4, 8.0])  # 4 % each, 10 % in three
+    assert schedule.ended([10.0, 9.9, 9.8, 9.7])
+    assert not schedule.ended([math.nan] * 50)
+
+
+def test_until_flat_ends_the_first_of_two_stages_alone() -> None:
+    schedule = UntilFlat(patience=2, steps=0)
+    settings = TrainingSettings(epochs=100, schedule=schedule, final=FinalStage(fraction=0.5))
+    stage = next_stage(settings, rows(1.0, 1.0, 1.0))
+    assert stage is not None and stage.index == 1 and stage.epochs == 50
+
+
+def test_no_other_schedule_ends_a_training() -> None:
+    for schedule in (Constant(), Plateau(), Cosine()):
+        assert schedule.ended([1.0] * 500) == ""

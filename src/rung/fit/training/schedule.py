@@ -13,7 +13,15 @@ from pydantic import Field
 from rung.settings import Settings
 
 
-class Constant(Settings):
+class Endless(Settings):
+    """A schedule that ends no training; epochs and patience of the settings do."""
+
+    def ended(self, losses: Sequence[float]) -> str:  # noqa: ARG002 - one signature
+        """Return nothing."""
+        return ""
+
+
+class Constant(Endless):
     """One learning rate throughout."""
 
     name: Literal["constant"] = "constant"
@@ -23,7 +31,7 @@ class Constant(Settings):
         return 1.0
 
 
-class Plateau(Settings):
+class Plateau(Endless):
     """A smaller learning rate each time the validation loss has stopped improving."""
 
     name: Literal["plateau"] = "plateau"
@@ -49,7 +57,7 @@ class Plateau(Settings):
         return _rising(epoch, self.warmup) * max(self.shrink**steps, self.least)
 
 
-class Cosine(Settings):
+class Cosine(Endless):
     """Half a cosine from the learning rate to a fraction of it (Loshchilov and Hutter, arXiv:1608.03983)."""
 
     name: Literal["cosine"] = "cosine"
@@ -66,7 +74,48 @@ class Cosine(Settings):
         return _rising(epoch, self.warmup) * cosine
 
 
-Schedule = Annotated[Constant | Plateau | Cosine, Field(discriminator="name")]
+class UntilFlat(Settings):
+    """A few large steps down, each where the validation loss is flat; flat once more after the last, training ends.
+
+    So a training is as long as its data need, and the epochs that the settings name are a cap.
+    """
+
+    name: Literal["until_flat"] = "until_flat"
+    shrink: float = Field(default=0.3, gt=0, lt=1)
+    """Factor of each step down."""
+    steps: int = Field(default=4, ge=0)
+    """How many steps down there are."""
+    patience: int = Field(default=15, ge=1)
+    """Epochs without a clear gain after which the loss counts as flat."""
+    gain: float = Field(default=0.02, ge=0, lt=1)
+    """The share by which a loss must lie below the best one before to be a clear gain."""
+    warmup: float = Field(default=1.0, ge=0)
+    """Epochs over which the learning rate rises from zero."""
+
+    def factor(self, epoch: float, epochs: int, losses: Sequence[float]) -> float:  # noqa: ARG002 - one signature
+        """Return ``shrink`` to the number of times that ``losses`` were flat."""
+        return _rising(epoch, self.warmup) * self.shrink ** min(self._flat(losses), self.steps)
+
+    def ended(self, losses: Sequence[float]) -> str:
+        """Return that the loss was flat after the last step down, or nothing."""
+        if self._flat(losses) <= self.steps:
+            return ""
+        return f"the validation loss is flat after {self.steps} smaller learning rates"
+
+    def _flat(self, losses: Sequence[float]) -> int:
+        """Return how often ``patience`` epochs in a row had no clear gain; each time the count begins anew."""
+        reference, waited, times = math.inf, 0, 0
+        for loss in filter(math.isfinite, losses):
+            if loss < reference * (1.0 - self.gain):  # small gains add up: the reference moves with a clear one only
+                reference, waited = loss, 0
+                continue
+            waited += 1
+            if waited == self.patience:
+                times, waited = times + 1, 0
+        return times
+
+
+Schedule = Annotated[Constant | Plateau | Cosine | UntilFlat, Field(discriminator="name")]
 
 
 def _rising(epoch: float, warmup: float) -> float:

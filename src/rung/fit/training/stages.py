@@ -111,7 +111,7 @@ class Stage:
             return "all epochs were run"
         if exhausted(self._losses(log), settings.patience):
             return f"no better validation loss in {settings.patience} epochs"
-        return ""
+        return settings.schedule.ended(self._losses(log))
 
     def _losses(self, log: Log) -> list[float]:
         return stage_losses(log, self.index)
@@ -138,7 +138,8 @@ def next_stage(settings: TrainingSettings, log: Log) -> Stage | None:
     last = max(1, math.ceil(settings.final.fraction * settings.epochs))
     first = settings.epochs - last
     losses = stage_losses(log, 0)
-    if len(losses) < first and not exhausted(losses, settings.patience):
+    over = exhausted(losses, settings.patience) or settings.schedule.ended(losses)
+    if len(losses) < first and not over:
         return Stage(0, first, settings.learning_rate, settings.loss)
     loss = settings.loss.model_copy(update={"energy_weight": settings.final.energy_weight})
     return Stage(1, last, settings.final.learning_rate, loss)
