@@ -15,6 +15,8 @@ from rung.data.structure import Structure
 from rung.demo import configs, job, run_demo
 from rung.demo.exchange import LEVELS, exchange_files
 from rung.demo.labelled import labelled_barriers, labelled_curves
+from rung.demo.molecules import LEVELS as MOLECULE_LEVELS
+from rung.demo.molecules import TITLES, molecule_files
 from rung.errors import ConfigError, StorageError
 from rung.results.barrier import read_panels
 from rung.study import StudyConfig
@@ -23,12 +25,23 @@ TRUE_STATIC, TRUE_RELAXED = 1.454, 1.147
 """Barriers of the hop in eV, along the pbe path and along the target's own, from the testbed's labels."""
 
 
-@pytest.mark.parametrize("values", [configs.MOS2, configs.PM6_BASE, configs.PM6_LIFT, configs.H3_BASE, configs.H3_LIFT])
+@pytest.mark.parametrize(
+    "values",
+    [
+        configs.MOS2,
+        configs.PM6_BASE,
+        configs.PM6_LIFT,
+        configs.H3_BASE,
+        configs.H3_LIFT,
+        configs.MOLECULES_BASE,
+        configs.MOLECULES_LIFT,
+    ],
+)
 def test_the_settings_of_the_demos_are_settings(values: dict[str, object], tmp_path: Path) -> None:
     base = {"file": "base.model"}
     base["fidelity"] = next(iter(values["fidelities"]))  # type: ignore[call-overload]
     common = {**values, "run": "run", "data": {"train": "train.extxyz"}}
-    if values not in (configs.PM6_BASE, configs.H3_BASE):
+    if values not in (configs.PM6_BASE, configs.H3_BASE, configs.MOLECULES_BASE):
         common["base"] = base
         StudyConfig.read({**common, **configs.LEARNING_CURVE, "compare": {"energies alone": configs.ENERGIES_ONLY}})
     assert RunConfig.read(common).resolved(tmp_path).threads == 1
@@ -109,6 +122,49 @@ def test_labels_along_the_path_have_errors_where_their_level_has(exchange: dict[
     errors = curves["DMC labels"].stderr_total
     assert errors is not None and errors[0] == 0.0
     assert errors[-1] == barriers["DMC labels"].stderr_total == pytest.approx(0.0247, abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def molecules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Structure]]:
+    files = molecule_files(demo_data.folder("molecules"), tmp_path_factory.mktemp("molecules"))
+    return {name: read_structures(path) for name, path in files.items()}
+
+
+def test_the_base_of_the_molecules_sees_gfn2_alone_and_fits_no_path(molecules: dict[str, list[Structure]]) -> None:
+    check_disjoint({name: molecules[name] for name in ("train", "valid", "test")})
+    assert {tuple(one.labels) for name in ("learnt", "valid") for one in molecules[name]} == {("gfn2",)}
+    assert not any(one.labelled("ccsdt").has_forces for one in molecules["train"])
+    assert all(one.labelled("ccsdt").has_energy for one in molecules["train"])
+    assert sum(one.labelled("ccsdt").has_energy for one in molecules["few"]) == configs.MOLECULES_ENERGIES
+    assert sum(one.labelled("ccsdt").has_forces for one in molecules["test"]) >= 40
+    fitted = {one.structure_id for name in ("learnt", "valid", "train", "few") for one in molecules[name]}
+    assert not fitted & {one.structure_id for name in TITLES for one in molecules[name]}
+
+
+def test_paths_of_molecules_begin_at_their_lowest_image(molecules: dict[str, list[Structure]]) -> None:
+    data = json.loads((demo_data.folder("molecules") / "references.json").read_text())
+    for name in TITLES:
+        energies = np.array([one.labelled("ccsdt").energy for one in molecules[name]])
+        assert energies.argmin() == 0
+        assert energies.max() - energies[0] == pytest.approx(data["paths"][name]["barrier"]["ccsdt"], abs=1e-4)
+        top = int(energies.argmax())
+        barriers = {entry.name: entry.value for entry in labelled_barriers(molecules[name], MOLECULE_LEVELS, top)}
+        assert barriers["CCSD(T) labels"] == pytest.approx(energies[top] - energies[0], abs=1e-9)
+
+
+@pytest.mark.slow
+def test_the_whole_job_on_molecules(tmp_path: Path) -> None:
+    """A hundred energies of CCSD(T) bring energies, forces and the path of HCN from GFN2 nearer to CCSD(T)."""
+    finished = run_demo("molecules", tmp_path / "demo")
+    metrics = finished.run.metrics
+    assert metrics.base is not None
+    errors, base = metrics.splits["test"]["ccsdt"], metrics.base["test"]["ccsdt"]
+    assert errors.energy_rmse < 0.8 * base.energy_rmse
+    assert errors.force_rmse < base.force_rmse
+    rows = {row.name: row for row in finished.barriers if "HNC" in row.path}
+    truth = rows["CCSD(T) labels"].value
+    assert abs(rows["ccsdt"].value - truth) < abs(rows["gfn2"].value - truth)
+    assert "CCSD(T)/cc-pVDZ" in finished.report.read_text()
 
 
 @pytest.mark.slow

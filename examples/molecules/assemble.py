@@ -64,7 +64,7 @@ def frames(folder: Path) -> Iterator[Structure]:
     for name in MINIMA:
         dropped = 0
         for one in sorted(labelled(name, folder).values(), key=number_of):
-            if any(not one.labelled(level).has_energy for level in NEEDED):
+            if not complete(one):
                 continue
             if one.info["t1_diagnostic"] > HIGHEST_T1:
                 dropped += 1
@@ -72,8 +72,14 @@ def frames(folder: Path) -> Iterator[Structure]:
             yield replace(one, info={**one.info, "part": part_of(number_of(one))})
         if dropped:
             print(f"{name}: {dropped} geometries have a T1 above {HIGHEST_T1}, and are left out", file=sys.stderr)
-        for one in sorted(labelled(f"{name}-scan", folder).values(), key=lambda one: one.structure_id):
-            yield replace(one, info={**one.info, "part": "scan"})
+        scan = sorted(labelled(f"{name}-scan", folder).values(), key=number_of)
+        if all(map(complete, scan)):
+            yield from (replace(one, info={**one.info, "part": "scan"}) for one in scan)
+
+
+def complete(structure: Structure) -> bool:
+    """Return whether a structure has the energies of all levels that each has."""
+    return all(structure.labelled(level).has_energy for level in NEEDED)
 
 
 def number_of(structure: Structure) -> int:

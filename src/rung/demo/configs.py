@@ -118,7 +118,13 @@ MOLECULES_BASE: dict[str, Any] = {
     "method": {
         "name": "scratch",
         "architecture": {"channels": 32, "max_l": 1, "layers": 2, "cutoff": 5.0},
-        "training": {"epochs": 60, "batch_size": 16, "learning_rate": 0.01, "schedule": {"name": "cosine"}},
+        "training": {
+            "epochs": 80,
+            "batch_size": 8,
+            "learning_rate": 0.01,
+            "schedule": {"name": "cosine"},
+            "loss": {"energy_weight": 100.0},
+        },
     },
     "threads": 1,
 }
