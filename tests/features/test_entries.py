@@ -13,6 +13,7 @@ from rung.errors import DataError, ModelError
 from rung.features import entries
 from rung.features.cache import DesignCache
 from rung.features.passes import build_designs, features_of
+from rung.features.probes import Probe
 from rung.model.readout import Readout, ReadoutBlock
 from rung.progress import SILENT
 from tests.pair_backbone import PairBackbone, analytic, pair_readout, pair_structures
@@ -216,3 +217,26 @@ def test_what_a_cache_holds_of_atoms_far_away_from_before_they_were_wrapped_is_n
     for _ in range(2):
         assert_allclose(features_of([far], backbone, fidelity="low", cache=cache)[0], features, atol=2e-5)
     assert len(list(cache.entries())) == 3
+
+
+def test_a_build_of_one_kind_says_its_cost_after_its_first_batch_and_counts_all_directions(monkeypatch):
+    monkeypatch.setattr(entries, "WORTH_SAYING", 0.0)
+    backbone, structures = PairBackbone(), pair_structures(PairBackbone())
+    for builds, said in ((1, "Designs of 6"), (3, "Designs along 3 directions of 6"), (0, "")):
+        listening = Listening()
+        build_designs(
+            structures,
+            backbone,
+            pair_readout(backbone),
+            forces=True,
+            fidelity="low",
+            probe=Probe(),
+            builds=builds,
+            batch_size=2,
+            progress=listening,
+        )
+        assert len(listening.said) == bool(said)
+        assert "".join(listening.said).startswith(said)
+    listening = Listening()
+    features_of(structures, backbone, fidelity="low", batch_size=2, progress=listening)
+    assert [sentence.split(" structures")[0] for sentence in listening.said] == ["Designs of 6"]

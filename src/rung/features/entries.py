@@ -1,5 +1,6 @@
 """Entries of structures: found in the cache or computed in batches of one kind."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +17,7 @@ from rung.features.cache import Arrays, DesignCache, EntryKey, EntryKind
 from rung.features.cost import ATOMS_A_BATCH, ATOMS_A_BATCH_ACCELERATOR, Kind, batches
 from rung.features.estimate import WORTH_MEASURING, WORTH_SAYING, Estimate, Piece, estimate
 from rung.features.jacobian import MovePlan, jacobian_blocks, plan_moves
-from rung.features.measure import PassCosts, measured_costs
+from rung.features.measure import PassCosts, held_numbers, measured_costs
 from rung.features.probes import Probe, moved_features
 from rung.features.summed import position_gradient, summed_forces
 from rung.model.protocols import Backbone, LayeredFeatures
@@ -69,6 +70,8 @@ class EntryMaker:
         Structures a batch; None goes by atoms.
     probe
         The direction of ``probed`` entries; None where none is asked for.
+    builds
+        How many builds of this cost the caller makes in all: what is said of it counts them. 0 says nothing.
     """
 
     backbone: Backbone
@@ -79,6 +82,7 @@ class EntryMaker:
     choose: Callable[[MovePlan, float], Kind] | None
     batch_size: int | None
     probe: Probe | None = None
+    builds: int = 1
 
     def collect(self, structures: Sequence[Structure], progress: Progress) -> Iterator[tuple[Structure, Arrays]]:
         """Yield each distinct geometry with its entry, those in the cache first; nothing yielded is kept here."""
@@ -114,7 +118,10 @@ class EntryMaker:
                 absent.append(structure)
             else:
                 yield structure, arrays
-        for planned in self._batches(self._planned(absent, progress)):
+        works, started, kept = self._planned(absent, progress), time.monotonic(), 0
+        for number, planned in enumerate(self._batches(works)):
+            if number == 1 and works[0].kind in ("features", "probed"):  # how others cost was measured before
+                self._say(self._after_first(works, time.monotonic() - started, kept), progress)
             batch = []
             for work in planned:
                 arrays = self._find(work.structure)  # another process may have made it meanwhile
@@ -123,6 +130,7 @@ class EntryMaker:
                 else:
                     yield work.structure, arrays
             for work, arrays in zip(batch, self._compute(batch), strict=True):
+                kept += sum(array.nbytes for array in arrays.values())
                 if self.cache is not None:
                     self.cache.put(self.key(work.structure, work.kind), arrays)
                 yield work.structure, arrays
@@ -138,23 +146,39 @@ class EntryMaker:
 
     def _planned(self, absent: Sequence[Structure], progress: Progress) -> list[_Work]:
         """Return how each structure is computed, and say what a large build will cost before it starts."""
-        if not absent:
-            return []
-        n_passes = 1 if self.choose is None or self.probe is not None else self._n_basis
-        if n_passes * sum(len(structure) for structure in absent) < WORTH_MEASURING:
+        # where there is but one way, its first batch tells its cost
+        alone = not absent or self.choose is None or self.probe is not None
+        if alone or self._n_basis * sum(len(structure) for structure in absent) < WORTH_MEASURING:
             return [self._plan(structure, self.backbone.pass_ratio) for structure in absent]
         costs = measured_costs(absent[len(absent) // 2], self.backbone, self.fidelity)
         works = [self._plan(structure, costs.ratio) for structure in absent]
-        expected = self.estimate(works, costs)
-        if expected.seconds > WORTH_SAYING:
-            progress.say(f"Designs of {expected.sentence}; a build that is stopped goes on where it was.")
+        self._say(self.estimate(works, costs), progress)
         return works
+
+    def _after_first(self, works: Sequence[_Work], seconds: float, kept: int) -> Estimate:
+        """Return what a build takes in all, from the time of its first batch and the bytes of its entries."""
+        done = sum(len(work.structure) for work in next(iter(self._batches(works))))
+        share = sum(len(work.structure) for work in works) / done
+        # no pass of these kinds keeps as many numbers as a reverse pass
+        first = works[0].structure
+        held = held_numbers(first, self.backbone, self.fidelity) / len(first)
+        memory = held * self._itemsize * max(self._atoms_a_batch, done)
+        return Estimate(len(works), self.builds * share * seconds, memory, self.builds * share * kept)
+
+    def _say(self, expected: Estimate, progress: Progress) -> None:
+        """Say what a build takes, before the most of it."""
+        if expected.seconds > WORTH_SAYING:
+            along = f" along {self.builds} directions" if self.probe is not None and self.builds > 1 else ""
+            progress.say(f"Designs{along} of {expected.sentence}; a build that is stopped goes on where it was.")
 
     def estimate(self, works: Sequence[_Work], costs: PassCosts) -> Estimate:
         """Return what computing ``works`` will take."""
-        itemsize = torch.finfo(self.backbone.dtype).bits // 8
-        pieces = [work.piece(self._n_basis, costs.n_features, itemsize) for work in works]
+        pieces = [work.piece(self._n_basis, costs.n_features, self._itemsize) for work in works]
         return estimate(pieces, costs, self._atoms_a_batch)
+
+    @property
+    def _itemsize(self) -> int:
+        return torch.finfo(self.backbone.dtype).bits // 8
 
     @property
     def _n_basis(self) -> int:

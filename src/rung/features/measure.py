@@ -22,8 +22,8 @@ FULL_WORK = 3e10
 """Numbers that reverse passes read for full designs with forces up to which these are made where nothing else is asked
 for: some ten minutes on one core, which reads 50 to 100 million a second (benchmarks/foundation.py)."""
 
-REPEATS = 2
-"""How often each pass is timed; the least time counts."""
+REPEATS = 1
+"""How often each pass is timed, after one that is not; the least time counts."""
 
 
 @dataclass(frozen=True)

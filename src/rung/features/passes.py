@@ -32,6 +32,7 @@ def build_designs(
     probe: Probe | None = None,
     batch_size: int | None = None,
     keep_features: bool = False,
+    builds: int = 1,
     progress: Progress = SILENT,
 ) -> list[Design]:
     """Return the design of each structure, in the order given; equal geometries are computed once.
@@ -62,6 +63,8 @@ def build_designs(
         Structures a batch; by default as many as make about 100 atoms on a CPU, 2,000 elsewhere.
     keep_features
         Whether the designs hold the features of their atoms, as error bars need them.
+    builds
+        How many builds of this cost the caller makes in all: what is said of the cost counts them.
     progress
         Advances by one for each structure.
 
@@ -85,7 +88,9 @@ def build_designs(
         size = 3 * len(plan.pairs) * readout.n_features * itemsize
         return cheaper_kind(plan.n_colours, len(readout.weights), size, pass_ratio=pass_ratio)
 
-    maker = EntryMaker(backbone, readout, fidelity, cache, wanted, choose if forces else None, batch_size, probe)
+    maker = EntryMaker(
+        backbone, readout, fidelity, cache, wanted, choose if forces else None, batch_size, probe, builds
+    )
     designs: dict[str, Design] = {}
     for structure, arrays in maker.collect(structures, progress):
         design = design_of(structure, backbone, readout, arrays, forces=forces, probe=probe)

@@ -119,9 +119,10 @@ class ForceDesigns:
                 fidelity=self.fidelity,
                 cache=self.cache,
                 probe=Probe(seed, index),
+                builds=0 if number else len(indices),
                 progress=self.progress,
             )
-            for index in indices
+            for number, index in enumerate(indices)
         ]
         return [joined(one) for one in zip(*rows, strict=True)]
 
