@@ -30,6 +30,7 @@ from rung.results.marker import Marker
 from rung.results.md import MDResult
 from rung.results.metrics import Metrics
 from rung.results.origin import Card
+from rung.results.plan import FitPlan
 from rung.results.prediction import PredictionResult
 from rung.results.predictions import Predictions
 from rung.results.provenance import Provenance
@@ -83,6 +84,7 @@ FILES: Mapping[str, tuple[str, type[Entry]]] = {
     "`rounds/…/labels.json`": ("", RoundLabels),
     "the card in an exported file": ("", Card),
     "`rung inspect --json`": ("", Inspection),
+    "`rung fit --dry-run --json`": ("", FitPlan),
 }
 """Each file with the definition of what it holds; ``[]`` before it where the file is a list."""
 

@@ -20,6 +20,8 @@ class RunFile(Settings):
     """The YAML file of the run."""
     new: bool = False
     """Take the next free folder (runs/x-2, runs/x-3, ...) where the run's folder exists."""
+    dry_run: bool = False
+    """Only say what would be read, fitted, frozen and computed, and what it costs; nothing is written."""
 
 
 class CommitteeSettings(Settings):
@@ -65,13 +67,30 @@ def _doctor(settings: CheckSettings, printing: Printing) -> int:
     return int(diagnosis.worst == "error")
 
 
-def _fit(settings: RunFile) -> int:
-    """Check, fit, evaluate, export and report. A run that was stopped goes on when the same command is given again."""
+def _fit(settings: RunFile, printing: Printing) -> int:
+    """Check, fit, evaluate, export and report. A run that was stopped goes on when the same command is given again.
+
+    First: rung fit config.yaml --dry-run
+    """
+    from rung.cli.plan import print_plan
     from rung.cli.tables import print_run
     from rung.config import load_config
+    from rung.run.planning import plan_fit
     from rung.run.stages import run_fit
 
-    print_run(run_fit(load_config(settings.config), new=settings.new, progress=TerminalProgress()))
+    config = load_config(settings.config)
+    if settings.dry_run:
+        plan = plan_fit(config, progress=TerminalProgress())
+        if printing.as_json:
+            print_json(plan.as_json())
+        else:
+            print_plan(plan)
+        return 0
+    finished = run_fit(config, new=settings.new, progress=TerminalProgress())
+    if printing.as_json:
+        print_json(finished.metrics.as_json())
+    else:
+        print_run(finished)
     return 0
 
 
@@ -159,7 +178,7 @@ doctor = command(
     Printing,
     example="rung doctor train.extxyz test.extxyz --base base.model --base-fidelity pbe --trusted",
 )
-fit = command("fit", _fit, RunFile, example="rung fit config.yaml")
+fit = command("fit", _fit, RunFile, Printing, example="rung fit config.yaml")
 committee = command(
     "committee",
     _committee,

@@ -101,6 +101,25 @@ def build_designs(
     return [designs[structure.geometry_hash] for structure in structures]
 
 
+def is_cached(
+    structure: Structure,
+    backbone: Backbone,
+    readout: Readout,
+    fidelity: str,
+    cache: DesignCache | None,
+    *,
+    forces: bool,
+    probe: Probe | None = None,
+) -> bool:
+    """Return whether the cache has a file of an entry that serves; nothing is read. Parameters as above."""
+    if cache is None:
+        return False
+    kinds: tuple[EntryKind, ...] = ("jacobian", "summed") if forces else ("features", "jacobian", "summed")
+    wanted: tuple[EntryKind, ...] = kinds if probe is None else ("probed",)
+    maker = EntryMaker(backbone, readout, fidelity, cache, wanted, None, None, probe)
+    return any(cache.path_of(maker.key(structure, kind)).exists() for kind in wanted)
+
+
 def features_of(
     structures: Sequence[Structure],
     backbone: Backbone,

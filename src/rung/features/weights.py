@@ -46,7 +46,7 @@ def require_memory(rows: int, weights: int) -> None:
     ConfigError
         When they take more than the machine's memory.
     """
-    needed, there = 8 * rows * weights, _machine_memory()
+    needed, there = 8 * rows * weights, machine_memory()
     if needed > there:
         raise ConfigError(
             f"The derivatives of {rows} labels by {weights} weights take {needed / 1e9:.0f} GB and this machine has "
@@ -55,7 +55,8 @@ def require_memory(rows: int, weights: int) -> None:
         )
 
 
-def _machine_memory() -> int:
+def machine_memory() -> int:
+    """Return the memory of this machine, bytes."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -13,6 +13,7 @@ from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
 from rung.features.cache import DesignCache
 from rung.features.design import Design
+from rung.features.estimate import Estimate
 from rung.features.passes import build_designs, features_of
 from rung.fidelity import Fidelity, require_fidelity
 from rung.model.domain import element_domains
@@ -233,6 +234,50 @@ class FitResult:
 
 
 @dataclass(frozen=True)
+class DesignWork:
+    """Designs of one kind that a fit will read.
+
+    Parameters
+    ----------
+    what
+        What they hold, in words.
+    n_structures, n_entries
+        Of how many structures, and how many entries of the cache.
+    cost
+        What it takes to make those that the cache does not have.
+    """
+
+    what: str
+    n_structures: int
+    n_entries: int
+    cost: Estimate
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a fit will do, before it starts.
+
+    Parameters
+    ----------
+    n_fitted, n_frozen
+        Weights that move and those that do not; None where nobody can tell.
+    designs
+        What is read of the frozen backbone.
+    seconds, memory
+        Time on this machine, and bytes beside what the process has; NaN where unknown.
+    sentences
+        What else there is to say.
+    """
+
+    n_fitted: int | None = None
+    n_frozen: int | None = None
+    designs: tuple[DesignWork, ...] = ()
+    seconds: float = float("nan")
+    memory: float = float("nan")
+    sentences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class StepZero:
     """How far the untrained start of a fit lies from the base, at the worst structure of a few.
 
@@ -329,6 +374,8 @@ class Method(Generic[S]):
     start
         Measures how far the untrained start lies from the base, where neither a training reports it in its diagnostics
         nor the fit starts from designs; None where the method has no such start.
+    expect
+        Says what a fit will take, from passes timed on one frame; None where the method cannot tell.
     differences
         Returns whether a fit with given settings uses labels that are differences, and errors that labels share.
     """
@@ -339,6 +386,7 @@ class Method(Generic[S]):
     continues: bool = False
     designs: Callable[[S], Designs[S] | None] = no_designs
     start: Callable[[Lift, S], StepZero] | None = None
+    expect: Callable[[Lift, S, Context], Expected] | None = None
     differences: Callable[[S], bool] = no_differences
 
     @property

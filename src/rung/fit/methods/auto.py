@@ -13,7 +13,7 @@ from pydantic import model_validator
 from scipy.special import softmax
 
 from rung.errors import ConfigError
-from rung.fit.lift import Context, Designs, FitResult, Lift, Method, NamedSettings, all_differences
+from rung.fit.lift import Context, Designs, Expected, FitResult, Lift, Method, NamedSettings, all_differences
 from rung.fit.linear.terms import Energies
 from rung.fit.methods.readout import READOUT, ReadoutSettings
 from rung.fit.methods.tangent import TANGENT, TangentSettings
@@ -129,4 +129,23 @@ def _designs(settings: AutoSettings) -> Designs[AutoSettings] | None:
     return Designs(lambda lift, chosen, context: inner.prepare(lift, chosen.readout, context), inner.forces)
 
 
-AUTO = Method(settings=AutoSettings, fit=fit_auto, base="needed", designs=_designs, differences=all_differences)
+def _expected(lift: Lift, settings: AutoSettings, context: Context) -> Expected:
+    """Return what both fits take together; the weights are those of the larger one."""
+    assert READOUT.expect is not None and TANGENT.expect is not None  # noqa: S101 - both records give one
+    readout, tangent = READOUT.expect(lift, settings.readout, context), TANGENT.expect(lift, settings.tangent, context)
+    return replace(
+        tangent,
+        designs=readout.designs,
+        seconds=readout.seconds + tangent.seconds,
+        memory=max(readout.memory, tangent.memory),
+    )
+
+
+AUTO = Method(
+    settings=AutoSettings,
+    fit=fit_auto,
+    base="needed",
+    designs=_designs,
+    expect=_expected,
+    differences=all_differences,
+)

@@ -7,8 +7,9 @@ The labels of a cheap level, forces among them, shape the features that the few 
 from dataclasses import replace
 from typing import Literal
 
+from rung.fit.fidelities.expected import expected_training
 from rung.fit.fidelities.several import SeveralSettings, begin, fit_together
-from rung.fit.lift import Base, Context, FitResult, Lift, Method
+from rung.fit.lift import Base, Context, Expected, FitResult, Lift, Method
 from rung.fit.methods.closing import with_closing_readout
 from rung.fit.methods.offset import OffsetSettings, fit_offset
 from rung.fit.methods.readout import ReadoutSettings
@@ -67,4 +68,11 @@ def _without_target(lift: Lift, settings: JointSettings, first: str, context: Co
     )
 
 
-JOINT = Method(settings=JointSettings, fit=fit_joint, base="optional", continues=True)
+def _expected(lift: Lift, settings: JointSettings, context: Context) -> Expected:
+    if settings.fidelities and lift.target not in settings.fidelities:
+        lift = replace(lift, target=next(iter(settings.fidelities)))
+    data, start = begin(lift, settings, "readouts", context)
+    return expected_training(start, data, settings.training)
+
+
+JOINT = Method(settings=JointSettings, fit=fit_joint, base="optional", continues=True, expect=_expected)

@@ -16,6 +16,7 @@ from rung.fit.lift import Base, Context, Designs, FitResult, Lift, Method, Named
 from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.diagnosis import explain
 from rung.fit.linear.evidence import HyperPrior
+from rung.fit.linear.expected import expected_offset
 from rung.fit.linear.gaussian import MODEL_ERROR, Gaussian, LinearModel, PriorComponent
 from rung.fit.linear.model_error import feature_error
 from rung.fit.linear.problem import Problem, energy_labels, grouped_by
@@ -145,5 +146,6 @@ OFFSET = Method(
     fit=fit_offset,
     base="needed",
     designs=lambda _: Designs(_prepare, forces=False),
+    expect=lambda lift, _, context: expected_offset(lift, context),
     differences=all_differences,
 )

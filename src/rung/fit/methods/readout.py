@@ -13,9 +13,10 @@ from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
 from rung.features.cache import DesignCache
 from rung.features.passes import build_designs, features_of
-from rung.fit.lift import Context, Designs, FitResult, Lift, Method, NamedSettings, all_differences
+from rung.fit.lift import Context, Designs, Expected, FitResult, Lift, Method, NamedSettings, all_differences
 from rung.fit.linear.closed_form import Solution, hinge_solution, quadratic_solution
 from rung.fit.linear.diagnosis import explain
+from rung.fit.linear.expected import expected_readout
 from rung.fit.linear.model_error import feature_error
 from rung.fit.linear.probing import LEAST, ForceDesigns, probing_numbers
 from rung.fit.linear.problem import Problem
@@ -177,10 +178,16 @@ def result_of(
     )
 
 
+def _expected(lift: Lift, settings: ReadoutSettings, context: Context) -> Expected:
+    frames = [lift.train[k] for k in force_frames(lift.train, settings)]
+    return expected_readout(lift, frames, settings.band, settings.widen.units, context)
+
+
 READOUT = Method(
     settings=ReadoutSettings,
     fit=fit_readout,
     base="needed",
     designs=lambda _: Designs(gather, forces=True),
+    expect=_expected,
     differences=all_differences,
 )

@@ -7,9 +7,10 @@ from pydantic import Field, field_validator
 from rung.backends.architectures import AnyArchitecture, new_architecture
 from rung.data.elements import require_element
 from rung.errors import ConfigError
+from rung.fit.fidelities.expected import expected_training
 from rung.fit.fidelities.rows import FidelityLabels, RowSettings
-from rung.fit.fidelities.several import fit_together, start_new, training_data
-from rung.fit.lift import Context, FitResult, Lift, Method, NamedSettings
+from rung.fit.fidelities.several import Start, TrainingData, fit_together, start_new, training_data
+from rung.fit.lift import Context, Expected, FitResult, Lift, Method, NamedSettings
 from rung.fit.training.stages import TrainingSettings
 
 
@@ -49,12 +50,21 @@ def fit_scratch(lift: Lift, settings: ScratchSettings, context: Context) -> FitR
         raise ConfigError(
             "The method 'scratch' trains a new model and uses no base; the method 'transfer' starts from one."
         )
+    data, start = _begun(lift, settings, context)
+    return fit_together(start, data, settings.training, settings, context, judge=None)
+
+
+def _begun(lift: Lift, settings: ScratchSettings, context: Context) -> tuple[TrainingData, Start]:
     target, training = lift.target, settings.training
     rows = RowSettings(fidelities={target: FidelityLabels()})
     references = None if settings.reference_energies is None else {target: settings.reference_energies}
     data = training_data(lift, rows, settings.architecture.cutoff, training.valid_fraction, context)
-    start = start_new(settings.architecture, data, "shared", training.loss.energy_floor, references, context)
-    return fit_together(start, data, training, settings, context, judge=None)
+    return data, start_new(settings.architecture, data, "shared", training.loss.energy_floor, references, context)
 
 
-SCRATCH = Method(settings=ScratchSettings, fit=fit_scratch, base="none")
+def _expected(lift: Lift, settings: ScratchSettings, context: Context) -> Expected:
+    data, start = _begun(lift, settings, context)
+    return expected_training(start, data, settings.training)
+
+
+SCRATCH = Method(settings=ScratchSettings, fit=fit_scratch, base="none", expect=_expected)

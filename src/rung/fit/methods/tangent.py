@@ -27,6 +27,7 @@ from rung.fit.lift import (
     DOMAIN_STRUCTURES,
     Base,
     Context,
+    Expected,
     FitResult,
     Lift,
     Method,
@@ -38,6 +39,7 @@ from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.course import Arrival, Course
 from rung.fit.linear.diagnosis import composition_notes, hyper_rows, unidentified_references
 from rung.fit.linear.evidence import HyperPrior
+from rung.fit.linear.expected import expected_tangent
 from rung.fit.linear.gaussian import MODEL_ERROR, LinearModel, PriorComponent
 from rung.fit.linear.label_error import with_label_error
 from rung.fit.linear.model_error import probed_force_ratio
@@ -387,6 +389,16 @@ def _finish(
     model.set_references({target: model.references[target].moved(elements, moved)})
 
 
+def _expected(lift: Lift, settings: TangentSettings, context: Context) -> Expected:
+    del context
+    return expected_tangent(lift, settings.layers, settings.probes, INSPECTED)
+
+
 TANGENT = Method(
-    settings=TangentSettings, fit=fit_tangent, base="needed", start=_step_zero, differences=all_differences
+    settings=TangentSettings,
+    fit=fit_tangent,
+    base="needed",
+    start=_step_zero,
+    expect=_expected,
+    differences=all_differences,
 )

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from rung.backends.training import trainable, with_lora
+from rung.fit.fidelities.expected import expected_training
 from rung.fit.fidelities.normalisation import refuse_strangers
 from rung.fit.fidelities.replay import Replay, with_replay
 from rung.fit.fidelities.rows import FidelityLabels, RowSettings
@@ -22,7 +23,7 @@ from rung.fit.fidelities.several import (
     training_data,
     with_fitted_references,
 )
-from rung.fit.lift import Base, Context, FitResult, Lift, Method, NamedSettings
+from rung.fit.lift import Base, Context, Expected, FitResult, Lift, Method, NamedSettings
 from rung.fit.methods.closing import with_closing_readout
 from rung.fit.methods.readout import ReadoutSettings
 from rung.fit.training.blocks import Blocks, freeze_others
@@ -84,12 +85,21 @@ def fit_transfer(lift: Lift, settings: TransferSettings, context: Context) -> Fi
     FitError
         When nothing is labelled, or the training diverges.
     """
+    data, start = _begun(lift, settings, context)
+    result = fit_together(start, data, settings.training, settings, context, judge=lift.target)
+    return with_closing_readout(result, lift, settings.closing_readout, context)
+
+
+def _begun(lift: Lift, settings: TransferSettings, context: Context) -> tuple[TrainingData, Start]:
     base = lift.require_base("transfer")
     data = _data(lift, base, settings, context)
     refuse_strangers([*data.rows.structures, *data.held.structures], sorted(base.plain.elements))
-    start = _start(base, data, settings, context)
-    result = fit_together(start, data, settings.training, settings, context, judge=lift.target)
-    return with_closing_readout(result, lift, settings.closing_readout, context)
+    return data, _start(base, data, settings, context)
+
+
+def _expected(lift: Lift, settings: TransferSettings, context: Context) -> Expected:
+    data, start = _begun(lift, settings, context)
+    return expected_training(start, data, settings.training)
 
 
 def _data(lift: Lift, base: Base, settings: TransferSettings, context: Context) -> TrainingData:
@@ -117,4 +127,4 @@ def _start(base: Base, data: TrainingData, settings: TransferSettings, context: 
     return replace(beside_base(start, base.plain, starts, data), offered=tuple(replayed))
 
 
-TRANSFER = Method(settings=TransferSettings, fit=fit_transfer, base="needed")
+TRANSFER = Method(settings=TransferSettings, fit=fit_transfer, base="needed", expect=_expected)
