@@ -27,6 +27,7 @@ from rung.evaluate.dynamics.md import _KEPT
 from rung.evaluate.free_energy.umbrella import _series_kinds
 from rung.evaluate.identity import claim, is_claimed
 from rung.evaluate.optimisation import Stand
+from rung.evaluate.paths.kept_rows import KeptRows
 from rung.features.cache import DesignCache, EntryKey
 from rung.fit.training.checkpoint import FILE, TrainingState, load, save
 from rung.report import page, write_report, write_study_report
@@ -52,7 +53,7 @@ from rung.results.study import read_rows
 from rung.results.transport import TransportResult, read_displacements
 from rung.results.vacancies import VacanciesResult
 from rung.storage import DamagedFileWarning, read_json
-from rung.tasks.barrier import _read_modes
+from rung.tasks.kept_modes import _read_modes
 from rung.yaml_files import write_yaml
 from tests.geometries import molecule_structures
 from tests.report.folders import run_folder, study_folder
@@ -125,6 +126,7 @@ BAND = {
     "stage": 0,
     "memory_velocities": np.zeros((3, 2, 3)),
 }
+ROWS = {"key": "k", "done": 2, "rows": np.zeros((6, 6))}
 MODES = {"key": "k", "quanta": np.zeros(6), "modes": np.zeros((6, 2, 3)), "n_rigid": 3, "floor": 0.1}
 
 
@@ -143,6 +145,7 @@ KINDS: dict[str, Kind] = {
     "state of a run": Kind(RUN, write_arrays, lambda path: read_motion(path, 2, _KEPT)),
     "state of a window": Kind(WINDOW, write_arrays, lambda path: read_motion(path, 2, _series_kinds(2))),
     "optimisation": Kind(BAND, write_arrays, lambda path: Stand.read(path, "k")),
+    "rows of a Hessian": Kind(ROWS, write_arrays, lambda path: KeptRows.open(path, "k", 6)),
     "modes": Kind(MODES, write_arrays, lambda path: _read_modes(path, "k")),
 }  # fmt: skip
 
@@ -378,7 +381,15 @@ FOLDERS: dict[str, tuple[Callable[[Path], None], Callable[[Path], Path], tuple[s
     "run": (
         run_folder,
         write_report,
-        ("metrics.json", "fit.json", "barrier.json", "findings.json", "provenance.json", "predictions/test.json"),
+        (
+            "metrics.json",
+            "fit.json",
+            "barrier.json",
+            "findings.json",
+            "provenance.json",
+            "predictions/test.json",
+            "geometries/test.json",
+        ),
     ),
     "study": (study_folder, write_study_report, ("study.json",)),
 }

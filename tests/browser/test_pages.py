@@ -158,3 +158,44 @@ def test_a_page_is_under_five_megabytes_and_asks_for_no_file(chromium: Browser, 
     show(page, run_page)
     assert asked == [run_page.as_uri()]
     page.close()
+
+
+def test_a_click_in_a_scatter_shows_that_structure(chromium: Browser, run_page: Path) -> None:
+    page = chromium.new_page(**VIEWS["wide"])
+    one = show(page, run_page)
+    viewer = page.locator(".viewer").first
+    viewer.scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('.viewer').dataset.drawn !== undefined", timeout=60_000)
+    worst = viewer.get_attribute("data-drawn")
+    assert worst is not None
+    assert worst == viewer.locator("select option").first.inner_text()
+    assert "energy off by" in viewer.locator(".words").inner_text()
+    canvas = "document.querySelector('.viewer canvas').toDataURL()"
+    before = page.evaluate(canvas)
+    # the point that stands most alone is clicked where it is drawn
+    name, x, y = page.evaluate(
+        """(worst) => {
+      const plot = document.querySelector(".viewer").previousElementSibling.querySelector(".plot");
+      const trace = plot.data.length - 1;
+      const [axis, other] = [plot._fullLayout.xaxis, plot._fullLayout.yaxis];
+      plot.scrollIntoView({block: "center"});
+      const box = plot.getBoundingClientRect();
+      const points = plot.data.flatMap((one, t) => (one.customdata ?? []).map((row, k) => ({
+        t, name: one.text[k], x: axis.d2p(one.x[k]), y: other.d2p(one.y[k])})));
+      const apart = (one, two) => one === two ? Infinity : Math.hypot(one.x - two.x, one.y - two.y);
+      const room = (one) => Math.min(...points.map((two) => apart(one, two)));
+      const able = points.filter((one) => one.t === trace && one.name !== worst);
+      const alone = able.reduce((one, two) => room(one) > room(two) ? one : two);
+      return [alone.name, box.left + axis._offset + alone.x, box.top + other._offset + alone.y];
+    }""",
+        worst,
+    )
+    page.mouse.move(x, y)
+    page.mouse.click(x, y)
+    page.wait_for_function(f"document.querySelector('.viewer').dataset.drawn !== '{worst}'", timeout=60_000)
+    assert viewer.get_attribute("data-shown") == name
+    assert page.evaluate(canvas) != before
+    viewer.locator(".after").click()
+    assert viewer.get_attribute("data-shown") != name
+    assert one.complaints == []
+    page.close()

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+from ase.build import mx2
 
 from rung.results.barrier import BARRIER_FILE, BarrierEntry, Curve, Panel, write_panels
 from rung.results.findings import FINDINGS_FILE, CensusRow, Diagnosis, Finding
 from rung.results.fit import FIT_FILE, Alternative, EnergyDifference, FitDetails, FitRecord, HyperParameter
+from rung.results.geometries import GEOMETRIES, Geometries
 from rung.results.metrics import METRICS_FILE, Metrics, SplitErrors
 from rung.results.predictions import PREDICTIONS, Array, Predictions
 from rung.results.provenance import PROVENANCE_FILE, FileRecord, Provenance
@@ -69,12 +71,26 @@ def run_folder(folder: Path) -> None:
     splits = {"test": predictions(1), "ood": predictions(2, 24, 40, forces=False)}
     for split, content in splits.items():
         content.write(folder / PREDICTIONS / f"{split}.json")
+        geometries(content).write(folder / GEOMETRIES / f"{split}.json")
     metrics(splits).write(folder / METRICS_FILE)
     fit().write(folder / FIT_FILE)
     write_panels(folder / BARRIER_FILE, [barrier()])
     findings().write(folder / FINDINGS_FILE)
     provenance().write(folder / PROVENANCE_FILE)
     write_text(folder / "config.yaml", CONFIG)
+
+
+def geometries(content: Predictions) -> Geometries:
+    """Slabs of as many atoms as the structures of ``content`` have, each a little stretched."""
+    sheet = mx2("MoS2", size=(4, 4, 1), vacuum=8.0)
+    layers = {n: sheet[:n] for n in set(content.n_atoms)}
+    rng, blocks = np.random.default_rng(3), [layers[n] for n in content.n_atoms]
+    return Geometries(
+        rows=tuple(range(len(blocks))),
+        symbols=tuple(" ".join(one.symbols) for one in blocks),
+        positions=tuple(one.positions + rng.normal(scale=0.05, size=(len(one), 3)) for one in blocks),
+        cells=tuple(one.cell.array for one in blocks),
+    )
 
 
 CONFIG = """run: runs/mos2-readout

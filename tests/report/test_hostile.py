@@ -15,6 +15,7 @@ from rung.report.tasks.md import write_md_report
 from rung.report.tasks.selection import write_selection_report
 from rung.report.tasks.transport import write_transport_report
 from rung.report.tasks.vacancies import write_vacancy_report
+from rung.report.tasks.vibrations import write_vibrations_report
 from rung.results.barrier import Panel
 from rung.results.barrier_task import TaskPanel
 from rung.results.base import Entry
@@ -22,6 +23,7 @@ from rung.results.campaign import CampaignResult
 from rung.results.findings import Diagnosis
 from rung.results.fit import FitRecord
 from rung.results.free_energy import FreeEnergyResult
+from rung.results.geometries import Geometries
 from rung.results.md import MDResult
 from rung.results.metrics import Metrics
 from rung.results.predictions import Predictions
@@ -30,6 +32,7 @@ from rung.results.selection import SelectionResult
 from rung.results.study import StudySummary
 from rung.results.transport import TransportResult
 from rung.results.vacancies import VacanciesResult
+from rung.results.vibrations import VibrationsResult
 from tests.report.folders import run_folder, study_folder
 from tests.results.examples import example
 from tests.shapes import changed, places
@@ -55,6 +58,7 @@ TASKS: dict[str, tuple[str, type[Entry], Callable[[Path], Path]]] = {
     "transport.json": ("", TransportResult, write_transport_report),
     "vacancies.json": ("", VacanciesResult, write_vacancy_report),
     "md.json": ("", MDResult, write_md_report),
+    "vibrations.json": ("", VibrationsResult, write_vibrations_report),
     "select.json": ("", SelectionResult, write_selection_report),
     "campaign.json": ("", CampaignResult, write_campaign_report),
     "barrier.json": ("[]", TaskPanel, write_barrier_report),
@@ -97,6 +101,7 @@ RUN: dict[str, type[Entry]] = {
     "findings.json": Diagnosis,
     "provenance.json": Provenance,
     "predictions/test.json": Predictions,
+    "geometries/test.json": Geometries,
 }
 
 

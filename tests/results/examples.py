@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from rung.results.base import Entry
+from rung.results.geometries import Geometries
 from rung.results.predictions import Predictions
 
 _PLAIN: Mapping[Any, Any] = {str: "a", int: 2, float: 1.5, bool: True}
@@ -21,11 +22,20 @@ _PREDICTIONS = {
     },
 }
 
+_GEOMETRIES = {
+    "rows": [0, 1],
+    "symbols": ["H H", "H H"],
+    "positions": [[[0.0, 0.0, 0.0], [0.0, 0.0, 0.7]]] * 2,
+    "cells": [[[5.0, 0.0, 0.0], [0.0, 5.0, 0.0], [0.0, 0.0, 5.0]], None],
+}
+
 
 def example(kind: type[Entry]) -> dict[str, Any]:
     """Return what a file of this kind may hold: every key is there, every list has two entries."""
     if kind is Predictions:
         return _PREDICTIONS
+    if kind is Geometries:
+        return _GEOMETRIES
     return {name: _value(field.annotation) for name, field in kind.model_fields.items()}
 
 

@@ -23,6 +23,7 @@ from rung.results.findings import Diagnosis
 from rung.results.fit import Features, FitRecord
 from rung.results.fits import StudyDesigns, StudyFit, StudyTrial
 from rung.results.free_energy import FreeEnergyResult
+from rung.results.geometries import Geometries
 from rung.results.inspection import Inspection
 from rung.results.jobs import JobError, JobRequest
 from rung.results.label import Labelled, LabelRecord
@@ -53,6 +54,7 @@ FILES: Mapping[str, tuple[str, type[Entry]]] = {
     "`findings.json`": ("", Diagnosis),
     "`provenance.json`": ("", Provenance),
     "`predictions/<split>.json`": ("", Predictions),
+    "`geometries/<split>.json`": ("", Geometries),
     "`barrier.json`": ("[]", Panel),
     "`study.csv`": ("", StudyRow),
     "`study.json`": ("", StudySummary),

@@ -56,6 +56,7 @@ def test_a_run_leaves_every_file_and_does_nothing_twice(world: SmallWorld) -> No
         "high.model",
         "report.html",
         "predictions/test.json",
+        "geometries/test.json",
     }
     before = _files(config.run)
     again = run_fit(config)

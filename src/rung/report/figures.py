@@ -55,6 +55,8 @@ class Series:
         Their one-sigma errors in the same unit; None for none.
     text
         What is shown beside each point; empty for nothing.
+    rows
+        The place of each point's structure in its split, by which a click finds it; None for none.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Series:
     x_stderr: ArrayLike | None = None
     y_stderr: ArrayLike | None = None
     text: Sequence[str] = ()
+    rows: ArrayLike | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ def parity(series: Sequence[Series], *, x_title: str, y_title: str, equal: bool 
             name=escape(one.name),
             mode="markers",
             text=[escape(text) for text in one.text] or None,
+            customdata=None if one.rows is None else np.asarray(one.rows, dtype=int).tolist(),
             marker={"color": shade, "size": 3.5 if many else 7, "opacity": 0.35 if many else 0.7},
             error_x=_bars(one.x_stderr, shade),
             error_y=_bars(one.y_stderr, shade),

@@ -18,7 +18,7 @@ from rung.report.run.calibration import calibration
 from rung.report.section import Section
 from rung.report.study import compare as compare_sections
 from rung.report.study import sections as study_sections
-from rung.report.style import script, style
+from rung.report.style import script, structure_library, style
 from rung.storage import content_hash, set_aside, write_text
 
 REPORT = "report.html"
@@ -169,6 +169,8 @@ def write_page(
     notice = "".join(f'<div class="notice"><p>{escape(sentence)}</p></div>' for sentence in notices)
     body = "".join(f'<section id="{anchor}"><h2>{name}</h2>{content}</section>' for anchor, name, content in shown)
     library = packed("plotly", _library()) if 'id="figure-' in body else ""
+    if 'id="viewer-' in body:
+        library += packed("3dmol", structure_library())
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -8,6 +8,7 @@ from rung.results.barrier import BARRIER_FILE, Panel, read_panels
 from rung.results.config import CONFIG_FILE, ConfigNames
 from rung.results.findings import FINDINGS_FILE, Diagnosis
 from rung.results.fit import FIT_FILE, FitRecord
+from rung.results.geometries import GEOMETRIES, Geometries
 from rung.results.metrics import METRICS_FILE, Metrics, SplitErrors, by_split
 from rung.results.predictions import PREDICTIONS, Predictions
 from rung.results.provenance import PROVENANCE_FILE, Provenance
@@ -36,6 +37,7 @@ class RunFiles:
     panels: tuple[Panel, ...] = ()
     predictions: Mapping[str, Predictions] = field(default_factory=dict)
     study: StudyFiles = field(default_factory=StudyFiles)
+    geometries: Mapping[str, Geometries] = field(default_factory=dict)
 
     @property
     def target(self) -> str:
@@ -89,6 +91,7 @@ def read_run(folder: Path) -> RunFiles:
         fit=FitRecord.read_optional(folder / FIT_FILE),
         panels=read_panels(barrier) if barrier.exists() else (),
         predictions={path.stem: Predictions.read(path) for path in sorted((folder / PREDICTIONS).glob("*.json"))},
+        geometries={path.stem: Geometries.read(path) for path in sorted((folder / GEOMETRIES).glob("*.json"))},
         study=read_study(folder if (folder / TABLE_FILE).exists() else folder / "study"),
     )
 

@@ -16,5 +16,11 @@ def script() -> str:
     return _text("page.js")
 
 
+@cache
+def structure_library() -> str:
+    """Return 3Dmol.js, which draws structures (BSD-3-Clause; Rego and Koes, Bioinformatics 31, 1322 (2015))."""
+    return _text("3dmol.min.js")
+
+
 def _text(name: str) -> str:
     return (files("rung.report") / "static" / name).read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ import numpy as np
 
 from rung.data.batch import by_atoms
 from rung.data.labels import Array
+from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.evaluate.coverage import LEVELS, coverage_table
 from rung.evaluate.errors import ErrorSums
@@ -15,6 +16,7 @@ from rung.model.potential import ReadoutPotential
 from rung.model.predictions import predict_structures
 from rung.model.standing import standing
 from rung.progress import SILENT, Progress
+from rung.results.geometries import Geometries
 from rung.results.metrics import DomainErrors, SplitErrors
 from rung.results.predictions import Predictions
 
@@ -196,6 +198,24 @@ def _blocks(forces: Sequence[Array | None], structures: Sequence[Structure], com
         block if block is not None and known else np.full((len(structure), 3), np.nan)
         for block, structure, known in zip(forces, structures, computed, strict=True)
     ]
+
+
+MOST_ATOMS = 20_000
+"""In the geometries of a split that are kept to be looked at."""
+
+
+def geometries_of(structures: Sequence[Structure]) -> Geometries:
+    """Return the content of ``geometries/<split>.json``: of a large split evenly spread ones."""
+    atoms = sum(len(structure) for structure in structures)
+    count = len(structures) if atoms <= MOST_ATOMS else max(1, MOST_ATOMS * len(structures) // atoms)
+    rows = evenly_spread(range(len(structures)), count)
+    chosen = [structures[row].atoms for row in rows]
+    return Geometries(
+        rows=tuple(rows),
+        symbols=tuple(" ".join(one.symbols) for one in chosen),
+        positions=tuple(np.round(one.positions, 4) for one in chosen),
+        cells=tuple(np.round(one.cell.array, 4) if one.cell.any() else None for one in chosen),
+    )
 
 
 def beside_labels(

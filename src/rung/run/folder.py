@@ -11,6 +11,7 @@ from rung.results.config import CONFIG_FILE
 from rung.results.demo import DEMO_FILE, DEMO_LOCK
 from rung.results.findings import FINDINGS_FILE
 from rung.results.fit import FEATURES_FILE, FIT_FILE
+from rung.results.geometries import GEOMETRIES
 from rung.results.metrics import METRICS_FILE
 from rung.results.predictions import PREDICTIONS
 from rung.results.provenance import PROVENANCE_FILE, Provenance
@@ -88,6 +89,10 @@ class RunFolder:
     def predictions(self, split: str) -> Path:
         """Return the file of the predictions on one split."""
         return self.path / PREDICTIONS / f"{split}.json"
+
+    def geometries(self, split: str) -> Path:
+        """Return the file of the geometries of one split."""
+        return self.path / GEOMETRIES / f"{split}.json"
 
     def native(self, fidelity: str, suffix: str) -> Path:
         """Return the file of one fidelity in the format of its backend, whose files end in ``suffix``."""

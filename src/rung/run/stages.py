@@ -44,6 +44,7 @@ from rung.run.evaluation import (
     beside_labels,
     domain_errors,
     errors_of,
+    geometries_of,
     has_stress,
     named_places,
     predict,
@@ -274,6 +275,7 @@ def evaluate(work: Work) -> None:
             base[name] |= others.before
         warnings += others.warnings
         beside_labels(structures, target, prediction, before).write(work.folder.predictions(name))
+        geometries_of(structures).write(work.folder.geometries(name))
         between = difference_errors(
             open_table(work.config).of(target),
             structures,

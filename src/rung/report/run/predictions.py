@@ -10,6 +10,7 @@ from rung.evaluate.coverage import coverage_table
 from rung.report import figures
 from rung.report.figures import Series
 from rung.report.read import RunFiles
+from rung.report.run.structures import viewer
 from rung.report.section import Draw
 from rung.report.tables import table
 from rung.results.predictions import Predictions
@@ -18,7 +19,11 @@ from rung.units import MILLI
 
 def parity(run: RunFiles, draw: Draw) -> str:
     """Return parity plots of energies and forces, one pair a split."""
-    return "".join(_parity_pair(split, content, run.method or "lifted", draw) for split, content in _ordered(run))
+    parts = []
+    for number, (split, content) in enumerate(_ordered(run)):
+        below = viewer(number, content, run.geometries[split]) if split in run.geometries else ""
+        parts.append(_parity_pair(split, content, run.method or "lifted", draw) + below)
+    return "".join(parts)
 
 
 def coverage(run: RunFiles, _: Draw) -> str:
@@ -66,6 +71,7 @@ def _energy_series(content: Predictions, name: str) -> list[Series]:
     if not np.isfinite(content.energy_label).any():
         return []
     formulas, atoms, text = np.array(content.formulas), content.atoms, content.structure_ids
+    rows = np.arange(len(atoms))
     truth = MILLI * content.energy_label / atoms
     labelled = np.isfinite(truth)
     middle = _means(truth, formulas, labelled)
@@ -74,7 +80,7 @@ def _energy_series(content: Predictions, name: str) -> list[Series]:
     if content.energy_base is not None:
         base = MILLI * content.energy_base / atoms
         y = base - _means(base, formulas, labelled)
-        series.append(Series("base, one offset per composition", x, y, text=text))
+        series.append(Series("base, one offset per composition", x, y, text=text, rows=rows))
     lifted = Series(
         name,
         x,
@@ -82,6 +88,7 @@ def _energy_series(content: Predictions, name: str) -> list[Series]:
         x_stderr=MILLI * content.energy_stderr_label / atoms,
         y_stderr=MILLI * content.energy_stderr / atoms,
         text=text,
+        rows=rows,
     )
     return [*series, lifted]
 
@@ -101,16 +108,17 @@ def _force_series(content: Predictions, name: str) -> tuple[list[Series], str, s
     )
     if forces is None or not len(forces):
         return [], "", ""
+    rows = np.repeat(np.arange(len(content.n_atoms), dtype=np.float64), 3 * np.array(content.n_atoms))
     if label is not None and np.isfinite(label).any():
-        x, y, z = figures.thinned(label, forces, base if base is not None else np.zeros_like(label))
-        series = [Series("base", x, z)] if base is not None else []
+        x, y, z, rows = figures.thinned(label, forces, base if base is not None else np.zeros_like(label), rows)
+        series = [Series("base", x, z, rows=rows)] if base is not None else []
         total = int(np.isfinite(label).sum())
         drawn = f" {len(x)} of {total} are drawn." if len(x) < total else ""
-        return [*series, Series(name, x, y)], f"Force components.{drawn}", "Label, eV/Å"
+        return [*series, Series(name, x, y, rows=rows)], f"Force components.{drawn}", "Label, eV/Å"
     if base is None:
         return [], "", ""
-    x, y = figures.thinned(base, forces)
-    return [Series(name, x, y)], "Force components against the base's: a departure, no error.", "Base, eV/Å"
+    x, y, rows = figures.thinned(base, forces, rows)
+    return [Series(name, x, y, rows=rows)], "Force components against the base's: a departure, no error.", "Base, eV/Å"
 
 
 def _barred(content: Predictions) -> list[tuple[str, Array, Array, Array]]:

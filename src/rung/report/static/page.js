@@ -54,7 +54,93 @@
     addEventListener("beforeprint", () => plots.forEach((plot) => draw(plot, true)));
     addEventListener("afterprint", () => plots.forEach((plot) => draw(plot)));
     plots.forEach((plot) => plot.closest("details")?.addEventListener("toggle", () => draw(plot)));
+    equipViewers();
     root.dataset.drawn = String(plots.length);
+  };
+
+  const xyz = (one) => {
+    const symbols = one.symbols.split(" ");
+    const lines = symbols.map((symbol, k) => [symbol, ...one.positions.slice(3 * k, 3 * k + 3)].join(" "));
+    return `${symbols.length}\n\n${lines.join("\n")}\n`;
+  };
+
+  const edges = (cell) => {
+    const [a, b, c] = [0, 3, 6].map((k) => cell.slice(k, k + 3));
+    const sum = (...vectors) => vectors.reduce((one, other) => one.map((part, k) => part + other[k]), [0, 0, 0]);
+    const from = {a: [[], [b], [c], [b, c]], b: [[], [a], [c], [a, c]], c: [[], [a], [b], [a, b]]};
+    return Object.entries({a, b, c}).flatMap(([name, vector]) =>
+      from[name].map((corner) => [sum(...corner), sum(...corner, vector)]));
+  };
+
+  const vector = ([x, y, z]) => ({x, y, z});
+
+  // One structure at a time; the library is unpacked when the first viewer comes into sight.
+  class Viewer {
+    constructor(place) {
+      this.place = place;
+      this.entries = JSON.parse(place.querySelector("script").textContent);
+      this.choice = place.querySelector("select");
+      this.choice.append(...this.entries.map((one, k) => new Option(one.name, k)));
+      this.choice.addEventListener("change", () => this.show(Number(this.choice.value)));
+      const step = (by) => () => this.show((this.current + by + this.entries.length) % this.entries.length);
+      place.querySelector(".before").addEventListener("click", step(-1));
+      place.querySelector(".after").addEventListener("click", step(1));
+      this.show(0);
+    }
+
+    async stage() {
+      Viewer.library ??= load("3dmol");
+      await Viewer.library;
+      const paper = () => getComputedStyle(root).getPropertyValue("--paper").trim();
+      this.drawing ??= $3Dmol.createViewer(this.place.querySelector(".stage"), {backgroundColor: paper()});
+      this.drawing.setBackgroundColor(paper());
+      return this.drawing;
+    }
+
+    async show(index) {
+      const one = this.entries[index];
+      this.current = index;
+      this.choice.value = String(index);
+      this.place.querySelector(".words").innerHTML = one.words;
+      this.place.dataset.shown = one.name;
+      if (!this.seen) return;
+      try {
+        const drawing = await this.stage();
+        drawing.removeAllModels();
+        drawing.removeAllShapes();
+        drawing.addModel(xyz(one), "xyz");
+        drawing.setStyle({}, {stick: {radius: 0.12, colorscheme: "Jmol"}, sphere: {scale: 0.26, colorscheme: "Jmol"}});
+        const colour = getComputedStyle(root).getPropertyValue("--muted").trim();
+        if (one.cell.length) edges(one.cell).forEach(([start, end]) => drawing.addLine({start: vector(start), end: vector(end), color: colour}));
+        drawing.zoomTo();
+        drawing.render();
+        this.place.dataset.drawn = one.name;
+      } catch (error) {
+        this.place.querySelector(".stage").textContent = `Structures need WebGL, which this browser does not offer (${error.message}).`;
+      }
+    }
+
+    showRow(row) {
+      const index = this.entries.findIndex((one) => one.row === row);
+      if (index >= 0) this.show(index);
+      return index >= 0;
+    }
+  }
+
+  const equipViewers = () => {
+    const seen = new IntersectionObserver((entries) => entries.filter((one) => one.isIntersecting).forEach((one) => {
+      seen.unobserve(one.target);
+      one.target.viewer.seen = true;
+      one.target.viewer.show(one.target.viewer.current);
+    }));
+    document.querySelectorAll(".viewer").forEach((place) => {
+      place.viewer = new Viewer(place);
+      seen.observe(place);
+      place.previousElementSibling?.querySelectorAll(".plot").forEach((plot) =>
+        plot.on("plotly_click", ({points}) => place.viewer.showRow(points[0].customdata)));
+    });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
+      document.querySelectorAll(".viewer").forEach((place) => place.viewer.show(place.viewer.current)));
   };
 
   const number = (text) => parseFloat(text.replace("−", "-").replace(/×10/, "e").replace(/[^\d.eE+-].*$/, ""));
