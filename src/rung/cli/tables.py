@@ -10,6 +10,7 @@ from rung.demo import FinishedDemo
 from rung.features.cache import CacheEntry
 from rung.report.summary import UNKNOWN, number
 from rung.results.findings import Diagnosis
+from rung.results.forces import force_verdicts
 from rung.results.metrics import Evaluation, SplitErrors, by_split
 from rung.results.study import MethodComparison
 from rung.run.stages import FinishedRun
@@ -37,6 +38,8 @@ def print_errors(evaluation: Evaluation) -> None:
     """Print errors of every split, the base's beside."""
     errors, base = by_split(evaluation.splits), by_split(evaluation.base)
     fidelities = sorted({fidelity for _, fidelity in errors})
+    for sentence in force_verdicts(evaluation):
+        OUT.print(sentence, style=STYLES["warning"], markup=False)
     table = Table(title=f"Errors against {', '.join(fidelities)} (r.m.s.; energies meV/atom, forces meV/Å)")
     for heading in ("split", "potential"):
         table.add_column(heading)
@@ -66,8 +69,6 @@ def print_errors(evaluation: Evaluation) -> None:
             f"{base_words}; z² {number(between.z2, 2)}.",
             markup=False,
         )
-    for sentence in worse_forces(evaluation):
-        OUT.print(sentence, style=STYLES["warning"], markup=False)
     floors = {
         f"{split}: {number(after.noise_floor, 1)}"
         for (split, _), after in errors.items()
@@ -77,17 +78,6 @@ def print_errors(evaluation: Evaluation) -> None:
         OUT.print(f"Noise of the labels themselves, meV/atom: {', '.join(sorted(floors))}.", markup=False)
     if any(not math.isfinite(after.force_rmse) for after in errors.values()):
         OUT.print("Where target forces are unknown, 'from the base' is a departure from the base's forces, no error.")
-
-
-def worse_forces(evaluation: Evaluation) -> list[str]:
-    """Return a sentence for each split on which the forces got worse: energies that improve can hide it."""
-    base = by_split(evaluation.base)
-    return [
-        f"On {split} the {fidelity} forces are worse than the base's, {after.force_rmse:.0f} against "
-        f"{base[split, fidelity].force_rmse:.0f} meV/Å: do not use this model for forces."
-        for (split, fidelity), after in by_split(evaluation.splits).items()
-        if (split, fidelity) in base and after.force_rmse > base[split, fidelity].force_rmse
-    ]
 
 
 def print_run(run: FinishedRun) -> None:

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from rung.backends import export, load_base
 from rung.backends.errors import tangent_errors
 from rung.backends.training import trainable
-from rung.data.batch import collate
+from rung.data.batch import by_count, collate
 from rung.data.energy_table import EnergyRow, EnergyTable
 from rung.data.labels import empty_labels
 from rung.data.readers.structures import read_structures
@@ -22,6 +22,7 @@ from rung.features.passes import build_designs
 from rung.features.weights import moving_tensors
 from rung.fidelity import Fidelity
 from rung.fit.lift import Base, Context
+from rung.fit.linear.course import Course
 from rung.fit.linear.gaussian import MODEL_ERROR
 from rung.fit.linear.model_error import feature_error, probed_force_ratio
 from rung.fit.linear.problem import Problem
@@ -37,6 +38,7 @@ from rung.fit.methods.tangent import (
     fit_tangent,
 )
 from rung.model.potential import ReadoutPotential
+from rung.model.predictions import predict_structures
 from tests.fit.lifts import lift_of
 from tests.geometries import rattled
 
@@ -329,3 +331,29 @@ def test_labels_without_an_error_get_one_where_that_is_asked(tiny_potential, mol
     assert 1e-4 <= found.diagnostics["label_error"] <= 0.1
     assert any("9 labels carry no energy_stderr: evidence gives each" in sentence for sentence in found.warnings)
     assert any(row.name == "label_error" for row in found.details.hyperparameters)
+
+
+def test_it_says_where_the_network_ended(tiny_potential, molecules):
+    train = frames(molecules)
+    result = fit(train, tiny_potential)
+    said = [one.energy for one in predict_structures(result.potential, by_count(train, 4), "high", forces=False)]
+    labels = [one.labelled("high").energy for one in train]
+    residual = float(np.sqrt(np.mean(np.subtract(said, labels) ** 2)))
+    assert result.diagnostics["network_residual_rmse"] == pytest.approx(residual)
+    assert f"{1e3 * residual:.0f} meV off the labels" in result.details.notes[0]
+    assert result.diagnostics["network_force_departure_rmse"] > 0
+    assert "a departure, not an error" in result.details.notes[1]
+
+
+def test_a_network_that_was_put_elsewhere_is_warned_of(tiny_potential, molecules, monkeypatch):
+    """As where a step is too long for the network: what the linear fit says of itself is then about nothing."""
+    follow = Course.follow
+
+    def astray(self, step, model_error):
+        arrival = follow(self, step, model_error)
+        self.place(30.0 * step)
+        return arrival
+
+    monkeypatch.setattr(Course, "follow", astray)
+    result = fit(frames(molecules), tiny_potential)
+    assert any("it is not where the fit is" in sentence for sentence in result.warnings)

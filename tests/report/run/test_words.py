@@ -8,9 +8,10 @@ import pytest
 
 from rung.report import write_report
 from rung.report.read import RunFiles
-from rung.report.run.words import _barrier_sentences, _split_sentences
+from rung.report.run.words import _barrier_sentences, _split_sentences, headline
 from rung.results.barrier import BarrierEntry, Panel
 from rung.results.config import BaseName, ConfigNames, MethodName
+from rung.results.metrics import Checks, FitNumbers, Metrics
 from rung.storage import read_json, write_json
 from tests.report.folders import run_folder
 from tests.report.html import text_of
@@ -77,3 +78,18 @@ def test_a_note_is_no_warning(tmp_path):
     remarks = re.search(r'<ul class="remarks">(.*?)</ul>', page)
     assert remarks is not None
     assert text_of(remarks[1]) == "All labels have one composition."
+
+
+def test_forces_that_energies_did_not_improve_stand_in_the_first_lines():
+    fit = FitNumbers(
+        method="readout", seconds=1, cache_seconds=1, n_parameters=1, n_energies=9, warnings=(), hyperparameters={}
+    )
+    metrics = Metrics(
+        splits={"test": {"dft": split_errors(energy_rmse=12.0, force_rmse=864.0)}},
+        base={"test": {"dft": split_errors(energy_rmse=30.0, force_rmse=696.0)}},
+        checks=Checks(step_zero=None, warnings=()),
+        fit=fit,
+    )
+    config = ConfigNames(target="dft", method=MethodName(name="readout"), base=BaseName(fidelity="pbe"))
+    lines = headline(RunFiles(metrics=metrics, config=config))
+    assert "worse than the base's, 864 against 696 meV/Å" in lines[1]

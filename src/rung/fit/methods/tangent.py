@@ -42,6 +42,7 @@ from rung.fit.linear.evidence import HyperPrior
 from rung.fit.linear.expected import expected_tangent
 from rung.fit.linear.gaussian import MODEL_ERROR, LinearModel, PriorComponent
 from rung.fit.linear.label_error import with_label_error
+from rung.fit.linear.landing import landing_of
 from rung.fit.linear.model_error import probed_force_ratio
 from rung.fit.linear.problem import Problem, energy_data, exact_labels
 from rung.fit.linear.result import domain_of_fit
@@ -150,7 +151,11 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
         solution = replace(solution, label_error=label_error)
     rows_of_hypers = hyper_rows(solution, {name: MEANING for name in solution.values if name.startswith("alpha")})
     potential = model.to(base.plain.device).frozen()
-    notes = composition_notes(assembly.model.data, solution)
+    landing = landing_of(
+        potential, target, base, labelled, course.inspected, diagnostics["leave_one_out_rmse"], lift.table
+    )
+    diagnostics, warnings = {**diagnostics, **landing.numbers}, (*landing.warnings, *warnings)
+    notes = (*landing.notes, *composition_notes(assembly.model.data, solution))
     details = FitDetails(hyperparameters=rows_of_hypers, notes=notes)
     shared, around = lift.goal.energy_shared_stderr, _surroundings(lift, known, context)
     posterior = posterior_of(solution, spans, rows, base, composition, around, shared, combination)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rung.report.read import RunFiles
 from rung.report.tables import digits, electronvolts, quantity, with_error
 from rung.results.barrier import BarrierEntry, Panel
+from rung.results.forces import force_verdicts
 from rung.results.metrics import SplitErrors
 
 REFERENCES = ("base", "truth", "energies alone")
@@ -18,7 +19,7 @@ _EQUAL = 0.02
 def headline(run: RunFiles) -> list[str]:
     """Return sentences, plain text, that say what the run did to energies, forces and barriers."""
     base = run.base_errors
-    lines = [_what(run)]
+    lines = [_what(run), *(() if run.metrics is None else force_verdicts(run.metrics))]
     for (split, fidelity), errors in run.errors.items():
         if fidelity == run.target:
             lines.append(" ".join(_split_sentences(split, errors, base.get((split, fidelity)))))
