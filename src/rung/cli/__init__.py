@@ -102,6 +102,10 @@ def build_app() -> App:
     for name, entry in CACHE_COMMANDS.items():
         cache.command(entry.place, name=name, help=entry.sentence)
     app.command(cache)
+    app.register_install_completion_command(
+        help="Let the shell complete commands and options: bash, zsh or fish. A new shell knows them.",
+        group=groups["Look after"],
+    )
     return app
 
 
