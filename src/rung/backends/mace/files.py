@@ -13,7 +13,7 @@ from rung.backends.inert import Inert, read_inert
 from rung.backends.mace.backbone import adopt
 from rung.backends.mace.bounds import check_bounds
 from rung.backends.mace.describe import children, class_name, describe, refuse_unknown, submodules
-from rung.backends.mace.importing import environment_restored
+from rung.backends.mace.importing import compiled_parts_on_cpu, environment_restored
 from rung.backends.mace.rebuild import build, load_scalars, load_tensors, scalars_of
 from rung.backends.parts import DAMAGE
 from rung.backends.precision import LostNumbersError, all_wide, smaller_type
@@ -125,7 +125,7 @@ def unpickle(path: Path) -> torch.nn.Module:
         When it does not unpickle, or is no module.
     """
     try:
-        with environment_restored("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
+        with environment_restored("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"), compiled_parts_on_cpu():
             model = torch.load(path, map_location="cpu", weights_only=False)
     except (AttributeError, ImportError, pickle.UnpicklingError, RuntimeError, TypeError, KeyError) as error:
         raise ModelError(f"{path} does not unpickle ({error}); {_made_by(path)}.") from error

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -25,6 +26,25 @@ def environment_restored(name: str) -> Iterator[None]:
             os.environ.pop(name, None)
         else:
             os.environ[name] = before
+
+
+@contextmanager
+def compiled_parts_on_cpu() -> Iterator[None]:
+    """Let TorchScript within the block be loaded to the CPU, wherever it was saved.
+
+    e3nn keeps compiled parts of a model as TorchScript within its pickle. It names no place to load them to, so that
+    those of a card need one, whatever ``map_location`` the file itself is loaded with.
+    """
+    load: Any = torch.jit.load
+
+    def on_cpu(*arguments: Any, **further: Any) -> Any:
+        return load(*arguments, **{"map_location": "cpu", **further})
+
+    torch.jit.load = on_cpu
+    try:
+        yield
+    finally:
+        torch.jit.load = load
 
 
 def import_mace() -> None:
