@@ -53,9 +53,13 @@ def checkpoint(
     elements: Sequence[int] = (6, 1, 8),
     element_scales: Sequence[float] = (),
     modalities: Sequence[str] = (),
+    apart: float = 1.0,
     **options: object,
 ) -> dict[str, Any]:
-    """Return the content of a checkpoint in which scale, shift, biases and modalities all matter."""
+    """Return the content of a checkpoint in which scale, shift, biases and modalities all matter.
+
+    ``apart`` multiplies what sets modalities apart from the first of them.
+    """
     from rung.backends.sevenn.engine import model_build
     from rung.backends.sevenn.rebuild import building
 
@@ -90,6 +94,10 @@ def checkpoint(
             for name, parameter in model.named_parameters():
                 if name.endswith("bias"):  # e3nn starts them at zero, where a mistake in them would not show
                     parameter.copy_(0.3 * torch.randn_like(parameter))
+            for block in model:
+                if getattr(block, "num_modalities", 0) > 1:
+                    added = list(block.linear.weight_views())[-1]
+                    added[1:] = added[:1] + apart * (added[1:] - added[:1])
     state = {name: tensor.detach().float() for name, tensor in model.state_dict().items()}  # as sevenn writes them
     return {"model_state_dict": state, "config": config, "epoch": 1, "time": "", "hash": ""}
 

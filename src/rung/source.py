@@ -10,6 +10,8 @@ class Opening(Settings):
 
     trusted: bool = False
     """A model file or module may run code while it loads: you know where it comes from."""
+    head: str | None = None
+    """The head (or modality) of a backend's file that has several."""
     device: str = "cpu"
     """Where models run, as torch spells it: cpu, cuda, cuda:1; an imported calculator decides for itself."""
     dtype: Literal["float32", "float64"] | None = None

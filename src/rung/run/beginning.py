@@ -204,7 +204,7 @@ def _target_among(names: Sequence[str], known: Mapping[str, Census]) -> str:
 
 def _require_base(settings: InitSettings, base: Path, low: str, structures: Sequence[Structure]) -> None:
     """Open the base, so that what is wrong with it is said now."""
-    opened = open_model(base, fidelity=low, trusted=settings.trusted)
+    opened = open_model(base, fidelity=low, trusted=settings.trusted, head=settings.base_head)
     unknown = {int(number) for one in structures for number in one.atoms.numbers} - opened.potential.elements
     if unknown:
         raise ConfigError(f"{base} does not know the elements with atomic numbers {sorted(unknown)} of the structures.")
@@ -288,6 +288,8 @@ def _lines(begun: Beginning, settings: InitSettings) -> Iterator[str]:
         yield "base:"
         yield f"  file: {_said(_from(begun.config, settings.base))}"
     yield f"  fidelity: {_said(low)}"
+    if settings.base_head is not None and settings.base is not None:
+        yield f"  head: {_said(settings.base_head)}  # of the several that its file has"
     if settings.trusted and settings.base is not None:
         yield "  trusted: true  # its file may run code while it loads"
     yield from _data_lines(begun)

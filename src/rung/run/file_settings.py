@@ -24,6 +24,8 @@ class CheckSettings(Settings):
     """The model file of the base, to compare with the labels of its own fidelity."""
     base_fidelity: str | None = None
     """The fidelity that the base was trained on; needed with a base."""
+    base_head: str | None = None
+    """The head (or modality) of a base that has several."""
     trusted: bool = False
     """The model file may be loaded though it could run code: you know where it comes from."""
 
@@ -44,6 +46,8 @@ class EvaluationSettings(Opening):
     atoms apart."""
     base_fidelity: str | None = None
     """The fidelity of the base; needed with a base."""
+    base_head: str | None = None
+    """The head (or modality) of a base that has several."""
 
 
 class ExportSettings(Settings):
@@ -92,6 +96,8 @@ class InitSettings(Settings):
     """The model file to lift; without one, a config that trains it is written too."""
     base_fidelity: str | None = None
     """The fidelity of the base; by default the one with the most forces beside the target."""
+    base_head: str | None = None
+    """The head (or modality) of a base that has several."""
     out: Path = Path("lift")
     """The folder to write to."""
     test: float = Field(default=0.2, gt=0, lt=1)

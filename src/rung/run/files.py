@@ -54,7 +54,8 @@ def check_files(settings: CheckSettings, *, progress: Progress = SILENT) -> Diag
     potential: ReadoutPotential | None = None
     if settings.base is not None:
         name = _base_fidelity(settings.base_fidelity)
-        potential = open_model(settings.base, fidelity=name, trusted=settings.trusted).potential
+        opened = open_model(settings.base, fidelity=name, trusted=settings.trusted, head=settings.base_head)
+        potential = opened.potential
     return diagnose_files(
         settings.files,
         target=settings.target,
@@ -93,11 +94,13 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
     low = "" if settings.base is None else _base_fidelity(settings.base_fidelity)
     names = _split_names(files)
     splits, table = _with_tables(dict(zip(names, files, strict=True)), settings.labels, fidelity)
-    opened = _opened(settings, settings.model, fidelity)
+    opened = _opened(settings, settings.model, fidelity, settings.head)
     opened.potential.surface(fidelity)
     before: ReadoutPotential | None = None
     if settings.base is not None:
-        before = _with_offset(Base(_opened(settings, settings.base, low).potential, low), splits, fidelity)
+        before = _with_offset(
+            Base(_opened(settings, settings.base, low, settings.base_head).potential, low), splits, fidelity
+        )
     errors: dict[str, dict[str, SplitErrors]] = {}
     beside: dict[str, dict[str, SplitErrors]] = {}
     domain: dict[str, DomainErrors] = {}
@@ -176,8 +179,10 @@ def _add(
     return named_places(prediction, part)
 
 
-def _opened(settings: Opening, model: Path, fidelity: str) -> Checkpoint:
-    return open_model(model, fidelity=fidelity, trusted=settings.trusted, device=settings.device, dtype=settings.dtype)
+def _opened(settings: Opening, model: Path, fidelity: str, head: str | None) -> Checkpoint:
+    return open_model(
+        model, fidelity=fidelity, trusted=settings.trusted, head=head, device=settings.device, dtype=settings.dtype
+    )
 
 
 def _require_named(files: Sequence[Path]) -> None:

@@ -173,7 +173,12 @@ def open_calculator(source: Source, fidelity: str) -> Opened:
     from rung.calculator import RungCalculator
 
     calculator = RungCalculator(
-        Path(source.model), fidelity=fidelity, trusted=source.trusted, device=source.device, dtype=source.dtype
+        Path(source.model),
+        fidelity=fidelity,
+        trusted=source.trusted,
+        head=source.head,
+        device=source.device,
+        dtype=source.dtype,
     )
     return _of_rung(calculator, source.model, stateless=not source.ignore_state)
 
@@ -233,6 +238,7 @@ class OptionalModel(PotentialOptions[Callable[[], Opened] | None]):
         source = Source(
             model=self.model,
             trusted=self.trusted,
+            head=self.head,
             device=self.device,
             dtype=self.dtype,
             ignore_state=self.ignore_state,
