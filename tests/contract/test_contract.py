@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from rung.features.passes import build_designs
+from rung.features.probes import Probe
 from rung.model.potential import Surface
 from tests.contract.checks import CHECKS, predict, same_predictions
 from tests.contract.registry import ENTRIES, Entry, named
@@ -28,6 +30,20 @@ def test_an_entry_moves_to_a_device_by_its_plain_data(name: str) -> None:
     moved, structures = entry.copied("cpu"), entry.structures()
     assert moved is not entry.build()
     assert same_predictions(predict(moved, structures), predict(entry.build(), structures))
+
+
+@every_entry
+def test_a_probe_sees_the_forces_along_its_direction(entry: Entry) -> None:
+    potential, structures = entry.build(), entry.structures()
+    surface = potential.surface("low")
+    said = predict(potential, structures)
+    assert said.forces is not None
+    forces = said.forces.double().split([len(one) for one in structures])
+    designs = build_designs(structures, potential.backbone, surface.readout, forces=True, fidelity="low", probe=Probe())
+    for design, whole in zip(designs, forces, strict=True):
+        row = design.forces @ surface.readout.weights + design.fixed_forces
+        size = max(float(np.sqrt(np.sum(whole.numpy() ** 2))), 1e-3)
+        assert abs(row - design.seen(whole.numpy())) <= 10 * entry.tolerance * size
 
 
 @every_entry

@@ -105,3 +105,31 @@ def test_a_probe_in_the_cache_serves_every_readout_and_no_other_probe(tmp_path, 
     probed(structures, backbone, pair_readout(backbone, seed=4), cache=cache)
     with pytest.raises(TypeError):
         probed(structures, backbone, readout, cache=cache, index=2)
+
+
+class Squared(torch.autograd.Function):
+    """An operation of a library that gave it no forward mode."""
+
+    @staticmethod
+    def forward(ctx, values):
+        ctx.save_for_backward(values)
+        return values**2
+
+    @staticmethod
+    def backward(ctx, grad):
+        (values,) = ctx.saved_tensors
+        return 2 * values * grad
+
+
+class Odd(PairBackbone):
+    """Its features go through such an operation."""
+
+    def feature_layers(self, batch):
+        return tuple(Squared.apply(layer) for layer in super().feature_layers(batch))
+
+
+def test_a_backbone_without_forward_mode_is_probed_too():
+    backbone = Odd()
+    readout, structures = pair_readout(backbone), pair_structures(backbone)[:3]
+    for one, whole in zip(probed(structures, backbone, readout), full(structures, backbone, readout), strict=True):
+        assert_allclose(one.forces, one.sketch @ whole.forces, atol=1e-9)

@@ -53,7 +53,10 @@ class Probe:
 
 
 def moved_features(backbone: Backbone, batch: Batch, direction: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the features and their derivative as all atoms move, both of shape ``(N, D)``, by one forward-mode pass.
+    """Return the features and their derivative as all atoms move, both of shape ``(N, D)``.
+
+    One forward-mode pass gives both. An operation that has no forward mode in torch, as a library may bring one, is
+    differentiated backwards twice instead, which is linear in the first cotangent.
 
     Parameters
     ----------
@@ -62,10 +65,27 @@ def moved_features(backbone: Backbone, batch: Batch, direction: Tensor) -> tuple
     direction
         Shape ``(N, 3)``.
     """
+    try:
+        return _forwards(backbone, batch, direction)
+    except NotImplementedError:
+        return _backwards_twice(backbone, batch, direction)
+
+
+def _forwards(backbone: Backbone, batch: Batch, direction: Tensor) -> tuple[Tensor, Tensor]:
     with torch.no_grad(), forward_ad.dual_level():
         positions = forward_ad.make_dual(batch.positions.detach().clone(), direction)
         features, tangent = forward_ad.unpack_dual(backbone.features(replace(batch, positions=positions)))
     return features, torch.zeros_like(features) if tangent is None else tangent
+
+
+def _backwards_twice(backbone: Backbone, batch: Batch, direction: Tensor) -> tuple[Tensor, Tensor]:
+    with torch.enable_grad():
+        positions = batch.positions.detach().clone().requires_grad_(True)
+        features = backbone.features(replace(batch, positions=positions))
+        cotangent = torch.zeros_like(features, requires_grad=True)
+        (gradient,) = torch.autograd.grad(features, positions, cotangent, create_graph=True)
+        (tangent,) = torch.autograd.grad(gradient, cotangent, direction)
+    return features.detach(), tangent.detach()
 
 
 def probed_force(readout: Readout, features: Floats, tangent: Floats) -> Array:
