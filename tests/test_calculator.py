@@ -75,8 +75,8 @@ def test_one_pass_serves_all_properties(calculator: RungCalculator, monkeypatch:
 
 
 def test_fidelity_has_no_default_and_unknown_ones_raise(lifted: Checkpoint) -> None:
-    with pytest.raises(TypeError, match="fidelity"):
-        RungCalculator(lifted)  # type: ignore[call-arg]
+    with pytest.raises(ConfigError, match="Name a fidelity: there is high, low"):
+        RungCalculator(lifted)
     with pytest.raises(ConfigError, match=r"'hihg'; there is: high, low\. Did you mean 'high'"):
         RungCalculator(lifted, fidelity="hihg")
 

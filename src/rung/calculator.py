@@ -33,7 +33,8 @@ class RungCalculator(Calculator):
     model
         A path (``model.rung``, or a file that a backend reads), a :class:`~rung.checkpoint.Checkpoint` or a potential.
     fidelity
-        Which fidelity to evaluate; of a backend's file, the name of what it was trained on.
+        Which fidelity to evaluate; of a backend's file, the name of what it was trained on. It must be named: without
+        it the error lists what the model offers.
     trusted
         Whether a backend's file may run code while it loads.
     head
@@ -61,7 +62,7 @@ class RungCalculator(Calculator):
         self,
         model: str | Path | Checkpoint | Potential,
         *,
-        fidelity: str,
+        fidelity: str = "",
         trusted: bool = False,
         head: str | None = None,
         device: str = "cpu",
@@ -78,7 +79,7 @@ class RungCalculator(Calculator):
             self.potential, self.posterior, self.metadata = model.potential, model.posterior, dict(model.metadata)
         else:
             self.potential = model
-        self.fidelity = require_fidelity(fidelity, self.potential.fidelities)
+        self.fidelity = _named(fidelity, self.potential.fidelities)
 
     def calculate(
         self,
@@ -282,3 +283,15 @@ class RungCalculator(Calculator):
 
     def _energies(self, structures: Sequence[Atoms]) -> JointEnergies | TangentEnergies:
         return self.errors.energies([Structure(atoms, str(index), {}) for index, atoms in enumerate(structures)])
+
+
+def _named(fidelity: str, offered: Sequence[str]) -> str:
+    """Return the fidelity if it is offered; the error lists what is, also where none was named."""
+    if fidelity:
+        return require_fidelity(fidelity, offered)
+    listed = ", ".join(sorted(offered)).strip(", ")
+    raise ConfigError(
+        f"Name a fidelity: there is {listed}."
+        if listed
+        else "Name the level of theory that the model was trained on, such as fidelity='pbe'."
+    )

@@ -1,7 +1,9 @@
 """A protocol for progress, so that long work can report without knowing who listens."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -47,3 +49,93 @@ class Silent:
 
 
 SILENT: Progress = Silent()
+
+
+LINE_EVERY = 60.0
+"""Seconds between two lines of long work where no bar moves."""
+
+
+@dataclass
+class Pace:
+    """How far a piece of work is, as a line now and then for a file that somebody reads later.
+
+    Parameters
+    ----------
+    description, total
+        What it is, and how many steps it has.
+    say
+        Takes a line.
+    """
+
+    description: str
+    total: int
+    say: Callable[[str], None]
+    _done: int = 0
+    _started: float = field(init=False)
+    _said: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start the clock."""
+        self._started = self._said = time.monotonic()
+
+    def advance(self, steps: int = 1) -> None:
+        """Count steps, and say a line where the last one is a minute old."""
+        self._done += steps
+        now = time.monotonic()
+        if now - self._said >= LINE_EVERY and 0 < self._done < self.total:
+            self._said = now
+            self.say(self._line(now - self._started))
+
+    def describe(self, text: str) -> None:
+        """Replace the words of the next line."""
+        self.description = text
+
+    def _line(self, passed: float) -> str:
+        left = passed * (self.total - self._done) / self._done
+        return f"{self.description}: {self._done} of {self.total}, {_spelt(passed)} so far, about {_spelt(left)} left"
+
+
+def _spelt(seconds: float) -> str:
+    if seconds < 90.0:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60.0:.0f} min" if seconds < 5400.0 else f"{seconds / 3600.0:.1f} h"
+
+
+class _Both:
+    def __init__(self, first: Task, second: Task) -> None:
+        self._tasks = (first, second)
+
+    def advance(self, steps: int = 1) -> None:
+        for task in self._tasks:
+            task.advance(steps)
+
+    def describe(self, text: str) -> None:
+        for task in self._tasks:
+            task.describe(text)
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Progress that is also noted in a log, a line a minute.
+
+    Parameters
+    ----------
+    inner
+        Who is told of every step.
+    note
+        Takes a line of the log.
+    """
+
+    inner: Progress
+    note: Callable[[str], None]
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[Task]:
+        """Open one piece of work for both."""
+        with self.inner.task(description, total) as shown:
+            yield _Both(shown, Pace(description, total, self.note))
+
+    def say(self, sentence: str) -> None:
+        """Say a sentence to both."""
+        self.inner.say(sentence)
+        self.note(sentence)

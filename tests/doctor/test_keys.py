@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase.build import molecule
+from ase.io import write
 
-from rung.data.readers.structures import READING, Reading
+from rung.data.readers.structures import READING, Reading, read_structures
 from rung.doctor import diagnose
 from tests.doctor.analytic import relabelled
 from tests.doctor.sabotage import at, check_found, everywhere, found, with_reading
@@ -57,3 +59,25 @@ def test_a_split_without_the_target_is_a_note(mos2):
     diagnosis = diagnose({**mos2, "test": hidden}, target="r2scan")
     assert ("note", "no-target-labels") in found(diagnosis, "note")
     assert not found(diagnosis)
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("mp2_energies", "mp2_energy"),
+        ("dft_force", "dft_forces"),
+        ("Mp2_Energy", "Mp2_energy"),
+        ("xtb_stresses", "xtb_stress"),
+    ],
+)
+def test_a_key_that_is_nearly_a_label_is_answered_with_the_label(tmp_path, key, meant):
+    atoms = molecule("H2O")
+    atoms.info["pbe_energy"] = -1.0
+    if "force" in key:
+        atoms.arrays[key] = np.zeros((3, 3))
+    else:
+        atoms.info[key] = np.zeros(6) if "stress" in key else -2.0
+    write(tmp_path / "a.xyz", atoms, format="extxyz")
+    diagnosis = diagnose({"train": read_structures(tmp_path / "a.xyz")})
+    (found,) = [one for one in diagnosis.findings if one.code == "unread-keys"]
+    assert f"did you mean {meant}?" in found.sentence

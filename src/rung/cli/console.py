@@ -18,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from rung.progress import Pace, Task
 from rung.storage import jsonable
 
 PIPE_WIDTH = 120
@@ -42,14 +43,6 @@ class _BarTask:
         self._bar.update(self._task, description=text)
 
 
-class _QuietTask:
-    def advance(self, steps: int = 1) -> None:
-        pass
-
-    def describe(self, text: str) -> None:
-        pass
-
-
 class TerminalProgress:
     """Progress on stderr; work within work replaces the bar of what it is part of until it ends."""
 
@@ -71,7 +64,7 @@ class TerminalProgress:
         self._depth = 0
 
     @contextmanager
-    def task(self, description: str, total: int) -> Iterator[_BarTask | _QuietTask]:
+    def task(self, description: str, total: int) -> Iterator[Task]:
         """Show one piece of work of ``total`` steps; the outermost leaves a line with its time when it ends well."""
         started = time.monotonic()
         self._depth += 1
@@ -80,7 +73,7 @@ class TerminalProgress:
                 with self._shown(description, total) as task:
                     yield task
             else:
-                yield _QuietTask()
+                yield Pace(description, total, self.say)
         finally:
             self._depth -= 1
         if not self._depth:

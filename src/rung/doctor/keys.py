@@ -46,12 +46,36 @@ def unread_keys(examined: Examined) -> Iterator[Finding]:
             yield finding(
                 "warning",
                 "unread-keys",
-                f"{split}: {few(keys)} look like labels and are not read; a label is called <fidelity>{ENERGY}, "
-                f"<fidelity>{FORCES} and so on.",
+                f"{split}: {few(keys)} look like labels and are not read; {_meant(keys)}.",
                 (split,),
                 (),
                 ids(concerned),
             )
+
+
+ENDINGS = {
+    ENERGY: ("_energies", "_en", "_e", "_etot", "_total_energy", "_potential_energy"),
+    FORCES: ("_force", "_f", "_frc", "_forcess"),
+    STRESS: ("_stresses", "_strs"),
+}
+"""How the names of labels are spelt in the files of others."""
+
+
+def _meant(keys: Sequence[str]) -> str:
+    """Return what the keys may have been meant for, or how labels are called."""
+    meant = dict.fromkeys(name for key in keys if (name := _right(key)))
+    if meant:
+        return f"did you mean {few(list(meant))}? Rename them in the file, or with rung convert"
+    return f"a label is called <fidelity>{ENERGY}, <fidelity>{FORCES} and so on"
+
+
+def _right(key: str) -> str:
+    lower = key.lower()
+    for ending, others in ENDINGS.items():
+        for other in (ending, *others):
+            if lower.endswith(other) and len(key) > len(other):
+                return key[: -len(other)] + ending
+    return ""
 
 
 def virial_keys(examined: Examined) -> Iterator[Finding]:

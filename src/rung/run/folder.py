@@ -181,6 +181,11 @@ class RunFolder:
         with writing(self.log), self.log.open("a", encoding="utf-8") as file:
             file.write(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {sentence}\n")
 
+    def note_further(self, sentence: str) -> None:
+        """Append one line to the log where it has begun: before, the run may still be refused."""
+        if self.log.exists():
+            self.note(sentence)
+
 
 def next_free(folder: Path) -> Path:
     """Return ``folder``, or the first of ``folder-2``, ``folder-3``, ... that does not exist."""

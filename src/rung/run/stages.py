@@ -28,7 +28,7 @@ from rung.fit.lift import Base, Context, Lift
 from rung.fit.methods import method_of
 from rung.fit.methods.offset import OffsetSettings, fit_offset
 from rung.model.potential import ReadoutPotential
-from rung.progress import SILENT, Progress
+from rung.progress import SILENT, Noted, Progress
 from rung.report import damage_of_page, write_report
 from rung.results.findings import Diagnosis
 from rung.results.fit import Features, FitRecord
@@ -172,7 +172,8 @@ def run_fit(
     StorageError
         When the folder is another run's, or another process works in it.
     """
-    work = Work(in_free_folder(config) if new else config, progress)
+    chosen = in_free_folder(config) if new else config
+    work = Work(chosen, Noted(progress, RunFolder(chosen.run).note_further))
     with opened(work.config, lambda: check(work), notice=tuple(notices)):
         stages = carried_out(STAGES, work, work.folder, work.progress)
     metrics = Metrics.read(work.folder.metrics)

@@ -34,7 +34,17 @@ def test_md(tmp_path: Path) -> None:
     assert "Steps done 120" in page.text
     assert "Stable yes" in page.text
     assert result.statistics is not None
-    assert "Drift of the total energy, meV/atom/ps" in page.text
+    assert "Conserved quantity none: the Langevin thermostat" in page.text
+    assert "Drift" not in page.text
+
+
+def test_the_drift_of_the_total_energy_is_that_of_nve_alone(tmp_path: Path) -> None:
+    start = structure(tmp_path / "start.xyz", bulk("Cu", cubic=True))
+    dynamics = {"temperature": 300, "steps": 120, "timestep": 2, "frame_every": 10, "ensemble": "nve"}
+    find_md(Opened.of(EMT(), fidelity="emt"), MDTask(start=start, dynamics=dynamics), tmp_path / "out")
+    text = Page((tmp_path / "out" / "md.html").read_text()).text
+    assert "Drift of the total energy, meV/atom/ps" in text
+    assert "Conserved quantity" not in text
 
 
 def test_a_run_that_ended_before_its_time_says_so_first(tmp_path: Path) -> None:

@@ -96,6 +96,14 @@ def _radial(run: MDResult) -> Any:
     return figure
 
 
+NOTHING_CONSERVED = "none: the Langevin thermostat takes and gives heat"
+
+
+def _conserved(run: MDResult) -> bool:
+    """Whether the total energy should stand still, so that its drift judges time step and potential."""
+    return run.settings.ensemble == "nve"
+
+
 def _numbers(run: MDResult) -> str:
     rows = [
         ["Steps done", str(run.steps)],
@@ -108,9 +116,14 @@ def _numbers(run: MDResult) -> str:
             ["Temperature, K", with_error(averages.temperature, averages.temperature_stderr)],
             ["Its variance over the canonical one", digits(averages.temperature_variance_ratio)],
             ["Potential energy, eV/atom", with_error(averages.potential, averages.potential_stderr)],
-            ["Drift of the total energy, meV/atom/ps", with_error(averages.drift, averages.drift_stderr)],
-            ["Fluctuation about it, meV/atom", digits(averages.fluctuation)],
         ]
+        if _conserved(run):
+            rows += [
+                ["Drift of the total energy, meV/atom/ps", with_error(averages.drift, averages.drift_stderr)],
+                ["Fluctuation about it, meV/atom", digits(averages.fluctuation)],
+            ]
+        else:
+            rows.append(["Conserved quantity", NOTHING_CONSERVED])
     if run.domain is not None:
         rows.append(["Frames outside the domain", standing_words(run.domain)])
     return table(["", "Value"], rows)
@@ -122,12 +135,17 @@ def md_summary(result: MDResult) -> Summary:
     averages, warned = result.statistics, outside_sentences(result.domain)
     if averages is None:
         return Summary(warnings=("The run is too short for averages.", *warned), failures=failures)
-    rows = (
+    rows = [
         ("temperature, K", f"{averages.temperature:.1f}", f"{averages.temperature_stderr:.1f}"),
         ("its variance over the canonical one", f"{averages.temperature_variance_ratio:.2f}", ""),
         ("potential energy, eV/atom", f"{averages.potential:.4f}", f"{averages.potential_stderr:.4f}"),
-        ("drift of the total energy, meV/atom/ps", f"{averages.drift:.3f}", f"{averages.drift_stderr:.3f}"),
-        ("fluctuation about it, meV/atom", f"{averages.fluctuation:.3f}", ""),
-    )
+    ]
+    if _conserved(result):
+        rows += [
+            ("drift of the total energy, meV/atom/ps", f"{averages.drift:.3f}", f"{averages.drift_stderr:.3f}"),
+            ("fluctuation about it, meV/atom", f"{averages.fluctuation:.3f}", ""),
+        ]
+    else:
+        rows.append(("conserved quantity", "none", ""))
     title = f"{result.settings.ensemble.upper()} of {result.fidelity}, {result.picoseconds:.3g} ps"
     return Summary((Table(title, ("quantity", "value", "standard error"), rows),), warnings=warned, failures=failures)
