@@ -187,7 +187,8 @@ def _molecules(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
     barrier_file = run.folder.path / BARRIER_FILE
     if not barrier_file.exists():
         write_panels(barrier_file, molecule_barriers(files, config))
-    asked = {**configs.MOLECULES_CURVE, "data": everything, "compare": {"offset": {}, "tangent": {}}}
+    compared = {"offset": {}, "energies alone": configs.ENERGIES_ONLY}
+    asked = {**configs.MOLECULES_CURVE, "data": everything, "compare": compared}
     study = _learning_curve(common, asked, notice, folder, progress)
     return _finished(run, study, read_panels(barrier_file), notice, started)
 
