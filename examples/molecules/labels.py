@@ -122,8 +122,10 @@ def equilibrium(name: str, level: str, folder: Path) -> None:
         return
     entries = []
     for guess in MINIMA[name]:
-        atoms = relaxed(relaxed(guess, "gfn2"), level, fmax=0.002)
+        atoms = relaxed(guess, level, fmax=0.002)  # not from GFN2: its H2O2 is planar, a saddle elsewhere
         modes = vibrations(atoms, Level(level))
+        if modes.n_imaginary:
+            raise RuntimeError(f"A minimum of {name} on {level} has an imaginary mode.")
         entries.append(
             {
                 "symbols": atoms.get_chemical_symbols(),

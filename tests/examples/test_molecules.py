@@ -84,6 +84,8 @@ def test_minima_paths_and_atoms_are_those_of_their_levels(
     scan = [one for one in frames if one.info["part"] == "scan" and one.info["molecule"] == "HCN"]
     energies = [one.labelled("ccsdt").energy for one in scan]
     assert max(energies) - min(energies) == pytest.approx(barriers["HCN"]["ccsdt"], abs=1e-4)
+    for by_molecule in references["equilibria"].values():
+        assert all(min(one["wavenumbers"]) > 100 for minima in by_molecule.values() for one in minima)
     water = references["equilibria"]["mp2"]["H2O"][0]
     assert np.array(water["wavenumbers"]) == pytest.approx([1678, 3855, 3975], abs=3)
     lowest = min(one.labelled("mp2").energy for one in frames if one.info["molecule"] == "H2O")
