@@ -4,7 +4,7 @@ The base is the modality PBE; the labels are energies of the modality R2SCAN, so
 way through the plane, rattled. Fine-tuning starts from the checkpoint that ``offset`` wrote, so that both have the same
 reference energies; it takes SevenNet's preset ``fine_tune`` and a quarter of the labels to choose its epoch.
 
-    .venv-sevenn/bin/python benchmarks/peers.py --epochs 20 --write docs/results/peers-sevennet.md
+    .venv-sevenn/bin/python benchmarks/peers.py --write docs/results/peers-sevennet.md
 """
 
 import argparse
@@ -170,7 +170,7 @@ def main() -> None:
     """Run all, print the table, and write it where that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labels", type=int, default=16)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
     target = options.write.resolve() if options.write else None
