@@ -16,12 +16,14 @@ from ase.neighborlist import neighbor_list
 from rung.backends.mace.facts import facts_of_file
 from rung.backends.mace.importing import environment_restored, import_mace
 from rung.backends.mace.lammps_atoms import LammpsAtoms
+from rung.backends.parts import DAMAGE
 from rung.backends.routes import Route
 from rung.data.labels import Array
 from rung.errors import MissingExtraError, ModelError
 
 CONVERTER = "mace.cli.create_lammps_model"
 UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+SYMMETRIX = "its Python package, from github.com/wcwitt/symmetrix"
 
 
 def keeps_all(_: Path) -> str:
@@ -149,20 +151,21 @@ def extracted(native: Path, out: Path) -> None:
     """
     import json  # noqa: PLC0415
 
-    symmetrix = _require("symmetrix", "see https://github.com/wcwitt/symmetrix")
+    extractor = _require("symmetrix.extract_mace_data", SYMMETRIX)
     import_mace()
     with environment_restored(UNSAFE):
         try:
-            content = symmetrix.extract_mace_data(str(native), facts_of_file(native, trusted=False).elements)
-        except RuntimeError as error:
-            raise ModelError(f"symmetrix does not take this model: {error}") from error
+            content = extractor.extract_mace_data(str(native), facts_of_file(native, trusted=False).elements)
+        except DAMAGE as error:  # its own checks, and places in models that it does not know
+            reason = " ".join(str(error).split())[:300]
+            raise ModelError(f"symmetrix does not take this model ({type(error).__name__}: {reason}).") from error
     out.write_text(json.dumps(content), encoding="utf-8")
 
 
 def evaluate_extracted(file: Path, structures: Sequence[Atoms]) -> tuple[list[float], list[Array]]:
     """Compute with symmetrix's own calculator."""
-    symmetrix = _require("symmetrix", "see https://github.com/wcwitt/symmetrix")
-    calculator = symmetrix.Symmetrix(str(file))
+    symmetrix = _require("symmetrix", SYMMETRIX)
+    calculator = symmetrix.Symmetrix(str(file), use_kokkos=hasattr(symmetrix, "MACEKokkos"))
     energies, forces = [], []
     for structure in structures:
         atoms = structure.copy()
