@@ -183,3 +183,17 @@ def test_the_file_of_ml_iap_with_cuequivariance(native: tuple[ReadoutPotential, 
     )
     assert made.energy < 1e-8
     assert made.force < 1e-7
+
+
+def test_a_model_made_without_cuequivariance_opens_where_it_is_installed(tmp_path: Path) -> None:
+    """MACE sets the flag of a reduced coupling whether or not it could reduce; it fails only with cuequivariance."""
+    from rung.backends import dump, restore
+
+    model = tiny_mace(use_reduced_cg=False, correlation=3)
+    model.use_reduced_cg = True
+    torch.save(model, tmp_path / "x.model")
+    opened = load_base(tmp_path / "x.model", fidelity="low")
+    assert opened.fingerprint == load_base(tmp_path / "x.model", fidelity="low", trusted=True).fingerprint
+    again = restore(dump(opened))
+    assert again.fingerprint == opened.fingerprint
+    assert again.backbone.module.use_reduced_cg  # type: ignore[attr-defined]

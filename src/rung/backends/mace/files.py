@@ -14,7 +14,7 @@ from rung.backends.mace.backbone import adopt
 from rung.backends.mace.bounds import check_bounds
 from rung.backends.mace.describe import children, class_name, describe, refuse_unknown, submodules
 from rung.backends.mace.importing import compiled_parts_on_cpu, environment_restored
-from rung.backends.mace.rebuild import build, load_scalars, load_tensors, scalars_of
+from rung.backends.mace.rebuild import build_like, load_scalars, load_tensors, scalars_of
 from rung.backends.parts import DAMAGE
 from rung.backends.precision import LostNumbersError, all_wide, smaller_type
 from rung.backends.protocol import Heads
@@ -61,7 +61,7 @@ def _rebuilt(path: Path) -> tuple[torch.nn.Module, torch.dtype | None]:
         description = describe(picture)
         check_bounds(description, tensors)
         stored = smaller_type(tensors.values())
-        model = build(description, _type_of_constants(tensors))
+        model = build_like(description, _type_of_constants(tensors), tensors)
         model = model.to(dtype=_floating_type(tensors) if stored is None else torch.float32)
         load_tensors(model, tensors if stored is None else all_wide(tensors))
         load_scalars(model, scalars_of(picture))

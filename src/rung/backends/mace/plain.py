@@ -12,7 +12,7 @@ from rung.backends.mace.backbone import MaceBackbone, freeze
 from rung.backends.mace.bounds import check_bounds
 from rung.backends.mace.conditioned import ConditionedMaceBackbone
 from rung.backends.mace.describe import describe, heads_of
-from rung.backends.mace.rebuild import build, load_scalars, load_tensors, scalars_of
+from rung.backends.mace.rebuild import build_like, load_scalars, load_tensors, scalars_of
 from rung.backends.parts import DAMAGE, Numbers, Part, part_of
 from rung.backends.precision import all_wide, smaller_type
 from rung.errors import ModelError, one_of
@@ -70,7 +70,7 @@ def _build(part: "MacePart") -> torch.nn.Module:
     try:
         check_bounds(part.description, part.state)
         state = all_wide(part.state)
-        model = build(part.description, state["node_embedding.linear.weight"].dtype)
+        model = build_like(part.description, state["node_embedding.linear.weight"].dtype, state)
         load_tensors(model, state)
         load_scalars(model, part.scalars)
     except (ModelError, *DAMAGE) as error:

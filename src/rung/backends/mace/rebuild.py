@@ -62,6 +62,23 @@ def build(description: Description, dtype: torch.dtype) -> torch.nn.Module:
     return model
 
 
+def build_like(description: Description, dtype: torch.dtype, tensors: Mapping[str, Tensor]) -> torch.nn.Module:
+    """Return a model of the description into which ``tensors`` fit, as far as the description leaves that open.
+
+    MACE reduces the coupling of products only where cuequivariance is installed, and says of every model that it did:
+    a file that was made without it is built without.
+    """
+    model = build(description, dtype)
+    own = model.state_dict()
+    weights = [name for name in tensors if ".symmetric_contractions." in name and name in own]
+    if not description["use_reduced_cg"] or all(own[name].shape == tensors[name].shape for name in weights):
+        return model
+    full: Any = build({**description, "use_reduced_cg": False}, dtype)
+    full.use_reduced_cg = True  # what the file says of itself stays
+    made: torch.nn.Module = full
+    return made
+
+
 def give_bias(model: torch.nn.Module, path: str) -> None:
     """Replace a linear layer by one with the same weights and a bias of zero on its even scalars.
 
