@@ -95,7 +95,7 @@ def checkpoint(
                 if name.endswith("bias"):  # e3nn starts them at zero, where a mistake in them would not show
                     parameter.copy_(0.3 * torch.randn_like(parameter))
             for block in model:
-                if getattr(block, "num_modalities", 0) > 1:
+                if apart != 1.0 and getattr(block, "num_modalities", 0) > 1:
                     added = list(block.linear.weight_views())[-1]
                     added[1:] = added[:1] + apart * (added[1:] - added[:1])
     state = {name: tensor.detach().float() for name, tensor in model.state_dict().items()}  # as sevenn writes them
