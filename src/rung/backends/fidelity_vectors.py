@@ -12,7 +12,10 @@ import torch
 from torch import Tensor
 
 from rung.backends.linear_layers import scalar_columns
+from rung.data.batch import Batch
 from rung.errors import ModelError
+from rung.fidelity import require_fidelity
+from rung.storage import content_hash
 
 Vectors = Mapping[str, Tensor]
 """What one fidelity adds: a vector for each site."""
@@ -56,6 +59,32 @@ def adding(model: Any, conditions: Sequence[Vectors], fidelity: Tensor) -> list[
             table = table.new_zeros(len(conditions), linear.irreps_out.dim).index_copy(1, columns, table)
         hooks.append((linear, _add(table, fidelity)))
     return hooks
+
+
+@contextmanager
+def with_vectors(model: Any, conditions: Mapping[str, Vectors], batch: Batch) -> Iterator[None]:
+    """Run the block with the model such that each row of a batch gets what its fidelity adds.
+
+    Raises
+    ------
+    ConfigError
+        When a row has a fidelity that adds nothing here.
+    """
+    names = tuple(conditions)
+    rows = [names.index(require_fidelity(name, names)) for name in batch.fidelities]
+    fidelity = torch.as_tensor(rows, device=batch.positions.device)[batch.fidelity][batch.atom_row]
+    with hooked(adding(model, [conditions[name] for name in names], fidelity)):
+        yield
+
+
+def vectors_hash(kind: str, shared: str, conditions: Mapping[str, Vectors]) -> str:
+    """Return a hash of what fidelities share, whose own hash is ``shared``, and of what each adds."""
+    added = [
+        (name, site, vector.detach().cpu().numpy())
+        for name, vectors in sorted(conditions.items())
+        for site, vector in sorted(vectors.items())
+    ]
+    return content_hash(kind, shared, added)
 
 
 def _add(table: Tensor, fidelity: Tensor) -> Hook:

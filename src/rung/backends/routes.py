@@ -49,8 +49,6 @@ class Route:
         Computes with the converted file.
     script
         An input of the engine, of the name of the file and the elements in its order.
-    script_suffix
-        What the name of the script ends in.
     energy, force
         By how much the file may differ from rung, eV/atom and eV/Å, apart from the rounding of its numbers.
     """
@@ -62,7 +60,6 @@ class Route:
     convert: Callable[[Path, Path], None]
     evaluate: Evaluation
     script: Callable[[str, Sequence[str]], str]
-    script_suffix: str
     energy: float
     force: float
 
@@ -137,7 +134,7 @@ def convert(
 
 def script_of(route: Route, file: Path) -> Path:
     """Return the name of the script beside a converted file."""
-    return file.with_name(file.name.removesuffix(route.suffix) + route.script_suffix)
+    return file.with_name(file.name.removesuffix(route.suffix) + f".{route.name}.in")
 
 
 def _differences(

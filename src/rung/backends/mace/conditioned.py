@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
-from rung.backends.fidelity_vectors import Vectors, adding, hooked
+from rung.backends.fidelity_vectors import Vectors, vectors_hash, with_vectors
 from rung.backends.mace.backbone import MaceBackbone, copy_model, freeze
 from rung.backends.mace.sites import fold
 from rung.data.batch import Batch
 from rung.fidelity import require_fidelity
-from rung.storage import content_hash
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +38,7 @@ class ConditionedMaceBackbone(MaceBackbone):
     @cached_property
     def fingerprint(self) -> str:
         """A hash of what the fidelities share and of what each adds."""
-        added = [
-            (name, site, vector.detach().cpu().numpy())
-            for name, vectors in sorted(self.conditions.items())
-            for site, vector in sorted(vectors.items())
-        ]
-        return content_hash("mace-conditioned-1", self.shared.fingerprint, added)
+        return vectors_hash("mace-conditioned-1", self.shared.fingerprint, self.conditions)
 
     @cached_property
     def _folded(self) -> dict[str, MaceBackbone]:
@@ -68,8 +61,5 @@ class ConditionedMaceBackbone(MaceBackbone):
 
     def run(self, batch: Batch) -> dict[str, Tensor]:
         """Return what MACE's ``forward`` says of the batch, each row at its fidelity."""
-        names = tuple(self.conditions)
-        rows = [names.index(require_fidelity(name, names)) for name in batch.fidelities]
-        fidelity = torch.as_tensor(rows, device=self.device)[batch.fidelity][batch.atom_row]
-        with hooked(adding(self.module, [self.conditions[name] for name in names], fidelity)):
+        with with_vectors(self.module, self.conditions, batch):
             return super().run(batch)

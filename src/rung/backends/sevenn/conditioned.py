@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
-from rung.backends.fidelity_vectors import Vectors, adding, hooked
+from rung.backends.fidelity_vectors import Vectors, vectors_hash, with_vectors
 from rung.backends.sevenn.backbone import SevenNetBackbone
 from rung.backends.sevenn.fold import folded
 from rung.data.batch import Batch
 from rung.fidelity import require_fidelity
-from rung.storage import content_hash
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +38,7 @@ class ConditionedSevenNetBackbone(SevenNetBackbone):
     @cached_property
     def fingerprint(self) -> str:
         """A hash of what the fidelities share and of what each adds."""
-        added = [
-            (name, site, vector.detach().cpu().numpy())
-            for name, vectors in sorted(self.conditions.items())
-            for site, vector in sorted(vectors.items())
-        ]
-        return content_hash("sevenn-conditioned-1", self.shared.fingerprint, added)
+        return vectors_hash("sevenn-conditioned-1", self.shared.fingerprint, self.conditions)
 
     @cached_property
     def _folded(self) -> dict[str, SevenNetBackbone]:
@@ -67,8 +60,5 @@ class ConditionedSevenNetBackbone(SevenNetBackbone):
 
     def run(self, batch: Batch) -> Tensor:
         """Return the features, each row at its fidelity."""
-        names = tuple(self.conditions)
-        rows = [names.index(require_fidelity(name, names)) for name in batch.fidelities]
-        fidelity = torch.as_tensor(rows, device=self.device)[batch.fidelity][batch.atom_row]
-        with hooked(adding(self.module, [self.conditions[name] for name in names], fidelity)):
+        with with_vectors(self.module, self.conditions, batch):
             return super().run(batch)
