@@ -6,22 +6,17 @@ from pathlib import Path
 
 from ase import Atoms
 
-from rung import checkpoint
-from rung.calculator import RungCalculator
 from rung.config import RunConfig
 from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import draw_labels
 from rung.data.structure import Structure
 from rung.demo import configs
 from rung.demo.labelled import labelled_barriers, labelled_curves, only
-from rung.errors import ModelError
+from rung.demo.potentials import before_and_after
 from rung.evaluate.paths.barrier import BandSettings
 from rung.progress import Progress
 from rung.results.barrier import Panel
-from rung.run.folder import RunFolder
-from rung.run.inputs import open_base
 from rung.tasks.barrier import BarrierTask, find_barriers
-from rung.tasks.opened import Opened
 
 NAMES = ("learnt", "base_test", "pool", "train", "few", "test", "path", "initial", "final", "guess")
 LEVELS: Mapping[str, str] = {"pbe": "PBE", "ccsdt": "UCCSD(T)", "dmc": "DMC"}
@@ -74,14 +69,7 @@ def _mirrored(atoms: Atoms) -> Atoms:
 
 def exchange_barriers(files: Mapping[str, Path], config: RunConfig, folder: Path, progress: Progress) -> list[Panel]:
     """Return the band that base and lifted potential relax to, and both along the path beside the labels' energies."""
-    base = open_base(config)
-    if base is None:
-        raise ModelError("The demo's config names no base.")
-    lifted = RungCalculator(checkpoint.load(RunFolder(config.run).model), fidelity=config.target)
-    potentials = {
-        base.fidelity: Opened.of(RungCalculator(base.potential, fidelity=base.fidelity), fidelity=base.fidelity),
-        config.target: Opened.of(lifted, fidelity=config.target),
-    }
+    potentials = before_and_after(config).by_fidelity
     task = BarrierTask(
         initial=files["initial"],
         final=files["final"],

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rung import checkpoint
-from rung.calculator import RungCalculator
 from rung.config import RunConfig
 from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
 from rung.demo.configs import BAND, MOS2_NOTICE
-from rung.errors import ModelError
+from rung.demo.potentials import before_and_after
 from rung.evaluate.paths.band import StaticBarrier
 from rung.evaluate.paths.barrier import Barrier, relaxed_barrier
 from rung.features.passes import build_designs
@@ -21,10 +19,8 @@ from rung.fit.linear.diagnosis import compare_difference, without_band
 from rung.fit.methods.readout import ReadoutSettings, gather, solve
 from rung.progress import Progress
 from rung.results.barrier import BarrierEntry, Curve, Panel
-from rung.run.folder import RunFolder
-from rung.run.inputs import context_of, lift_of, open_base, read_splits
+from rung.run.inputs import context_of, lift_of, read_splits
 from rung.tasks.fixed_paths import along
-from rung.tasks.opened import Opened
 
 
 def hop_barriers(data: Path, config: RunConfig, folder: Path, progress: Progress) -> tuple[Panel, Panel]:
@@ -32,14 +28,8 @@ def hop_barriers(data: Path, config: RunConfig, folder: Path, progress: Progress
     target = config.target
     path = read_structures(data / "neb_pbe.extxyz")
     truth = read_structures(data / "neb_r2scan.extxyz")
-    base = open_base(config)
-    if base is None:
-        raise ModelError("The demo's config names no base.")
-    lifted = RungCalculator(checkpoint.load(RunFolder(config.run).model), fidelity=target)
-    potentials = {
-        "base": Opened.of(RungCalculator(base.potential, fidelity=base.fidelity), fidelity=base.fidelity),
-        "lifted": Opened.of(lifted, fidelity=target),
-    }
+    pair = before_and_after(config)
+    potentials = {"base": pair.before, "lifted": pair.after}
     images = [structure.atoms for structure in path]
     static = along(images, potentials)
     relaxed = {
@@ -55,7 +45,7 @@ def hop_barriers(data: Path, config: RunConfig, folder: Path, progress: Progress
         )
         for name, potential in potentials.items()
     }
-    allowance = _allowance(config, base, path[static["lifted"].saddle], path[0], progress)
+    allowance = _allowance(config, pair.base, path[static["lifted"].saddle], path[0], progress)
     return (
         _panel("Vacancy hop along the pbe path, images as they are", static, path, target, [allowance]),
         _panel("Vacancy hop along each potential's own relaxed path", relaxed, truth, target, _reasons(relaxed)),

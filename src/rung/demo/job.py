@@ -144,53 +144,62 @@ def _mos2(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
     return _finished(run, study, read_panels(barrier_file), configs.MOS2_NOTICE, started)
 
 
-def _pm6_dft(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
-    started = time.monotonic()
-    files, notice = _pm6_files(data, folder), configs.PM6_NOTICE
-    learnt = {"train": files["base"], "valid": files["valid"], "evaluate": {"test": files["test"]}}
-    base = _trained_base(configs.PM6_BASE, learnt, notice, folder, progress)
-    common = {**configs.PM6_LIFT, "base": {"file": base, "fidelity": "pm6"}, "cache": folder / "cache"}
-    few, everything = ({"train": files[name], "evaluate": {"test": files["test"]}} for name in ("few", "train"))
-    config = RunConfig.read({**common, "run": folder, "data": few}).resolved(folder)
-    run = run_fit(config, notices=[notice], progress=progress)
-    asked = {**configs.LEARNING_CURVE, "data": everything, "compare": {"energies alone": configs.ENERGIES_ONLY}}
-    study = _learning_curve(common, asked, notice, folder, progress)
-    return _finished(run, study, [], notice, started)
+@dataclass(frozen=True)
+class TrainedFirst:
+    """A demo whose base is trained before it is lifted.
 
+    Parameters
+    ----------
+    notice
+        Who made the labels.
+    base, lift
+        The configs of both runs, files and folders apart.
+    files
+        Writes the splits of the data into the folder, and returns their files by name: ``few`` for the main fit,
+        ``train`` for the learning curve, ``test`` for both.
+    learnt
+        Which files the base's run reads: ``train``, ``test``, and ``valid`` where it has one.
+    curve
+        The learning curve.
+    compared
+        Methods beside that of the main fit.
+    barriers
+        Finds barriers before and after; None without a band.
+    """
 
-def _h3(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
-    started = time.monotonic()
-    files, notice = exchange_files(data, folder), configs.H3_NOTICE
-    learnt = {"train": files["learnt"], "evaluate": {"test": files["base_test"]}}
-    base = _trained_base(configs.H3_BASE, learnt, notice, folder, progress)
-    common = {**configs.H3_LIFT, "base": {"file": base, "fidelity": "pbe"}, "cache": folder / "cache"}
-    few, everything = ({"train": files[name], "evaluate": {"test": files["test"]}} for name in ("few", "train"))
-    config = RunConfig.read({**common, "run": folder, "data": few}).resolved(folder)
-    run = run_fit(config, notices=[notice], progress=progress)
-    barrier_file = run.folder.path / BARRIER_FILE
-    if not barrier_file.exists():
-        write_panels(barrier_file, exchange_barriers(files, config, folder, progress))
-    asked = {**configs.H3_CURVE, "data": everything, "compare": {"offset": {}, "tangent": {}}}
-    study = _learning_curve(common, asked, notice, folder, progress)
-    return _finished(run, study, read_panels(barrier_file), notice, started)
+    notice: str
+    base: Mapping[str, Any]
+    lift: Mapping[str, Any]
+    files: Callable[[Path, Path], Mapping[str, Path]]
+    learnt: Mapping[str, str]
+    curve: Mapping[str, Any]
+    compared: Mapping[str, Any]
+    barriers: Callable[[Mapping[str, Path], RunConfig, Path, Progress], Sequence[Panel]] | None = None
 
-
-def _molecules(data: Path, folder: Path, progress: Progress) -> FinishedDemo:
-    started = time.monotonic()
-    files, notice = molecule_files(data, folder), configs.MOLECULES_NOTICE
-    learnt = {"train": files["learnt"], "valid": files["valid"], "evaluate": {"test": files["test"]}}
-    base = _trained_base(configs.MOLECULES_BASE, learnt, notice, folder, progress)
-    common = {**configs.MOLECULES_LIFT, "base": {"file": base, "fidelity": "gfn2"}, "cache": folder / "cache"}
-    few, everything = ({"train": files[name], "evaluate": {"test": files["test"]}} for name in ("few", "train"))
-    config = RunConfig.read({**common, "run": folder, "data": few}).resolved(folder)
-    run = run_fit(config, notices=[notice], progress=progress)
-    barrier_file = run.folder.path / BARRIER_FILE
-    if not barrier_file.exists():
-        write_panels(barrier_file, molecule_barriers(files, config))
-    compared = {"offset": {}, "energies alone": configs.ENERGIES_ONLY}
-    asked = {**configs.MOLECULES_CURVE, "data": everything, "compare": compared}
-    study = _learning_curve(common, asked, notice, folder, progress)
-    return _finished(run, study, read_panels(barrier_file), notice, started)
+    def __call__(self, data: Path, folder: Path, progress: Progress) -> FinishedDemo:
+        """Train the base, lift it, find barriers and draw the learning curve."""
+        started = time.monotonic()
+        files = self.files(data, folder)
+        learnt: dict[str, Any] = {split: files[name] for split, name in self.learnt.items()}
+        learnt["evaluate"] = {"test": learnt.pop("test")}
+        base = _trained_base(self.base, learnt, self.notice, folder, progress)
+        common = {
+            **self.lift,
+            "base": {"file": base, "fidelity": self.base["target"]},
+            "cache": folder / "cache",
+        }
+        few, everything = ({"train": files[name], "evaluate": {"test": files["test"]}} for name in ("few", "train"))
+        config = RunConfig.read({**common, "run": folder, "data": few}).resolved(folder)
+        run = run_fit(config, notices=[self.notice], progress=progress)
+        panels: Sequence[Panel] = []
+        if self.barriers is not None:
+            barrier_file = run.folder.path / BARRIER_FILE
+            if not barrier_file.exists():
+                write_panels(barrier_file, self.barriers(files, config, folder, progress))
+            panels = read_panels(barrier_file)
+        asked = {**self.curve, "data": everything, "compare": self.compared}
+        study = _learning_curve(common, asked, self.notice, folder, progress)
+        return _finished(run, study, panels, self.notice, started)
 
 
 def _trained_base(
@@ -247,7 +256,33 @@ def _finished(
 
 _JOBS: Mapping[Name, Callable[[Path, Path, Progress], FinishedDemo]] = {
     "mos2": _mos2,
-    "pm6-dft": _pm6_dft,
-    "h3": _h3,
-    "molecules": _molecules,
+    "pm6-dft": TrainedFirst(
+        notice=configs.PM6_NOTICE,
+        base=configs.PM6_BASE,
+        lift=configs.PM6_LIFT,
+        files=_pm6_files,
+        learnt={"train": "base", "valid": "valid", "test": "test"},
+        curve=configs.LEARNING_CURVE,
+        compared={"energies alone": configs.ENERGIES_ONLY},
+    ),
+    "h3": TrainedFirst(
+        notice=configs.H3_NOTICE,
+        base=configs.H3_BASE,
+        lift=configs.H3_LIFT,
+        files=exchange_files,
+        learnt={"train": "learnt", "test": "base_test"},
+        curve=configs.H3_CURVE,
+        compared={"offset": {}, "tangent": {}},
+        barriers=exchange_barriers,
+    ),
+    "molecules": TrainedFirst(
+        notice=configs.MOLECULES_NOTICE,
+        base=configs.MOLECULES_BASE,
+        lift=configs.MOLECULES_LIFT,
+        files=molecule_files,
+        learnt={"train": "learnt", "valid": "valid", "test": "test"},
+        curve=configs.MOLECULES_CURVE,
+        compared={"offset": {}, "energies alone": configs.ENERGIES_ONLY},
+        barriers=lambda files, config, *_: molecule_barriers(files, config),
+    ),
 }

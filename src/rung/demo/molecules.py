@@ -5,18 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from rung import checkpoint
-from rung.calculator import RungCalculator
 from rung.config import RunConfig
 from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import draw_labels, energies_only
 from rung.data.structure import Structure
 from rung.demo import configs
 from rung.demo.labelled import labelled_barriers, labelled_curves, only
-from rung.errors import ModelError
+from rung.demo.potentials import before_and_after
 from rung.results.barrier import Panel
-from rung.run.folder import RunFolder
-from rung.run.inputs import open_base
 from rung.tasks.fixed_paths import along
 from rung.tasks.opened import Opened
 
@@ -66,14 +62,7 @@ def uphill(scan: Sequence[Structure]) -> list[Structure]:
 
 def molecule_barriers(files: Mapping[str, Path], config: RunConfig) -> list[Panel]:
     """Return what base and lifted potential say along three paths, beside the labels of each level."""
-    base = open_base(config)
-    if base is None:
-        raise ModelError("The demo's config names no base.")
-    lifted = RungCalculator(checkpoint.load(RunFolder(config.run).model), fidelity=config.target)
-    potentials = {
-        base.fidelity: Opened.of(RungCalculator(base.potential, fidelity=base.fidelity), fidelity=base.fidelity),
-        config.target: Opened.of(lifted, fidelity=config.target),
-    }
+    potentials = before_and_after(config).by_fidelity
     return [_panel(title, read_structures(files[name]), potentials) for name, title in TITLES.items()]
 
 
