@@ -92,13 +92,16 @@ class Pace:
 
     def _line(self, passed: float) -> str:
         left = passed * (self.total - self._done) / self._done
-        return f"{self.description}: {self._done} of {self.total}, {_spelt(passed)} so far, about {_spelt(left)} left"
+        return (
+            f"{self.description}: {self._done} of {self.total}, {duration(passed)} so far, about {duration(left)} left"
+        )
 
 
-def _spelt(seconds: float) -> str:
-    if seconds < 90.0:
+def duration(seconds: float) -> str:
+    """Return a time as people say it."""
+    if seconds < 90:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60.0:.0f} min" if seconds < 5400.0 else f"{seconds / 3600.0:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 class _Both:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from rung.features.estimate import Piece, duration, estimate
+from rung.features.estimate import Piece, estimate
 from rung.features.measure import PassCosts
+from rung.progress import duration
 
 COSTS = PassCosts(n_atoms=10, n_features=4, n_bytes=1000, forward=1.0, reverse=2.0, jacobian=3.0, probe=5.0)
 

@@ -4,7 +4,7 @@ import math
 
 from rung.cli.console import ERR, OUT
 from rung.cli.summary import print_summary
-from rung.features.estimate import duration
+from rung.progress import duration
 from rung.report.summary import Summary, Table
 from rung.results.findings import CensusRow
 from rung.results.plan import FitPlan, PlannedDesigns

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rung.features.cache import EntryKind
 from rung.features.measure import PassCosts
+from rung.progress import duration
 
 WORTH_MEASURING = 20_000
 """Passes times atoms above which the cost of passes is measured before a build: some seconds for a small model."""
@@ -63,13 +64,6 @@ class Estimate:
             f"{self.n_structures} structures: about {duration(self.seconds)} on this machine, "
             f"up to {self.memory / 1e9:.1f} GB of memory, {self.stored / 1e6:.0f} MB to keep"
         )
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def estimate(pieces: Sequence[Piece], costs: PassCosts, atoms_a_batch: int) -> Estimate:

@@ -9,11 +9,10 @@ from ase.data import chemical_symbols
 
 from rung.config import RunConfig
 from rung.data.structure import Structure, composition_matrix
-from rung.features.estimate import duration
 from rung.features.weights import machine_memory
 from rung.fit.lift import Expected, Lift
 from rung.fit.methods import method_of
-from rung.progress import SILENT, Progress
+from rung.progress import SILENT, Progress, duration
 from rung.results.plan import FitPlan, PlannedDesigns
 from rung.run.inputs import coarse_base
 from rung.run.stages import STAGES, Work, check
