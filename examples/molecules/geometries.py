@@ -8,22 +8,19 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from ase import Atoms, units
+from ase import Atoms
 from ase.build import molecule
 from ase.constraints import FixAtoms, FixedLine, FixedPlane, FixInternals
 from ase.optimize import BFGS
 from levels import Level
 
-from rung.evaluate.paths.vibrations import vibrations
+from rung.evaluate.paths.vibrations import QUANTUM, vibrations
 
 HIGHEST = 3.5
 """eV above the lowest minimum of a molecule: geometries of a higher GFN2 energy are not taken; HNC is behind 3.1 eV."""
 
 SPREAD = 2.0
 """eV: the harmonic energy of a geometry is drawn between nothing and this, per minimum."""
-
-QUANTUM = float(units._hbar * 1e10 / np.sqrt(units._e * units._amu))
-"""ħ√(eV/Å²/amu) in eV."""
 
 RATTLE = (0.02, 0.10)
 """Å: standard deviations of Cartesian shifts from a point of a path, drawn between these."""

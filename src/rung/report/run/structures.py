@@ -58,7 +58,7 @@ def viewer(number: int, content: Predictions, geometries: Geometries) -> str:
 
 
 def _errors(content: Predictions) -> Array:
-    """Return the error of each energy, meV/atom, less the mean of its composition where several have one."""
+    """Return the error of each energy, meV/atom; NaN without a label."""
     return np.asarray(MILLI * (content.energy - content.energy_label) / content.atoms)
 
 

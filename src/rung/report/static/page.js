@@ -2,8 +2,9 @@
 "use strict";
 (() => {
   const root = document.documentElement;
+  // The colours of a figure on paper, and what stands for each on a screen.
   const COLOURS = {"#1f2733": "--ink", "#66707f": "--muted", "#e8ebf0": "--grid", "#c6ccd6": "--axis", "#ffffff": "--paper"};
-  const PAPER = {"--ink": "#1f2733", "--muted": "#66707f", "--grid": "#e8ebf0", "--axis": "#c6ccd6", "--paper": "#ffffff"};
+  const ANY = new RegExp(Object.keys(COLOURS).join("|"), "g");
   const PAPER_WIDTH = 680;
   const CONFIG = {displaylogo: false, displayModeBar: false, responsive: false};
 
@@ -20,16 +21,14 @@
     document.head.append(script);
   };
 
-  const themed = (text, paper) => {
+  const themed = (text) => {
     const style = getComputedStyle(root);
-    return text.replace(/#1f2733|#66707f|#e8ebf0|#c6ccd6|#ffffff/g, (colour) => {
-      const name = COLOURS[colour];
-      return paper ? PAPER[name] : style.getPropertyValue(name).trim();
-    });
+    return text.replace(ANY, (colour) => style.getPropertyValue(COLOURS[colour]).trim());
   };
 
   const draw = (plot, paper = false) => {
-    const {data, layout} = JSON.parse(themed(plot.nextElementSibling.textContent, paper));
+    const text = plot.nextElementSibling.textContent;
+    const {data, layout} = JSON.parse(paper ? text : themed(text));
     const room = plot.clientWidth;
     layout.width = paper ? Math.min(room || PAPER_WIDTH, PAPER_WIDTH) : room;
     return Plotly.react(plot, data, layout, CONFIG);
@@ -181,6 +180,5 @@
   };
 
   document.querySelectorAll(".scroll > table").forEach(equip);
-  window.rung = {unpack, load, themed};
-  window.rung.drawn = drawAll();
+  window.rung = {drawn: drawAll()};
 })();

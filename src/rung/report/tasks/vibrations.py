@@ -6,12 +6,14 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from rung.evaluate.paths.vibrations import WAVENUMBER
 from rung.report import figures
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table, number
 from rung.report.tables import ABSENT, table
 from rung.report.tasks.page import Content, write_task_page
 from rung.results.vibrations import VIBRATIONS_FILE, FidelityModes, VibrationsResult
+from rung.units import MILLI
 
 PAGE = "vibrations.html"
 
@@ -77,9 +79,6 @@ def _figure(some: Sequence[FidelityModes]) -> Any:
 MODES = ("mode", "cm⁻¹", "± weights", "± with smooth error", "meV", "moves")
 ZERO_POINT = ("potential", "zero-point energy, eV", "± weights", "± with smooth error", "largest force, eV/Å", "domain")
 
-PER_WAVENUMBER = 0.1239841984
-"""meV of one cm⁻¹."""
-
 
 def _rows(one: FidelityModes) -> list[tuple[str, ...]]:
     return [
@@ -88,7 +87,7 @@ def _rows(one: FidelityModes) -> list[tuple[str, ...]]:
             f"{-value:.1f}i" if value < 0 else f"{value:.1f}",
             _bar(weights),
             _bar(total),
-            f"{abs(value) * PER_WAVENUMBER:.1f}",
+            f"{MILLI * WAVENUMBER * abs(value):.1f}",
             _in_words(share),
         )
         for place, (value, weights, total, share) in enumerate(
