@@ -65,7 +65,7 @@ class TrainingSettings(Settings):
     valid_fraction: float = Field(default=0.1, ge=0, lt=1)
     """Share of the training structures held out where no validation data are given."""
     checkpoint_seconds: float = Field(default=30.0, ge=0)
-    """Least time between checkpoints; one is written at an epoch's end only."""
+    """Least time between checkpoints, s; one is written at an epoch's end only."""
     processes: Processes = Processes()
     """Devices and nodes."""
 
