@@ -103,12 +103,12 @@ docs: $(INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 benchmark: $(INSTALLED)
-	$(BIN)/python benchmarks/readout_fit.py --write docs/results/readout-fit.md
+	$(BIN)/python benchmarks/readout_fit.py --write docs/results/speed.md#readout-fit
 
 # All but the Monte Carlo: hours on one core, and every part goes on where it stopped.
 study-h3: $(INSTALLED)
 	$(BIN)/python examples/h3_qmc/labels.py h3_qmc/labels
-	$(BIN)/python examples/h3_qmc/study.py h3_qmc/study --data h3_qmc/labels --write docs
+	$(BIN)/python examples/h3_qmc/study.py h3_qmc/study --data h3_qmc/labels --write docs/results
 
 # Hours on one core, and it goes on where it stopped.
 NUMBER ?= 200

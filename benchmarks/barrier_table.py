@@ -5,7 +5,7 @@ draw of each number of energies the band is also relaxed again on posterior draw
 The truth is known: the labels are model-made, not ab initio. What is finished is kept in --work, so that a stopped run
 goes on.
 
-    python benchmarks/barrier_table.py --work /tmp/barriers --out docs/results/barriers.md     # 15 minutes on one core
+    python benchmarks/barrier_table.py --work /tmp/barriers --out docs/results/barriers.md#static  # 15 minutes
 """
 
 import argparse
@@ -34,7 +34,7 @@ from rung.fidelity import Fidelity
 from rung.fit.lift import Base, Context, Lift
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.model.potential import ReadoutPotential
-from rung.storage import read_json, write_json, write_text
+from rung.storage import read_json, write_json, write_table
 from rung.tasks.error_bars import error_bars_of
 
 TARGET = "r2scan"
@@ -165,7 +165,7 @@ def main() -> None:
     text = "\n".join(table(rows(arguments.work, arguments.seeds, arguments.draws))) + "\n"
     print(text)
     if arguments.out:
-        write_text(arguments.out, text)
+        write_table(arguments.out, text)
 
 
 if __name__ == "__main__":

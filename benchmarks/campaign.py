@@ -1,7 +1,7 @@
 """Campaigns for the barrier of the testbed's vacancy hop, beside fixed random sets of equal cost, over ten seeds.
 
     python benchmarks/campaign.py rows --seeds 10 --rows campaign-rows.jsonl
-    python benchmarks/campaign.py table --rows campaign-rows.jsonl --out docs/results/campaign.md
+    python benchmarks/campaign.py table --rows campaign-rows.jsonl --out docs/results/campaign.md#campaigns
 
 Labels are exact energies of the target with normal noise of 30 meV, drawn for each seed. A campaign begins with eight
 labels and takes eight a round; every fit relaxes the band anew. It goes on to 48 labels whatever its bar says, so that
@@ -37,7 +37,7 @@ from rung.fit.lift import Base, Context, Lift
 from rung.fit.methods import method_of
 from rung.fit.methods.readout import ReadoutSettings
 from rung.select.greedy import Offer
-from rung.storage import write_text
+from rung.storage import write_table
 from rung.tasks.opened import Opened
 from rung.tasks.selection import mean_features
 
@@ -191,7 +191,7 @@ def main() -> None:
         lines = list(table(read_rows(arguments.rows)))
         print("\n".join(lines))
         if arguments.out is not None:
-            write_text(arguments.out, "\n".join(lines) + "\n")
+            write_table(arguments.out, "\n".join(lines) + "\n")
 
 
 def courses(rows: Sequence[Row]) -> dict[str, dict[int, list[Row]]]:

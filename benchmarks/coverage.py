@@ -1,6 +1,6 @@
 """How often error bars hold the truth, on four systems, over draws of the target's labels; and what methods err there.
 
-    python benchmarks/coverage.py mos2 ingan li6ps5cl --draws 20 --out docs/results/coverage-systems.md
+    python benchmarks/coverage.py mos2 ingan li6ps5cl --draws 20 --out docs/results/coverage.md#systems
     python benchmarks/coverage.py pm6 --folder FOLDER --draws 20 --out ...     # FOLDER from benchmarks/pm6, see there
 
 Percentages of labels inside one and 1.96 standard errors of prediction and label together (68 and 95 are due), z² of
@@ -46,7 +46,7 @@ from rung.model.potential import ReadoutPotential
 from rung.model.tangent import TangentPosterior
 from rung.run.evaluation import SplitPrediction, errors_of, shares_of
 from rung.run.predictor import Predictor
-from rung.storage import write_text
+from rung.storage import write_table
 
 HERE = Path(__file__).parent
 NUMBERS = (12, 25, 50, 100, 400)
@@ -335,7 +335,7 @@ def main() -> None:
     ]
     parts = ["\n".join([head, *(one[k] for one in found if one[k])]) for k, head in enumerate((HEAD, BARRIER_HEAD))]
     if arguments.out is not None:
-        write_text(arguments.out, "\n\n".join(parts if any(one[1] for one in found) else parts[:1]) + "\n")
+        write_table(arguments.out, "\n\n".join(parts if any(one[1] for one in found) else parts[:1]) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ Each draw is a fresh experiment, as in ``testbed_table.py``. A barrier counts as
 bars off and the verdict was not "outside". Bounds are two total bars and what the base errs on its own labels (PBE)
 along the same path.
 
-    python benchmarks/domain_table.py --draws 40 --out docs/results/domain.md     # about 10 minutes on one core
-    python benchmarks/domain_table.py --surrogate 8 --out docs/results/surrogate.md  # 2 minutes
+    python benchmarks/domain_table.py --draws 40 --out docs/results/domain.md#domain     # about 10 minutes on one core
+    python benchmarks/domain_table.py --surrogate 8 --out docs/results/domain.md#surrogate  # 2 minutes
 """
 
 import argparse
@@ -28,7 +28,7 @@ from rung.fit.methods.readout import solve
 from rung.model.domain import Domain, Place
 from rung.model.posterior import Posterior
 from rung.model.potential import Surface
-from rung.storage import write_text
+from rung.storage import write_table
 
 NUMBERS = (12, 25, 50, 100, 400)
 PATHS = ("neb_pbe", "neb_r2scan")
@@ -181,7 +181,7 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     if arguments.out:
-        write_text(arguments.out, text)
+        write_table(arguments.out, text)
 
 
 if __name__ == "__main__":

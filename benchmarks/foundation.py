@@ -40,6 +40,7 @@ from rung.features.passes import build_designs
 from rung.features.probes import Probe
 from rung.model.potential import ReadoutPotential
 from rung.model.predictions import predict_structures
+from rung.storage import write_table
 
 LOW, HIGH = "pbe", "dmc"
 RATTLE, MOVED, SIGMA = 0.08, 0.2, 0.02
@@ -246,16 +247,20 @@ def main() -> None:
     parser.add_argument("shape", nargs="?", choices=tuple(SHAPES))
     parser.add_argument("--frames", type=int, default=50)
     parser.add_argument("--method", default="readout")
+    parser.add_argument("--out", type=Path, help="write the table of passes there too")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{platform.processor() or platform.machine()}, one thread, torch {torch.__version__}, float32")
     if arguments.what == "passes":
-        print(
+        head = (
             "| shape | frame | atoms | edges | a training step, s | full design, s | steps | a direction, s | steps |"
         )
-        print("|---|---|---|---|---|---|---|---|---|")
+        lines = [head, "|---|---|---|---|---|---|---|---|---|"]
+        print("\n".join(lines))
         for name in [arguments.shape] if arguments.shape else SHAPES:
-            passes(name)
+            lines += passes(name)
+        if arguments.out is not None:
+            write_table(arguments.out, "\n".join(lines) + "\n")
         return
     print("| shape | method | frames | s | CPU s | designs, s | fit, s | GB | MB kept | directions | meV/atom |")
     print("|---|---|---|---|---|---|---|---|---|---|---|")

@@ -1,6 +1,6 @@
 """The free-energy barrier of the testbed's vacancy hop at 600 K: base, lifted with 100 noisy energies, and the truth.
 
-    python benchmarks/free_energy.py FOLDER --out docs/results/free-energy.md
+    python benchmarks/free_energy.py FOLDER --out docs/results/free-energy.md#free-energy
 
 fits the lifted potential, samples base and lifted in FOLDER (going on where it was), and writes the table. The truth is
 CHGNet's surface, sampled beforehand in an environment of its own (testbed/chgnet_r2scan.py says how to make it):
@@ -20,7 +20,7 @@ import yaml
 
 from rung.cli import main as rung
 from rung.demo_data import folder as bundled
-from rung.storage import read_json, write_text
+from rung.storage import read_json, write_table
 
 TEMPERATURE = 600.0
 WINDOWS = ("-0.06", "0.66", "13")
@@ -108,7 +108,7 @@ def main() -> None:
     text = table(found)
     print(text)
     if given.out is not None:
-        write_text(given.out, text)
+        write_table(given.out, text)
 
 
 if __name__ == "__main__":

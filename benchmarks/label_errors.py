@@ -1,6 +1,6 @@
 """How far energies of deterministic calculations are off for reasons of numbers, not of physics.
 
-    python benchmarks/label_errors.py --geometries 8 --out docs/results/label-errors.md
+    python benchmarks/label_errors.py --geometries 8 --out docs/how-to/which-sigma.md#calculations
 
 Rattled geometries of small molecules by PySCF (``pip install 'rung[pyscf]'``). Each row is a setting against a tighter
 one: the error of an energy less its mean over the geometries of a molecule, which reference energies absorb, and the
@@ -19,9 +19,12 @@ from ase.build import molecule
 from pyscf import cc, dft, gto, mp, scf
 from pyscf.gw.rpa import RPA
 
+from rung.storage import write_table
 from rung.units import HARTREE, MILLI
 
 MOLECULES = ("H2O", "NH3", "HCN")
+SMALLEST = 0.001
+"""meV below which nothing is told apart."""
 RATTLED = 0.08
 """Å, by which each coordinate leaves the equilibrium, r.m.s."""
 
@@ -163,6 +166,11 @@ def errors(loose: Energy, tight: Energy, count: int, known: dict[tuple[int, str,
     return size * float(np.sqrt(np.mean(spread))), size * float(np.sqrt(np.mean(np.square(means))))
 
 
+def shown(value: float) -> str:
+    """Return meV; less than a microelectronvolt is nothing here."""
+    return f"{value:.2g}" if value >= SMALLEST else f"< {SMALLEST}"
+
+
 def main() -> None:
     """Print the table, row by row, and write it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -176,10 +184,10 @@ def main() -> None:
         if arguments.only not in name:
             continue
         left, mean = errors(loose, tight, arguments.geometries, known)
-        lines.append(f"| {name} | {left:.2g} | {mean:.2g} |")
+        lines.append(f"| {name} | {shown(left)} | {shown(mean)} |")
         print(lines[-1], flush=True)
     if arguments.out is not None:
-        arguments.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_table(arguments.out, "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

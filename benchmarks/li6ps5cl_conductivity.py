@@ -6,7 +6,7 @@ two potentials under equal conditions and are no conductivities of the material.
 What is finished is kept in --work, so that a stopped run goes on.
 
     rung fit benchmarks/testbed/li6ps5cl/base.yaml        # where base.model is not there yet
-    python benchmarks/li6ps5cl_conductivity.py --work /tmp/li6 --write docs/results/li6-diffusion.md
+    python benchmarks/li6ps5cl_conductivity.py --work /tmp/li6 --write docs/results/dynamics.md#lithium
 """
 
 import argparse
@@ -23,7 +23,7 @@ from rung.progress import SILENT
 from rung.report.tasks.transport import values_of, with_total
 from rung.results.transport import AtTemperature, TransportResult
 from rung.run.stages import run_fit
-from rung.storage import write_text
+from rung.storage import write_table
 from rung.tasks.opened import Source, open_calculator
 from rung.tasks.transport import RunsSettings, TransportTask
 from rung.tasks.transport_runs import find_transport_of_model
@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             continue
         print("\n".join(row(name, one) for one in found[name].temperatures), flush=True)
     if given.write:
-        write_text(given.write, page(found, broken, settings))
+        write_table(given.write, page(found, broken, settings))
 
 
 if __name__ == "__main__":

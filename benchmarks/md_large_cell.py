@@ -4,7 +4,7 @@ Both run in MACE's own calculator. First the two files are compared: the same cl
 stops. Then steps of both alternate, so that whatever else the machine does meets both alike.
 
     rung fit examples/readout.yaml                                   # writes runs/.../r2scan.model
-    python benchmarks/md_large_cell.py --lifted runs/mos2-readout/r2scan.model --out docs/results/md-large-cell.md
+    python benchmarks/md_large_cell.py --lifted runs/mos2-readout/r2scan.model --out docs/results/dynamics.md#large-cell
 """
 
 import argparse
@@ -19,7 +19,7 @@ from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
 from rung.demo_data import folder
-from rung.storage import write_text
+from rung.storage import write_table
 
 
 def same_modules(base: Path, lifted: Path) -> tuple[int, int]:
@@ -85,7 +85,7 @@ def main() -> None:
     )
     print(text)
     if arguments.out:
-        write_text(arguments.out, text)
+        write_table(arguments.out, text)
 
 
 if __name__ == "__main__":

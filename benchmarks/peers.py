@@ -4,7 +4,7 @@ The base is the modality PBE; the labels are energies of the modality R2SCAN, so
 way through the plane, rattled. Fine-tuning starts from the checkpoint that ``offset`` wrote, so that both have the same
 reference energies; it takes SevenNet's preset ``fine_tune`` and a quarter of the labels to choose its epoch.
 
-    .venv-sevenn/bin/python benchmarks/peers.py --write docs/results/peers-sevennet.md
+    .venv-sevenn/bin/python benchmarks/peers.py --write docs/results/sevennet.md#ammonia
 """
 
 import argparse
@@ -34,6 +34,7 @@ from rung.data.readers.structures import write_structures
 from rung.data.structure import Structure
 from rung.run.evaluation import predict
 from rung.run.stages import run_fit
+from rung.storage import write_table
 
 BASE = Path(sevenn.__file__).parent / "pretrained_potentials" / "SevenNet_MF_0" / "checkpoint_sevennet_mf_0.pth"
 PRESET = Path(sevenn.__file__).parent / "presets" / "fine_tune.yaml"
@@ -185,7 +186,7 @@ def main() -> None:
     text = table(rows, options.labels, options.epochs)
     print(text)
     if target is not None:
-        target.write_text(text)
+        write_table(target, text)
 
 
 if __name__ == "__main__":

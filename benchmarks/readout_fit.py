@@ -36,6 +36,7 @@ from readout_memory import memory_in_a_process
 from readout_task import LOW, Task, designs_of, load_task, objective, reference_minimum, rows_of, solve
 
 from rung.features.cache import DesignCache
+from rung.storage import write_table
 
 LEARNING_RATES = (0.1, 0.03, 0.01)
 N_FITS = 60
@@ -169,7 +170,7 @@ def arguments() -> argparse.Namespace:
         "--memory-structures", type=int, default=1000, help="structures to measure memory with; 0 skips"
     )
     parser.add_argument("--memory-computed", type=int, default=60, help="how many of these to compute")
-    parser.add_argument("--write", type=Path, help="also write the table to this file")
+    parser.add_argument("--write", type=Path, help="also write the table to this file, or to page.md#name")
     return parser.parse_args()
 
 
@@ -198,7 +199,7 @@ def main() -> None:
     text = "\n".join(lines) + "\n"
     print(text)
     if args.write is not None:
-        args.write.write_text(text)
+        write_table(args.write, text)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from rung.model.readout import Readout, ReadoutBlock
 from rung.model.reference import ReferenceEnergies
 from rung.run.file_settings import EvaluationSettings
 from rung.run.files import evaluate_files
+from rung.storage import write_table
 
 WEIGHTS = 48
 CASES = (
@@ -178,7 +179,7 @@ def main() -> None:
                 rows.append(f"| `{name}` | {count:,} | {numbers} |")
                 print(rows[-1], flush=True)
     if arguments.out is not None:
-        arguments.out.write_text("\n".join(rows) + "\n", encoding="utf-8")
+        write_table(arguments.out, "\n".join(rows) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Labels chosen for a question beside random and farthest-point ones, on the testbed and on InGaN, over draws.
 
-    python benchmarks/select_table.py mos2 ingan --draws 10 --out docs/results/select.md
+    python benchmarks/select_table.py mos2 ingan --draws 10 --out docs/results/select.md#select
 
 Every draw begins with six random labels (σ 30 meV), and fits, chooses and labels again until it has 12, 16, 25 and 50.
 Errors are against exact labels that no fit has seen: r.m.s. of energies (meV/atom) and forces (meV/Å) of
@@ -28,7 +28,7 @@ from rung.run.evaluation import errors_of
 from rung.run.predictor import Predictor
 from rung.select.greedy import Offer, greedy
 from rung.select.questions import Question, asked, difference_asked, energies_asked, forces_asked
-from rung.storage import write_text
+from rung.storage import write_table
 
 FIRST, NUMBERS, STDERR = 6, (12, 16, 25, 50), 0.03
 BESIDE = 0.1
@@ -143,7 +143,7 @@ def main() -> None:
     for name in arguments.systems:
         lines += rows(system_of(name, None), arguments.method, arguments.draws, cache)
     if arguments.out is not None:
-        write_text(arguments.out, "\n".join(lines) + "\n")
+        write_table(arguments.out, "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Print the table of a finished study as Markdown: mean ± standard deviation over seeds, and ratios of two methods.
 
-    python benchmarks/study_table.py runs/compare --split test --out docs/results/methods.md
+    python benchmarks/study_table.py runs/compare --split test --out docs/results/pm6-dft.md#methods
     python benchmarks/study_table.py runs/label-matrix --split test --ratio joint/HL-E joint/HL-EF
 
 A ratio is taken seed by seed, so that what makes a draw hard for both cancels.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rung.storage import write_text
+from rung.storage import write_table
 
 Values = Mapping[tuple[str, int, str, str], Mapping[str, float]]
 """By method, number of labels, split and metric: the value of each draw."""
@@ -88,7 +88,7 @@ def main() -> None:
     text = "\n".join(lines) + "\n"
     print(text)
     if chosen.out is not None:
-        write_text(chosen.out, text)
+        write_table(chosen.out, text)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ Each draw takes another subset of the 660 training frames and other noise (σ of
 energies, so the spread is that of a fresh experiment. The truth is known: the labels are model-made, not ab initio.
 Forces of the target are never seen by a fit; they score it.
 
-    python benchmarks/testbed_table.py --draws 10 --out docs/results/testbed.md     # about 10 minutes on one core
-    python benchmarks/testbed_table.py --coverage 20 --out docs/results/coverage.md
-    python benchmarks/testbed_table.py --automatic 5 --out docs/results/automatic.md
-    python benchmarks/testbed_table.py --relaxed 5 --out docs/results/relaxed.md    # 15 minutes: a NEB for each row
-    python benchmarks/testbed_table.py --tangent 5 --out docs/results/tangent.md    # 10 minutes
+    python benchmarks/testbed_table.py --draws 10 --out docs/results/testbed.md#fits     # about 10 minutes on one core
+    python benchmarks/testbed_table.py --coverage 20 --out docs/results/coverage.md#testbed
+    python benchmarks/testbed_table.py --automatic 5 --out docs/results/testbed.md#automatic
+    python benchmarks/testbed_table.py --relaxed 5 --out docs/results/barriers.md#relaxed    # 15 minutes
+    python benchmarks/testbed_table.py --tangent 5 --out docs/results/tangent.md#tangent    # 10 minutes
 """
 
 import argparse
@@ -47,7 +47,7 @@ from rung.fit.methods import method_of
 from rung.fit.methods.readout import ReadoutSettings, result_of, solve
 from rung.fit.methods.tangent import TangentSettings
 from rung.model.potential import ReadoutPotential, Surface
-from rung.storage import write_text
+from rung.storage import write_table
 from rung.tasks.error_bars import error_bars_of
 
 TARGET = Fidelity("r2scan", "CHGNet's r2SCAN (a potential, not ab initio)")
@@ -433,7 +433,7 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     if arguments.out:
-        write_text(arguments.out, text)
+        write_table(arguments.out, text)
 
 
 if __name__ == "__main__":

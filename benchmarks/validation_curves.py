@@ -1,6 +1,6 @@
 """Print how the target's energy error on validation fell while each method of a finished study trained.
 
-    python benchmarks/validation_curves.py runs/compare --trials --out docs/results/validation.md
+    python benchmarks/validation_curves.py runs/compare --trials --out docs/results/pm6-dft.md#validation
 
 Reads ``epochs.csv`` of every fit with the most target energies: mean over seeds after a quarter, a half, three quarters
 and all of the epochs, and which epoch each training kept. A training whose last quarter still gains much would gain
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from rung.storage import read_json, write_text
+from rung.storage import read_json, write_table
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 
@@ -72,7 +72,7 @@ def main() -> None:
     text = "\n".join(lines) + "\n"
     print(text)
     if chosen.out is not None:
-        write_text(chosen.out, text)
+        write_table(chosen.out, text)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Methods on geometries and compositions that have no label of the target: errors there, and mixing energies.
+r"""Methods on geometries and compositions that have no label of the target: errors there, and mixing energies.
 
-    OMP_NUM_THREADS=1 python benchmarks/withheld.py benchmarks/testbed/ingan/study.yaml --out docs/results/ingan.md
+    OMP_NUM_THREADS=1 python benchmarks/withheld.py benchmarks/testbed/ingan/study.yaml \
+        --out docs/results/withheld.md#ingan
 
 Reads the config of a study (``rung compare`` takes the same file), makes one run a method and seed in the folder that
 it names, so that a second call does only what is missing, and prints a table: mean and standard deviation over seeds.
@@ -26,7 +27,7 @@ from rung.data.structure import Structure
 from rung.fit.methods import method_of
 from rung.run.folder import RunFolder
 from rung.run.stages import run_fit
-from rung.storage import read_json
+from rung.storage import read_json, write_table
 from rung.study.config import StudyConfig, load_study_config
 
 CATIONS = (31, 49)
@@ -149,7 +150,7 @@ def main() -> None:
     text = table(found, n_labels, command)
     print(text)
     if options.out:
-        options.out.write_text(text)
+        write_table(options.out, text)
 
 
 if __name__ == "__main__":

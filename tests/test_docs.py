@@ -155,3 +155,32 @@ def test_links_between_files_lead_somewhere(page: Path) -> None:
 def test_paths_that_a_page_names_exist(page: Path) -> None:
     paths = set(re.findall(r"\b(?:tests|src|benchmarks|examples|docs)/[\w/.-]+\.(?:py|yaml|md|sh)\b", page.read_text()))
     assert sorted(path for path in paths if not (ROOT / path).exists()) == []
+
+
+TABLE = re.compile(r"^<!-- table: (?P<name>\S+) -->$", re.MULTILINE)
+PLACE = re.compile(r"\b(?P<page>docs/[\w/-]+\.md)#(?P<name>[\w-]+)")
+STUDY = ROOT / "examples" / "h3_qmc" / "study.py"
+PROGRAMS = [*sorted((ROOT / "benchmarks").rglob("*.py")), *sorted((ROOT / "examples").rglob("*.py")), ROOT / "Makefile"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_tables_of_a_page_have_their_commands(page: Path) -> None:
+    """A table that a script writes is in the page itself, with its day, and the page gives the command."""
+    text = page.read_text()
+    assert "--8<--" not in text, "a page is read in the repository too, where nothing is included"
+    tables = TABLE.findall(text)
+    assert len(set(tables)) == len(tables) == text.count("<!-- end of table -->")
+    named = {match["name"] for match in PLACE.finditer(text) if match["page"] == str(page.relative_to(ROOT))}
+    folder = page.relative_to(ROOT).parent
+    if f"study.py --write {folder}\n" in text:  # one command writes them all
+        named |= {name for name in tables if f'"{name}"' in STUDY.read_text()}
+    assert named == set(tables)
+    assert len(re.findall(r"^\*Made on \d{4}-\d\d-\d\d\.\*\n\n<!-- end of table -->$", text, re.MULTILINE)) == len(
+        tables
+    )
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_tables_go_where_a_page_has_their_marks(program: Path) -> None:
+    for match in PLACE.finditer(program.read_text()):
+        assert match["name"] in TABLE.findall((ROOT / match["page"]).read_text()), f"{program.name}: {match[0]}"

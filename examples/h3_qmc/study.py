@@ -1,6 +1,6 @@
 """The whole study but the labels: a PBE base, lifts with few DMC energies, barriers, tables and a picture.
 
-python examples/h3_qmc/study.py [FOLDER] [--draws 5] [--write docs]
+python examples/h3_qmc/study.py [FOLDER] [--draws 5] [--write docs/results]
 """
 
 import argparse
@@ -22,6 +22,8 @@ from rung.demo_data import folder as demo_folder
 from rung.results.campaign import CampaignResult
 
 HERE = Path(__file__).parent
+LIFTS = {TARGET: "lifts-dmc", CHECK: "lifts-ccsdt"}
+"""The table of each target."""
 SHOWN = ("readout", 40, 0)
 """The fit of the picture: method, number of energies, draw."""
 
@@ -92,6 +94,11 @@ def course(base: Path, folder: Path, data: Path) -> CampaignResult:
     return run_campaign(config).result
 
 
+def table_file(options: argparse.Namespace, name: str) -> Path:
+    """Return where a table goes: a file of the folder, or a part of the page."""
+    return options.folder / f"h3-{name}.md" if options.write is None else options.write / f"h3.md#{name}"
+
+
 def main() -> None:
     """Do the study."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -100,25 +107,25 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--dmc-alone", action="store_true", help="no lifts to UCCSD(T)")
-    parser.add_argument("--write", type=Path, help="the folder docs, for tables and picture")
+    parser.add_argument("--write", type=Path, help="the folder of h3.md, for tables and pictures")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     frames = Frames.of(read_structures(options.data / "frames.extxyz"))
     base = base_of(frames, options.folder)
     potential = RungCalculator(base, fidelity=CHEAP)
-    out = options.folder if options.write is None else options.write / "results"
+    pictures = options.write or options.folder
     judgements = {}
     for target in (TARGET,) if options.dmc_alone else (TARGET, CHECK):
         row = scores(potential, frames, (*frames.pool, *frames.path), target)
         rows = rows_of(frames, base, options.folder, target, options.draws, options.methods)
         judgements[target] = judged(row, frames), [judged(row, frames) for row in rows]
         (options.folder / f"scores-{target}.json").write_text(json.dumps(judgements[target][1]))
-        write_tables(*judgements[target], target, out / f"h3-lifts-{target}.md")
+        write_tables(*judgements[target], target, table_file(options, LIFTS[target]))
     before, rows = judgements[TARGET]
-    draw_curves(before, rows, (options.write or out) / "h3-curves.svg")
-    write_course(course(base, options.folder, options.data), out)
+    draw_curves(before, rows, pictures / "h3-curves.svg")
+    write_course(course(base, options.folder, options.data), table_file(options, "campaign"))
     (shown,) = (row for row in rows if (row["method"], row["number"], row["draw"]) == SHOWN)
-    write_barriers(frames, options.data, before, shown, out)
+    write_barriers(frames, options.data, before, shown, table_file(options, "barriers"))
     method, number, draw = SHOWN
     train, _ = frames.drawn(number, draw, TARGET)
     calculator = lifted(config_of(base, options.folder, TARGET), train, method, options.folder / "lift" / "shown")
@@ -127,7 +134,7 @@ def main() -> None:
         potential,
         calculator,
         f"{method}, {number} DMC energies, none of the path",
-        (options.write or out) / "h3.svg",
+        pictures / "h3.svg",
     )
 
 

@@ -14,6 +14,7 @@ from saddles import energy
 from geometries import path_point
 from rung import RungCalculator
 from rung.results.campaign import CampaignResult
+from rung.storage import write_table
 
 TITLES = {CHEAP: "PBE", CHECK: "UCCSD(T)", TARGET: "DMC"}
 COLUMNS = (
@@ -39,7 +40,7 @@ def write_tables(before: Mapping[str, float], rows: Sequence[Mapping[str, Any]],
             chosen = [row for row in rows if (row["number"], row["method"]) == (number, method)]
             if chosen:
                 lines.append([str(number), method, *(cell(chosen, key, shape) for key, _, shape in COLUMNS)])
-    file.write_text(markdown(lines))
+    write_table(file, markdown(lines))
 
 
 def cell(rows: Sequence[Mapping[str, Any]], key: str, shape: str) -> str:
@@ -58,9 +59,9 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
 
 
 def write_barriers(
-    frames: Frames, data: Path, before: Mapping[str, float], row: Mapping[str, float], folder: Path
+    frames: Frames, data: Path, before: Mapping[str, float], row: Mapping[str, float], file: Path
 ) -> None:
-    """Write ``h3-barriers.md``: the barrier of each level beside that of the base and of one lift."""
+    """Write the barrier of each level beside that of the base and of one lift."""
     saddles = json.loads((data / "saddles.json").read_text())
     lines = [["", "saddle of the path, eV", "relaxed barrier, eV", "bonds there, Å", "imaginary mode, cm⁻¹"]]
     for name, title in TITLES.items():
@@ -75,17 +76,17 @@ def write_barriers(
     for title, one in (("base", before), (f"readout, {row['number']:.0f} DMC energies", row)):
         text = f"{one['saddle']:.3f}" + (f" ± {one['saddle_stderr']:.3f}" if "saddle_stderr" in one else "")
         lines.append([title, text, f"{one['relaxed']:.3f}", f"{one['bond']:.3f}", f"{one['mode']:.0f}i"])
-    (folder / "h3-barriers.md").write_text(markdown(lines))
+    write_table(file, markdown(lines))
 
 
-def write_course(course: CampaignResult, folder: Path) -> None:
-    """Write ``h3-campaign.md``: the answer of each round."""
+def write_course(course: CampaignResult, file: Path) -> None:
+    """Write the answer of each round."""
     lines = [["round", "DMC energies", "barrier, eV", "of it the model's own error", "domain"]]
     for one in course.rounds:
         for answer in one.answers:
             bar = f"{answer.value:.3f} ± {answer.bar:.3f}"
             lines.append([str(one.number), str(one.n_energies), bar, f"{answer.model_error:.3f}", answer.domain])
-    (folder / "h3-campaign.md").write_text(markdown(lines))
+    write_table(file, markdown(lines))
 
 
 def draw_profiles(frames: Frames, base: RungCalculator, lifted: RungCalculator, title: str, file: Path) -> None:

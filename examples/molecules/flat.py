@@ -1,6 +1,6 @@
 """Train a base on GFN2 until its validation is flat, and draw the course of it.
 
-python examples/molecules/flat.py FOLDER docs/molecules-flat.svg
+python examples/molecules/flat.py FOLDER docs/results/molecules-flat.svg
 """
 
 import csv

@@ -1,6 +1,6 @@
 """Write what the levels of the molecules differ by: labels, energies, forces, barriers and harmonic modes.
 
-python examples/molecules/tables.py DATA docs/results/molecules.md
+python examples/molecules/tables.py DATA docs/results/molecules.md#levels
 """
 
 import json
@@ -14,7 +14,7 @@ import numpy as np
 
 from rung import read_structures
 from rung.data.structure import Structure
-from rung.storage import write_text
+from rung.storage import write_table
 
 LEVELS = {"gfn2": "GFN2-xTB", "mp2": "MP2", "b3lyp": "B3LYP", "ccsdt": "CCSD(T)"}
 
@@ -107,7 +107,7 @@ def main(data: Path, out: Path) -> None:
         parts.append(list(modes(references["equilibria"])))
     titles = ("Labels", "Distances between levels", "Barriers, eV", "Harmonic modes, cm⁻¹")
     blocks = (f"**{title}**\n\n" + "\n".join(lines) for title, lines in zip(titles, parts, strict=False))
-    write_text(out, "\n\n".join(blocks) + "\n")
+    write_table(out, "\n\n".join(blocks) + "\n")
 
 
 if __name__ == "__main__":
