@@ -315,9 +315,9 @@ def test_structures_are_not_touched():
 
 
 def test_energies_that_only_tell_compositions_apart_are_said_to():
-    """Noise within each composition: nothing that a readout could learn foretells it."""
+    """Noise within each composition: nothing that a readout could learn predicts it."""
     base = pair_base()
-    sentence = "Within a composition the fit foretells energies no better"
+    sentence = "Within a composition the fit predicts energies no better"
     random = np.random.default_rng(3)
     told = []
     for frame in labelled(geometries(30), base, truth(base, size=0.0), 30, 1e-3):

@@ -75,9 +75,9 @@ def explain(problem: Problem, solution: Solution, terms: Sequence[Term]) -> Expl
             and solution.gaussian.mean[: len(problem.readout.weights)].any()
         ):
             warnings.append(
-                f"Within a composition the fit foretells energies no better than the base ({1e3 * fitted:.0f} against "
+                f"Within a composition the fit predicts energies no better than the base ({1e3 * fitted:.0f} against "
                 f"{1e3 * before:.0f} meV per cell, each energy left out in turn): it corrects differences between "
-                "compositions, and its forces have no better ground than the base's."
+                "compositions alone, and nothing suggests that its forces are better than the base's."
             )
     if any(isinstance(term, Band) and term.anchor != "none" for term in terms):
         without, forbidden = _beside_energies_alone(problem, solution, terms)
@@ -316,7 +316,7 @@ def _warnings(problem: Problem, solution: Solution) -> Sequence[str]:
     data = solution.assembly.model.data
     if len(data) <= FEW_LABELS:
         found.append(
-            f"Only {len(data)} energies: E0 and the readout are hardly told apart; "
+            f"Only {len(data)} energies: they can hardly separate E0 from the readout; "
             "trust the error bars, not the values."
         )
     found += unidentified_references(data, problem.composition[problem.labelled], solution)
