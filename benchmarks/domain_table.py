@@ -18,6 +18,7 @@ import torch
 from testbed_table import TARGET, VARIANTS, Testbed, draw, load, problems, row_of
 
 from rung.data.labels import Array
+from rung.evaluate.coverage import coverage_table
 from rung.features.design import Design
 from rung.features.predict import difference_variance, predict_designs, surface_energies
 from rung.fit.linear.model_error import feature_error
@@ -125,7 +126,7 @@ def outside(testbed: Testbed) -> Iterator[str]:
 
 def surrogate(testbed: Testbed, draws: int) -> Iterator[str]:
     """Coverage of forces with the assumed ratio of force error to s and with that of a surrogate pair."""
-    heads = ("n", "ratio", "√atom/Å", "test forces within 1 and 1.96 bars, %", "ood forces, %")
+    heads = ("n", "ratio", "√atom/Å", "test forces within 68 and 95 % intervals, %", "ood forces, %")
     yield row_of(heads)
     yield row_of(["---"] * len(heads))
     problem, scored = problems(testbed, 0)
@@ -161,7 +162,7 @@ def force_coverage(
         labels = [item.labelled(TARGET.name) for item in testbed.splits[split]]
         error = np.concatenate([(one.forces - label.forces).ravel() for one, label in zip(found, labels, strict=True)])
         bar = np.sqrt(np.concatenate([one.force_total_variance.ravel() for one in found]))
-        yield from (100 * np.mean(np.abs(error) < limit * bar) for limit in (1.0, 1.96))
+        yield from (100 * one.fraction for one in coverage_table(error, np.zeros_like(error), bar))
 
 
 def main() -> None:

@@ -26,9 +26,11 @@ from rung import RungCalculator
 from rung.backends import load_base
 from rung.checkpoint import Checkpoint
 from rung.data.batch import collate
+from rung.data.labels import Array
 from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
 from rung.demo_data import folder
+from rung.evaluate.coverage import against_labels, coverage_table
 from rung.evaluate.paths.barrier import BarrierSettings, relaxed_barrier
 from rung.features.cache import DesignCache
 from rung.features.design import Design
@@ -144,6 +146,11 @@ def draw(problem: Problem, exact: np.ndarray, count: int, seed: int) -> Problem:
     return replace(problem, structures=tuple(frames))
 
 
+def shares(errors: Array, bars: Array) -> list[float]:
+    """Return the percentages of labels within their intervals of 68 and 95 %."""
+    return [100 * one.fraction for one in coverage_table(errors, np.zeros_like(errors), bars)]
+
+
 def score(
     problem: Problem, solution: Solution, scored: Mapping[str, list[Design]], testbed: Testbed
 ) -> dict[str, float]:
@@ -161,14 +168,13 @@ def score(
         atoms = np.array([len(item) for item in testbed.splits[name]])
         row[f"{name} E"] = 1e3 * np.sqrt(np.mean((energy / atoms) ** 2))
         row[f"{name} F"] = 1e3 * np.sqrt(np.mean(force**2))
-        spread = np.sqrt([p.energy_total_variance for p in found])
+        own = np.sqrt([p.energy_label_variance for p in found])
+        spread = against_labels(own, [one.energy_stderr for one in labels])
         force_spread = np.sqrt(np.concatenate([p.force_total_variance.ravel() for p in found]))
         bare_spread = np.sqrt(np.concatenate([p.force_variance.ravel() for p in found]))
-        row[f"{name} E68"] = 100 * np.mean(np.abs(energy) < spread)
-        row[f"{name} E95"] = 100 * np.mean(np.abs(energy) < 1.96 * spread)
-        row[f"{name} F68 weights"] = 100 * np.mean(np.abs(force) < bare_spread)
-        row[f"{name} F68"] = 100 * np.mean(np.abs(force) < force_spread)
-        row[f"{name} F95"] = 100 * np.mean(np.abs(force) < 1.96 * force_spread)
+        row[f"{name} E68"], row[f"{name} E95"] = shares(energy, spread)
+        row[f"{name} F68 weights"], _ = shares(force, bare_spread)
+        row[f"{name} F68"], row[f"{name} F95"] = shares(force, force_spread)
     for name in ("neb_pbe", "neb_r2scan"):
         found = predict_designs(scored[name], surface, problem.elements)
         energies = np.array([p.energy for p in found])
@@ -257,7 +263,7 @@ BARS = ("bar weights", "bar")
 
 
 def coverage(testbed: Testbed, draws: int) -> Iterator[str]:
-    """Percentages inside one and 1.96 sigma (68 and 95 are due); bars of barriers: weights alone / total."""
+    """Percentages inside intervals of 68 and 95 %; bars of barriers: weights alone / total."""
     yield row_of(COVERAGE_HEAD)
     yield row_of(["---"] * len(COVERAGE_HEAD))
     for units, names in ((0, ("energies only", "base anchor, scaled (default)")), (128, ("default + 128 units",))):

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Protocol
 
 
@@ -98,7 +99,11 @@ class Pace:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as people say it."""
+    """Return a time as people say it; empty where it is not known, so that nobody reads of an unknown time."""
+    if not isfinite(seconds):
+        return ""
+    if seconds < 1:
+        return f"{seconds:.1g} s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

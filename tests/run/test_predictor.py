@@ -11,7 +11,7 @@ from rung.calculator import RungCalculator
 from rung.data.readers.structures import read_structures
 from rung.features.cache import DesignCache
 from rung.run.evaluation import errors_of, predict, shares_of
-from rung.run.predictor import Predictor, with_bars
+from rung.run.predictor import ForceRows, Predictor, force_rows, with_bars
 from tests.run.small_world import SmallWorld
 
 
@@ -57,7 +57,7 @@ def test_each_design_is_computed_once(original: SmallWorld, fitted: checkpoint.C
 def test_forces_that_were_not_predicted_count_nowhere(original: SmallWorld, fitted: checkpoint.Checkpoint) -> None:
     test = read_structures(original.folder / "test.extxyz")
     predictor = Predictor(original.low, None, 2)
-    assert predictor.force_rows(test, "high") == (0, 5)
+    assert force_rows(test, "high", 2).rows == (0, 5)
     found = predictor.predict(fitted.potential, fitted.posterior, test, "high", "high")
     assert [block is not None for block in found.forces] == [True, False, False, False, False, True]
     errors = errors_of(found, test, "high", predict(original.low, test, "low"))
@@ -70,8 +70,8 @@ def test_forces_that_were_not_predicted_count_nowhere(original: SmallWorld, fitt
 
 def test_without_force_labels_any_structure_may_show_a_departure(original: SmallWorld) -> None:
     train = read_structures(original.folder / "train.extxyz")
-    assert Predictor(original.low, None, 4).force_rows(train, "high") == (0, 5, 10, 15)
-    assert Predictor(original.low, None, 4).force_rows(train, "low") == (0, 5, 10, 15)
+    assert force_rows(train, "high", 4).rows == (0, 5, 10, 15)
+    assert force_rows(train, "low", 4).rows == (0, 5, 10, 15)
 
 
 def test_a_barrier_has_the_bars_of_the_calculator(original: SmallWorld, fitted: checkpoint.Checkpoint) -> None:
@@ -95,8 +95,44 @@ def test_a_potential_whose_backbone_moved_is_run_as_it_is(original: SmallWorld, 
     predictor = Predictor(None, None, 2)  # no base: nothing can be taken for frozen
     found = predictor.predict(fitted.potential, fitted.posterior, test, "high", "high")
     assert np.array_equal(found.energy, predict(fitted.potential, test, "high").energy)
-    assert np.isnan(found.energy_stderr).all()
     assert [block is not None for block in found.forces] == [True, False, False, False, False, True]
+    assert np.isnan(predictor.predict(fitted.potential, None, test, "high", "high").energy_stderr).all()
+
+
+def test_a_study_covers_what_a_run_covers_with_a_frozen_backbone_or_another(
+    original: SmallWorld, fitted: checkpoint.Checkpoint
+) -> None:
+    test = read_structures(original.folder / "test.extxyz")
+    plain = predict(fitted.potential, test, "high")
+    due = errors_of(with_bars(plain, fitted.potential, fitted.posterior, test, "high"), test, "high")
+    for base in (original.low, None):
+        found = Predictor(base, None).predict(fitted.potential, fitted.posterior, test, "high", "high")
+        shares = shares_of(found, test, "high")
+        assert shares["coverage_energy_68"] == due.coverage_energy_68
+        assert shares["coverage_energy_95"] == due.coverage_energy_95
+        assert errors_of(found, test, "high").energy_z2 == pytest.approx(due.energy_z2, rel=1e-6)
+
+
+def test_a_large_split_is_judged_on_as_many_forces_as_are_cheap(original: SmallWorld) -> None:
+    (one, *_) = read_structures(original.folder / "test.extxyz")
+    per = len(one)
+    assert len(force_rows([one] * 400, "high", None).rows) == min(400, 2000 // per)
+    assert len(force_rows([one] * 4000, "high", None).rows) == 2000 // per
+    big = replace(one, atoms=one.atoms * (1, 1, 1))
+    big.atoms.extend(one.atoms)
+    assert force_rows([big] * 10, "other", None) == ForceRows(tuple(range(10)), 10)
+    assert force_rows([one] * 4000, "high", 7).n_able == 4000
+
+
+def test_forces_without_bars_are_those_of_the_model(original: SmallWorld, fitted: checkpoint.Checkpoint) -> None:
+    test = [*read_structures(original.folder / "test.extxyz")] * 11  # more than have bars
+    found = Predictor(original.low, None).predict(fitted.potential, fitted.posterior, test, "high", "high")
+    assert found.forces_stderr is not None
+    assert sum(block is not None for block in found.forces_stderr) == 60
+    due = predict(fitted.potential, test[:6], "high").forces
+    for place, block in enumerate(found.forces):
+        assert block is not None
+        assert np.allclose(block, due[place % 6], rtol=0.0, atol=1e-9)
 
 
 def test_shares_count_labels_within_their_bars(original: SmallWorld, fitted: checkpoint.Checkpoint) -> None:

@@ -12,6 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from rung.cli import main
+from rung.cli.compare import _Watch
 from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import draw_labels
 from rung.errors import ConfigError, DataError, FindingsError, MissingExtraError, StorageError
@@ -77,6 +78,31 @@ def test_a_fit_that_fails_says_why_and_leaves_the_others_alone(compared: tuple[S
     assert "fit_tangent" in said["traceback"]
     assert "2 fits failed" in " ".join(read_json(config.run / "study.json")["verdict"])
     assert (config.run / "report.html").exists()
+
+
+def test_it_is_said_on_how_many_structures_forces_were_judged(compared: tuple[SmallWorld, Path]) -> None:
+    folder = load_study_config(compared[1]).run
+    assert read_json(folder / "study.json")["judged"] == [{"split": "test", "n_judged": 2, "n_structures": 6}]
+    assert "Forces, meV/Å, on 2 of 6" in (folder / "report.html").read_text()
+
+
+def test_draws_that_take_every_label_are_one_draw(
+    compared: tuple[SmallWorld, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = _own(compared[0], tmp_path)
+    path = _study(mine, "whole.yaml", run="whole", compare={"offset": None}, labels=[10], seeds=[0, 1], tune=None)
+    assert main(["compare", str(path)]) == 0
+    folder = load_study_config(path).run
+    content = read_json(folder / "study.json")
+    assert [one["n_draws"] for one in content["comparisons"]] == [1] * 4
+    assert "With 10 labels the draws of a method are the same, for each takes every label" in str(content["verdict"])
+    fits = [StudyFit.read(folder / "fits" / f"readout-n10-s{seed}" / "metrics.json") for seed in (0, 1)]
+    assert fits[0] == fits[1]  # to its seconds: it was fitted once
+    said = capsys.readouterr().out
+    assert "on 2 of 6" in said
+    assert "one draw" in said
+    for text in (said, (folder / "report.html").read_text().split("<main>")[1].split("<script")[0]):
+        assert "± 0" not in text
 
 
 def test_both_tables_hold_the_same_rows(compared: tuple[SmallWorld, Path]) -> None:
@@ -336,3 +362,17 @@ def _loaded(path: Path, profile: Path) -> StudyConfig:
 
 def _only(world: SmallWorld) -> dict[str, Any]:
     return {"train": "train.extxyz"}
+
+
+def test_a_time_that_nobody_can_tell_is_not_spoken_of(
+    compared: tuple[SmallWorld, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = SmallWorld(tmp_path, compared[0].low, compared[0].high)
+    path = _study(world)
+    assert main(["compare", str(path), "--status"]) == 0
+    said = capsys.readouterr().out
+    assert "unknown" not in said
+    assert "left with" not in said
+    with _Watch() as watch:
+        watch(StatusReader(load_study_config(path)).read())
+    assert capsys.readouterr().err.strip() == "0 of 11 done"

@@ -4,16 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from rung.study.statistics import (
-    FEWEST_DRAWS,
-    Comparison,
-    Difference,
-    compare,
-    distinct,
-    holm,
-    paired,
-    sampling_stderr,
-)
+from rung.evaluate.draws import FEWEST_DRAWS
+from rung.study.statistics import Comparison, Difference, compare, holm, paired, sampling_stderr
 
 
 def draws(values: np.ndarray) -> dict[tuple[int, int], float]:
@@ -39,7 +31,8 @@ def test_only_the_draws_that_both_have_count() -> None:
 
 def test_draws_that_are_the_same_are_one_draw() -> None:
     same = draws(np.array([7.0, 7.0, 7.0]))
-    assert len(distinct(same)) == 1
+    twice = {(seed, fold): 5.0 + fold for seed in range(3) for fold in range(2)}
+    assert paired({draw: 2.0 * value for draw, value in twice.items()}, twice).n == 2
     found = paired(same, draws(np.array([5.0, 5.0, 5.0])))
     assert (found.mean, found.n, found.p) == (2.0, 1, 1.0)
     assert found.interval() == (-np.inf, np.inf)

@@ -1,7 +1,6 @@
 # ruff: noqa: PLC0415 - torch takes seconds to import, so a command imports its work when it runs, and --help is quick
 """``rung compare`` and ``rung study``: parse, call, and show how far the fits are while they run."""
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from rung.cli.console import ERR, OUT, TerminalProgress
 from rung.cli.options import command
+from rung.progress import duration
 from rung.report.summary import UNKNOWN
 from rung.settings import Option, Settings
 
@@ -115,8 +115,7 @@ class _Watch:
         if status.n_done != self._said:
             self._said = status.n_done
             failed = f", {len(status.failures)} failed" if status.failures else ""
-            left = duration(status.left)
-            ERR.print(f"{status.n_done} of {status.n_fits} done{failed}; about {left} left", markup=False)
+            ERR.print(f"{status.n_done} of {status.n_fits} done{failed}{_left(status, '; ')}", markup=False)
 
     def __enter__(self) -> "_Watch":
         return self
@@ -137,22 +136,18 @@ def status_table(status: "StudyStatus") -> Table:
             one.name,
             *(str(count) if count else UNKNOWN for count in (one.done, one.running, one.failed, one.missing)),
             duration(one.seconds),
-            duration(one.left),
+            duration(one.left) or UNKNOWN,
             style="red" if one.failed else None,
         )
-    table.caption = f"about {duration(status.left)} left with {status.workers} at once"
+    left = _left(status)
+    table.caption = f"{left} with {status.workers} at once" if left else None
     return table
 
 
-def duration(seconds: float) -> str:
-    """Return a time as people say it."""
-    if not math.isfinite(seconds):
-        return "unknown"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+def _left(status: "StudyStatus", before: str = "") -> str:
+    """Return how long a study goes on, after ``before``; empty while a method has no finished fit to tell by."""
+    left = duration(status.left)
+    return f"{before}about {left} left" if left and not status.complete else ""
 
 
 compare = command(

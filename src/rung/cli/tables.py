@@ -8,11 +8,11 @@ from rich.table import Table
 from rung.cli.console import ERR, OUT
 from rung.demo import FinishedDemo
 from rung.features.cache import CacheEntry
+from rung.report.study.verdict import verdicts
 from rung.report.summary import UNKNOWN, number
 from rung.results.findings import Diagnosis
 from rung.results.forces import force_verdicts
 from rung.results.metrics import Evaluation, SplitErrors, by_split
-from rung.results.study import MethodComparison
 from rung.run.stages import FinishedRun
 from rung.study import FinishedStudy
 
@@ -100,33 +100,18 @@ def print_study(study: FinishedStudy) -> None:
 
 
 def print_comparisons(study: FinishedStudy) -> None:
-    """Print what the difference of each method from the best is worth, one table a split."""
-    for split in dict.fromkeys(one.split for one in study.comparisons):
-        table = Table(title=f"{split}: differences from the method that errs least, with 95 % intervals")
-        for heading in ("energies", "quantity", "method"):
-            table.add_column(heading)
-        for heading in ("error", "more than the best", "p, corrected", ""):
-            table.add_column(heading, justify="right")
+    """Print energies and forces of each method at each number of labels, and what differences are worth, by split."""
+    for one in verdicts(study.rows, study.comparisons, study.judged):
+        table = Table(title=f"{one.split}: mean ± spread between draws; beside the least: differences, 95 % intervals")
+        for place, heading in enumerate(one.headings):
+            table.add_column(heading, justify="left" if place in (1, 3, 5) else "right")
         last = None
-        for one in study.comparisons:
-            if one.split != split:
-                continue
-            block = one.n_labels, one.metric
-            if last is not None and block != last:
+        for line in one.lines:
+            if last not in (None, line.n_labels):
                 table.add_section()
-            words = (str(one.n_labels), CURVES[one.metric][0]) if block != last else ("", "")
-            last = block
-            interval = f" ({one.low:.1f} to {one.high:.1f})" if math.isfinite(one.low) else ""
-            more = "" if one.best else f"{one.difference:+.1f}{interval}"
-            p = f"{one.p:.3f}" if math.isfinite(one.p) else ""
-            table.add_row(*words, one.method, f"{one.mean:.1f}", more, p, "least" if one.best else _worth(one))
+            last = line.n_labels
+            table.add_row(*line.cells)
         OUT.print(table)
-
-
-def _worth(one: MethodComparison) -> str:
-    if one.worse:
-        return "worse"
-    return "one draw" if one.n_draws < 2 else "no difference shown"
 
 
 def print_failures(study: FinishedStudy) -> None:
@@ -146,8 +131,10 @@ def print_curves(study: FinishedStudy) -> None:
         table = Table(title=f"{split}: mean ± spread over seeds")
         table.add_column("method")
         table.add_column("energies", justify="right")
+        part = next((f" (on {one.part} structures)" for one in study.judged if one.split == split and one.part), "")
         for metric in present:
-            table.add_column(CURVES[metric][0], justify="right")
+            heading = CURVES[metric][0] + (part if metric.startswith("force") else "")
+            table.add_column(heading, justify="right")
         for method, by_number in found[present[0]].items():
             for n_labels in by_number:
                 pairs = [(found[metric].get(method, {}).get(n_labels), CURVES[metric][1]) for metric in present]

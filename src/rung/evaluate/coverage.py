@@ -1,4 +1,9 @@
-"""How often error bars hold the truth."""
+"""How often error bars hold the truth: the one definition, which runs, evaluations, studies and benchmarks share.
+
+The share of labels that lie within the central interval of a level around the prediction. The interval is that of a
+normal error whose variance is the one of the prediction (weights and model) and the one of the label together. Labels
+that are absent do not count, nor do bars that are unknown or infinite. Errors that all labels share are in no bar.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +42,11 @@ class Coverage:
     n: int
     low: float
     high: float
+
+
+def against_labels(stderr: ArrayLike, label_stderr: ArrayLike) -> Array:
+    """Return the one-sigma error of prediction less label, of that of each; a label without an error has none."""
+    return np.asarray(np.hypot(np.asarray(stderr, dtype=float), np.nan_to_num(np.asarray(label_stderr, dtype=float))))
 
 
 def coverage(values: ArrayLike, truths: ArrayLike, stderr: ArrayLike, level: float) -> float:

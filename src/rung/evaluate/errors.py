@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from rung.data.labels import Array
 from rung.errors import DataError
 from rung.evaluate.calibration import calibration
+from rung.evaluate.coverage import against_labels
 from rung.results.metrics import Calibration, SplitErrors
 from rung.units import MILLI
 
@@ -228,7 +229,7 @@ def _require_finite(values: Array, what: str) -> None:
 
 
 def _variance(sigma: Array, bar: Array) -> Array:
-    return np.square(np.nan_to_num(sigma)) + np.square(bar)
+    return np.square(against_labels(bar, sigma))
 
 
 def _chi_square(error: Array, variance: Array) -> float:

@@ -378,6 +378,8 @@ class Method(Generic[S]):
         Says what a fit will take, from passes timed on one frame; None where the method cannot tell.
     differences
         Returns whether a fit with given settings uses labels that are differences, and errors that labels share.
+    seedless
+        Whether a fit to the same labels is the same whatever the seed.
     """
 
     settings: type[S]
@@ -388,6 +390,7 @@ class Method(Generic[S]):
     start: Callable[[Lift, S], StepZero] | None = None
     expect: Callable[[Lift, S, Context], Expected] | None = None
     differences: Callable[[S], bool] = no_differences
+    seedless: bool = False
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ from rung.label.labelling import asked_of, folder_before
 from rung.label.plan import JOB, Piece, given_up, pieces_of
 from rung.label.settings import LabelSettings
 from rung.label.work import LabelArguments
+from rung.progress import duration
 from rung.results.jobs import REQUEST_FILE, JobRequest
 from rung.results.label import Labelled, LabelRecord
 from rung.results.metrics import METRICS_FILE
@@ -121,17 +122,11 @@ def sentences_of(price: Price) -> list[str]:
         return said
     if price.elsewhere:
         return [*said, "Their calculations run elsewhere, and what they take is not known here."]
-    if not price.basis:
+    if not np.isfinite(price.cpu_seconds):
         return [*said, "No label is there to tell what they cost: --pilot 1 makes the first one, and then says it."]
     law = f"N^{price.power:g}/σ²" if price.statistical else f"N^{price.power:g}"
     return [
         *said,
-        f"That may take {_time(price.cpu_seconds)} of processor time: labels made so far ({price.basis}), scaled by "
+        f"That may take {duration(price.cpu_seconds)} of processor time: labels made so far ({price.basis}), scaled by "
         f"{law} with N electrons.",
     ]
-
-
-def _time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.3g} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -18,6 +18,7 @@ from rung.report.run.calibration import calibration
 from rung.report.section import Section
 from rung.report.study import compare as compare_sections
 from rung.report.study import sections as study_sections
+from rung.report.study.verdict import verdict
 from rung.report.style import script, structure_library, style
 from rung.storage import content_hash, set_aside, write_text
 
@@ -45,7 +46,7 @@ _RECORD: tuple[Section[RunFiles], ...] = (
     Section("Data", sections.data),
     Section("Provenance", sections.provenance),
 )
-_STUDY_TOP: tuple[Section[StudyFiles], ...] = (Section("Verdict", study_sections.verdict),)
+_STUDY_TOP: tuple[Section[StudyFiles], ...] = (Section("Verdict", verdict),)
 _STUDY_REST: tuple[Section[StudyFiles], ...] = (
     Section("Cost beside accuracy", compare_sections.cost),
     Section("What was tried", compare_sections.tuning),

@@ -106,6 +106,22 @@ class MethodComparison(Entry):
     """The smallest difference that so many draws show in 80 % of cases; null where it is not known."""
 
 
+class JudgedForces(Entry):
+    """On how many structures of a split the forces were judged."""
+
+    split: str
+    """The split."""
+    n_judged: int
+    """Structures whose forces were predicted, evenly spaced; with folds those of all folds."""
+    n_structures: int
+    """Structures with force labels of the target; where it has none, all, and the departure from the base is judged."""
+
+    @property
+    def part(self) -> str:
+        """``60 of 400``; empty where all were judged."""
+        return f"{self.n_judged} of {self.n_structures}" if self.n_judged < self.n_structures else ""
+
+
 class StudySummary(Result):
     """What a study says beside its table."""
 
@@ -117,6 +133,8 @@ class StudySummary(Result):
     """What the rows show, in sentences, and what is to be held against it."""
     comparisons: tuple[MethodComparison, ...] = ()
     """Methods beside the best, by split, metric and number of labels."""
+    judged: tuple[JudgedForces, ...] = ()
+    """On how many structures forces were judged; empty in studies of 0.1.0."""
     truths: Mapping[str, Number] = Field(default_factory=dict)
     """True values by metric, or barriers by the name of their band, eV; empty where none is known."""
     tuning: tuple[TrialEntry, ...] = ()

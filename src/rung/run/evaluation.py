@@ -9,7 +9,7 @@ from rung.data.batch import by_atoms
 from rung.data.labels import Array
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
-from rung.evaluate.coverage import LEVELS, coverage_table
+from rung.evaluate.coverage import LEVELS, against_labels, coverage_table
 from rung.evaluate.errors import ErrorSums
 from rung.model.domain import Place
 from rung.model.potential import ReadoutPotential
@@ -170,13 +170,13 @@ def shares_of(prediction: SplitPrediction, structures: Sequence[Structure], fide
     """
     labels = [structure.labelled(fidelity) for structure in structures]
     found: dict[str, float] = {}
-    bars = np.hypot(prediction.energy_stderr, np.nan_to_num([label.energy_stderr for label in labels]))
+    bars = against_labels(prediction.energy_stderr, [label.energy_stderr for label in labels])
     shares = coverage_table(prediction.energy, [label.energy for label in labels], bars, LEVELS)
     found |= {f"coverage_energy_{100 * share.level:.0f}": share.fraction for share in shares if share.n}
     if prediction.forces_stderr is None:
         return found
     blocks = [
-        (forces, label.forces, np.hypot(stderr, np.nan_to_num(label.forces_stderr)))
+        (forces, label.forces, against_labels(stderr, label.forces_stderr))
         for forces, label, stderr in zip(prediction.forces, labels, prediction.forces_stderr, strict=True)
         if forces is not None and stderr is not None
     ]

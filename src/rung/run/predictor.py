@@ -26,6 +26,12 @@ from rung.run.evaluation import SplitPrediction, predict
 
 _Key = tuple[str, str, str, str, bool]
 
+CHEAP_ATOMS = 2000
+"""Of a split whose forces are all predicted where nothing else is asked for: a few seconds a fit on one core."""
+
+FEWEST = 60
+"""Structures that have their forces predicted in a larger split, however large they are."""
+
 
 @dataclass(frozen=True)
 class Predictor:
@@ -38,14 +44,15 @@ class Predictor:
     cache
         Where designs are kept; None keeps them in memory alone.
     force_structures
-        At most so many structures of a split have their forces predicted.
+        At most so many structures of a split have their forces predicted, with error bars; None predicts as many as
+        :data:`CHEAP_ATOMS` hold, and :data:`FEWEST` of them with error bars, whose designs cost most.
     progress
         Where long work reports.
     """
 
     base: ReadoutPotential | None
     cache: DesignCache | None = None
-    force_structures: int = 60
+    force_structures: int | None = None
     progress: Progress = SILENT
     _designs: dict[_Key, Design] = field(default_factory=dict, repr=False)
     _dear: dict[tuple[str, ...], bool] = field(default_factory=dict, repr=False)
@@ -76,16 +83,20 @@ class Predictor:
         forces
             Whether any structure has its forces predicted.
         """
-        rows = self.force_rows(structures, target) if forces else ()
-        chosen = [structures[row] for row in rows]
+        rows = force_rows(structures, target, self.force_structures).rows if forces else ()
+        barred = evenly_spread(rows, FEWEST) if self.force_structures is None else rows
         if isinstance(posterior, TangentPosterior):
             errors = self._tangent(potential, fidelity, posterior)
-            return self._with_all_bars(self._run(potential, structures, fidelity, rows), errors, structures)
+            return self._with_all_bars(self._run(potential, structures, fidelity, rows), errors, structures, barred)
         if not self._frozen(potential):
-            return self._run(potential, structures, fidelity, rows)
+            run = self._run(potential, structures, fidelity, rows)
+            return run if posterior is None else with_bars(run, potential, posterior, structures, fidelity)
         energies = self._predicted(potential, posterior, structures, fidelity, forces=False)
-        pulled, bars = self._forces(potential, posterior, chosen, fidelity)
-        known, stderr = dict(zip(rows, pulled, strict=True)), dict(zip(rows, bars, strict=True))
+        pulled, bars = self._forces(potential, posterior, [structures[row] for row in barred], fidelity)
+        others = [row for row in rows if row not in set(barred)]
+        rest = predict(potential, [structures[row] for row in others], fidelity, progress=self.progress)
+        known = dict(zip((*barred, *others), (*pulled, *rest.forces), strict=True))
+        stderr = dict(zip(barred, bars, strict=True))
         return SplitPrediction(
             energy=np.array([one.energy for one in energies]),
             energy_stderr=np.sqrt(np.array([one.energy_label_variance for one in energies])),
@@ -93,12 +104,6 @@ class Predictor:
             forces_stderr=tuple(stderr.get(k) for k in range(len(structures))),
             places=self._places(potential, posterior, structures, fidelity),
         )
-
-    def force_rows(self, structures: Sequence[Structure], target: str) -> tuple[int, ...]:
-        """Return the positions of the structures whose forces are predicted, evenly spaced."""
-        labelled = [k for k, structure in enumerate(structures) if structure.labelled(target).has_forces]
-        able = labelled or list(range(len(structures)))
-        return tuple(evenly_spread(able, self.force_structures))
 
     def static_barrier(
         self,
@@ -108,6 +113,8 @@ class Predictor:
         fidelity: str,
     ) -> BandBarrier:
         """Return the highest energy of a band less the first, with its error bars: NaN without a posterior."""
+        if not self._frozen(potential) and posterior is not None and not isinstance(posterior, TangentPosterior):
+            return Predictor(potential, progress=self.progress).static_barrier(potential, posterior, images, fidelity)
         if not self._frozen(potential):
             energies = predict(potential, images, fidelity).energy
         else:
@@ -118,7 +125,7 @@ class Predictor:
         if isinstance(posterior, TangentPosterior):
             ends = self._tangent(potential, fidelity, posterior).energies([images[saddle], images[0]])
             variance = ends.combination_variance([1.0, -1.0])
-        elif posterior is None or not self._frozen(potential):
+        elif posterior is None:
             return BandBarrier(barrier=barrier, barrier_stderr=np.nan, barrier_stderr_total=np.nan)
         else:
             first, highest = self.designs(potential, [images[0], images[saddle]], fidelity, forces=False)
@@ -207,13 +214,14 @@ class Predictor:
         prediction: SplitPrediction,
         errors: TangentErrors,
         structures: Sequence[Structure],
+        barred: Sequence[int],
     ) -> SplitPrediction:
-        """Return ``prediction`` with the bars of its energies and of the forces that it holds."""
+        """Return ``prediction`` with the bars of its energies, and of the forces of the structures at ``barred``."""
         with self.progress.task("Error bars", len(structures)) as task:
             energies, forces = [], []
-            for structure, pulled in zip(structures, prediction.forces, strict=True):
+            for row, structure in enumerate(structures):
                 energies.append(errors.energy_variances([structure])[0])
-                forces.append(None if pulled is None else errors.forces_stderr(structure))
+                forces.append(errors.forces_stderr(structure) if row in barred else None)
                 task.advance()
         return replace(
             prediction,
@@ -237,6 +245,42 @@ class Predictor:
             energy_stderr=np.full(len(structures), np.nan),
             forces=tuple(forces.get(k) for k in range(len(structures))),
         )
+
+
+@dataclass(frozen=True)
+class ForceRows:
+    """Which structures of a split have their forces predicted.
+
+    Parameters
+    ----------
+    rows
+        Their positions, evenly spaced.
+    n_able
+        How many could be asked: those whose forces are labelled, or else all.
+    """
+
+    rows: tuple[int, ...]
+    n_able: int
+
+
+def force_rows(structures: Sequence[Structure], target: str, at_most: int | None) -> ForceRows:
+    """Return which structures have their forces predicted: of those whose forces ``target`` labels, or else of any.
+
+    Parameters
+    ----------
+    structures
+        A split.
+    target
+        The fidelity whose labels decide.
+    at_most
+        How many; None takes as many as :data:`CHEAP_ATOMS` hold, and :data:`FEWEST` at least.
+    """
+    labelled = [k for k, structure in enumerate(structures) if structure.labelled(target).has_forces]
+    able = labelled or list(range(len(structures)))
+    if at_most is None:
+        atoms = sum(len(structures[row]) for row in able)
+        at_most = max(FEWEST, CHEAP_ATOMS * len(able) // max(atoms, 1))
+    return ForceRows(tuple(evenly_spread(able, at_most)), len(able))
 
 
 def with_bars(

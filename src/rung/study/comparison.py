@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from rung.data.labels import Array
+from rung.evaluate.draws import Values, moments
 from rung.results.fits import StructureErrors, StudyFit
 from rung.results.study import MethodComparison, StudyRow
 from rung.study.config import StudyConfig
 from rung.study.plan import BASE, Fit
-from rung.study.statistics import Comparison, Values, compare, distinct, sampling_stderr
+from rung.study.statistics import Comparison, compare, sampling_stderr
 from rung.study.table import values_of
 
 METRICS = ("energy_rmse", "force_rmse")
@@ -63,7 +64,7 @@ def _table(
 def _row(
     split: str, metric: str, n_labels: int, method: str, values: Values, comparison: Comparison | None
 ) -> MethodComparison:
-    known = np.array(list(distinct(values).values()))
+    known = moments(values)
     nan = float("nan")
     difference = None if comparison is None else comparison.difference
     low, high = (nan, nan) if difference is None or difference.n < 2 else difference.interval()
@@ -72,9 +73,9 @@ def _row(
         metric=metric,
         n_labels=n_labels,
         method=method,
-        mean=float(known.mean()),
-        spread=float(known.std(ddof=1)) if len(known) > 1 else nan,
-        n_draws=len(known) if difference is None else difference.n,
+        mean=known.mean,
+        spread=known.spread,
+        n_draws=known.n if difference is None else difference.n,
         best=comparison is None,
         difference=nan if difference is None else difference.mean,
         low=low,

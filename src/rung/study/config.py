@@ -98,8 +98,9 @@ class StudyConfig(RunConfig):
     """How to draw noise; by default the labels are taken as they stand."""
     bands: dict[str, Path] = Field(default_factory=dict)
     """Bands of structures, by name, whose static barrier (highest image less the first) each fit predicts."""
-    force_structures: int = Field(default=60, ge=0)
-    """At most so many structures of a split, evenly spaced, have their forces predicted: these designs cost most."""
+    force_structures: int | None = Field(default=None, ge=0)
+    """At most so many structures of a split, evenly spaced, have their forces judged, with error bars. By default as
+    many as 2000 atoms hold, and 60 at least; 60 of them with error bars, which cost most."""
     executor: Executor | None = None
     """Where `rung compare` fits; by default here where every fit is of closed form, else in one process a core."""
 

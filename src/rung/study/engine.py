@@ -2,7 +2,7 @@
 
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 
 from rung.config import write_config
 from rung.errors import MissingExtraError
+from rung.evaluate.draws import Moments, Values, moments
 from rung.jobs import Executor, Here, HerePool, Job, Pool, Processes, open_pool, require_parsl
 from rung.progress import SILENT, Progress, Task
 from rung.report import write_study_report
@@ -20,6 +21,7 @@ from rung.results.study import (
     STUDY_FILE,
     TABLE_FILE,
     FailedFit,
+    JudgedForces,
     MethodComparison,
     SharedWarning,
     StudyRow,
@@ -29,6 +31,7 @@ from rung.results.study import (
 )
 from rung.run.folder import RunFolder
 from rung.run.opening import in_free_folder, opened
+from rung.run.predictor import force_rows
 from rung.storage import DamagedFileWarning
 from rung.study.comparison import comparisons
 from rung.study.config import StudyConfig
@@ -65,6 +68,8 @@ class FinishedStudy:
         What was found, in sentences.
     comparisons
         Each method beside the best, by split, metric and number of labels.
+    judged
+        On how many structures of each split forces were judged.
     """
 
     folder: Path
@@ -73,11 +78,15 @@ class FinishedStudy:
     failures: tuple[Failure, ...] = ()
     verdict: tuple[str, ...] = ()
     comparisons: tuple[MethodComparison, ...] = ()
+    judged: tuple[JudgedForces, ...] = ()
 
     def summary(self, split: str, metric: str) -> dict[str, dict[int, tuple[float, float]]]:
-        """Return mean and standard deviation over seeds (and folds) of one metric, by method and number of labels."""
+        """Return mean and standard deviation over draws of one metric, by method and number of labels.
+
+        A draw is a seed and a fold; those that are the same count once, and one draw has no deviation: NaN.
+        """
         return {
-            method: {number: _moments(list(found.values())) for number, found in sorted(by_number.items())}
+            method: {number: (one.mean, one.spread) for number, one in _moments(by_number).items()}
             for method, by_number in values_of(self.rows, split, metric).items()
         }
 
@@ -247,7 +256,7 @@ def _concluded(
         *verdict(config, rows, compared),
         *caveats(config, rows, failures, _validated(config, results), _left_out(results)),
     )
-    study = FinishedStudy(config.run, rows, len(steps) - before, failures, said, compared)
+    study = FinishedStudy(config.run, rows, len(steps) - before, failures, said, compared, _judged(workshop))
     if not rows:
         return study
     _write_table(folder, rows)
@@ -264,6 +273,20 @@ def _write_table(folder: RunFolder, rows: Sequence[StudyRow]) -> None:
     except MissingExtraError:
         parquet.unlink(missing_ok=True)  # an older one would be another table
         folder.note("no study.parquet: pyarrow is not installed")
+
+
+def _judged(workshop: Workshop) -> tuple[JudgedForces, ...]:
+    """Return on how many structures of each split forces are judged, those of all folds together."""
+    config = workshop.config
+    counts: dict[str, tuple[int, int]] = {}
+    for fold in config.folds():
+        for split, structures in workshop.sides(fold).evaluate.items():
+            taken = force_rows(structures, config.target, config.force_structures)
+            judged, able = counts.get(split, (0, 0))
+            counts[split] = judged + len(taken.rows), able + taken.n_able
+    return tuple(
+        JudgedForces(split=split, n_judged=judged, n_structures=able) for split, (judged, able) in counts.items()
+    )
 
 
 def _validated(config: StudyConfig, results: Sequence[tuple[Fit, StudyFit]]) -> int:
@@ -293,6 +316,7 @@ def _summary(
         notice=tuple(notices),
         verdict=study.verdict,
         comparisons=study.comparisons,
+        judged=study.judged,
         truths=_truths(workshop),
         tuning=tuple(_tuning(config)),
         failures=tuple(FailedFit(fit=one.name, sentence=one.sentence) for one in study.failures),
@@ -344,5 +368,5 @@ def _truths(workshop: Workshop) -> dict[str, float]:
     return {"barrier": float(energies.max() - energies[0])} if np.isfinite(energies).all() else {}
 
 
-def _moments(values: Sequence[float]) -> tuple[float, float]:
-    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+def _moments(by_number: Mapping[int, Values]) -> dict[int, Moments]:
+    return {number: moments(values) for number, values in sorted(by_number.items())}

@@ -13,18 +13,13 @@ import numpy as np
 from scipy.stats import t as student
 
 from rung.data.labels import Array
+from rung.evaluate.draws import FEWEST_DRAWS, Values, repeated
 
 LEVEL = 0.05
 """Share of tables of equal methods in which something may be called worse."""
 
 POWER = 0.8
 """Share of tables in which the smallest difference that is quoted would have been found."""
-
-FEWEST_DRAWS = 5
-"""With fewer draws the interval is shown, and no method is called worse."""
-
-Values = Mapping[tuple[int, int], float]
-"""One metric by seed and fold."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +66,6 @@ class Difference:
         return float(quantiles.sum()) * self.stderr
 
 
-def distinct(values: Values) -> Values:
-    """Return one value where all draws gave the same: draws that take every label are one draw."""
-    known = list(values.values())
-    if len(known) > 1 and np.ptp(known) <= 1e-12 * max(np.abs(known).max(), 1e-300):
-        first = next(iter(values))
-        return {first: values[first]}
-    return values
-
-
 def paired(one: Values, other: Values, test_stderr: float = 0.0) -> Difference:
     """Return the difference of ``one`` less ``other`` over the draws that both have; NaN where there is none.
 
@@ -93,8 +79,8 @@ def paired(one: Values, other: Values, test_stderr: float = 0.0) -> Difference:
     common = sorted(one.keys() & other.keys())
     if not common:
         return Difference(np.nan, np.nan, 0)
-    same = len(distinct({key: one[key] for key in common})) == len(distinct({key: other[key] for key in common})) == 1
-    differences = np.array([one[key] - other[key] for key in common[: 1 if same else None]])
+    again = repeated({key: one[key] for key in common}) & repeated({key: other[key] for key in common})
+    differences = np.array([one[key] - other[key] for key in common if key not in again])
     if len(differences) == 1:
         return Difference(float(differences[0]), np.nan, 1)
     scatter = float(np.std(differences, ddof=1)) / np.sqrt(len(differences))

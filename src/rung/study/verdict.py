@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from rung.evaluate.draws import FEWEST_DRAWS, Values, moments, repeated
 from rung.results.study import MethodComparison, StudyRow
 from rung.study.comparison import judged_splits
 from rung.study.config import StudyConfig
 from rung.study.plan import BASE, choose
-from rung.study.statistics import FEWEST_DRAWS, LEVEL, Values, distinct, holm, paired
+from rung.study.statistics import LEVEL, holm, paired
 from rung.study.status import Failure
 from rung.study.table import values_of
 
@@ -40,7 +41,7 @@ def verdict(config: StudyConfig, rows: Sequence[StudyRow], comparisons: Sequence
                     one for one in comparisons if (one.split, one.metric, one.n_labels) == (split, metric, n_labels)
                 ]
                 found += _ranking(table)
-        found += _worse_forces(rows, split, number)
+        found += _worse_forces(rows, split)
     return tuple(found)
 
 
@@ -92,23 +93,36 @@ def _interval(one: MethodComparison) -> str:
     return f"95 %: {one.low:.1f} to {one.high:.1f}" if np.isfinite(one.low) else "no interval"
 
 
-def _worse_forces(rows: Sequence[StudyRow], split: str, number: int) -> Iterator[str]:
-    """Yield which methods' forces got worse than the base's: energies that improve can hide it."""
-    at = _at(rows, split, "force_rmse", number)
-    if BASE not in at:
-        return
-    differences = {method: paired(at[method], at[BASE]) for method in at if method != BASE}
+def _worse_forces(rows: Sequence[StudyRow], split: str) -> Iterator[str]:
+    """Yield whose forces got worse than the base's, and with how many labels: energies that improve can hide it."""
+    forces = values_of(rows, split, "force_rmse")
+    before = forces.pop(BASE, {})
+    worse: dict[str, list[int]] = {}
+    for number in sorted(before):
+        for method in _worse_than(before[number], {name: one[number] for name, one in forces.items() if number in one}):
+            worse.setdefault(method, []).append(number)
+    for numbers in sorted(set(map(tuple, worse.values()))):
+        listed = ", ".join(method for method, own in worse.items() if tuple(own) == numbers)
+        yield (
+            f"On {split} with {_listed(numbers)} energies the forces of {listed} are worse than the base's "
+            f"({_told(before[numbers[-1]], 0)} meV/Å): do not use these models for forces."
+        )
+
+
+def _worse_than(base: Values, methods: Mapping[str, Values]) -> list[str]:
+    """Return the methods that err more than the base by more than rounding, and by chance in 5 % of tables at most."""
+    differences = {method: paired(values, base) for method, values in methods.items()}
     corrected = dict(zip(differences, holm([one.p for one in differences.values()]), strict=True))
-    worse = [
+    return [
         method
         for method, one in differences.items()
-        if one.mean > 0.0 and (one.n < FEWEST_DRAWS or corrected[method] <= LEVEL) and one.mean > ROUNDING
+        if one.mean > ROUNDING and (one.n < FEWEST_DRAWS or corrected[method] <= LEVEL)
     ]
-    if worse:
-        yield (
-            f"On {split} with {number} energies the forces of {', '.join(worse)} are worse than the base's "
-            f"({_told(at[BASE], 0)} meV/Å): do not use these models for forces."
-        )
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def caveats(
@@ -162,16 +176,18 @@ def _draws(config: StudyConfig) -> Iterator[str]:
 
 def _same_draws(rows: Sequence[StudyRow]) -> Iterator[str]:
     """Yield at which numbers of labels all draws are the same."""
-    splits = {row.split for row in rows if row.metric == "energy_rmse" and row.split != "valid"}
-    same: set[int] = set()
-    for split in splits:
-        for method, by_number in values_of(rows, split, "energy_rmse").items():
-            if method != BASE:
-                same |= {n for n, values in by_number.items() if len(values) > 1 and len(distinct(values)) == 1}
+    splits = {row.split for row in rows if row.metric == "energy_rmse" and row.split not in ("fit", "valid")}
+    same = {
+        n
+        for split in splits
+        for by_number in values_of(rows, split, "energy_rmse").values()
+        for n, values in by_number.items()
+        if repeated(values)
+    }
     if same:
         yield (
-            f"With {', '.join(str(n) for n in sorted(same))} labels the draws of a method are the same, as where each "
-            "takes every label: they count as one draw and have no spread."
+            f"With {_listed(sorted(same))} labels the draws of a method are the same, for each takes every label: they "
+            "are one draw, without a spread. What a training shows after ± there is its own start from other seeds."
         )
 
 
@@ -251,15 +267,7 @@ def _before_and_after(before: Mapping[int, Values], after: Mapping[int, Values])
     return float(np.mean([one for one, _ in pairs])), float(np.mean([other for _, other in pairs]))
 
 
-def _at(rows: Sequence[StudyRow], split: str, metric: str, number: int) -> dict[str, Values]:
-    return {
-        method: by_number[number]
-        for method, by_number in values_of(rows, split, metric).items()
-        if by_number.get(number)
-    }
-
-
 def _told(values: Values, places: int) -> str:
-    known = list(distinct(values).values())
-    spread = f" ± {np.std(known, ddof=1):.{places}f}" if len(known) > 1 else ""
-    return f"{np.mean(known):.{places}f}{spread}"
+    one = moments(values)
+    spread = f" ± {one.spread:.{places}f}" if np.isfinite(one.spread) else ""
+    return f"{one.mean:.{places}f}{spread}"

@@ -7,10 +7,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import TypeAdapter
 
-from rung.data.batch import collate
 from rung.data.readers.structures import read_structures, require_matter
 from rung.data.splits import (
     draw_labels,
@@ -41,12 +39,12 @@ from rung.run.evaluation import SplitPrediction, errors_of, shares_of
 from rung.run.inputs import coarse_base, context_of, design_cache, fitted_splits, open_base, read_splits, set_threads
 from rung.run.predictor import Predictor
 from rung.study.config import StudyConfig, load_study_config
+from rung.study.judging import call_seconds, fit_errors, structure_errors
 from rung.study.plan import BASE
-from rung.units import MILLI
 
 HELD_OUT = "heldout"
 WITHHELD = "{}, withheld"
-TIMED_STRUCTURES, TIMINGS = 8, 3
+TIMED_STRUCTURES = 8
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,7 @@ class Workshop:
     _sides: dict[int, Sides] = field(default_factory=dict, repr=False)
     _before: dict[tuple[int, str], SplitPrediction] = field(default_factory=dict, repr=False)
     _starts: dict[str, StepZero | None] = field(default_factory=dict, repr=False)
+    _whole: dict[str, StudyFit] = field(default_factory=dict, repr=False)
 
     @cached_property
     def splits(self) -> dict[str, tuple[Structure, ...]]:
@@ -216,6 +215,9 @@ class Workshop:
             Share of a trial's labels held out to score it, where there are no validation labels.
         """
         config, chosen, sides = self.config, _settings(settings), self.sides(fold)
+        again = "" if trial else self._only_draw(row, chosen, n_labels, fold)
+        if again in self._whole:
+            return self._whole[again]
         noise = None if config.noise is None else config.noise.energy_stderr
         train = draw_labels(sides.train, config.target, n_labels, seed, noise=noise)
         judged = sides.valid
@@ -240,7 +242,17 @@ class Workshop:
         if start is not None:
             numbers = numbers.model_copy(update={"hyperparameters": {**result.diagnostics, **start.facts}})
             result = replace(result, warnings=(*result.warnings, *start.warnings))
-        return self._evaluated(row, result, fold, numbers)
+        made = self._evaluated(row, result, fold, numbers)
+        if again:
+            self._whole[again] = made
+        return made
+
+    def _only_draw(self, row: str, settings: NamedSettings, n_labels: int, fold: int) -> str:
+        """Return the name of a fit that every seed makes alike, for it takes every label; else nothing."""
+        every = len(labelled_with(self.sides(fold).train, self.config.target))
+        if self.config.noise is not None or n_labels < every or not method_of(settings).seedless:
+            return ""
+        return f"{row} {n_labels} {fold} {settings.model_dump_json()}"
 
     def _start(self, settings: NamedSettings, train: Sequence[Structure]) -> StepZero | None:
         """Return how far the untrained start of a method lies from the base: one look a method, whatever the draw."""
@@ -263,7 +275,7 @@ class Workshop:
             prediction = self.predictor.predict(
                 result.potential, None, sides.valid, config.target, config.target, forces=False
             )
-            splits["valid"] = {config.target: _fit_errors(prediction, sides.valid, config.target)}
+            splits["valid"] = {config.target: fit_errors(prediction, sides.valid, config.target)}
         first = next(iter(sides.evaluate.values()), sides.train)
         bands = {
             name: self.predictor.static_barrier(result.potential, posterior, images, config.target)
@@ -307,13 +319,13 @@ class Workshop:
         target, structures = self.config.target, self.sides(fold).evaluate[name]
         prediction = self.predictor.predict(potential, posterior, structures, target, target)
         shares = shares_of(prediction, structures, target)
-        errors = {target: _fit_errors(prediction, structures, target, self._base_says(fold, name), shares)}
+        errors = {target: fit_errors(prediction, structures, target, self._base_says(fold, name), shares)}
         each = structure_errors(prediction, structures, target, self.config.split.by)
         for fidelity in potential.fidelities:
             if fidelity == target or not labelled_with(structures, fidelity):
                 continue
             prediction = self.predictor.predict(potential, None, structures, fidelity, target)
-            errors[fidelity] = _fit_errors(prediction, structures, fidelity)
+            errors[fidelity] = fit_errors(prediction, structures, fidelity)
         return errors, each
 
     def _base_says(self, fold: int, name: str) -> SplitPrediction | None:
@@ -329,52 +341,6 @@ class Workshop:
 
     def _context(self, seed: int, folder: Path) -> Context:
         return context_of(self.config, self.base, seed=seed, folder=folder, progress=self.progress)
-
-
-def _fit_errors(
-    prediction: SplitPrediction,
-    structures: Sequence[Structure],
-    fidelity: str,
-    base: SplitPrediction | None = None,
-    shares: Mapping[str, float] | None = None,
-) -> FitErrors:
-    errors = errors_of(prediction, structures, fidelity, base)
-    return FitErrors.model_validate(errors.as_json() | dict(shares or {}))
-
-
-def structure_errors(
-    prediction: SplitPrediction, structures: Sequence[Structure], fidelity: str, by: str
-) -> StructureErrors:
-    """Return the errors of each structure against its labels, in groups by the key ``by``.
-
-    A test structure without that key is a group of its own.
-    """
-    key = key_of(by)
-    energy, force, counts = [], [], []
-    for place, structure in enumerate(structures):
-        label = structure.labelled(fidelity)
-        energy.append(MILLI * float(prediction.energy[place] - label.energy) / len(structure))
-        forces = prediction.forces[place]
-        error = np.empty(0) if forces is None else MILLI * (forces - label.forces).reshape(-1)
-        known = error[np.isfinite(error)]
-        counts.append(len(known))
-        force.append(float(np.sqrt(np.mean(known**2))) if len(known) else float("nan"))
-    keyed = by in ("structure_id", "composition") or all(by in structure.info for structure in structures)
-    groups = [str(key(structure)) if keyed else structure.structure_id for structure in structures]
-    return StructureErrors(groups=tuple(groups), energy=tuple(energy), force=tuple(force), n_forces=tuple(counts))
-
-
-def call_seconds(potential: ReadoutPotential, structures: Sequence[Structure], fidelity: str) -> float:
-    """Return seconds per atom of energies and forces of a small batch: the least of a few timings, neighbours apart."""
-    batch = collate(
-        list(structures), [fidelity] * len(structures), potential.cutoff, dtype=potential.dtype, device=potential.device
-    )
-    times = []
-    for _ in range(TIMINGS):
-        started = time.perf_counter()
-        potential.predict(batch, forces=True)
-        times.append(time.perf_counter() - started)
-    return min(times) / sum(len(structure) for structure in structures)
 
 
 def fit(folder: Path, **arguments: Any) -> StudyFit | StudyTrial:

@@ -148,4 +148,5 @@ OFFSET = Method(
     designs=lambda _: Designs(_prepare, forces=False),
     expect=lambda lift, _, context: expected_offset(lift, context),
     differences=all_differences,
+    seedless=True,
 )

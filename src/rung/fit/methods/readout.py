@@ -190,4 +190,5 @@ READOUT = Method(
     designs=lambda _: Designs(gather, forces=True),
     expect=_expected,
     differences=all_differences,
+    seedless=True,
 )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rung.data.labels import Array
-from rung.evaluate.coverage import coverage
+from rung.evaluate.coverage import against_labels, coverage
 from rung.report import figures
 from rung.report.read import RunFiles
 from rung.report.section import Draw
@@ -99,7 +99,7 @@ def _curve(run: RunFiles) -> Any:
 
 def _lines(split: str, content: Predictions) -> Iterator[tuple[str, Array]]:
     """Yield the curve of a split, that of what is outside the domain apart."""
-    bars = np.hypot(content.energy_stderr, np.nan_to_num(content.energy_stderr_label))
+    bars = against_labels(content.energy_stderr, content.energy_stderr_label)
     away = np.array([bool(one) for one in content.outside or [False] * len(bars)], dtype=bool)
     usable = np.isfinite(content.energy_label) & np.isfinite(bars) & (bars > 0)
     for name, chosen in ((split, usable & ~away), (f"{split}, outside the domain", usable & away)):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.data.labels import Array
-from rung.evaluate.coverage import coverage_table
+from rung.evaluate.coverage import against_labels, coverage_table
 from rung.report import figures
 from rung.report.figures import Series
 from rung.report.read import RunFiles
@@ -122,8 +122,8 @@ def _force_series(content: Predictions, name: str) -> tuple[list[Series], str, s
 
 
 def _barred(content: Predictions) -> list[tuple[str, Array, Array, Array]]:
-    noise = np.nan_to_num(content.energy_stderr_label)
-    rows = [("energy", content.energy, content.energy_label, np.hypot(content.energy_stderr, noise))]
+    bars = against_labels(content.energy_stderr, content.energy_stderr_label)
+    rows = [("energy", content.energy, content.energy_label, bars)]
     forces, truth, width = (
         content.components(blocks) for blocks in (content.forces, content.forces_label, content.forces_stderr)
     )

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -10,12 +10,14 @@ import numpy as np
 
 from rung.evaluate.coverage import LEVELS
 from rung.evaluate.coverage import coverage as share_within
+from rung.evaluate.draws import distinct, moments
 from rung.report import figures
 from rung.report.figures import Learning
 from rung.report.read import StudyFiles
 from rung.report.section import Draw
+from rung.report.study.verdict import verdict
 from rung.report.tables import ABSENT, digits, pairs, quantity, table
-from rung.results.study import MethodComparison, StudyRow
+from rung.results.study import StudyRow
 
 _COVERAGE = re.compile(r"coverage_(?P<quantity>.+)_(?P<percent>\d+)")
 _BARS = {"barrier": "barrier_stderr_total"}
@@ -23,72 +25,6 @@ _BARS = {"barrier": "barrier_stderr_total"}
 
 _DRAWN = ("energy_rmse", "force_rmse", "force_departure_rmse", "barrier")
 _FIRST = ("energy_rmse", "force_rmse", "force_departure_rmse", "energy_rmse_rel", "energy_mae", "force_mae", "barrier")
-
-
-def verdict(study: StudyFiles, _: Draw) -> str:
-    """Return what the fits warned of, each method beside the best, and the sentences that say what the study found."""
-    warned = [
-        f'<li>{escape(warning.sentence)} <span class="small">({_fits(len(warning.fits))})</span></li>'
-        for warning in study.summary.warnings
-    ]
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in dict.fromkeys(study.summary.verdict))
-    warnings = f'<ul class="warnings">{"".join(warned)}</ul>' if warned else ""
-    return warnings + _beside_the_best(study) + (f'<ul class="words">{items}</ul>' if items else "")
-
-
-def _fits(count: int) -> str:
-    return "1 fit" if count == 1 else f"{count} fits"
-
-
-def _beside_the_best(study: StudyFiles) -> str:
-    """Return one table a split: a row a method, and for each number of labels its energies and forces."""
-    entries = study.summary.comparisons
-    parts = []
-    for split in dict.fromkeys(one.split for one in entries):
-        own = [one for one in entries if one.split == split]
-        columns = list(dict.fromkeys((one.n_labels, one.metric) for one in sorted(own, key=lambda one: one.n_labels)))
-        methods = list(dict.fromkeys(one.method for one in own))
-        at = {(one.method, one.n_labels, one.metric): one for one in own}
-        cells = [
-            [escape(method), *(_compared(at.get((method, *column))) for column in columns)]
-            for method in sorted(methods, key=lambda name: _place(at, name, columns[-1]))
-        ]
-        heads = [f"{_SHORT[metric]}, {n} labels" for n, metric in columns]
-        parts.append(f"<h3>{escape(split)}</h3>" + table(["Method", *heads], cells))
-    if not parts:
-        return ""
-    note = (
-        "Mean error ± standard deviation between draws, meV/atom and meV/Å. Below it the difference from the best and "
-        "its 95 % interval, which counts the scatter of draws and of test structures. A method is marked worse where "
-        "the difference holds after correction for all pairs (Holm) and five draws or more."
-    )
-    return "".join(parts) + f'<p class="note">{note}</p>'
-
-
-_SHORT = {"energy_rmse": "Energies", "force_rmse": "Forces"}
-
-
-def _place(
-    at: Mapping[tuple[str, int, str], MethodComparison], method: str, column: tuple[int, str]
-) -> tuple[bool, float]:
-    """Return where a method stands in the table: by its error in the last column, unknown ones last."""
-    own = at.get((method, *column))
-    return (own is None, own.mean if own is not None else 0.0)
-
-
-def _compared(one: MethodComparison | None) -> str:
-    """Return a cell: the mean error, and below it what the difference from the best is worth."""
-    if one is None:
-        return ABSENT
-    spread = f" ± {digits(one.spread, 2)}" if math.isfinite(one.spread) else ""
-    if one.best:
-        worth = "least"
-    elif not math.isfinite(one.low):
-        worth = f"{digits(one.difference)} more; one draw"
-    else:
-        worth = f"+{digits(one.difference)} ({digits(one.low, 2)} to {digits(one.high, 2)})"
-        worth += ", <strong>worse</strong>" if one.worse else ""
-    return f'{digits(one.mean)}{spread}<br><span class="small">{worth}</span>'
 
 
 def curves(study: StudyFiles, draw: Draw) -> str:
@@ -232,7 +168,7 @@ def _curve(study: StudyFiles, split: str, metric: str) -> object:
     for method in dict.fromkeys(row.method for row in rows):
         mine = [row for row in rows if row.method == method]
         labels = sorted({row.n_labels for row in mine})
-        values = [[row.value for row in mine if row.n_labels == n] for n in labels]
+        values = [list(distinct(_draws(row for row in mine if row.n_labels == n)).values()) for n in labels]
         lines.append(Learning(method, labels, values))
     truth = _truth(study, split, metric)
     positive = all(row.value > 0 for row in rows) and metric not in _BARS
@@ -248,17 +184,21 @@ def _means_table(study: StudyFiles, split: str, metric: str) -> str:
     for method in dict.fromkeys(row.method for row in rows):
         mine = [row for row in rows if row.method == method]
         level = method == "base" and not any(row.n_labels in labels for row in mine)
-        groups = [[row.value for row in mine if level or row.n_labels == n] for n in labels]
-        cells.append([escape(method), *(_spread(values) for values in groups)])
+        groups = [[row for row in mine if level or row.n_labels == n] for n in labels]
+        cells.append([escape(method), *(_spread(group) for group in groups)])
     words, unit = quantity(metric)
+    part = next((one.part for one in study.summary.judged if one.split == split), "")
+    if part and metric.startswith("force"):
+        words += f", on {part} structures"
     title = escape(f"{words}, {unit}" if unit else words)
     return f"<h4>{title}</h4>" + table(["Method", *(f"{n} labels" for n in labels)], cells)
 
 
-def _spread(values: Sequence[float]) -> str:
-    known = np.array([value for value in values if math.isfinite(value)])
-    if not known.size:
-        return ABSENT
-    text = digits(float(known.mean()))
-    same = known.size < 2 or np.ptp(known) <= 1e-12 * np.abs(known).max()  # draws that take every label are one draw
-    return text if same else f'{text} <span class="small">± {digits(float(known.std(ddof=1)), 2)}</span>'
+def _draws(rows: Iterable[StudyRow]) -> dict[tuple[int, int], float]:
+    return {(row.seed, row.fold): row.value for row in rows}
+
+
+def _spread(rows: Iterable[StudyRow]) -> str:
+    one = moments(_draws(rows))
+    spread = f' <span class="small">± {digits(one.spread, 2)}</span>' if math.isfinite(one.spread) else ""
+    return digits(one.mean) + spread
