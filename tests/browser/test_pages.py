@@ -92,8 +92,12 @@ def test_no_title_of_an_axis_touches_its_ticks(shown: tuple[str, Shown]) -> None
         const titles = boxes(plot, `.${axis}title`);
         const ticks = boxes(plot, `.${axis}tick text`);
         const met = titles.some((title) => ticks.some((tick) => meet(title, tick)));
+        const room = plot.getBoundingClientRect();
+        const cut = titles.some((title) => title.top < room.top - 1 || title.bottom > room.bottom + 1
+          || title.left < room.left - 1 || title.right > room.right + 1);
         const crowded = ticks.some((one, k) => ticks.slice(k + 1).some((other) => meet(one, other)));
-        return met || crowded ? [`${plot.id} ${axis}${met ? " title" : ""}${crowded ? " ticks" : ""}`] : [];
+        const faults = Object.entries({met, crowded, cut}).filter(([, wrong]) => wrong).map(([fault]) => fault);
+        return faults.length ? [`${plot.id} ${axis} ${faults}`] : [];
       }));
     }""")
     assert overlaps == []

@@ -65,7 +65,7 @@ GROUPS = {
         **{name: _task(name) for name in TASKS if name != "select"},
     },
     "Look after": {
-        "report": Entry("Write report.html of a run or a study again.", "rung.cli.commands:report"),
+        "report": Entry("Write the page of a run or a study, or of runs side by side.", "rung.cli.commands:report"),
         "inspect": Entry("Say what a model file is, and what it was made from.", "rung.cli.inspect:inspect"),
         "export": Entry("Write one fidelity of a model as a file of its backend.", "rung.cli.commands:export"),
     },

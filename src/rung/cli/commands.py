@@ -50,8 +50,10 @@ class DemoSettings(Settings):
 class Finished(Settings):
     """Which results to report."""
 
-    folder: Annotated[Path, Option(positional=True)]
-    """The folder of the run, the study or the campaign."""
+    folders: Annotated[tuple[Path, ...], Option(positional=True)] = Field(min_length=1)
+    """The folder of the run, the study or the campaign; or several runs, which are laid side by side on one page."""
+    out: Path | None = None
+    """The file of a page of several runs, by default side-by-side.html."""
 
 
 def _doctor(settings: CheckSettings, printing: Printing) -> int:
@@ -158,13 +160,25 @@ def _export(settings: ExportSettings) -> int:
 
 
 def _report(settings: Finished) -> int:
-    """Write the page of a run, a study or a campaign from its result files alone."""
-    from rung.report import write_report, write_study_report
+    """Write the page of a run, a study or a campaign from its result files alone.
+
+    Several runs on one page: rung report runs/readout runs/tangent --out both.html
+    """
+    from rung.errors import ConfigError
+    from rung.report import write_beside_report, write_report, write_study_report
     from rung.report.tasks.campaign import write_campaign_report
     from rung.results.campaign import CAMPAIGN_FILE
     from rung.results.study import TABLE_FILE
 
-    folder = settings.folder
+    if len(settings.folders) > 1:
+        page, troubles = write_beside_report(settings.folders, settings.out or Path("side-by-side.html"))
+        for sentence in troubles:
+            ERR.print(f"warning: {sentence}", style="yellow", markup=False)
+        ERR.print(f"Wrote {page}.", markup=False)
+        return 0
+    if settings.out is not None:
+        raise ConfigError("--out names the page of several runs; the page of one stands in its folder.")
+    (folder,) = settings.folders
     writers = {TABLE_FILE: write_study_report, CAMPAIGN_FILE: write_campaign_report}
     written = next((write for name, write in writers.items() if (folder / name).exists()), write_report)(folder)
     ERR.print(f"Wrote {written}.", markup=False)

@@ -7,6 +7,6 @@ energies meV/atom, errors of forces meV/Å.
 A run folder that holds ``study.csv``, or a folder ``study`` with one, shows the study as well.
 """
 
-from rung.report.page import damage_of_page, write_report, write_study_report
+from rung.report.page import damage_of_page, write_beside_report, write_report, write_study_report
 
-__all__ = ["damage_of_page", "write_report", "write_study_report"]
+__all__ = ["damage_of_page", "write_beside_report", "write_report", "write_study_report"]

@@ -106,7 +106,20 @@ def colour(name: str, index: int = 0) -> str:
     return ROLES.get(name.strip().lower(), _OTHERS[index % len(_OTHERS)])
 
 
-def parity(series: Sequence[Series], *, x_title: str, y_title: str, equal: bool = True, height: int = 420) -> Any:
+def shade(index: int) -> str:
+    """Return the colour of one of several that have none of their own."""
+    return _OTHERS[index % len(_OTHERS)]
+
+
+def parity(
+    series: Sequence[Series],
+    *,
+    x_title: str,
+    y_title: str,
+    equal: bool = True,
+    height: int = 420,
+    shades: Mapping[str, str] = {},
+) -> Any:
     """Draw predictions against labels, one cloud a series, with the diagonal.
 
     Parameters
@@ -117,6 +130,8 @@ def parity(series: Sequence[Series], *, x_title: str, y_title: str, equal: bool 
         Titles of the axes, with their unit.
     equal
         Whether both axes have one scale.
+    shades
+        Colours by the name of a series, in place of those that its name has.
     """
     go = plotly()
     figure = go.Figure()
@@ -130,7 +145,7 @@ def parity(series: Sequence[Series], *, x_title: str, y_title: str, equal: bool 
     figure.add_scatter(x=ends, y=ends, mode="lines", line={"color": MUTED, "width": 1, "dash": "dot"}, showlegend=False)
     figure.data[0].hoverinfo = "skip"
     for index, one in enumerate(series):
-        shade = colour(one.name.split(",")[0], index)
+        shade = shades.get(one.name) or colour(one.name.split(",")[0], index)
         many = np.size(one.x) > 500
         figure.add_scatter(
             x=short(one.x),
@@ -153,20 +168,22 @@ def parity(series: Sequence[Series], *, x_title: str, y_title: str, equal: bool 
     return figure
 
 
-def band(curves: Sequence[Curve], *, height: int = 460) -> Any:
+def band(curves: Sequence[Curve], *, height: int = 460, shades: Mapping[str, str] = {}) -> Any:
     """Draw energies along a path: the weights' own error as the dark band, with the model's error as the light one.
 
     Parameters
     ----------
     curves
         The energies, eV.
+    shades
+        Colours by the name of a curve, in place of those that its name has.
     """
     go = plotly()
     figure = go.Figure()
     measured = all(curve.coordinate for curve in curves)
     for index, curve in enumerate(curves):
         name = curve.name
-        shade = colour(name, index)
+        shade = shades.get(name) or colour(name, index)
         y = np.array(curve.energies)
         x = np.array(curve.coordinate) if measured else np.arange(len(y), dtype=float)
         for bars, opacity in ((curve.stderr_total, 0.14), (curve.stderr, 0.28)):
@@ -310,11 +327,11 @@ def metric_title(metric: str) -> str:
     return escape(f"{words}, {unit}" if unit else words)
 
 
-def thinned(*columns: Array) -> list[Array]:
-    """Return at most :data:`MOST_POINTS` entries of equally long columns, the same of each, where all are finite."""
+def thinned(*columns: Array, most: int = MOST_POINTS) -> list[Array]:
+    """Return at most ``most`` entries of equally long columns, the same of each, where all are finite."""
     usable = np.flatnonzero(np.logical_and.reduce([np.isfinite(entry) for entry in columns]))
-    if len(usable) > MOST_POINTS:
-        usable = np.sort(np.random.default_rng(0).choice(usable, MOST_POINTS, replace=False))
+    if len(usable) > most:
+        usable = np.sort(np.random.default_rng(0).choice(usable, most, replace=False))
     return [entry[usable] for entry in columns]
 
 
@@ -338,7 +355,16 @@ def styled(figure: Any, x_title: str, y_title: str, height: int) -> None:
         template="none",
     )
     figure.update_xaxes(title={"text": x_title, "standoff": 8}, **axis)
-    figure.update_yaxes(title={"text": y_title, "standoff": 8}, **axis)
+    figure.update_yaxes(title={"text": _in_lines(y_title, (height - 88) // 8), "standoff": 8}, **axis)
+
+
+def _in_lines(title: str, room: int) -> str:
+    """Return a title in two lines where it is longer than its axis, in letters."""
+    if len(title) <= room:
+        return title
+    words = title.split(" ")
+    cut = min(range(1, len(words)), key=lambda at: abs(len(" ".join(words[:at])) - len(title) / 2), default=len(words))
+    return "<br>".join(part for part in (" ".join(words[:cut]), " ".join(words[cut:])) if part)
 
 
 def shaded(figure: Any, x: Array, y: Array, bars: Array, shade: str, opacity: float) -> None:

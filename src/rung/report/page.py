@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 from rung import __version__
 from rung.errors import StorageError
 from rung.report import figures
+from rung.report.beside import sections as beside_sections
+from rung.report.beside.runs import Runs, read_runs
 from rung.report.embedding import packed, plot
-from rung.report.read import RunFiles, StudyFiles, read_run, read_study
+from rung.report.read import RunFiles, StudyFiles, read_run, read_study, sentences
 from rung.report.run import fit as fit_sections
 from rung.report.run import predictions as prediction_sections
 from rung.report.run import sections
@@ -57,6 +59,14 @@ _STUDY_REST: tuple[Section[StudyFiles], ...] = (
 )
 _STUDY = (Section("Learning curves", study_sections.curves), *_STUDY_REST)
 _STUDY_IN_RUN = (Section("Learning curves", study_sections.curves_and_verdict), *_STUDY_REST)
+
+
+_BESIDE: tuple[Section[Runs], ...] = (
+    Section("Errors", beside_sections.errors),
+    Section("Barriers", beside_sections.barriers),
+    Section("Predictions beside labels", beside_sections.parity),
+    Section("What differs", beside_sections.settings),
+)
 
 
 class Pen:
@@ -128,6 +138,42 @@ def write_study_report(folder: Path) -> Path:
     subtitle = f"Study of {', '.join(methods)}; {seeds} seeds"
     top = "".join(body for _, body in pen.sections(_STUDY_TOP, study))
     return write_page(folder / REPORT, heading, subtitle, study.summary.notice, top, parts)
+
+
+def write_beside_report(folders: Sequence[Path], path: Path) -> tuple[Path, tuple[str, ...]]:
+    """Write one page that lays runs side by side; return its path, and what keeps numbers of the runs apart.
+
+    Parameters
+    ----------
+    folders
+        Two run folders or more.
+    path
+        The file.
+
+    Raises
+    ------
+    ConfigError
+        When a folder is given twice.
+    StorageError
+        When a folder holds no results of a run, or a file in it is damaged.
+    MissingExtraError
+        When plotly is not installed.
+    """
+    figures.plotly()
+    runs = read_runs(folders)
+    troubles = tuple(runs.troubles())
+    top = "".join(f"<li>{escape(sentence)}</li>" for sentence in troubles)
+    notices = sentences(*(notice for run in runs.by_name.values() for notice in run.notices))
+    title = f"{len(runs.by_name)} runs side by side"
+    page = write_page(
+        Path(path),
+        title,
+        " · ".join(runs.by_name),
+        notices,
+        f'<ul class="warnings">{top}</ul>' if top else "",
+        Pen().sections(_BESIDE, runs),
+    )
+    return page, troubles
 
 
 def _heading(run: RunFiles) -> str:

@@ -54,20 +54,21 @@ def _ordered(run: RunFiles) -> list[tuple[str, Predictions]]:
 
 def _parity_pair(split: str, content: Predictions, name: str, draw: Draw) -> str:
     plots = []
-    series = _energy_series(content, name)
+    series = energy_series(content, name)
     if series:
         figure = figures.parity(series, x_title="Label, meV/atom", y_title="Prediction, meV/atom")
         plots.append(
             draw(figure, "Energies per atom, less the mean label of their composition; the base's less its own.")
         )
-    series, caption, x_title = _force_series(content, name)
+    series, caption, x_title = force_series(content, name)
     if series:
         figure = figures.parity(series, x_title=x_title, y_title="Prediction, eV/Å")
         plots.append(draw(figure, caption))
     return f'<h3>{escape(split)}</h3><div class="grid two">{"".join(plots)}</div>' if plots else ""
 
 
-def _energy_series(content: Predictions, name: str) -> list[Series]:
+def energy_series(content: Predictions, name: str) -> list[Series]:
+    """Return the energies of the base, where there is one, and of the fit beside their labels, meV/atom."""
     if not np.isfinite(content.energy_label).any():
         return []
     formulas, atoms, text = np.array(content.formulas), content.atoms, content.structure_ids
@@ -102,7 +103,8 @@ def _means(values: Array, formulas: NDArray[np.str_], known: NDArray[np.bool_]) 
     return np.asarray(np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)[group])
 
 
-def _force_series(content: Predictions, name: str) -> tuple[list[Series], str, str]:
+def force_series(content: Predictions, name: str, most: int = figures.MOST_POINTS) -> tuple[list[Series], str, str]:
+    """Return at most ``most`` force components of base and fit, with a caption and the title of their axis."""
     forces, label, base = (
         content.components(blocks) for blocks in (content.forces, content.forces_label, content.forces_base)
     )
@@ -110,14 +112,16 @@ def _force_series(content: Predictions, name: str) -> tuple[list[Series], str, s
         return [], "", ""
     rows = np.repeat(np.arange(len(content.n_atoms), dtype=np.float64), 3 * np.array(content.n_atoms))
     if label is not None and np.isfinite(label).any():
-        x, y, z, rows = figures.thinned(label, forces, base if base is not None else np.zeros_like(label), rows)
+        x, y, z, rows = figures.thinned(
+            label, forces, base if base is not None else np.zeros_like(label), rows, most=most
+        )
         series = [Series("base", x, z, rows=rows)] if base is not None else []
         total = int(np.isfinite(label).sum())
         drawn = f" {len(x)} of {total} are drawn." if len(x) < total else ""
         return [*series, Series(name, x, y, rows=rows)], f"Force components.{drawn}", "Label, eV/Å"
     if base is None:
         return [], "", ""
-    x, y, rows = figures.thinned(base, forces, rows)
+    x, y, rows = figures.thinned(base, forces, rows, most=most)
     return [Series(name, x, y, rows=rows)], "Force components against the base's: a departure, no error.", "Base, eV/Å"
 
 

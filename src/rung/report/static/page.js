@@ -5,7 +5,9 @@
   // The colours of a figure on paper, and what stands for each on a screen.
   const COLOURS = {"#1f2733": "--ink", "#66707f": "--muted", "#e8ebf0": "--grid", "#c6ccd6": "--axis", "#ffffff": "--paper"};
   const ANY = new RegExp(Object.keys(COLOURS).join("|"), "g");
-  const PAPER_WIDTH = 680;
+  // Widths of figures on paper, by what they stand in: the screen's layout says nothing of it.
+  const PAPER_WIDTH = {".grid.three": 200, ".grid.two": 316};
+  const WHOLE_PAPER = 680;
   const CONFIG = {displaylogo: false, displayModeBar: false, responsive: false};
 
   const unpack = async (place) => {
@@ -29,8 +31,8 @@
   const draw = (plot, paper = false) => {
     const text = plot.nextElementSibling.textContent;
     const {data, layout} = JSON.parse(paper ? text : themed(text));
-    const room = plot.clientWidth;
-    layout.width = paper ? Math.min(room || PAPER_WIDTH, PAPER_WIDTH) : room;
+    const grid = Object.keys(PAPER_WIDTH).find((kind) => plot.closest(kind));
+    layout.width = paper ? PAPER_WIDTH[grid] ?? WHOLE_PAPER : plot.clientWidth;
     return Plotly.react(plot, data, layout, CONFIG);
   };
 
@@ -44,14 +46,19 @@
       await pause();
     }
     let width = root.clientWidth;
+    let printing = false;
     addEventListener("resize", () => {
-      if (root.clientWidth === width) return;
+      if (printing || root.clientWidth === width) return;
       width = root.clientWidth;
       plots.forEach((plot) => draw(plot));
     });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plots.forEach((plot) => draw(plot)));
-    addEventListener("beforeprint", () => plots.forEach((plot) => draw(plot, true)));
-    addEventListener("afterprint", () => plots.forEach((plot) => draw(plot)));
+    const print = (on) => () => {
+      printing = on;
+      plots.forEach((plot) => draw(plot, on));
+    };
+    addEventListener("beforeprint", print(true));
+    addEventListener("afterprint", print(false));
     plots.forEach((plot) => plot.closest("details")?.addEventListener("toggle", () => draw(plot)));
     equipViewers();
     root.dataset.drawn = String(plots.length);
