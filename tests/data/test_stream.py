@@ -5,10 +5,12 @@ from dataclasses import fields
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from ase.build import bulk, molecule
 
-from rung.data.batch import Batch, collate
-from rung.data.labels import Labels, empty_labels
+from rung.data import stream
+from rung.data.batch import Batch, collate, neighbours
+from rung.data.labels import Array, Labels, empty_labels
 from rung.data.stream import in_order, pack, share, shuffled, unlabelled
 from rung.data.structure import Structure
 from rung.errors import ConfigError
@@ -59,6 +61,24 @@ def test_float32_batch_keeps_energies_in_float64(structures: list[Structure]) ->
 def test_unknown_fidelity_is_refused(structures: list[Structure]) -> None:
     with pytest.raises(ConfigError, match="'low'"):
         pack(structures, ["lwo"] * 4, cutoff=4.0, names=("low",))
+
+
+def test_a_geometry_of_two_fidelities_has_its_neighbours_found_once(
+    structures: list[Structure], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+
+    def counting(atoms: Atoms, cutoff: float) -> tuple[Array, Array]:
+        counted.append(len(atoms))
+        return neighbours(atoms, cutoff)
+
+    monkeypatch.setattr(stream, "neighbours", counting)
+    names = ["low"] * len(structures) + ["high"] * len(structures)
+    rows = pack([*structures, *structures], names, cutoff=4.0)
+    assert len(counted) == len(structures)
+    half = len(rows.edges) // 2
+    np.testing.assert_array_equal(rows.edges[:half], rows.edges[half:])
+    np.testing.assert_array_equal(rows.edge_cells[:half], rows.edge_cells[half:])
 
 
 def test_an_epoch_holds_every_row_once_and_the_next_another_order() -> None:

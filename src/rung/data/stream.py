@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from ase import Atoms
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -214,12 +215,19 @@ def pack(
     names = tuple(names) if names is not None else tuple(sorted(set(fidelities)))
     labels = [structure.labelled(name) for structure, name in zip(structures, fidelities, strict=True)]
     edges, cells, near = [], [], []
+    # rows of one geometry at several fidelities share its object; the object is kept, for its id must stay its own
+    known: dict[int, tuple[int, Atoms]] = {}
     with progress.task("neighbours", total=len(structures)) as task:
-        for structure in structures:
-            near.append(near_origin(structure.atoms))
-            pair, translation = neighbours(near[-1], cutoff)
-            edges.append(pair.T.astype(np.int32))
-            cells.append(translation.astype(np.int16))
+        for place, structure in enumerate(structures):
+            first, _ = known.setdefault(id(structure.atoms), (place, structure.atoms))
+            if first == place:
+                near.append(near_origin(structure.atoms))
+                pair, translation = neighbours(near[-1], cutoff)
+                edges.append(pair.T.astype(np.int32))
+                cells.append(translation.astype(np.int16))
+            else:
+                for made in (near, edges, cells):
+                    made.append(made[first])
             task.advance()
     return PackedRows(
         fidelities=names,

@@ -18,7 +18,13 @@ PLACES: dict[str, bool | dict[str, bool]] = {
 }
 """Keys of a config that say where things are; what is in the files counts by its hash."""
 
-LATER: Mapping[str, Any] = {"force_error": "assumed", "label_error": 0.0, "probes": "auto", "probe_seed": 0}
+LATER: Mapping[str, Any] = {
+    "force_error": "assumed",
+    "label_error": 0.0,
+    "probes": "auto",
+    "probe_seed": 0,
+    "least_rows": 0,
+}
 """Keys of settings that folders of 0.1.0 did not know, and what they then stood for: those folders stay theirs."""
 
 SINGLE_ATOMS = DataSettings.model_fields["single_atoms"].default

@@ -65,3 +65,31 @@ def test_repeated_rows_come_in_another_order_each_time() -> None:
     few = drawn[fidelity[drawn] == 1].reshape(3, 10)
     assert all(sorted(one) == sorted(few[0]) for one in few)
     assert not np.array_equal(few[0], few[1])
+
+
+@pytest.mark.parametrize("counts", [[5, 3], [9], [4, 1, 2]])
+@pytest.mark.parametrize("sampling", [Balanced(least_rows=40), Proportional(least_rows=40)])
+def test_few_rows_are_gone_through_until_an_epoch_is_long(sampling: Balanced | Proportional, counts: list[int]) -> None:
+    fidelity = fidelities(counts)
+    batches = sampling.batches(fidelity, 8, seed=1, epoch=2)
+    drawn = np.concatenate(batches)
+    assert 40 <= len(drawn) == sampling.length(np.array(counts)) < 40 + len(counts) * max(counts)
+    assert {len(batch) for batch in batches[:-1]} == {8}
+    held = np.bincount(fidelity[drawn], minlength=len(counts)) / len(drawn)
+    np.testing.assert_allclose(sampling.shares(np.array(counts)), held, rtol=1e-14)
+    assert np.ptp(np.bincount(drawn)[fidelity == 0]) <= 1  # no row more often than another of its fidelity
+
+
+@pytest.mark.parametrize("sampling", [Balanced, Proportional])
+def test_enough_rows_are_drawn_as_ever(sampling: type[Balanced] | type[Proportional]) -> None:
+    fidelity = fidelities([17, 5])
+    batches = zip(
+        sampling(least_rows=20).batches(fidelity, 4, 2, 3), sampling().batches(fidelity, 4, 2, 3), strict=True
+    )
+    assert all(np.array_equal(one, other) for one, other in batches)
+
+
+def test_the_passes_of_an_epoch_differ() -> None:
+    first, second = Proportional(least_rows=24).batches(np.zeros(12, np.int64), 12, 0, 0)
+    assert sorted(first) == sorted(second) == list(range(12))
+    assert not np.array_equal(first, second)

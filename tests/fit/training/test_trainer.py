@@ -13,9 +13,10 @@ from rung.errors import ConfigError, FitError, StorageError
 from rung.fit.training import checkpoint as checkpointing
 from rung.fit.training.loss import LossSettings
 from rung.fit.training.processes import Processes
+from rung.fit.training.sampling import Balanced
 from rung.fit.training.schedule import Constant, Plateau
 from rung.fit.training.stages import FinalStage, TrainingSettings
-from rung.fit.training.trainer import Trained, train
+from rung.fit.training.trainer import Trained, told_of, train
 from rung.model.reference import ReferenceEnergies
 from rung.model.trainable import TrainablePotential
 from tests.fit.toy_model import CUTOFF, ToyTrainable
@@ -252,3 +253,10 @@ def test_nodes_without_a_launcher_and_devices_that_are_not_there_are_refused(mon
         run(model_of(), TrainingSettings(epochs=1), device="cuda")
     with pytest.raises(ConfigError, match="no device 'gpu'"):
         run(model_of(), TrainingSettings(epochs=1), device="gpu")
+
+
+def test_a_checkpoint_of_before_least_rows_is_still_that_of_its_training() -> None:
+    """What is hashed has no key that 0.1.0 lacked, unless it is used."""
+    assert told_of(TrainingSettings())["sampling"] == {"name": "proportional"}
+    balanced = TrainingSettings(sampling=Balanced(least_rows=30))
+    assert told_of(balanced)["sampling"] == {"name": "balanced", "least_rows": 30}

@@ -10,7 +10,19 @@ from rung.data.stream import Indices, shuffled
 from rung.settings import Settings
 
 
-class Proportional(Settings):
+class Drawing(Settings):
+    """What every way of drawing rows has."""
+
+    least_rows: int = Field(default=0, ge=0)
+    """Rows that an epoch draws at least: it goes through fewer rows several times. Patience counts epochs, and an epoch
+    of three steps shows nothing."""
+
+    def _times(self, length: int) -> int:
+        """Return how often an epoch goes through ``length`` rows."""
+        return max(1, -(-self.least_rows // length))
+
+
+class Proportional(Drawing):
     """Every row once an epoch, all fidelities shuffled together: a batch holds them as the data do."""
 
     name: Literal["proportional"] = "proportional"
@@ -21,14 +33,18 @@ class Proportional(Settings):
 
     def length(self, counts: Indices) -> int:
         """Return how many rows an epoch draws."""
-        return int(counts.sum())
+        return int(counts.sum()) * self._times(int(counts.sum()))
 
     def batches(self, fidelity: Indices, batch_size: int, seed: int, epoch: int) -> list[Indices]:
         """Return the rows of each batch of one epoch; ``fidelity`` is the index of each row's, shape ``(S,)``."""
-        return shuffled(len(fidelity), batch_size, seed, epoch)
+        times = self._times(len(fidelity))
+        if times == 1:
+            return shuffled(len(fidelity), batch_size, seed, epoch)
+        order = _passes(np.arange(len(fidelity)), times * len(fidelity), [seed, epoch])
+        return _cut(order, batch_size)
 
 
-class Balanced(Settings):
+class Balanced(Drawing):
     """Equally many rows of every fidelity in each batch; within a batch their numbers differ by one at most.
 
     An epoch goes once through the fidelity with the most rows. The others are gone through as often as that takes,
@@ -43,21 +59,27 @@ class Balanced(Settings):
 
     def length(self, counts: Indices) -> int:
         """Return how many rows an epoch draws."""
-        return int(counts.max() * np.count_nonzero(counts))
+        length = int(counts.max() * np.count_nonzero(counts))
+        return length * self._times(length)
 
     def batches(self, fidelity: Indices, batch_size: int, seed: int, epoch: int) -> list[Indices]:
         """Return the rows of each batch of one epoch; ``fidelity`` is the index of each row's, shape ``(S,)``."""
         present = np.unique(fidelity)
         if len(present) == 1:
-            return shuffled(len(fidelity), batch_size, seed, epoch)
+            return Proportional(least_rows=self.least_rows).batches(fidelity, batch_size, seed, epoch)
         members = [np.flatnonzero(fidelity == index) for index in present]
         longest = max(len(own) for own in members)
+        longest *= self._times(longest * len(members))
         streams = [_passes(own, longest, [seed, epoch, number]) for number, own in enumerate(members)]
-        order = np.stack(streams, axis=1).ravel()
-        return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        return _cut(np.stack(streams, axis=1).ravel(), batch_size)
 
 
 Sampling = Annotated[Proportional | Balanced, Field(discriminator="name")]
+
+
+def _cut(order: Indices, batch_size: int) -> list[Indices]:
+    """Return the batches of rows in this order."""
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
 def _passes(rows: Indices, length: int, seed: list[int]) -> Indices:

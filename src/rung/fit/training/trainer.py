@@ -125,6 +125,14 @@ def _work(fabric: "Fabric", model: TrainablePotential, job: Job, task: Task) -> 
     return {**plain_data(worker.state), "failure": failure}
 
 
+def told_of(settings: TrainingSettings) -> dict[str, Any]:
+    """Return the settings that decide the trained weights; how often to save and on how many devices do not."""
+    told: dict[str, Any] = settings.model_dump(mode="json", exclude={"checkpoint_seconds", "processes"})
+    if not settings.sampling.least_rows:
+        del told["sampling"]["least_rows"]  # checkpoints of 0.1.0 do not know it
+    return told
+
+
 def _identity(
     model: TrainablePotential,
     rows: PackedRows,
@@ -133,12 +141,11 @@ def _identity(
     seed_and_target: tuple[int, str | None],
     dtype: torch.dtype,
 ) -> str:
-    """Return a hash of all that the trained weights depend on; how often to save and on how many devices is not."""
-    told: dict[str, Any] = settings.model_dump(mode="json", exclude={"checkpoint_seconds", "processes"})
+    """Return a hash of all that the trained weights depend on."""
     start = [(name, tensor.detach().cpu().numpy()) for name, tensor in model.state_dict().items()]
     return content_hash(
         "training-2",
-        repr(sorted(told.items())),
+        repr(sorted(told_of(settings).items())),
         repr(seed_and_target),
         str(dtype),
         start,
