@@ -226,8 +226,9 @@ def pack(
                 edges.append(pair.T.astype(np.int32))
                 cells.append(translation.astype(np.int16))
             else:
-                for made in (near, edges, cells):
-                    made.append(made[first])
+                near.append(near[first])
+                edges.append(edges[first])
+                cells.append(cells[first])
             task.advance()
     return PackedRows(
         fidelities=names,
