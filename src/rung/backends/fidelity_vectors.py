@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rung.backends.linear_layers import scalar_columns
+from rung.backends.precision import all_wide
 from rung.data.batch import Batch
 from rung.errors import ModelError
 from rung.fidelity import require_fidelity
@@ -97,6 +98,21 @@ def moved_to(conditions: Mapping[str, Vectors], **where: Any) -> dict[str, dict[
         name: {site: vector.detach().clone().to(**where) for site, vector in vectors.items()}
         for name, vectors in conditions.items()
     }
+
+
+def restored(
+    model: torch.nn.Module, conditions: Mapping[str, Vectors], *, dtype: torch.dtype | None, device: str
+) -> dict[str, dict[str, Tensor]]:
+    """Return vectors of a file for a model, at its device and of its type; half precision becomes single.
+
+    Raises
+    ------
+    ModelError
+        When they do not fit the model's layers.
+    """
+    check_vectors(model, conditions)
+    wide = {name: all_wide(vectors) for name, vectors in conditions.items()}
+    return moved_to(wide, device=device, dtype=dtype)
 
 
 def check_vectors(model: torch.nn.Module, conditions: Mapping[str, Vectors]) -> None:

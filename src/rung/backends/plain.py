@@ -7,7 +7,9 @@ import numpy as np
 import torch
 
 from rung.backends.parts import BlockPart, DomainPart, SurfacePart, part_of
+from rung.backends.versions import versions
 from rung.data.labels import Array
+from rung.errors import ModelError
 from rung.model.domain import Domain, ElementDomain
 from rung.model.potential import Surface
 from rung.model.readout import HiddenLayer, Readout, ReadoutBlock
@@ -72,6 +74,23 @@ def domain_of(part: DomainPart) -> Domain:
         leverage_limit=part.leverage_limit,
         distance_limit=part.distance_limit,
     )
+
+
+def cannot_be_built(kind: str, made: Mapping[str, str], error: Exception) -> ModelError:
+    """Return the error of a model that its data do not give back.
+
+    Parameters
+    ----------
+    kind
+        Of the model, for people.
+    made
+        The versions with which the data were written, by package.
+    error
+        What went wrong.
+    """
+    of, here = (", ".join(f"{name} {number}" for name, number in one.items()) for one in (made, versions()))
+    reason = " ".join(str(error).split())[:300]
+    return ModelError(f"The {kind} model cannot be built again ({reason}); it is of {of}; here are {here}.")
 
 
 def array_to_plain(array: Array) -> torch.Tensor:

@@ -15,7 +15,8 @@ from rung.fit.methods import method_of
 from rung.progress import SILENT, Progress, duration
 from rung.results.plan import FitPlan, PlannedDesigns
 from rung.run.inputs import coarse_base
-from rung.run.stages import STAGES, Work, check
+from rung.run.stages import STAGES, check
+from rung.run.work import Work
 
 LONG = 3600.0
 """Seconds above which the time is warned of."""

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from rung.backends import export, library_type, native_suffix
@@ -15,16 +14,12 @@ from rung.backends.precision import (
     step_sentence,
     stored_type,
 )
-from rung.checkpoint import Checkpoint
-from rung.checkpoint import load as load_checkpoint
 from rung.checkpoint import save as save_checkpoint
 from rung.config import RunConfig
 from rung.data.cells import cells_of
 from rung.data.structure import Structure
 from rung.errors import ModelError
 from rung.evaluate.errors import ErrorSums
-from rung.features.cache import DesignCache
-from rung.fit.lift import Base, Context, Lift
 from rung.fit.methods import method_of
 from rung.fit.methods.offset import OffsetSettings, fit_offset
 from rung.model.potential import ReadoutPotential
@@ -52,12 +47,6 @@ from rung.run.evaluation import (
 from rung.run.folder import RunFolder
 from rung.run.inputs import (
     coarse_base,
-    context_of,
-    design_cache,
-    left_out,
-    lift_of,
-    open_base,
-    open_splits,
     open_table,
     require_used,
 )
@@ -65,6 +54,7 @@ from rung.run.opening import in_free_folder, opened
 from rung.run.origin import origin_of
 from rung.run.predictor import with_bars
 from rung.run.stage import Stage, carried_out
+from rung.run.work import Work
 
 
 @dataclass(frozen=True)
@@ -90,61 +80,6 @@ class FinishedRun:
     warnings: tuple[str, ...]
     stages: tuple[str, ...]
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Work:
-    """A config with what it names, read when first needed: a finished run reads nothing."""
-
-    config: RunConfig
-    progress: Progress = SILENT
-
-    @cached_property
-    def folder(self) -> RunFolder:
-        """The folder of the run."""
-        return RunFolder(self.config.run)
-
-    @cached_property
-    def splits(self) -> dict[str, Sequence[Structure]]:
-        """The structures of every split, by name."""
-        return open_splits(self.config)
-
-    @cached_property
-    def base(self) -> Base | None:
-        """The base, or None without one."""
-        return open_base(self.config)
-
-    @cached_property
-    def lift(self) -> Lift:
-        """What the fit is asked for."""
-        return lift_of(self.config, self.splits, self.base)
-
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        """Sentences that count the frames which the fit leaves out."""
-        return left_out(self.splits, {**self.splits, "train": self.lift.train, "valid": self.lift.valid})
-
-    @cached_property
-    def cache(self) -> DesignCache | None:
-        """The cache of designs."""
-        return design_cache(self.config)
-
-    @cached_property
-    def fitted(self) -> Checkpoint:
-        """The fitted potential, from its file, so that a run that was resumed evaluates what an unbroken one does."""
-        return load_checkpoint(self.folder.model, device=self.config.device)
-
-    @property
-    def evaluated(self) -> dict[str, tuple[Structure, ...]]:
-        """The splits that are evaluated on, by name."""
-        return {name: tuple(self.splits[name]) for name in self.config.data.evaluate}
-
-    @cached_property
-    def context(self) -> Context:
-        """Where and how the fit runs."""
-        return context_of(
-            self.config, self.base, seed=self.config.seed, folder=self.folder.checkpoints, progress=self.progress
-        )
 
 
 def run_fit(

@@ -23,20 +23,14 @@ from rung.features.weights import moving_tensors
 from rung.fidelity import Fidelity
 from rung.fit.lift import Base, Context
 from rung.fit.linear.course import Course
+from rung.fit.linear.derivatives import derivative_rows, design_derivatives, energies_of
 from rung.fit.linear.gaussian import MODEL_ERROR
 from rung.fit.linear.model_error import feature_error, probed_force_ratio
 from rung.fit.linear.problem import Problem
 from rung.fit.linear.spans import spans_of, step_of
 from rung.fit.linear.terms import Band, Energies, WeightPrior
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
-from rung.fit.methods.tangent import (
-    TangentSettings,
-    _assembly,
-    _derivatives,
-    derivative_rows,
-    energies_of,
-    fit_tangent,
-)
+from rung.fit.methods.tangent import TangentSettings, _assembly, fit_tangent
 from rung.model.potential import ReadoutPotential
 from rung.model.predictions import predict_structures
 from tests.fit.lifts import lift_of
@@ -75,7 +69,7 @@ def assembled(rows, train, before, elements, settings):
 def test_rows_equal_central_differences(tiny_potential, molecules):
     train = frames(molecules, 3)
     model = trainable(tiny_potential, {"high": "low"})
-    rows = derivative_rows(model, train[:1], train, "high", TangentSettings(probes=1), CONTEXT)
+    rows = derivative_rows(model, train[:1], train, "high", ".*", probes=1)
     random = np.random.default_rng(0)
     direction = random.normal(size=rows.energy.shape[1])
     tensors = [tensor for _, tensor in model.named_parameters() if tensor.numel()]
@@ -108,7 +102,7 @@ def test_coordinates_stand_for_all_weights(tiny_potential, molecules):
     model = trainable(tiny_potential, {"high": "low"})
     before = energies_of(model, train, "high")
     elements = tuple(sorted(tiny_potential.elements))
-    rows = derivative_rows(model, train, train, "high", TangentSettings(), CONTEXT)
+    rows = derivative_rows(model, train, train, "high", ".*")
     assembly = assembled(rows, train, before, elements, TangentSettings())
     design = assembly.model.data.design
     spans = spans_of(rows, composition_matrix(train, elements), by_layer=False)
@@ -163,7 +157,7 @@ def test_linear_weights_alone_are_a_readout_fit(molecules, tiny_potential):
     before = energies_of(model, train, "high")
     elements = tuple(sorted(tiny_potential.elements))
     settings = TangentSettings(layers=r"readouts\.0")
-    rows = derivative_rows(model, train, train, "high", settings, CONTEXT)
+    rows = derivative_rows(model, train, train, "high", settings.layers, probes=settings.probes)
     assembly = assembled(rows, train, before, elements, settings)
     values = {name: result.diagnostics[name] for name in assembly.model.hypers}
     batch = collate(train, ["high"] * len(train), tiny_potential.cutoff)
@@ -209,7 +203,7 @@ def test_tensors_that_the_backend_holds_still_do_not_move(tiny_potential, molecu
     held = "module.products.0.linear.weight"
     model.get_parameter(held).requires_grad_(False)
     assert held not in moving_tensors(model, ".*")
-    rows = derivative_rows(model, frames(molecules, 1), (), "high", TangentSettings(), CONTEXT)
+    rows = derivative_rows(model, frames(molecules, 1), (), "high", ".*")
     assert rows.energy.shape[1] == sum(tensor.numel() for tensor in moving_tensors(model, ".*").values())
 
 
@@ -261,13 +255,13 @@ def test_differences_of_energy_designs_probe_the_size_of_forces(tiny_potential, 
     whole = build_designs(train, base.plain.backbone, readout, forces=True, fidelity=base.fidelity)
     elements = tuple(sorted(base.plain.elements))
     problem = Problem(tuple(train), tuple(whole), readout, base.surface, elements, FIDELITIES["high"])
-    derivatives = _derivatives(base, train, np.random.default_rng(3))
+    derivatives = design_derivatives(base, train, np.random.default_rng(3))
     random = np.random.default_rng(3)
     along = [
         -random.normal(size=(len(one), 3)).ravel() @ design.forces for one, design in zip(train, whole, strict=True)
     ]
     assert_allclose(derivatives, along, rtol=1e-2, atol=2e-3 * np.abs(along).max())
-    many = np.vstack([_derivatives(base, train, np.random.default_rng(seed)) for seed in range(40)])
+    many = np.vstack([design_derivatives(base, train, np.random.default_rng(seed)) for seed in range(40)])
     ratio = probed_force_ratio(problem, many, 40 * sum(3 * len(one) for one in train))
     assert ratio == pytest.approx(feature_error(problem, whole).force_ratio, rel=0.15)
 

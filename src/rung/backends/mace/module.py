@@ -11,7 +11,9 @@ from rung.backends.fidelity_vectors import Hook, Vectors, adding, hooked, moved_
 from rung.backends.mace.backbone import MaceBackbone, adopt, copy_model, graph_of
 from rung.backends.mace.blocks import blocks_of
 from rung.backends.mace.conditioned import ConditionedMaceBackbone
+from rung.backends.mace.engine import lora
 from rung.backends.mace.extract import readout_from, scale_shift_of
+from rung.backends.mace.rebuild import building
 from rung.data.batch import Batch
 from rung.errors import ModelError
 from rung.fidelity import require_fidelity
@@ -109,8 +111,6 @@ class TrainableMace(TrainablePotential):
 
     def adapted(self, *, rank: int, alpha: float, seed: int) -> TrainablePotential:
         """Return the model with mace-torch's own low-rank adapters at every linear layer."""
-        from rung.backends.mace.lora import AdaptedMace  # noqa: PLC0415 - which is a class derived from this one
-
         return AdaptedMace(self, rank=rank, alpha=alpha, seed=seed)
 
     def vectors_of(self, index: int) -> dict[str, Tensor]:
@@ -192,6 +192,41 @@ class TrainableMace(TrainablePotential):
         added = self.vectors_of(index)
         blocks = tuple(_biased(block, added.get(f"{block.name}.linear_1")) for block in readout.blocks)
         return replace(readout, blocks=blocks)
+
+
+class AdaptedMace(TrainableMace):
+    """A model of which only mace-torch's own low-rank adapters move, one at every linear layer.
+
+    An adapter adds the product of two thin factors to a weight (LoRA: Hu et al., arXiv:2106.09685); that of an
+    equivariant layer has thin factors for each irreducible representation. One factor starts at zero, so nothing is
+    added at first, and in the end the product is added to the weight for good.
+    """
+
+    def __init__(self, model: TrainableMace, *, rank: int, alpha: float, seed: int) -> None:
+        super().__init__(model.parts())
+        with building(self.dtype):
+            torch.manual_seed(seed)
+            lora.inject_LoRAs(self, rank=rank, alpha=alpha)
+        self.train(model.training)
+
+    def interaction(self, batch: Batch) -> Tensor:
+        """Return each atom's energy without its reference energy, eV, shape ``(N,)``."""
+        # without gradients mace-torch would keep merged weights, which a later step makes stale
+        with torch.enable_grad():
+            energies = super().interaction(batch)
+        return energies if torch.is_grad_enabled() else energies.detach()
+
+    def settled(self, part: torch.nn.Module) -> torch.nn.Module:
+        """Return a copy of a part of this model, its adapters merged into its weights."""
+        copied = super().settled(part)
+        bases: list[Any] = [layer.base for layer in copied.modules() if isinstance(layer, lora.LoRAO3Linear)]
+        paths = [base.instructions for base in bases]
+        for base in bases:  # mace-torch takes the path of a bias for one of weights
+            base.instructions = [path for path in base.instructions if path.i_in >= 0]
+        lora.merge_lora_weights(copied)
+        for base, instructions in zip(bases, paths, strict=True):
+            base.instructions = instructions
+        return copied
 
 
 def _biased(block: ReadoutBlock, vector: Tensor | None) -> ReadoutBlock:

@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from pydantic import Field
 
-from rung.backends.fidelity_vectors import check_vectors, moved_to
+from rung.backends.fidelity_vectors import moved_to, restored
 from rung.backends.mace.backbone import MaceBackbone, freeze
 from rung.backends.mace.bounds import check_bounds
 from rung.backends.mace.conditioned import ConditionedMaceBackbone
 from rung.backends.mace.describe import describe, heads_of
 from rung.backends.mace.rebuild import build_like, load_scalars, load_tensors, scalars_of
 from rung.backends.parts import DAMAGE, Numbers, Part, part_of
+from rung.backends.plain import cannot_be_built
 from rung.backends.precision import all_wide, smaller_type
 from rung.errors import ModelError, one_of
 
@@ -60,9 +61,7 @@ def restore(data: Mapping[str, Any], *, dtype: torch.dtype | None, device: str) 
         raise ModelError(one_of(part.head[:40], heads_of(model), "head"))
     if not part.conditions:  # version 1 of the format knew none
         return MaceBackbone(freeze(model), part.head, rebuilt=True, stored=stored)
-    check_vectors(model, part.conditions)
-    wide = {name: all_wide(vectors) for name, vectors in part.conditions.items()}
-    conditions = moved_to(wide, device=device, dtype=dtype)
+    conditions = restored(model, part.conditions, dtype=dtype, device=device)
     return ConditionedMaceBackbone(freeze(model), part.head, rebuilt=True, stored=stored, conditions=conditions)
 
 
@@ -74,12 +73,7 @@ def _build(part: "MacePart") -> torch.nn.Module:
         load_tensors(model, state)
         load_scalars(model, part.scalars)
     except (ModelError, *DAMAGE) as error:
-        made = ", ".join(f"{name} {number}" for name, number in part.versions.items())
-        here = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-        reason = " ".join(str(error).split())[:300]
-        raise ModelError(
-            f"The MACE model cannot be built again ({reason}); it is of {made}; here are {here}."
-        ) from error
+        raise cannot_be_built("MACE", part.versions, error) from error
     return model
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from pydantic import Field
 
-from rung.backends.fidelity_vectors import check_vectors, moved_to
+from rung.backends.fidelity_vectors import moved_to, restored
 from rung.backends.parts import DAMAGE, Finite, Numbers, Part, part_of
+from rung.backends.plain import cannot_be_built
 from rung.backends.precision import all_wide, smaller_type
 from rung.backends.sevenn.backbone import SevenNetBackbone
 from rung.backends.sevenn.conditioned import ConditionedSevenNetBackbone
@@ -66,9 +67,7 @@ def restore(data: Mapping[str, Any], *, dtype: torch.dtype | None, device: str) 
     scales = tuple(part.element_scales)
     if not part.conditions:
         return SevenNetBackbone(module, part.description, scales, stored)
-    check_vectors(module, part.conditions)
-    wide = {name: all_wide(vectors) for name, vectors in part.conditions.items()}
-    conditions = moved_to(wide, device=device, dtype=dtype)
+    conditions = restored(module, part.conditions, dtype=dtype, device=device)
     return ConditionedSevenNetBackbone(module, part.description, scales, stored, conditions)
 
 
@@ -77,9 +76,4 @@ def _build(part: SevenNetPart) -> torch.nn.Module:
         check_bounds(part.description, part.state)
         return build(part.description, all_wide(part.state))
     except (ModelError, *DAMAGE) as error:
-        made = ", ".join(f"{name} {number}" for name, number in part.versions.items())
-        here = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-        reason = " ".join(str(error).split())[:300]
-        raise ModelError(
-            f"The SevenNet model cannot be built again ({reason}); it is of {made}; here are {here}."
-        ) from error
+        raise cannot_be_built("SevenNet", part.versions, error) from error

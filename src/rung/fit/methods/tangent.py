@@ -14,18 +14,16 @@ import numpy as np
 from pydantic import Field
 
 from rung.backends.training import trainable
-from rung.data.batch import by_count
 from rung.data.energy_table import NO_TABLE, EnergyTable
 from rung.data.label_rows import label_rows
 from rung.data.labels import Array
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure, composition_matrix
-from rung.features.weights import energy_row, force_row, moving_tensors, require_memory
+from rung.features.weights import energy_row, moving_tensors
 from rung.fidelity import Fidelity
 from rung.fit.fidelities.agreement import step_zero
 from rung.fit.lift import (
     DOMAIN_STRUCTURES,
-    Base,
     Context,
     Expected,
     FitResult,
@@ -37,6 +35,7 @@ from rung.fit.lift import (
 )
 from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.course import Arrival, Course
+from rung.fit.linear.derivatives import derivative_rows, design_derivatives, displaced, energies_of
 from rung.fit.linear.diagnosis import composition_notes, hyper_rows, unidentified_references
 from rung.fit.linear.evidence import HyperPrior
 from rung.fit.linear.expected import expected_tangent
@@ -51,8 +50,6 @@ from rung.fit.linear.terms import Assembly, Choice, band_prior, misfit, model_er
 from rung.fit.linear.walk import where_equal
 from rung.model.device import require_device
 from rung.model.environments import KnownEnvironments
-from rung.model.predictions import predict_structures
-from rung.model.tangent import TangentRow
 from rung.model.trainable import TrainablePotential
 from rung.results.fit import FitDetails
 
@@ -71,9 +68,6 @@ INSPECTED = 24
 
 PROBED = 16
 """On how many training structures the size of force errors beside that of energies is probed."""
-
-STEP = 0.003
-"""Å; of each component of an atom's position, for derivatives of designs by differences."""
 
 RATTLED = 0.05
 """Å; how far atoms of labelled frames are moved to make structures to inspect where there are too few others."""
@@ -126,7 +120,16 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     labelled = lift.require_labelled()
     model = _start(lift).to(require_device(context.device))
     before = energies_of(model, labelled, target)
-    rows = derivative_rows(model, labelled, lift.train, target, settings, context)
+    rows = derivative_rows(
+        model,
+        labelled,
+        lift.train,
+        target,
+        settings.layers,
+        probes=settings.probes,
+        seed=context.seed,
+        progress=context.progress,
+    )
     elements = tuple(sorted(base.plain.elements))
     composition = composition_matrix(labelled, elements)
     spans = spans_of(rows, composition, by_layer=settings.groups == "layers")
@@ -186,7 +189,7 @@ def _inspected(lift: Lift) -> list[Structure]:
 
 def _rattled(structure: Structure, seed: int) -> Structure:
     by = np.random.default_rng(seed).normal(scale=RATTLED, size=structure.atoms.positions.shape)
-    return replace(_displaced(structure, by), structure_id=f"{structure.structure_id}-moved")
+    return replace(displaced(structure, by), structure_id=f"{structure.structure_id}-moved")
 
 
 def _course(model: TrainablePotential, lift: Lift, rows: Array, before: Array, settings: TangentSettings) -> Course:
@@ -272,49 +275,6 @@ def _numbers(solution: Solution) -> dict[str, float]:
     }
 
 
-def energies_of(model: TrainablePotential, structures: Sequence[Structure], target: str) -> Array:
-    """Return total energies, eV, shape ``(S,)``."""
-    return np.array([one.energy for one in predict_structures(model, by_count(structures, 1), target, forces=False)])
-
-
-def derivative_rows(
-    model: TrainablePotential,
-    labelled: Sequence[Structure],
-    train: Sequence[Structure],
-    target: str,
-    settings: TangentSettings,
-    context: Context,
-) -> Rows:
-    """Return one row per energy, by one reverse pass each, and one per probe, by one double pass each."""
-    moving = moving_tensors(model, settings.layers)
-    model.train()
-    random = np.random.default_rng(context.seed)
-    probed = [train[k] for k in random.integers(0, len(train), settings.probes)]
-    tensors, sizes = [*moving.values()], [tensor.numel() for tensor in moving.values()]
-    require_memory(len(labelled) + len(probed), sum(sizes))
-    stacked = np.empty((len(labelled) + len(probed), sum(sizes)))
-    anchor, data = list[float](), list[TangentRow]()
-    with context.progress.task("Derivatives by weights", len(labelled) + len(probed)) as task:
-        for structure in labelled:
-            stacked[len(data)] = energy_row(model, structure, target, tensors)
-            data.append(TangentRow(_bare(structure)))
-            task.advance()
-        for structure in probed:
-            direction = random.normal(size=(len(structure), 3)) / np.sqrt(len(structure))
-            along, stacked[len(data)] = force_row(model, structure, target, tensors, direction)
-            anchor.append(along)
-            data.append(TangentRow(_bare(structure), direction))
-            task.advance()
-    names = [model.layer_of(name) for name in moving]
-    layers = tuple(dict.fromkeys(names))
-    owner = np.repeat([layers.index(name) for name in names], sizes)
-    return Rows(stacked, np.array(anchor), layers, owner, tuple(moving), tuple(data))
-
-
-def _bare(structure: Structure) -> Structure:
-    return Structure(structure.atoms, structure.structure_id, {})
-
-
 def _assembly(
     rows: Rows,
     labelled: Sequence[Structure],
@@ -350,27 +310,9 @@ def _surroundings(lift: Lift, known: KnownEnvironments, context: Context) -> Sur
     elements = tuple(sorted(base.plain.elements))
     problem = Problem(tuple(some), tuple(designs), base.surface.readout, base.surface, elements, lift.goal)
     probed = [some[k] for k in evenly_spread(range(len(some)), PROBED)]
-    derivatives = _derivatives(base, probed, np.random.default_rng(context.seed))
+    derivatives = design_derivatives(base, probed, np.random.default_rng(context.seed))
     ratio = probed_force_ratio(problem, derivatives, sum(3 * len(one) for one in probed))
     return Surroundings(known.kernel, domain_of_fit(problem, known.elements), ratio)
-
-
-def _derivatives(base: Base, structures: Sequence[Structure], random: np.random.Generator) -> Array:
-    """Return u·∂a/∂x of the base's energy design of each structure along a random u, by central differences."""
-    directions = [random.normal(size=(len(one), 3)) for one in structures]
-    designs = [
-        base.energy_designs(
-            [_displaced(one, sign * STEP * along) for one, along in zip(structures, directions, strict=True)], None
-        )
-        for sign in (1.0, -1.0)
-    ]
-    return np.array([(ahead.energy - behind.energy) / (2.0 * STEP) for ahead, behind in zip(*designs, strict=True)])
-
-
-def _displaced(structure: Structure, by: Array) -> Structure:
-    atoms = structure.atoms.copy()
-    atoms.positions += by
-    return Structure(atoms, structure.structure_id, {})
 
 
 def _band(rows: Rows, probe: Array, scale_stderr: float) -> PriorComponent:
