@@ -83,9 +83,8 @@ def _errors() -> Iterator[tuple[str, str]]:
     """Yield the sentence of every error for users with the first folder or module that raises it."""
     for path, tree in _trees().items():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
-                name = node.exc.func.id if isinstance(node.exc.func, ast.Name) else ""
-                text = text_of(node.exc.args[0])
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+                name, text = node.func.id, text_of(node.args[0])
                 if name.endswith("Error") and not hasattr(builtins, name) and text is not None and WORDS.search(text):
                     yield path.relative_to(SOURCE).parts[0].removesuffix(".py"), " ".join(text.split())
 
