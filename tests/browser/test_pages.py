@@ -76,7 +76,7 @@ def test_nothing_is_wrong_and_nothing_is_wider_than_the_screen(shown: tuple[str,
 def test_every_figure_is_drawn_inside_its_card(shown: tuple[str, Shown]) -> None:
     _, one = shown
     beyond = one.page.evaluate(BEYOND)
-    assert len(beyond) == 16
+    assert len(beyond) == 22
     assert max(beyond) < 0
     traces = one.page.evaluate("() => [...document.querySelectorAll('.plot')].map((plot) => plot.data.length)")
     assert min(traces) > 0
@@ -201,5 +201,39 @@ def test_a_click_in_a_scatter_shows_that_structure(chromium: Browser, run_page: 
     assert page.evaluate(canvas) != before
     viewer.locator(".after").click()
     assert viewer.get_attribute("data-shown") != name
+    assert one.complaints == []
+    page.close()
+
+
+def test_a_page_of_molecules_changes_its_units(chromium: Browser, tmp_path: Path) -> None:
+    run_folder(tmp_path)
+    for path in (tmp_path / "geometries").glob("*.json"):
+        content = read_json(path)
+        write_json(path, {**content, "cells": [None] * len(content["cells"])})
+    page = chromium.new_page(**VIEWS["wide"])
+    one = show(page, write_report(tmp_path))
+    state = """() => {
+      const table = document.querySelector("table.errors");
+      const plot = document.querySelector(".grid .plot");
+      const cell = (row) => row.cells[2].innerText;
+      return {head: cell(table.tHead.rows[0]), cell: parseFloat(cell(table.tBodies[0].rows[1])),
+        tile: document.querySelector(".tile .value").innerText, axis: plot.layout.xaxis.title.text,
+        point: plot.data.at(-1).x[0],
+        text: [...document.querySelectorAll("main table, .tile")].map((place) => place.innerText).join()};
+    }"""
+    before = page.evaluate(state)
+    page.get_by_role("button", name="kcal/mol").click()
+    after = page.evaluate(state)
+    factor = 0.023060548
+    assert "kcal/mol per atom" in after["head"]
+    assert "kcal/mol per atom" in after["tile"]
+    assert after["axis"] == "Label, kcal/mol per atom"
+    assert after["cell"] == pytest.approx(factor * before["cell"], rel=5e-3)
+    assert after["point"] == pytest.approx(factor * before["point"], rel=1e-9)
+    page.emulate_media(color_scheme="dark")  # drawn anew, and the choice is kept
+    page.wait_for_function("document.querySelector('.grid .plot').layout.xaxis.title.text.includes('kcal')")
+    page.get_by_role("button", name="meV/atom").click()
+    assert page.evaluate(state) == before
+    assert max(page.evaluate(BEYOND)) < 0
     assert one.complaints == []
     page.close()

@@ -74,7 +74,7 @@ def test_the_page_is_whole_and_needs_no_network(whole):
     assert text.count('id="library-plotly"') == 1
     assert page.headings[0] == "Lifted to r2scan by the method readout"
     figures = len(set(re.findall(r'id="(figure-\d+)"', text)))
-    assert figures == 1 + 4 + 1 + 3
+    assert figures == 1 + 4 + 2 + 1 + 3 + 1 + 3  # barrier, parity, calibration, elements, kinds, band, what was chosen
     assert sorted(folder.glob(".*")) == []
 
 
@@ -299,7 +299,7 @@ class TestStudy:
     def test_a_study_inside_a_run_is_shown_with_it(self, run):
         study_folder(run / "study")
         headings = page_of(run).headings
-        assert headings.index("Errors") < headings.index("Learning curves") < headings.index("Provenance")
+        assert headings.index("Errors") < headings.index("Learning curves") < headings.index("How to reproduce")
 
     def test_links_to_single_runs(self, tmp_path):
         study_folder(tmp_path)

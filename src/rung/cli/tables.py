@@ -102,7 +102,7 @@ def print_study(study: FinishedStudy) -> None:
 def print_comparisons(study: FinishedStudy) -> None:
     """Print energies and forces of each method at each number of labels, and what differences are worth, by split."""
     for one in verdicts(study.rows, study.comparisons, study.judged):
-        table = Table(title=f"{one.split}: mean ± spread between draws; beside the least: differences, 95 % intervals")
+        table = Table(title=f"{one.split}: mean ± spread between draws; differences with 95 % intervals")
         for place, heading in enumerate(one.headings):
             table.add_column(heading, justify="left" if place in (1, 3, 5) else "right")
         last = None

@@ -16,6 +16,8 @@ from rung.report.read import RunFiles, StudyFiles, read_run, read_study, sentenc
 from rung.report.run import fit as fit_sections
 from rung.report.run import predictions as prediction_sections
 from rung.report.run import sections
+from rung.report.run.band import band
+from rung.report.run.breakdown import elements, kinds
 from rung.report.run.calibration import calibration
 from rung.report.section import Section
 from rung.report.study import compare as compare_sections
@@ -37,6 +39,9 @@ _RUN: tuple[Section[RunFiles], ...] = (
     Section("Predictions beside labels", prediction_sections.parity),
     Section("Error bars", prediction_sections.coverage),
     Section("Calibration", calibration),
+    Section("Force errors by element", elements),
+    Section("Errors by kind of structure", kinds),
+    Section("The band", band),
     Section("Start", sections.checks),
     Section("What was chosen", fit_sections.chosen),
 )
@@ -46,7 +51,7 @@ _TOP: tuple[Section[RunFiles], ...] = (
 )
 _RECORD: tuple[Section[RunFiles], ...] = (
     Section("Data", sections.data),
-    Section("Provenance", sections.provenance),
+    Section("How to reproduce", sections.provenance),
 )
 _STUDY_TOP: tuple[Section[StudyFiles], ...] = (Section("Verdict", verdict),)
 _STUDY_REST: tuple[Section[StudyFiles], ...] = (
@@ -112,7 +117,8 @@ def write_report(folder: Path, *, title: str | None = None) -> Path:
     if not top and not any(body for _, body in parts):
         raise StorageError(f"{folder} holds no results to report; run rung fit first.")
     heading = title or _heading(run) or folder.resolve().name
-    return write_page(folder / REPORT, heading, _subtitle(run, folder), run.notices, top, parts)
+    words = _subtitle(run, folder)
+    return write_page(folder / REPORT, heading, words, run.notices, top, parts, molecules=run.molecules)
 
 
 def write_study_report(folder: Path) -> Path:
@@ -137,7 +143,9 @@ def write_study_report(folder: Path) -> Path:
     seeds = len({row.seed for row in study.rows})
     subtitle = f"Study of {', '.join(methods)}; {seeds} seeds"
     top = "".join(body for _, body in pen.sections(_STUDY_TOP, study))
-    return write_page(folder / REPORT, heading, subtitle, study.summary.notice, top, parts)
+    return write_page(
+        folder / REPORT, heading, subtitle, study.summary.notice, top, parts, molecules=study.summary.molecules
+    )
 
 
 def write_beside_report(folders: Sequence[Path], path: Path) -> tuple[Path, tuple[str, ...]]:
@@ -172,6 +180,7 @@ def write_beside_report(folders: Sequence[Path], path: Path) -> tuple[Path, tupl
         notices,
         f'<ul class="warnings">{top}</ul>' if top else "",
         Pen().sections(_BESIDE, runs),
+        molecules=all(run.molecules for run in runs.by_name.values()),
     )
     return page, troubles
 
@@ -193,8 +202,22 @@ def _subtitle(run: RunFiles, folder: Path) -> str:
     return " · ".join(parts)
 
 
+UNITS = (
+    '<div class="units only-screen" role="group" aria-label="units of energies"><button data-units="eV" '
+    'aria-pressed="true">meV/atom</button><button data-units="kcal" aria-pressed="false">kcal/mol</button></div>'
+)
+"""Changes the units of tables and axes; the script of the page does it."""
+
+
 def write_page(
-    path: Path, title: str, subtitle: str, notices: Sequence[str], top: str, parts: Sequence[tuple[str, str]]
+    path: Path,
+    title: str,
+    subtitle: str,
+    notices: Sequence[str],
+    top: str,
+    parts: Sequence[tuple[str, str]],
+    *,
+    molecules: bool = False,
 ) -> Path:
     """Write one page that needs no network, and return its path.
 
@@ -210,6 +233,8 @@ def write_page(
         HTML before the first section.
     parts
         Name and HTML of each section; one without HTML is left out. Figures come from a :class:`Pen`.
+    molecules
+        Whether all structures are without a cell, so that the page offers kcal/mol beside meV/atom.
     """
     shown = [(f"section-{index}", name, body) for index, (name, body) in enumerate(parts) if body]
     links = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name, _ in shown)
@@ -222,7 +247,7 @@ def write_page(
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{style()}</style></head><body>"
-        f'<header><div><h1>{escape(title)}</h1><p class="subtitle">{escape(subtitle)}</p>'
+        f'<header><div>{UNITS if molecules else ""}<h1>{escape(title)}</h1><p class="subtitle">{escape(subtitle)}</p>'
         f"<nav>{links}</nav></div></header>"
         f"<main>{notice}{top}{body}{_FOOTER} {__version__}. This page needs no network.</footer></main>"
         f"{library}<script>{script()}</script>"

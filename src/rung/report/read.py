@@ -57,6 +57,12 @@ class RunFiles:
         return "" if self.metrics is None else self.metrics.fit.method
 
     @property
+    def molecules(self) -> bool:
+        """Whether every structure whose atoms are known is without a cell; no where none is known."""
+        cells = [cell for one in self.geometries.values() for cell in one.cells]
+        return bool(cells) and all(cell is None for cell in cells)
+
+    @property
     def notices(self) -> tuple[str, ...]:
         """Sentences for the top of the page."""
         own = () if self.provenance is None else self.provenance.notice

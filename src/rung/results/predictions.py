@@ -84,12 +84,16 @@ class Predictions(Result):
     where the fit does not know."""
     outside: tuple[bool | None, ...] | None = None
     """Whether the structure is outside the domain of the fit, where error bars do not hold; likewise."""
+    kind_key: str = ""
+    """The entry of the frames that tells kinds apart, such as ``config_type``; empty where none does."""
+    kinds: tuple[str, ...] | None = None
+    """What ``kind_key`` says of each structure; null without one."""
 
     @model_validator(mode="after")
     def _one_entry_a_structure(self) -> Self:
         for name in type(self).model_fields:
             values = getattr(self, name)
-            if name != "fidelity" and values is not None and len(values) != len(self.n_atoms):
+            if name not in ("fidelity", "kind_key") and values is not None and len(values) != len(self.n_atoms):
                 raise ValueError(f"{name} has {len(values)} entries for {len(self.n_atoms)} structures")
         for name in ("forces", "forces_stderr", "forces_label", "forces_base"):
             for block, count in zip(getattr(self, name) or (), self.n_atoms, strict=False):

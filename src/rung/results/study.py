@@ -135,6 +135,8 @@ class StudySummary(Result):
     """Methods beside the best, by split, metric and number of labels."""
     judged: tuple[JudgedForces, ...] = ()
     """On how many structures forces were judged; empty in studies of 0.1.0."""
+    molecules: bool = False
+    """Whether no structure that methods are judged on has a cell."""
     truths: Mapping[str, Number] = Field(default_factory=dict)
     """True values by metric, or barriers by the name of their band, eV; empty where none is known."""
     tuning: tuple[TrialEntry, ...] = ()

@@ -218,11 +218,30 @@ def geometries_of(structures: Sequence[Structure]) -> Geometries:
     )
 
 
+KIND_KEYS = ("config_type", "kind", "category", "group", "molecule", "phase", "source", "dataset")
+"""Entries of frames by which errors are told apart, the first that does so."""
+
+MOST_KINDS = 30
+"""More are names, not kinds."""
+
+
+def kinds_of(structures: Sequence[Structure]) -> tuple[str, tuple[str, ...] | None]:
+    """Return the entry that sorts the structures into two kinds or more, and what it says of each; else none."""
+    for key in KIND_KEYS:
+        values = [structure.info.get(key) for structure in structures]
+        if all(isinstance(value, (str, int)) for value in values):
+            kinds = tuple(map(str, values))
+            if 2 <= len(set(kinds)) <= MOST_KINDS:
+                return key, kinds
+    return "", None
+
+
 def beside_labels(
     structures: Sequence[Structure], fidelity: str, prediction: SplitPrediction, base: SplitPrediction | None
 ) -> Predictions:
     """Return the content of ``predictions/<split>.json``: values, labels and error bars of every structure."""
     labels, places = [structure.labelled(fidelity) for structure in structures], prediction.places
+    key, kinds = kinds_of(structures)
     return Predictions(
         fidelity=fidelity,
         structure_ids=tuple(structure.structure_id for structure in structures),
@@ -241,4 +260,6 @@ def beside_labels(
         if places is None
         else np.array([np.nan if one is None else one.distance for one in places]),
         outside=None if places is None else tuple(None if one is None else one.outside for one in places),
+        kind_key=key,
+        kinds=kinds,
     )

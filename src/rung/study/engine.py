@@ -317,6 +317,12 @@ def _summary(
         verdict=study.verdict,
         comparisons=study.comparisons,
         judged=study.judged,
+        molecules=not any(
+            one.atoms.cell.any()
+            for fold in config.folds()
+            for members in workshop.sides(fold).evaluate.values()
+            for one in members
+        ),
         truths=_truths(workshop),
         tuning=tuple(_tuning(config)),
         failures=tuple(FailedFit(fit=one.name, sentence=one.sentence) for one in study.failures),

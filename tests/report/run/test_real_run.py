@@ -94,7 +94,9 @@ def test_what_was_chosen_and_what_it_was_made_of_stand_there(folder: Path) -> No
     text = text_of(folder / "report.html")
     for row in fit["details"]["hyperparameters"]:
         assert f"{row['meaning']} {digits(row['value'])}" in text
-    assert f"base.file.sha256_32 {provenance['files']['base.file']['sha256_32']}" in text
+    base = provenance["files"]["base.file"]
+    assert f"base.file {base['path']} {base['sha256_32']}" in text
+    assert f"pip install rung=={provenance['rung']}" in text
     assert f"n_energies {fit['n_energies']}" in text
 
 

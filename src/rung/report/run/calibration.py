@@ -1,6 +1,7 @@
 """The section on calibration: scores of the error bars of energies, inside the domain of the fit and outside."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -9,11 +10,13 @@ import numpy as np
 from rung.data.labels import Array
 from rung.evaluate.coverage import against_labels, coverage
 from rung.report import figures
+from rung.report.axes import logarithmic
 from rung.report.read import RunFiles
 from rung.report.section import Draw
 from rung.report.tables import ABSENT, digits, table
 from rung.results.metrics import Calibration, SplitErrors
 from rung.results.predictions import Predictions
+from rung.units import MILLI
 
 _LEVELS = np.linspace(0.05, 0.95, 19)
 
@@ -49,7 +52,16 @@ def calibration(run: RunFiles, draw: Draw) -> str:
     header = ["Split", "Structures", "Energies", "z²", "CRPS", *(f"within {level} %" for level in (50, 68, 90, 95))]
     verdicts = "".join(f"<li>{escape(one.verdict)}</li>" for one in metrics.domain.values() if one.verdict)
     curve = _curve(run)
-    drawn = "" if curve is None else draw(curve, "Shares of labels within central intervals; the diagonal is honest.")
+    residuals = _residuals(run)
+    plots = [
+        draw(figure, caption)
+        for figure, caption in (
+            (curve, "Shares of labels within central intervals; the diagonal is honest."),
+            (residuals, "Errors of energies against their bars, each a structure; the lines are one and two bars."),
+        )
+        if figure is not None
+    ]
+    drawn = f'<div class="grid two">{"".join(plots)}</div>' if plots else ""
     listed = f'<ul class="words">{verdicts}</ul>' if verdicts else ""
     return listed + table(header, rows, text=2) + f'<p class="note">{_NOTE}</p>' + drawn
 
@@ -94,6 +106,53 @@ def _curve(run: RunFiles) -> Any:
             marker={"size": 5},
         )
     figures.styled(figure, "Share due, %", "Share found, %", 340)
+    return figure
+
+
+@dataclass(frozen=True)
+class _Cloud:
+    """The size of each energy's error and its bar, meV/atom."""
+
+    split: str
+    bars: Array
+    errors: Array
+    names: list[str]
+
+
+def _clouds(run: RunFiles) -> Iterator[_Cloud]:
+    """Yield the splits with enough energies that have bars."""
+    for split, content in run.predictions.items():
+        bars = MILLI * against_labels(content.energy_stderr, content.energy_stderr_label) / content.atoms
+        errors = MILLI * np.abs(content.energy - content.energy_label) / content.atoms
+        usable = (bars > 0) & (errors > 0)
+        rows = np.arange(len(bars), dtype=float)
+        bars, errors, rows = figures.thinned(np.where(usable, bars, np.nan), errors, rows)
+        if len(bars) >= _FEWEST:
+            yield _Cloud(split, bars, errors, [content.structure_ids[int(row)] for row in rows])
+
+
+def _residuals(run: RunFiles) -> Any:
+    """Draw the size of each energy's error against its bar; None without bars."""
+    clouds = list(_clouds(run))
+    if not clouds:
+        return None
+    figure = figures.plotly().Figure()
+    ends = np.array([min(one.bars.min() for one in clouds) / 1.3, 1.3 * max(one.bars.max() for one in clouds)])
+    for factor, dash in ((1.0, "solid"), (2.0, "dot")):
+        figure.add_scatter(x=figures.short(ends), y=figures.short(factor * ends), mode="lines", showlegend=False)
+        figure.data[-1].update(line={"color": figures.MUTED, "width": 1, "dash": dash}, hoverinfo="skip")
+    for index, one in enumerate(clouds):
+        figure.add_scatter(
+            x=figures.short(one.bars),
+            y=figures.short(one.errors),
+            name=escape(one.split),
+            mode="markers",
+            text=[escape(name) for name in one.names],
+            marker={"color": figures.shade(index), "size": 6, "opacity": 0.6},
+        )
+    figures.styled(figure, "Error bar, meV/atom", "Error, meV/atom", 340)
+    logarithmic(figure, "x", most=4)
+    logarithmic(figure, "y")
     return figure
 
 

@@ -7,8 +7,8 @@ from html import escape
 from rung.report import figures
 from rung.report.read import RunFiles
 from rung.report.section import Draw
-from rung.report.tables import ABSENT, QUANTITIES, SYMBOLS, digits, electronvolts, pairs, quantity, records, table
-from rung.results.fit import Alternative, EnergyDifference, FitRecord, HyperParameter
+from rung.report.tables import ABSENT, QUANTITIES, SYMBOLS, digits, pairs, quantity, records, table
+from rung.results.fit import Alternative, FitRecord, HyperParameter
 from rung.units import MILLI
 
 _AS_FITTED = "_as_fitted"
@@ -30,7 +30,7 @@ def _tables(fit: FitRecord, draw: Draw) -> list[str]:
         _hyperparameters(details.hyperparameters),
         _spreads(details.evidence_profile, details.hyperparameters, draw),
         _titled("What else was weighed", _alternatives(details.alternatives)),
-        _titled("What energies alone would have done", _alone(fit) + _differences(details.differences)),
+        _titled("What energies alone would have done", _alone(fit)),
         _titled("Cross-validation", records(details.cross_validation)),
         _titled("Training", draw(figures.training(details.epochs)) if details.epochs else ""),
     ]
@@ -104,25 +104,6 @@ def _words(name: str) -> str:
         if name.endswith(ending) and name.removesuffix(ending) in QUANTITIES:
             words, unit = quantity(name.removesuffix(ending))[0], spelt
     return f"{words}, {unit}" if unit else words
-
-
-def _differences(rows: Sequence[EnergyDifference]) -> str:
-    """Return how far the band lets energy differences change, beside what energies alone ask for."""
-    if not rows:
-        return ""
-    cells = [
-        [
-            f"{escape(row.first)} less {escape(row.second)}",
-            electronvolts(row.base),
-            f"{electronvolts(row.prior_mean)} ± {electronvolts(row.prior_stderr)}",
-            electronvolts(row.energies_alone),
-            electronvolts(row.fitted),
-        ]
-        for row in rows
-    ]
-    header = ["Energy difference, eV", "base", "change the band allows", "energies alone ask for", "fitted"]
-    note = "Where energies alone ask for more than the band allows, the forces and the energies contradict each other."
-    return table(header, cells) + f'<p class="note">{note}</p>'
 
 
 def _spreads(points: Sequence[Mapping[str, float]], rows: Sequence[HyperParameter], draw: Draw) -> str:

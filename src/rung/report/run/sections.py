@@ -4,6 +4,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+import numpy as np
+
+from rung.data.labels import Array
 from rung.report import figures
 from rung.report.read import RunFiles
 from rung.report.run.words import headline, told
@@ -12,6 +15,8 @@ from rung.report.tables import ABSENT, cell, digits, electronvolts, pairs, quant
 from rung.results.barrier import BarrierEntry, Curve, Panel
 from rung.results.findings import SEVERITIES, CensusRow, Finding
 from rung.results.metrics import SplitErrors
+from rung.results.provenance import Provenance
+from rung.units import KCAL_PER_MOL, MILLI
 
 Key = tuple[str, str]
 """(split, fidelity)."""
@@ -64,7 +69,29 @@ def errors(run: RunFiles, _: Draw) -> str:
             cells = [_marked(_table_value(name, entry, metric), best.get(metric), len(entries) > 1) for metric in names]
             rows.append([_split_name(key, run.target, entry) if place == 0 else "", escape(name), *cells])
     header = ["Split", "Potential", *(_header(name) for name in names)]
-    return table(header, rows, text=2, css="errors") + _error_notes(names, compared=bool(run.base_errors))
+    notes = _error_notes(names, compared=bool(run.base_errors))
+    return table(header, rows, text=2, css="errors") + notes + _whole_molecules(run)
+
+
+def _whole_molecules(run: RunFiles) -> str:
+    """Return how far energies of whole molecules are off, in the unit of chemists too."""
+    lines = []
+    for split, content in run.predictions.items() if run.molecules else ():
+        off = _rms(content.energy - content.energy_label)
+        before = math.nan if content.energy_base is None else _rms(content.energy_base - content.energy_label)
+        if math.isfinite(off):
+            base = f" (base {_in_both(before)})" if math.isfinite(before) else ""
+            lines.append(f"On {escape(split)} the energy of a whole molecule errs by {_in_both(off)}, r.m.s.{base}.")
+    return f'<p class="note">{" ".join(lines)}</p>' if lines else ""
+
+
+def _rms(errors: Array) -> float:
+    known = errors[np.isfinite(errors)]
+    return float(np.sqrt(np.mean(known**2))) if len(known) else math.nan
+
+
+def _in_both(energy: float) -> str:
+    return f"{digits(MILLI * energy)} meV = {digits(energy / KCAL_PER_MOL)} kcal/mol"
 
 
 def checks(run: RunFiles, _: Draw) -> str:
@@ -108,13 +135,31 @@ def _counts(row: CensusRow) -> list[str]:
 
 
 def provenance(run: RunFiles, _: Draw) -> str:
-    """Return versions, hashes and the resolved config."""
-    content = {} if run.provenance is None else run.provenance.as_json()
-    content.pop("notice", None)
+    """Return how the run is made again: the commands, versions, hashes of what was read, and the resolved config."""
+    known = run.provenance
+    content = {} if known is None else known.as_json()
+    for key in ("notice", "files"):
+        content.pop(key, None)
     config = f"<h3>config.yaml</h3><pre>{escape(run.config_text)}</pre>" if run.config_text else ""
     if not content and not config:
         return ""
-    return f"<details><summary>Versions, hashes and settings</summary>{pairs(content)}{config}</details>"
+    steps = "" if known is None else _steps(known)
+    return f"{steps}<details><summary>Versions, hashes and settings</summary>{pairs(content)}{config}</details>"
+
+
+def _steps(known: Provenance) -> str:
+    """Return the commands that make the run again, and the files that they need, with hashes."""
+    engines = [f"{name}=={version}" for name, version in known.packages.items()]
+    commands = f"pip install rung=={known.rung} {' '.join(engines)}\nrung fit config.yaml --new"
+    files = [
+        [escape(key), escape(one.path), f"<code>{escape(one.sha256_32)}</code>"] for key, one in known.files.items()
+    ]
+    hashes = table(["File", "Where it was", "SHA-256, first 32 digits"], files, text=3) if files else ""
+    note = (
+        '<p class="note">config.yaml of this folder has every setting. Equal files, settings and versions give the '
+        f"same fit; the seed was {known.seed}, with Python {escape(known.python)}.</p>"
+    )
+    return f"<pre>{escape(commands)}</pre>{note}{hashes}"
 
 
 def _concerned(finding: Finding) -> str:

@@ -28,9 +28,104 @@
     return text.replace(ANY, (colour) => style.getPropertyValue(COLOURS[colour]).trim());
   };
 
+  // Units of chemists in place of those of physicists, where the page is about molecules: kcal/mol, its choice kept while the page is open.
+  const KCAL = 23.060548;
+  const UNIT = /(?<![\w/√])(m?)eV(\/atom|\/Å)?(?![\w/³²√])/;
+  const NUMBER = /[−-]?\d+(?:\.\d+)?(?:×10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?(?![\d.]*\s?%)/g;
+  const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+  let chemical = false;
+
+  const factorOf = (text) => {
+    const unit = UNIT.exec(text);
+    return unit ? KCAL * (unit[1] ? 1e-3 : 1) : 0;
+  };
+
+  const renamed = (text) => text.replace(UNIT, (_, milli, per) => `kcal/mol${per === "/atom" ? " per atom" : per ?? ""}`);
+
+  const valueOf = (text) => {
+    const [mantissa, power] = text.replace("−", "-").split("×10");
+    const exponent = [...(power ?? "")].map((letter) => letter === "⁻" ? "-" : RAISED.indexOf(letter)).join("");
+    return Number(mantissa) * 10 ** Number(exponent || 0);
+  };
+
+  const spelt = (value) => {
+    const [mantissa, exponent] = Number(value.toPrecision(3)).toString().replace("-", "−").split("e");
+    const raised = exponent && [...exponent].map((letter) => letter === "-" || letter === "−" ? "⁻" : RAISED[letter] ?? "").join("");
+    return raised ? `${mantissa}×10${raised}` : mantissa;
+  };
+
+  const kept = new Map();  // what stood in each place before units were changed
+
+  const change = (place, rewrite) => {
+    kept.set(place, place.innerHTML);
+    const walker = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) walker.currentNode.data = rewrite(walker.currentNode.data);
+  };
+
+  const scaled = (factor) => (text) => text.replace(NUMBER, (number) => spelt(factor * valueOf(number)));
+
+  const changeTable = (table) => {
+    const heads = [...table.tHead?.rows[0]?.cells ?? []];
+    const factors = heads.map((head) => factorOf(head.textContent));
+    heads.filter((_, column) => factors[column]).forEach((head) => change(head, renamed));
+    [...table.tBodies[0].rows].forEach((row) => {
+      const [name, ...cells] = row.cells;
+      const own = factors.some(Boolean) ? 0 : factorOf(name?.textContent ?? "");
+      if (own) change(name, renamed);
+      [...row.cells].forEach((cell, column) => factors[column] && change(cell, scaled(factors[column])));
+      if (own) cells.forEach((cell) => change(cell, scaled(own)));
+    });
+  };
+
+  const changeTile = (tile) => {
+    const unit = tile.querySelector(".unit");
+    const factor = factorOf(unit?.textContent ?? "");
+    if (!factor) return;
+    tile.querySelectorAll(".value, .was").forEach((place) => change(place, (text) => renamed(scaled(factor)(text))));
+  };
+
+  const changeFigure = ({data, layout}) => {
+    Object.keys(layout).map((key) => /^([xy])axis(\d*)$/.exec(key)).filter(Boolean).forEach(([key, letter, index]) => {
+      const axis = layout[key];
+      const factor = factorOf(axis.title?.text ?? "");
+      if (!factor) return;
+      const times = (value) => typeof value === "number" ? factor * value : value;
+      const placed = (value) => axis.type === "log" ? value + Math.log10(factor) : times(value);
+      axis.title.text = renamed(axis.title.text);
+      if (axis.range) axis.range = axis.range.map(placed);
+      if (axis.tickvals) Object.assign(axis, {tickvals: undefined, ticktext: undefined, nticks: 6, dtick: axis.type === "log" ? "D2" : undefined});
+      data.filter((trace) => (trace[`${letter}axis`] ?? letter) === letter + index).forEach((trace) => {
+        if (Array.isArray(trace[letter])) trace[letter] = trace[letter].map(times);
+        if (trace[`error_${letter}`]?.array) trace[`error_${letter}`].array = trace[`error_${letter}`].array.map(times);
+        if (letter === "x" && Array.isArray(trace.width)) trace.width = trace.width.map(times);
+      });
+      (layout.shapes ?? []).filter((one) => one[`${letter}ref`] === letter + index).forEach((one) =>
+        [`${letter}0`, `${letter}1`].forEach((end) => { one[end] = times(one[end]); }));
+      (layout.annotations ?? []).filter((one) => one[`${letter}ref`] === letter + index).forEach((one) => { one[letter] = placed(one[letter]); });
+    });
+  };
+
+  const setUnits = (chosen) => {
+    if (chosen === chemical) return;
+    chemical = chosen;
+    kept.forEach((content, place) => { place.innerHTML = content; });
+    kept.clear();
+    if (chemical) {
+      document.querySelectorAll("main table").forEach(changeTable);
+      document.querySelectorAll(".tile").forEach(changeTile);
+    }
+    document.querySelectorAll(".units button").forEach((button) =>
+      button.setAttribute("aria-pressed", String((button.dataset.units === "kcal") === chemical)));
+    document.querySelectorAll(".plot").forEach((plot) => draw(plot));
+  };
+
+  document.querySelectorAll(".units button").forEach((button) =>
+    button.addEventListener("click", () => setUnits(button.dataset.units === "kcal")));
+
   const draw = (plot, paper = false) => {
     const text = plot.nextElementSibling.textContent;
     const {data, layout} = JSON.parse(paper ? text : themed(text));
+    if (chemical) changeFigure({data, layout});
     const grid = Object.keys(PAPER_WIDTH).find((kind) => plot.closest(kind));
     layout.width = paper ? PAPER_WIDTH[grid] ?? WHOLE_PAPER : plot.clientWidth;
     return Plotly.react(plot, data, layout, CONFIG);

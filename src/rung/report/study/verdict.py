@@ -76,7 +76,9 @@ class Verdict:
         """The heading of each column."""
         forces = "forces, meV/Å" if self.known else "forces, from the base's, meV/Å"
         forces += f", on {self.part}" if self.part else ""
-        return ("labels", "method", "energies, meV/atom", "beside the least", forces, "beside the least", "draws")
+        more = "more than the least, meV/{}"
+        energies = "energies, meV/atom"
+        return ("labels", "method", energies, more.format("atom"), forces, more.format("Å"), "draws")
 
 
 def verdicts(
@@ -169,7 +171,7 @@ def _fits(count: int) -> str:
 
 
 NOTE = (
-    "Mean error ± standard deviation between draws; one draw has none. Beside the least: the difference from the "
+    "Mean error ± standard deviation between draws; one draw has none. More than the least: the difference from the "
     "method that errs least. Its 95 % interval counts the scatter of draws and of test structures. A method is worse "
     "where the difference holds after correction for all pairs (Holm) with five draws or more; else it is not shown."
 )
