@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 from lifts import CHEAP, CHECK, METHODS, NUMBERS, TARGET, Frames, judged, lifted, only, scores
-from tables import draw_curves, draw_profiles, write_barriers, write_course, write_tables
+from pictures import Profiles, draw_all
+from tables import write_barriers, write_course, write_tables
 
 from rung import RungCalculator, read_structures, run_fit, write_structures
 from rung.campaign import CampaignConfig, run_campaign
@@ -94,6 +95,15 @@ def course(base: Path, folder: Path, data: Path) -> CampaignResult:
     return run_campaign(config).result
 
 
+def shown_profiles(frames: Frames, base: Path, folder: Path) -> tuple[Profiles, str]:
+    """Return the profiles of the base and of the lift that the pictures show, and what that lift is."""
+    method, number, draw = SHOWN
+    train, _ = frames.drawn(number, draw, TARGET)
+    calculator = lifted(config_of(base, folder, TARGET), train, method, folder / "lift" / "shown")
+    title = f"{method}, {number} DMC energies, none of the path"
+    return Profiles.of(frames, RungCalculator(base, fidelity=CHEAP), calculator), title
+
+
 def table_file(options: argparse.Namespace, name: str) -> Path:
     """Return where a table goes: a file of the folder, or a part of the page."""
     return options.folder / f"h3-{name}.md" if options.write is None else options.write / f"h3.md#{name}"
@@ -113,7 +123,6 @@ def main() -> None:
     frames = Frames.of(read_structures(options.data / "frames.extxyz"))
     base = base_of(frames, options.folder)
     potential = RungCalculator(base, fidelity=CHEAP)
-    pictures = options.write or options.folder
     judgements = {}
     for target in (TARGET,) if options.dmc_alone else (TARGET, CHECK):
         row = scores(potential, frames, (*frames.pool, *frames.path), target)
@@ -122,20 +131,11 @@ def main() -> None:
         (options.folder / f"scores-{target}.json").write_text(json.dumps(judgements[target][1]))
         write_tables(*judgements[target], target, table_file(options, LIFTS[target]))
     before, rows = judgements[TARGET]
-    draw_curves(before, rows, pictures / "h3-curves.svg")
     write_course(course(base, options.folder, options.data), table_file(options, "campaign"))
     (shown,) = (row for row in rows if (row["method"], row["number"], row["draw"]) == SHOWN)
     write_barriers(frames, options.data, before, shown, table_file(options, "barriers"))
-    method, number, draw = SHOWN
-    train, _ = frames.drawn(number, draw, TARGET)
-    calculator = lifted(config_of(base, options.folder, TARGET), train, method, options.folder / "lift" / "shown")
-    draw_profiles(
-        frames,
-        potential,
-        calculator,
-        f"{method}, {number} DMC energies, none of the path",
-        pictures / "h3.svg",
-    )
+    table = (table_file(options, LIFTS[TARGET]) if options.write is None else options.write / "h3.md").read_text()
+    draw_all(*shown_profiles(frames, base, options.folder), table, options.write or options.folder)
 
 
 if __name__ == "__main__":
