@@ -6,13 +6,18 @@ holds the bundled testbed, YAML is the config of a run, and lines of a shell tha
 ``<!-- slow -->`` anywhere in a page puts its Python into the slow tier. ``<!-- study -->`` above YAML: the config of
 a study. ``<!-- label -->``: that of labels. ``<!-- campaign -->``: that of a campaign. ``<!-- profile -->``: where a
 study runs. ``<!-- method -->``: its ``method`` is put into a config. ``<!-- not run: reason -->``: shown only.
-``<!-- file: name -->`` above YAML: the page's Python finds it under that name.
+``<!-- file: name -->``, alone or after one of these and a comma: the page's Python finds the block under that name.
+
+``<!-- typed -->`` anywhere in a page: a slow test types all of its blocks into one shell, in a folder that looks like a
+clone, as ``tests/first_ten_minutes.py`` does in a real one.
 """
 
+import os
 import re
 import shlex
 import shutil
-from dataclasses import dataclass
+import subprocess
+import sys
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -25,58 +30,21 @@ from rung.config import RunConfig
 from rung.label.settings import LabelSettings
 from rung.study import StudyConfig
 from rung.study.config import Profile
+from tests.documents import ROOT, TYPED, Block, blocks_of, script_of, steps_of
 
-ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(
-    r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=indent)```\s*$", re.MULTILINE | re.DOTALL
-)
-MARK = re.compile(r"<!--\s*(?P<mark>[^>]*?)\s*-->\s*\Z")
 LANGUAGES = {"python", "yaml", "sh", "text", "json", "bibtex"}
 
-
-@dataclass(frozen=True)
-class Block:
-    """One fenced block of a page."""
-
-    page: Path
-    line: int
-    language: str
-    mark: str
-    text: str
-
-    def __str__(self) -> str:
-        """Return where the block stands."""
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
-
-
-def blocks_of(page: Path) -> list[Block]:
-    content = page.read_text()
-    found = []
-    for match in FENCE.finditer(content):
-        before = content[: match.start()]
-        mark = MARK.search(before)
-        indent = len(match["indent"])
-        text = "\n".join(line[indent:] for line in match["body"].splitlines()) + "\n"
-        found.append(
-            Block(page, before.count("\n") + 2, match["language"], mark["mark"] if mark is not None else "", text)
-        )
-    return found
-
-
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
-
-
-def shown_only(block: Block) -> bool:
-    return block.mark.startswith("not run:")
+TYPED_PAGES = [page for page in PAGES if TYPED in page.read_text()]
 
 
 def of_language(language: str) -> list[Block]:
-    return [block for block in BLOCKS if block.language == language and not shown_only(block)]
+    return [block for block in BLOCKS if block.language == language and not block.shown_only]
 
 
 def python_pages() -> list[object]:
-    pages = dict.fromkeys(block.page for block in of_language("python"))
+    pages = dict.fromkeys(block.page for block in of_language("python") if block.page not in TYPED_PAGES)
     return [
         pytest.param(
             page,
@@ -88,8 +56,8 @@ def python_pages() -> list[object]:
 
 
 def commands_of(block: Block) -> list[str]:
-    joined = block.text.replace("\\\n", " ")
-    return [line.split(" #")[0].strip() for line in joined.splitlines() if line.startswith("rung ")]
+    joined = (command.replace("\\\n", " ") for _, command in block.lines())
+    return [command.split(" #")[0].strip() for command in joined if command.startswith("rung ")]
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
@@ -105,17 +73,53 @@ def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": "__example__"}
     for block in blocks_of(page):
-        if block.mark.startswith("file: "):
-            (tmp_path / block.mark.removeprefix("file: ")).write_text(block.text)
-        if block.language == "python" and not shown_only(block):
+        if block.file is not None:
+            (tmp_path / block.file).write_text(block.text)
+        if block.language == "python" and not block.shown_only:
             # blank lines keep the line numbers of the page in a traceback
             exec(compile("\n" * (block.line - 1) + block.text, str(page), "exec"), namespace)
+
+
+def like_a_clone(folder: Path) -> None:
+    """Make what a reader has after ``make demo``: the data in ``src``, and an environment with rung to activate."""
+    (folder / "src").symlink_to(ROOT / "src")
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "activate").write_text(f"export PATH={programs}:$PATH\n")
+    for name, start in (("python", ""), ("rung", "-m rung ")):
+        (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} {start}"$@"\n')
+        (programs / name).chmod(0o755)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", TYPED_PAGES, ids=lambda page: page.name)
+def test_a_tutorial_works_as_it_is_written(page: Path, tmp_path: Path) -> None:
+    like_a_clone(tmp_path)
+    script = script_of(steps_of(page), tmp_path / "times")
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=3600,
+    )
+    last = (tmp_path / "times").read_text().splitlines()[-1]
+    assert done.returncode == 0, f"{last}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    assert "Traceback" not in done.stderr
+
+
+def test_tutorials_are_typed() -> None:
+    assert [page.name for page in TYPED_PAGES] == ["tutorial-molecule.md", "tutorial.md"]
+    for page in TYPED_PAGES:
+        assert all(block.file is not None for block in blocks_of(page) if block.language == "yaml"), page.name
 
 
 @pytest.mark.parametrize("block", of_language("yaml"), ids=str)
 def test_config_validates(block: Block) -> None:
     values = yaml.safe_load(block.text)
-    if block.mark == "method":
+    if block.kind == "method":
         values = {
             "run": "runs/example",
             "fidelities": {"pbe": {}, "r2scan": {}},
@@ -124,10 +128,10 @@ def test_config_validates(block: Block) -> None:
             "data": {"train": "train.extxyz"},
             **values,
         }
-    if block.mark == "profile":
+    if block.kind == "profile":
         values = {"executor": values}
     kind = {"study": StudyConfig, "profile": Profile, "label": LabelSettings, "campaign": CampaignConfig}.get(
-        block.mark, RunConfig
+        block.kind, RunConfig
     )
     kind.read(values, where=str(block))
 

@@ -1,4 +1,4 @@
-"""The pictures of the study and of the README: the barrier before and after a lift, and errors by number of energies."""
+"""The pictures of the study and of the README: the barrier before and after a lift, and errors by number of labels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -152,14 +152,14 @@ def draw_all(profiles: Profiles, title: str, table: str, folder: Path) -> None:
 
 def draw_profiles(profiles: Profiles, title: str, file: Path) -> None:
     """Draw the energies along the path."""
-    figure = Figure(figsize=(7.0, 4.4), layout="constrained")
+    figure = new_figure(7.0, 4.4)
     plot_profiles(figure.subplots(), profiles, title)
     save(figure, file)
 
 
 def draw_curves(table: str, file: Path) -> None:
     """Draw errors against the number of energies."""
-    figure = Figure(figsize=(7.0, 3.2), layout="constrained")
+    figure = new_figure(7.0, 3.2)
     pair = figure.subplots(1, 2)
     for axes, column in zip(pair, (ENERGIES, FORCES), strict=True):
         plot_curve(axes, curves_of(table, column), list(METHODS), column)
@@ -169,7 +169,7 @@ def draw_curves(table: str, file: Path) -> None:
 
 def draw_result(profiles: Profiles, title: str, table: str, file: Path) -> None:
     """Draw the picture of the README: the barrier, and the forces that no fit saw."""
-    figure = Figure(figsize=(9.6, 3.9), layout="constrained")
+    figure = new_figure(9.6, 3.9)
     left, right = figure.subplots(1, 2, width_ratios=(1.45, 1.0))
     plot_profiles(left, profiles, title)
     left.set_title("H + H₂: the barrier before and after", fontsize=10, loc="left")
@@ -178,6 +178,12 @@ def draw_result(profiles: Profiles, title: str, table: str, file: Path) -> None:
     right.set_xlim(left=0.0)
     right.legend(fontsize=8, loc="lower left")
     save(figure, file)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return a figure of so many inches, drawn by matplotlib's own defaults whatever was imported before."""
+    matplotlib.rcdefaults()
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def save(figure: Figure, file: Path) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from lifts import Frames
 from pictures import draw_all
-from study import base_of, shown_profiles
 
 from rung import read_structures
 from rung.demo_data import folder as demo_folder
+from study import base_of, shown_profiles
 
 
 def main() -> None:

@@ -5,7 +5,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -128,6 +130,31 @@ def test_the_folder_is_small() -> None:
     assert sum(path.stat().st_size for path in files) < 1_000_000
 
 
+@pytest.fixture
+def pictures(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The script, beside which its siblings can be imported; scripts of other examples have the same names."""
+    monkeypatch.syspath_prepend(STUDY)
+    before = set(sys.modules)
+    yield part("h3_qmc", "pictures")
+    for name in set(sys.modules) - before:
+        if str(STUDY) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def test_the_curves_are_those_of_the_table(pictures: ModuleType, tmp_path: Path) -> None:
+    """The committed picture is what the page's table gives, in ink that light and dark readers see."""
+    page = FOLDER.parent / "docs" / "results" / "h3.md"
+    text = page.read_text()
+    pictures.draw_curves(text, tmp_path / "curves.svg")
+    curves = pictures.curves_of(text, pictures.FORCES)
+    assert curves["base"] == {0: (249.0, 0.0)}
+    assert curves["tangent"] == {10: (98.0, 24.0), 20: (81.0, 34.0), 40: (64.0, 7.0), 54: (58.0, 0.0)}
+    drawn = (tmp_path / "curves.svg").read_text()
+    assert drawn == (page.parent / "h3-curves.svg").read_text()
+    for name in ("h3.svg", "h3-curves.svg", "h3-result.svg"):
+        assert "@media (prefers-color-scheme: dark)" in (page.parent / name).read_text()
+
+
 @pytest.mark.slow
 def test_the_core_of_the_study(tmp_path: Path) -> None:
     """Forty energies bring barrier, energies and forces to DMC and UCCSD(T); offset cannot."""
@@ -150,4 +177,5 @@ def test_the_core_of_the_study(tmp_path: Path) -> None:
     assert readout["energy_std"] < 0.5 * offset["energy_std"]
     assert readout["force_rmse"] < 0.7 * offset["force_rmse"]
     assert readout["n_imaginary"] == 1
-    assert (tmp_path / "h3.svg").read_text().startswith("<?xml")
+    for name in ("h3.svg", "h3-curves.svg", "h3-result.svg"):
+        assert (tmp_path / name).read_text().startswith("<?xml")
