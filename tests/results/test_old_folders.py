@@ -7,6 +7,7 @@ import pytest
 
 from rung.config import DataSettings, RunConfig
 from rung.fit.linear.terms import Energies
+from rung.fit.methods import METHODS
 from rung.report import page, write_report, write_study_report
 from rung.results.base import Result
 from rung.results.findings import Diagnosis
@@ -19,7 +20,7 @@ from rung.results.provenance import Provenance
 from rung.results.study import StudySummary, read_rows, write_rows
 from rung.run.folder import RunFolder
 from rung.run.provenance import ingredients
-from rung.storage import jsonable, read_json
+from rung.storage import content_hash, jsonable, read_json
 from rung.study import StatusReader, load_study_config
 from rung.yaml_files import read_yaml
 from tests.report.html import text_of
@@ -130,3 +131,31 @@ def test_settings_that_came_later_do_not_make_an_old_run_another_s(old: Path, tm
     terms = (Energies(label_error=0.01), *here.method.terms[1:])
     changed = here.model_copy(update={"method": here.method.model_copy(update={"terms": terms})})
     assert ingredients(changed)["method"] != stored["method"]
+
+
+def nested(value: object) -> object:
+    """Return settings as 0.1.0 hashed them: nested tuples, mappings sorted by key."""
+    if isinstance(value, dict):
+        return tuple((key, nested(value[key])) for key in sorted(value))
+    return tuple(nested(item) for item in value) if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("name", ["joint", "onehot"])
+def test_keys_that_other_methods_had_do_not_make_an_old_run_another_s(name: str, tmp_path: Path) -> None:
+    """0.1.0 knew closing_readout of transfer alone: there null is told, and elsewhere it is nothing."""
+    (tmp_path / "train.extxyz").write_text("")
+
+    def hashed(method: dict[str, object]) -> str:
+        said = {
+            "run": "run",
+            "fidelities": {"low": {}, "high": {}},
+            "target": "high",
+            "data": {"train": "train.extxyz"},
+        }
+        return ingredients(RunConfig.read({**said, "method": {"name": name, **method}}).resolved(tmp_path))["method"]
+
+    settings = METHODS[name].settings().model_dump(mode="json")
+    before = {key: value for key, value in settings.items() if key not in ("closing_readout", "opening_readout")}
+    del before["training"]["sampling"]["least_rows"]
+    assert hashed({}) == content_hash(nested(before))
+    assert hashed({"closing_readout": {}}) != hashed({})

@@ -24,8 +24,12 @@ LATER: Mapping[str, Any] = {
     "probes": "auto",
     "probe_seed": 0,
     "least_rows": 0,
+    "opening_readout": None,
 }
 """Keys of settings that folders of 0.1.0 did not know, and what they then stood for: those folders stay theirs."""
+
+LATER_OF: Mapping[str, Mapping[str, Any]] = {name: {"closing_readout": None} for name in ("joint", "onehot")}
+"""The same for keys that 0.1.0 knew of other methods, by the name of the method."""
 
 SINGLE_ATOMS = DataSettings.model_fields["single_atoms"].default
 
@@ -73,7 +77,8 @@ def provenance(config: RunConfig, hashes: Mapping[str, str]) -> Provenance:
 def _plain(value: Any) -> Any:
     """Return ``value`` as nested tuples, which a content hash takes, mappings sorted by key."""
     if isinstance(value, Mapping):
-        known = (key for key in sorted(value) if not (key in LATER and value[key] == LATER[key]))
+        later = {**LATER, **LATER_OF.get(str(value.get("name")), {})}
+        known = (key for key in sorted(value) if not (key in later and value[key] == later[key]))
         return tuple((str(key), _plain(value[key])) for key in known)
     if isinstance(value, (list, tuple)):
         return tuple(_plain(item) for item in value)

@@ -222,3 +222,29 @@ def test_closing_readout_lifts_what_the_low_labels_alone_trained(tiny_potential:
     alone = fit_readout(lift_of(frames, offset.potential, source="high"), ReadoutSettings(), Context(dtype="float64"))
     assert closed.potential.fingerprint == alone.potential.fingerprint
     assert any("gave it reference energies" in sentence for sentence in closed.warnings)
+
+
+def test_opening_readout_is_where_the_target_s_training_starts(tiny_potential: ReadoutPotential) -> None:
+    """Without a step the target has the weights of the closed-form fit, and the base's fidelity is the base."""
+    frames = two_levels(10, 8)
+    still = {"epochs": 0, "valid_fraction": 0.0}
+    opened = run(frames, tiny_potential, training=still, opening_readout={})
+    alone = fit_readout(lift_of(frames, tiny_potential), ReadoutSettings(), Context(dtype="float64"))
+    expected, weights = (one.potential.surface("high").readout.weights for one in (alone, opened))
+    np.testing.assert_allclose(weights, expected, rtol=0.0, atol=1e-12)
+    assert np.abs(weights - tiny_potential.surface("low").readout.weights).max() > 1e-3
+    np.testing.assert_allclose(
+        energies(opened.potential, frames, "low"), energies(tiny_potential, frames, "low"), rtol=0.0, atol=1e-10
+    )
+    labels = np.array([item.labels["high"].energy for item in frames[:8]])
+    size = composition_matrix(frames[:8], ELEMENTS).sum(axis=1)
+    rmse = [
+        np.sqrt(np.mean(((energies(one.potential, frames[:8], "high") - labels) / size) ** 2))
+        for one in (alone, opened)
+    ]
+    assert rmse[1] <= rmse[0] + 1e-12  # its E0 are fitted once more at the end, as those of a new fidelity are
+
+
+def test_opening_readout_without_a_base_is_refused() -> None:
+    with pytest.raises(ConfigError, match="opening_readout fits the features of a base"):
+        run(two_levels(10, 8), opening_readout={})

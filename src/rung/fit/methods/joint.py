@@ -7,12 +7,13 @@ The labels of a cheap level, forces among them, shape the features that the few 
 from dataclasses import replace
 from typing import Literal
 
+from rung.errors import ConfigError
 from rung.fit.fidelities.expected import expected_training
 from rung.fit.fidelities.several import SeveralSettings, begin, fit_together
 from rung.fit.lift import Base, Context, Expected, FitResult, Lift, Method
 from rung.fit.methods.closing import with_closing_readout
 from rung.fit.methods.offset import OffsetSettings, fit_offset
-from rung.fit.methods.readout import ReadoutSettings
+from rung.fit.methods.readout import ReadoutSettings, fit_readout
 
 
 class JointSettings(SeveralSettings):
@@ -21,6 +22,9 @@ class JointSettings(SeveralSettings):
     name: Literal["joint"] = "joint"
     closing_readout: ReadoutSettings | None = None
     """A fit of the target's readout in closed form at the end, with error bars; null keeps the trained readout."""
+    opening_readout: ReadoutSettings | None = None
+    """A fit of the target's readout in closed form before the first step, which training starts from; null starts from
+    the base's own readout."""
 
 
 def fit_joint(lift: Lift, settings: JointSettings, context: Context) -> FitResult:
@@ -32,7 +36,7 @@ def fit_joint(lift: Lift, settings: JointSettings, context: Context) -> FitResul
     Raises
     ------
     ConfigError
-        When a fidelity is unknown.
+        When a fidelity is unknown, or a readout should be fitted before and there is no base.
     DataError
         When a structure holds an element that the base, or no training structure, knows.
     FitError
@@ -46,8 +50,23 @@ def fit_joint(lift: Lift, settings: JointSettings, context: Context) -> FitResul
 def _trained(lift: Lift, settings: JointSettings, context: Context) -> FitResult:
     if settings.fidelities and lift.target not in settings.fidelities:
         return _without_target(lift, settings, next(iter(settings.fidelities)), context)
-    data, start = begin(lift, settings, "readouts", context)
+    data, start = begin(_opened(lift, settings, context), settings, "readouts", context)
+    if settings.opening_readout is not None:  # its E0 are fitted, as those of a new fidelity are
+        start = replace(start, fitted=(*start.fitted, lift.target))
     return fit_together(start, data, settings.training, settings, context, judge=lift.target)
+
+
+def _opened(lift: Lift, settings: JointSettings, context: Context) -> Lift:
+    """Return the lift with a base that offers the target as a closed-form fit has it, where the settings ask for it."""
+    if settings.opening_readout is None:
+        return lift
+    base = settings.origin(lift.base)
+    if base is None:
+        raise ConfigError("opening_readout fits the features of a base: name one, or remove the key.")
+    opened = fit_readout(lift, settings.opening_readout, context).potential
+    return replace(
+        lift, base=Base(base.potential.with_surface(lift.target, opened.surface(lift.target)), base.fidelity)
+    )
 
 
 def _without_target(lift: Lift, settings: JointSettings, first: str, context: Context) -> FitResult:
