@@ -104,6 +104,23 @@ def test_until_flat_counts_small_gains_together_and_knows_nothing_without_valida
     assert not schedule.ended([math.nan] * 50)
 
 
+@pytest.mark.parametrize(
+    ("epochs", "patience", "expected"),
+    [
+        (12, 3, [0] * 6 + [1] * 3 + [2] * 3),
+        (8, 15, [0] * 4 + [1] * 2 + [2] * 2),  # half of the epochs at most
+        (2, 15, [1, 2]),
+    ],
+)
+def test_until_flat_ends_with_small_steps_where_the_cap_comes_first(
+    epochs: int, patience: int, expected: list[int]
+) -> None:
+    schedule = UntilFlat(shrink=0.5, steps=2, patience=patience, warmup=0.0)
+    losses = [10.0 * 0.5**number for number in range(epochs)]  # never flat
+    factors = [schedule.factor(float(number), epochs, losses[:number]) for number in range(epochs)]
+    assert factors == [0.5**times for times in expected]
+
+
 def test_until_flat_ends_the_first_of_two_stages_alone() -> None:
     schedule = UntilFlat(patience=2, steps=0)
     settings = TrainingSettings(epochs=100, schedule=schedule, final=FinalStage(fraction=0.5))

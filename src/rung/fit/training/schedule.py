@@ -77,7 +77,8 @@ class Cosine(Endless):
 class UntilFlat(Settings):
     """A few large steps down, each where the validation loss is flat; flat once more after the last, training ends.
 
-    So a training is as long as its data need, and the epochs that the settings name are a cap.
+    So a training is as long as its data need, and the epochs that the settings name are a cap. Where the loss still
+    falls when the cap comes near, the steps down take the last epochs, ``patience`` each and half of all at most.
     """
 
     name: Literal["until_flat"] = "until_flat"
@@ -92,15 +93,21 @@ class UntilFlat(Settings):
     warmup: float = Field(default=1.0, ge=0)
     """Epochs over which the learning rate rises from zero."""
 
-    def factor(self, epoch: float, epochs: int, losses: Sequence[float]) -> float:  # noqa: ARG002 - one signature
-        """Return ``shrink`` to the number of times that ``losses`` were flat."""
-        return _rising(epoch, self.warmup) * self.shrink ** min(self._flat(losses), self.steps)
+    def factor(self, epoch: float, epochs: int, losses: Sequence[float]) -> float:
+        """Return ``shrink`` to the number of times that ``losses`` were flat, or must have been this near the cap."""
+        times = max(self._flat(losses), self._due(epochs - len(losses), epochs))
+        return _rising(epoch, self.warmup) * self.shrink ** min(times, self.steps)
 
     def ended(self, losses: Sequence[float]) -> str:
         """Return that the loss was flat after the last step down, or nothing."""
         if self._flat(losses) <= self.steps:
             return ""
         return f"the validation loss is flat after {self.steps} smaller learning rates"
+
+    def _due(self, left: int, epochs: int) -> int:
+        """Return how many steps down there must have been when ``left`` of ``epochs`` are to be run."""
+        length = max(1, min(self.patience, epochs // (2 * max(self.steps, 1))))
+        return max(0, self.steps - (left - 1) // length)
 
     def _flat(self, losses: Sequence[float]) -> int:
         """Return how often ``patience`` epochs in a row had no clear gain; each time the count begins anew."""
