@@ -2,7 +2,8 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def steps_of(page: Path) -> Iterator[Step]:
                 yield Step(f"{name}:{line}", command, command)
 
 
-def script_of(steps: Iterator[Step] | list[Step], times: Path) -> str:
+def script_of(steps: Iterable[Step], times: Path) -> str:
     """Return a script for bash that does the steps in one shell and stops at the first that fails.
 
     When each began is written to ``times``, a line each.
@@ -106,3 +107,24 @@ def script_of(steps: Iterator[Step] | list[Step], times: Path) -> str:
     for step in steps:
         lines += [f'echo "$(date +%s.%N) {step.where}" >> "$times"', step.script]
     return "\n".join([*lines, 'echo "$(date +%s.%N) end" >> "$times"', ""])
+
+
+def environment(folder: Path, source: Path, python: str = sys.executable) -> None:
+    """Make ``.venv`` as the Makefile leaves it, of an interpreter that has all packages already.
+
+    Parameters
+    ----------
+    folder
+        Where ``.venv`` goes.
+    source
+        The ``src`` that its rung comes from.
+    python
+        The interpreter.
+    """
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "activate").write_text(f"export PATH={programs}:$PATH\n")
+    for name, start in (("python", ""), ("rung", "-m rung ")):
+        (programs / name).write_text(f'#!/bin/sh\nPYTHONPATH={source} exec {python} {start}"$@"\n')
+        (programs / name).chmod(0o755)
+    (folder / ".venv" / ".installed").touch()

@@ -17,7 +17,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -30,7 +29,7 @@ from rung.config import RunConfig
 from rung.label.settings import LabelSettings
 from rung.study import StudyConfig
 from rung.study.config import Profile
-from tests.documents import ROOT, TYPED, Block, blocks_of, script_of, steps_of
+from tests.documents import ROOT, TYPED, Block, blocks_of, environment, script_of, steps_of
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LANGUAGES = {"python", "yaml", "sh", "text", "json", "bibtex"}
@@ -80,21 +79,11 @@ def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             exec(compile("\n" * (block.line - 1) + block.text, str(page), "exec"), namespace)
 
 
-def like_a_clone(folder: Path) -> None:
-    """Make what a reader has after ``make demo``: the data in ``src``, and an environment with rung to activate."""
-    (folder / "src").symlink_to(ROOT / "src")
-    programs = folder / ".venv" / "bin"
-    programs.mkdir(parents=True)
-    (programs / "activate").write_text(f"export PATH={programs}:$PATH\n")
-    for name, start in (("python", ""), ("rung", "-m rung ")):
-        (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} {start}"$@"\n')
-        (programs / name).chmod(0o755)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("page", TYPED_PAGES, ids=lambda page: page.name)
 def test_a_tutorial_works_as_it_is_written(page: Path, tmp_path: Path) -> None:
-    like_a_clone(tmp_path)
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    environment(tmp_path, ROOT / "src")
     script = script_of(steps_of(page), tmp_path / "times")
     done = subprocess.run(
         ["bash", "-c", script],
