@@ -23,7 +23,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help install demo test test-slow install-sevenn test-sevenn lint docs benchmark study-h3 study-molecules clean
+.PHONY: help install demo test test-slow install-sevenn test-sevenn lint docs benchmark study-h3 study-molecules study-claims clean
 
 help:
 	@echo "make demo       lift the bundled MoS2 potential and write demo/report.html"
@@ -34,6 +34,7 @@ help:
 	@echo "make docs       the documentation, in site/"
 	@echo "make study-h3   H + H2 from PBE to Monte Carlo: labels of PBE and UCCSD(T), base, lifts, barriers, tables, picture"
 	@echo "make study-molecules  twelve molecules: labels of GFN2, MP2, CCSD(T) and B3LYP; NUMBER=300 for more geometries"
+	@echo "make study-claims  training on two levels until it converges, on these molecules; hours"
 	@echo "make benchmark  time against mace-torch's own readout training"
 
 install: $(INSTALLED)
@@ -115,6 +116,10 @@ NUMBER ?= 200
 study-molecules: $(INSTALLED)
 	$(BIN)/python examples/molecules/labels.py molecules/labels --number $(NUMBER)
 	$(BIN)/python examples/molecules/assemble.py molecules/labels molecules/data
+
+# Some hours on two cores, and it goes on where it stopped.
+study-claims: $(INSTALLED)
+	$(BIN)/python examples/molecules/claims.py molecules/claims
 
 clean:
 	rm -rf $(VENV) .venv.lock $(SEVENN) .venv-sevenn.lock site demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

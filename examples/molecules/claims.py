@@ -1,0 +1,269 @@
+"""What joint and one-hot training are worth where they converge: the studies of the page *Training on two levels*.
+
+    OMP_NUM_THREADS=1 python examples/molecules/claims.py FOLDER [PART ...] [--draws 5] [--write docs/results/claims.md]
+
+Each part is a study of ``rung compare``, and goes on where it stopped. Draw after draw is done of all parts that are
+named, so that what is there at any time is whole. ``--write`` makes tables and pictures of what is there, with its
+number of draws, and trains nothing.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from claims_data import LEVELS, PATHS, SPLITS, claim_files
+from claims_tables import write_page
+
+from rung import demo_data, run_fit
+from rung.config import RunConfig
+from rung.jobs import Here
+from rung.progress import SILENT
+from rung.study.config import StudyConfig
+from rung.study.engine import compare
+
+TITLES = {"gfn2": "GFN2", "mp2": "MP2", "ccsdt": "CCSD(T)"}
+
+PAIRS = (("gfn2", "mp2"), ("mp2", "ccsdt"), ("gfn2", "ccsdt"))
+"""Low and high level; the first pair is far apart and has forces of both, the second is near."""
+
+NUMBERS = (50, 200)
+"""Energies of the high level: 7 and 30 % of the geometries with labels of the low level."""
+
+MOST = 350
+"""Nearly all of what there is below the energy that divides the data."""
+
+FEW = 7
+"""One per cent."""
+
+ARCHITECTURE: Mapping[str, Any] = {
+    "channels": 16,
+    "max_l": 1,
+    "layers": 2,
+    "cutoff": 5.0,
+    "correlation": 2,
+    "radial_units": [32, 32],
+}
+
+TRAINING: Mapping[str, Any] = {
+    "epochs": 60,
+    "batch_size": 16,
+    "valid_batch_size": 128,
+    "learning_rate": 0.02,
+    "loss": {"energy_weight": 1000.0},
+    "schedule": {"name": "until_flat", "patience": 6, "steps": 3, "shrink": 0.3},
+    "sampling": {"name": "proportional", "least_rows": 672},
+    "patience": 100,
+}
+"""Of rows of one fidelity: an epoch has some 45 steps, however few the labels are."""
+
+BOTH: Mapping[str, Any] = {
+    **TRAINING,
+    "batch_size": 32,
+    "sampling": {"name": "balanced", "least_rows": 1200},
+}
+"""Of rows of two fidelities: about the same number of steps, each with as many rows of either."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A study: what it compares, on which labels.
+
+    Parameters
+    ----------
+    low, high
+        The levels.
+    kind
+        ``closed``, lifts of one base without training; ``matrix``, new models of every choice of labels; ``lifts``,
+        lifts of the base by training; ``three``, new models with a level in the middle.
+    numbers
+        Energies of the high level.
+    """
+
+    low: str
+    high: str
+    kind: str
+    numbers: tuple[int, ...] = NUMBERS
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return f"{self.kind}-{self.low}-{self.high}"
+
+    @property
+    def based(self) -> bool:
+        """Whether its rows lift a base."""
+        return self.kind in ("closed", "lifts")
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The levels whose labels may train."""
+        return tuple(LEVELS) if self.kind == "three" else (self.low, self.high)
+
+    @property
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """The rows of the study, by name."""
+        if self.kind == "closed":
+            return {"readout": {"name": "readout"}, "tangent": {"name": "tangent"}}
+        if self.kind == "three":
+            return rows_of_levels()
+        return (rows_of_labels if self.kind == "matrix" else rows_of_lifts)(self.low, self.high)
+
+
+PARTS = {
+    part.name: part
+    for part in (
+        Part("gfn2", "mp2", "closed", (FEW, *NUMBERS, MOST)),
+        Part("gfn2", "mp2", "matrix", (*NUMBERS, MOST)),
+        Part("gfn2", "mp2", "lifts"),
+        Part("mp2", "ccsdt", "closed", (FEW, *NUMBERS, MOST)),
+        Part("mp2", "ccsdt", "matrix"),
+        Part("gfn2", "ccsdt", "closed", (FEW, *NUMBERS, MOST)),
+        Part("gfn2", "ccsdt", "three"),
+        Part("mp2", "ccsdt", "lifts"),
+        Part("gfn2", "ccsdt", "matrix"),
+    )
+}
+"""The parts, in the order of their worth."""
+
+
+def new_model(training: Mapping[str, Any], geometries: str = "all", **labels: str) -> dict[str, Any]:
+    """Return a row that trains a new model on the labels of some levels."""
+    return {
+        "name": "joint",
+        "start": "new",
+        "geometries": geometries,
+        "fidelities": {name: {"labels": kind} for name, kind in labels.items()},
+        "architecture": dict(ARCHITECTURE),
+        "training": dict(training),
+    }
+
+
+def rows_of_labels(low: str, high: str) -> dict[str, dict[str, Any]]:
+    """Return the choices of labels that the levels have, as rows of a study."""
+    cheap = {low: "energy+forces", high: "energy"}
+    rows = {"joint": new_model(BOTH, **cheap), "HL-E": new_model(TRAINING, **{high: "energy"})}
+    if high != "mp2":  # forces of CCSD(T) are for tests alone
+        return rows
+    return {
+        **rows,
+        "HL-EF": new_model(TRAINING, **{high: "energy+forces"}),
+        "LL-EF+HL-EF": new_model(BOTH, **{low: "energy+forces", high: "energy+forces"}),
+        "LL-EF+HL-E paired": new_model(BOTH, "paired", **cheap),
+        "LL-EF+HL-E disjoint": new_model(BOTH, "disjoint", **cheap),
+    }
+
+
+def rows_of_lifts(low: str, high: str) -> dict[str, dict[str, Any]]:
+    """Return the methods that train a base on energies, as rows of a study, with smaller steps than a new model."""
+    cheap = {low: {"labels": "energy+forces"}, high: {"labels": "energy"}}
+    both = {"fidelities": cheap, "training": {**BOTH, "learning_rate": 0.005}}
+    small = {"channels": 8, "max_l": 1, "layers": 1, "cutoff": 5.0, "correlation": 2, "radial_units": [16, 16]}
+    return {
+        "onehot": {"name": "onehot", "form": "all", **both},
+        "onehot embedding": {"name": "onehot", "form": "embedding", **both},
+        "joint": {"name": "joint", **both, "closing_readout": None},
+        "joint opened": {"name": "joint", **both, "opening_readout": {"name": "readout"}},
+        "joint closed": {"name": "joint", **both, "closing_readout": {"name": "readout"}},
+        "transfer": {"name": "transfer", "training": {**TRAINING, "learning_rate": 0.005}},
+        "delta": {"name": "delta", "learner": {"name": "mace", "architecture": small, "training": dict(TRAINING)}},
+    }
+
+
+def rows_of_levels() -> dict[str, dict[str, Any]]:
+    """Return CCSD(T) energies beside energies and forces of GFN2, of MP2, and of both."""
+    far, near, high = {"gfn2": "energy+forces"}, {"mp2": "energy+forces"}, {"ccsdt": "energy"}
+    three = {**BOTH, "batch_size": 48, "sampling": {"name": "balanced", "least_rows": 1800}}
+    return {"joint": new_model(three, **far, **near, **high), "GFN2 beside": new_model(BOTH, **far, **high)}
+
+
+def trials(rows: Mapping[str, Mapping[str, Any]], high: str) -> dict[str, list[dict[str, Any]]]:
+    """Return three settings to try for each row: two other learning rates, or one and more weight of the high level."""
+    tried = {}
+    for name, row in rows.items():
+        inner = row["learner"] if name == "delta" else row
+        given, at = inner["training"]["learning_rate"], "learner." if name == "delta" else ""
+        changes: list[dict[str, Any]] = [{f"{at}training.learning_rate": factor * given} for factor in (1.0, 0.5, 2.0)]
+        if len(row.get("fidelities", ())) > 1:
+            changes[2] = {"training.loss.fidelity_weights": {high: 10.0}}
+        tried[name] = changes
+    return tried
+
+
+def base_of(low: str, files: Mapping[str, Path], folder: Path) -> Path:
+    """Train the base on a low level, once, and return its checkpoint."""
+    config = {
+        "fidelities": {low: {"level_of_theory": LEVELS[low]}},
+        "target": low,
+        "threads": 1,
+        "run": folder / f"base-{low}",
+        "data": {"train": files["low"], "valid": files["low-valid"], "evaluate": {"test": files["low-test"]}},
+        "method": {"name": "scratch", "architecture": dict(ARCHITECTURE), "training": dict(TRAINING)},
+    }
+    return run_fit(RunConfig.read(config).resolved(folder)).folder.model
+
+
+def study_of(part: Part, seeds: Sequence[int], data: Path, folder: Path, *, tuned: bool) -> StudyConfig:
+    """Return the config of a part over some draws; the base is trained where it is not there."""
+    files = claim_files(data, folder, part.levels)
+    ending = "-energies" if part.based else ""
+    rows = part.rows
+    first = next(iter(rows))
+    config: dict[str, Any] = {
+        "fidelities": {name: {"level_of_theory": LEVELS[name]} for name in part.levels},
+        "target": part.high,
+        "threads": 1,
+        "run": folder / part.name,
+        "data": {
+            "train": files[f"train{ending}"],
+            "valid": files[f"valid{ending}"],
+            "evaluate": {name: files[name] for name in SPLITS},
+        },
+        "bands": {name: files[name] for name in PATHS},
+        "method": rows[first],
+        "compare": {name: row for name, row in rows.items() if name != first},
+        "labels": list(part.numbers),
+        "seeds": list(seeds),
+        "force_structures": 200,
+    }
+    if part.based:
+        config["base"] = {"file": base_of(part.low, files, folder), "fidelity": part.low}
+    if tuned and part.kind != "closed":
+        config["tune"] = {"labels": NUMBERS[0], "seeds": [0], "trials": trials(rows, part.high)}
+    return StudyConfig.read(config).resolved(folder)
+
+
+def done(parts: Sequence[Part], draws: int, data: Path, folder: Path, *, tuned: bool) -> Iterator[str]:
+    """Do the parts draw after draw, and yield what was done."""
+    for last in range(draws):
+        for part in parts:
+            config = study_of(part, range(last + 1), data, folder, tuned=tuned)
+            study = compare(config, executor=Here(), progress=SILENT)
+            yield f"{part.name}: {study.n_new} new fits with {last + 1} draws, {len(study.failures)} failed"
+            yield from (f"  {failure.name}: {failure.sentence}" for failure in study.failures)
+
+
+def main() -> None:
+    """Do the parts that are named, or write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where the studies are")
+    parser.add_argument("parts", nargs="*", default=list(PARTS), metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--draws", type=int, default=5, help="draws of labels (default %(default)s)")
+    parser.add_argument("--tune", action="store_true", help="choose the settings of each row by three trials first")
+    parser.add_argument("--data", type=Path, help="the folder of frames.extxyz; by default that of the package")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="write tables and pictures, and train nothing")
+    chosen = parser.parse_args()
+    folder = chosen.folder.resolve()
+    if unknown := [name for name in chosen.parts if name not in PARTS]:
+        parser.error(f"there is no part {unknown[0]}; there are {', '.join(PARTS)}")
+    if chosen.write is not None:
+        write_page(folder, {f"{TITLES[low]} → {TITLES[high]}": (low, high) for low, high in PAIRS}, chosen.write)
+        return
+    data = chosen.data or demo_data.folder("molecules")
+    for line in done([PARTS[name] for name in chosen.parts], chosen.draws, data, folder, tuned=chosen.tune):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""The tables and pictures of the claims: what the studies that are there say, with their numbers of draws."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+
+from rung.results.fits import StudyFit
+from rung.storage import write_table
+from rung.study.config import load_study_config
+from rung.study.plan import fit_steps
+from rung.study.table import rows_of
+
+mpl.use("Agg")
+
+NAMES = {
+    ("closed", "base"): "LL-EF",
+    ("closed", "readout"): "LL-EF, then `readout`",
+    ("closed", "tangent"): "LL-EF, then `tangent`",
+    ("matrix", "HL-E"): "HL-E",
+    ("matrix", "HL-EF"): "HL-EF",
+    ("matrix", "joint"): "LL-EF+HL-E",
+    ("matrix", "LL-EF+HL-E paired"): "LL-EF+HL-E, paired",
+    ("matrix", "LL-EF+HL-E disjoint"): "LL-EF+HL-E, disjoint",
+    ("matrix", "LL-EF+HL-EF"): "LL-EF+HL-EF",
+    ("three", "GFN2 beside"): "LL-EF+HL-E",
+    ("three", "joint"): "LL-EF+MP2-EF+HL-E",
+    ("lifts", "joint"): "`joint` from the base",
+    ("lifts", "joint opened"): "the same, from `readout`",
+    ("lifts", "joint closed"): "the same, closed by `readout`",
+    ("lifts", "onehot"): "`onehot`, all",
+    ("lifts", "onehot embedding"): "`onehot`, embedding",
+    ("lifts", "transfer"): "`transfer`",
+    ("lifts", "delta"): "`delta`",
+}
+"""What the rows of the studies are called, in the order of the tables."""
+
+RATIOS = (
+    ("LL-EF+HL-E", "HL-E"),
+    ("LL-EF+HL-E", "HL-EF"),
+    ("LL-EF+HL-E", "LL-EF, then `readout`"),
+    ("LL-EF+HL-E, paired", "HL-E"),
+    ("LL-EF+HL-E, disjoint", "HL-E"),
+    ("LL-EF+HL-EF", "HL-EF"),
+    ("LL-EF", "HL-EF"),
+)
+"""Whose force errors are divided, draw by draw."""
+
+SHOWN = (("test", "energy_rmse"), ("test", "force_rmse"), ("absent", "energy_rmse_rel"), ("absent", "force_rmse"))
+SHOWN += (("above", "energy_rmse"), ("above", "force_rmse"), ("NH3", "barrier"), ("HONO", "barrier"))
+
+Key = tuple[str, int, str, str]
+"""Row, number of energies, split, metric."""
+
+Values = Mapping[Key, Mapping[int, float]]
+"""The value of each draw."""
+
+
+def values_of(folder: Path, low: str, high: str) -> Values:
+    """Return what the finished fits of a pair of levels say; a study goes on while it is read."""
+    values: dict[Key, dict[int, float]] = defaultdict(dict)
+    for kind in ("closed", "matrix", "lifts", "three"):
+        place = folder / f"{kind}-{low}-{high}"
+        if not (place / "config.yaml").exists():
+            continue
+        config = load_study_config(place / "config.yaml")
+        for step in fit_steps(config):
+            name = NAMES.get((kind, step.fit.method))  # a base's row stands beside every study of lifts
+            if step.job is None or not step.job.done or name is None:
+                continue
+            result = StudyFit.read(step.job.result)
+            for row in rows_of(step.fit, result, high, low):
+                values[name, row.n_labels, row.split, row.metric][row.seed] = row.value
+            for fact in ("epochs", "best_epoch"):
+                if fact in result.fit.hyperparameters:
+                    values[name, step.fit.n_labels, "fit", fact][step.fit.seed] = result.fit.hyperparameters[fact]
+    return values
+
+
+def spread(numbers: Sequence[float], digits: int) -> str:
+    """Return a mean and the standard deviation between draws."""
+    if not numbers:
+        return "–"
+    beside = f" ± {np.std(numbers, ddof=1):.{digits}f}" if len(numbers) > 1 else ""
+    return f"{np.mean(numbers):.{digits}f}{beside}"
+
+
+def rows(values: Values) -> Iterator[str]:
+    """Yield the table of a pair: every method at every number of labels."""
+    heads = ["energies", "labels, method", "draws", "epochs", "energy", "forces", "absent: energy", "absent: forces"]
+    yield "| " + " | ".join([*heads, "above: energy", "above: forces", "NH₃, eV", "HONO, eV"]) + " |"
+    yield "|" + "---|" * (len(heads) + 4)
+    for number in sorted({number for _, number, _, _ in values}):
+        for name in dict.fromkeys(NAMES.values()):
+            draws = values.get((name, number, "test", "force_rmse"), {})
+            if not draws:
+                continue
+            cells = [
+                spread(list(values.get((name, number, split, metric), {}).values()), 2 if metric == "barrier" else 0)
+                for split, metric in SHOWN
+            ]
+            epochs = list(values.get((name, number, "fit", "epochs"), {}).values())
+            yield (
+                f"| {number} | {name} | {len(draws)} | {np.mean(epochs):.0f} | ".replace("nan", "–")
+                + " | ".join(cells)
+                + " |"
+                if epochs
+                else f"| {number} | {name} | {len(draws)} | – | " + " | ".join(cells) + " |"
+            )
+
+
+def ratio(values: Values, one: str, other: str, number: int, split: str = "test") -> list[float]:
+    """Return the ratio of the force errors of two rows, draw by draw."""
+    mine, theirs = (values.get((name, number, split, "force_rmse"), {}) for name in (one, other))
+    return [mine[draw] / theirs[draw] for draw in sorted(mine) if draw in theirs]
+
+
+def ratios(pairs: Mapping[str, Values]) -> Iterator[str]:
+    """Yield the ratios of force errors, by pair and number of labels."""
+    numbers = sorted({number for values in pairs.values() for _, number, _, _ in values})
+    yield "| force error of | over that of | levels | " + " | ".join(f"{number} energies" for number in numbers) + " |"
+    yield "|" + "---|" * (3 + len(numbers))
+    for one, other in RATIOS:
+        for levels, values in pairs.items():
+            found = [ratio(values, one, other, number) for number in numbers]
+            if any(found):
+                shown = [f"{spread(some, 2)} ({len(some)})" if some else "–" for some in found]
+                yield f"| {one} | {other} | {levels} | " + " | ".join(shown) + " |"
+
+
+def curves(folder: Path, low: str, high: str, number: int, draw: int, out: Path) -> None:
+    """Draw the validation loss of the target over epochs, one line a training."""
+    figure, axes = plt.subplots(figsize=(6.5, 4))
+    for (kind, method), name in NAMES.items():
+        place = folder / f"{kind}-{low}-{high}" / "fits" / f"{method}-n{number}-s{draw}"
+        table = next(place.rglob("epochs.csv"), None) if kind in ("matrix", "lifts") else None
+        if table is None or not (place / "metrics.json").exists():
+            continue
+        lines = list(csv.DictReader(table.read_text().splitlines()))
+        axes.semilogy([float(one["epoch"]) for one in lines], [float(one["valid_loss"]) for one in lines], label=name)
+    axes.set_xlabel("epoch of some 45 steps")
+    axes.set_ylabel("validation loss of the high level")
+    axes.legend(frameon=False, fontsize=7, ncols=2)
+    figure.tight_layout()
+    figure.savefig(out)
+    plt.close(figure)
+
+
+def picture(pairs: Mapping[str, Values], out: Path) -> None:
+    """Draw force errors over the number of energies, a panel a pair of levels."""
+    figure, panels = plt.subplots(1, len(pairs), figsize=(3.6 * len(pairs) + 1.5, 3.6), sharey=False, squeeze=False)
+    for axes, (levels, values) in zip(panels[0], pairs.items(), strict=True):
+        for name in dict.fromkeys(NAMES.values()):
+            numbers = sorted(
+                n for row, n, split, metric in values if (row, split, metric) == (name, "test", "force_rmse")
+            )
+            if not numbers or min(numbers) < 10 <= max(numbers) < 10:
+                continue
+            draws = [list(values[name, number, "test", "force_rmse"].values()) for number in numbers]
+            bars = [np.std(some, ddof=1) if len(some) > 1 else 0.0 for some in draws]
+            dashed = "--" if "LL-EF+" in name else "-" if "HL" in name else ":"
+            axes.errorbar(numbers, [np.mean(some) for some in draws], bars, marker="o", ms=3, ls=dashed, label=name)
+        axes.set_title(levels, fontsize=9)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel("energies of the high level")
+    panels[0][0].set_ylabel("force error, meV/Å")
+    handles: dict[str, object] = {}
+    for axes in panels[0]:
+        lines, names = axes.get_legend_handles_labels()
+        handles |= dict(zip(names, lines, strict=True))
+    figure.legend(handles.values(), handles.keys(), frameon=False, fontsize=7, loc="center right")
+    figure.tight_layout(rect=(0, 0, 1 - 1.7 / (3.6 * len(pairs) + 1.5), 1))
+    figure.savefig(out)
+    plt.close(figure)
+
+
+def write_page(folder: Path, levels: Mapping[str, tuple[str, str]], page: Path) -> None:
+    """Write the tables between their marks on the page, and the pictures beside it."""
+    pairs = {title: values for title, (low, high) in levels.items() if (values := values_of(folder, low, high))}
+    write_table(page.with_name(f"{page.name}#ratios"), "\n".join(ratios(pairs)))
+    blocks = [f"**{title}**\n\n" + "\n".join(rows(values)) for title, values in pairs.items()]
+    write_table(page.with_name(f"{page.name}#rows"), "\n\n".join(blocks))
+    picture(pairs, page.with_name("claims.svg"))
+    low, high = next(iter(levels.values()))
+    curves(folder, low, high, 50, 0, page.with_name("claims-curves.svg"))

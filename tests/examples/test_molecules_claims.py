@@ -1,0 +1,137 @@
+"""The studies of the claims on molecules: what may be learnt, what is tested, and what the tables say."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from pydantic import TypeAdapter
+
+from rung.data.readers.structures import read_structures
+from rung.data.splits import check_disjoint
+from rung.data.structure import Structure
+from rung.demo_data import folder
+from rung.fit.methods import MethodSettings
+from rung.fit.methods.joint import JointSettings
+from tests.examples.scripts import FOLDER, part
+
+NAMES = ("claims_data", "claims_tables", "claims")
+
+
+@pytest.fixture(scope="module")
+def scripts() -> Iterator[dict[str, ModuleType]]:
+    """Yield the programs, which import each other by name."""
+    sys.path.insert(0, str(FOLDER / "molecules"))
+    yield {name: part("molecules", name) for name in NAMES}
+    sys.path.remove(str(FOLDER / "molecules"))
+    for name in NAMES:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("claims")
+
+
+@pytest.fixture(scope="module")
+def files(scripts: dict[str, ModuleType], place: Path) -> dict[str, list[Structure]]:
+    paths = scripts["claims_data"].claim_files(folder("molecules"), place, ("gfn2", "mp2"))
+    return {name: read_structures(path) for name, path in paths.items()}
+
+
+def test_no_test_geometry_is_learnt_and_the_three_tests_are_all_there_are(files: dict[str, list[Structure]]) -> None:
+    check_disjoint({name: files[name] for name in ("train", "valid", "test", "absent", "above", "NH3", "HONO")})
+    assert sum(len(files[name]) for name in ("test", "absent", "above")) == len(files["low-test"]) == 192
+    assert len(files["train"]) == 672 and len(files["valid"]) == 96
+
+
+def test_labels_of_the_high_level_are_of_known_molecules_and_of_low_energy(
+    files: dict[str, list[Structure]], scripts: dict[str, ModuleType]
+) -> None:
+    absent, highest = scripts["claims_data"].ABSENT, scripts["claims_data"].HIGHEST
+    lowest = scripts["claims_data"].lowest_energies(read_structures(folder("molecules") / "frames.extxyz"))
+    learnt = [one for one in files["train"] if one.labelled("mp2").has_energy]
+    assert len(learnt) >= scripts["claims"].MOST
+    for one in [*learnt, *files["test"]]:
+        assert one.info["molecule"] not in absent
+        assert one.labelled("mp2").energy - lowest[str(one.info["molecule"])] < highest
+    for one in files["above"]:
+        assert one.labelled("mp2").energy - lowest[str(one.info["molecule"])] >= highest
+    assert {one.info["molecule"] for one in files["absent"]} == set(absent)
+
+
+def test_lifts_see_energies_alone_and_the_base_its_own_level(files: dict[str, list[Structure]]) -> None:
+    for name in ("train", "valid"):
+        assert any(one.labelled("mp2").has_forces for one in files[name])
+        assert not any(one.labelled("mp2").has_forces for one in files[f"{name}-energies"])
+        energies = [[one.labelled("mp2").energy for one in files[name + ending]] for ending in ("", "-energies")]
+        np.testing.assert_array_equal(*energies)
+    assert all(set(one.labels) == {"gfn2"} for name in ("low", "low-valid", "low-test") for one in files[name])
+
+
+def test_a_path_begins_at_its_lowest_image(files: dict[str, list[Structure]]) -> None:
+    """So the highest image less the first is the barrier: 0.36 eV of MP2 for the inversion of ammonia."""
+    barriers = {}
+    for name in ("NH3", "HONO"):
+        energies = [one.labelled("mp2").energy for one in files[name]]
+        assert np.argmin(energies) == 0
+        barriers[name] = max(energies) - energies[0]
+    assert barriers == pytest.approx({"NH3": 0.355, "HONO": 0.586}, abs=2e-3)
+
+
+def test_a_part_is_a_study_of_rows_with_three_settings_each(scripts: dict[str, ModuleType], place: Path) -> None:
+    claims = scripts["claims"]
+    config = claims.study_of(claims.PARTS["matrix-gfn2-mp2"], range(2), folder("molecules"), place, tuned=True)
+    assert config.run.name == "matrix-gfn2-mp2" and config.seeds == (0, 1)
+    assert len(config.methods()) == 6
+    for row, settings in config.methods().items():
+        assert len(config.trials(row)) == 3 and config.trials(row)[0] == settings
+    given = claims.study_of(claims.PARTS["matrix-gfn2-mp2"], range(2), folder("molecules"), place, tuned=False)
+    assert given.tune is None and given.methods() == config.methods()  # so fits of before the trials stay
+
+
+def test_every_row_of_every_part_is_a_method(scripts: dict[str, ModuleType]) -> None:
+    claims, adapter = scripts["claims"], TypeAdapter(MethodSettings)
+    named = {key for key in scripts["claims_tables"].NAMES if key[1] != "base"}
+    rows = {
+        (one.kind, row): adapter.validate_python(said)
+        for one in claims.PARTS.values()
+        for row, said in one.rows.items()
+    }
+    assert set(rows) == named
+    rates = {row.training.learning_rate for (kind, name), row in rows.items() if kind == "lifts" and name != "delta"}
+    assert len(rates) == 1
+
+
+def test_an_epoch_has_as_many_steps_whatever_the_labels(scripts: dict[str, ModuleType]) -> None:
+    claims = scripts["claims"]
+    rows = claims.new_model(claims.TRAINING, mp2="energy"), claims.new_model(claims.BOTH, gfn2="all", mp2="energy")
+    for counts, row in (
+        ([50], rows[0]),
+        ([350], rows[0]),
+        ([672, 50], rows[1]),
+        ([622, 50], rows[1]),
+        ([50, 50], rows[1]),
+    ):
+        training = JointSettings.read(row).training
+        steps = -(-training.sampling.length(np.array(counts)) // training.batch_size)
+        assert 38 <= steps <= 60
+
+
+def test_ratios_are_taken_draw_by_draw(scripts: dict[str, ModuleType]) -> None:
+    tables = scripts["claims_tables"]
+    values = {
+        ("HL-E", 50, "test", "force_rmse"): {0: 100.0, 1: 200.0, 2: 400.0},
+        ("LL-EF+HL-E", 50, "test", "force_rmse"): {0: 50.0, 1: 100.0},
+        ("HL-EF", 50, "test", "force_rmse"): {1: 80.0},
+    }
+    assert tables.ratio(values, "LL-EF+HL-E", "HL-E", 50) == [0.5, 0.5]
+    table = list(tables.ratios({"far": values}))
+    assert table[2:] == [
+        "| LL-EF+HL-E | HL-E | far | 0.50 ± 0.00 (2) |",
+        "| LL-EF+HL-E | HL-EF | far | 1.25 (1) |",
+    ]
+    (line,) = [one for one in tables.rows(values) if one.startswith("| 50 | HL-E |")]
+    assert line.startswith("| 50 | HL-E | 3 | – | – | 233 ± 153 |")
