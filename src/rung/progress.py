@@ -109,6 +109,15 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def memory_size(n_bytes: float) -> str:
+    """Return a number of bytes as people say it: in the largest unit of which there is one."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if n_bytes >= 0.9995 * size:
+            amount = n_bytes / size
+            return f"{amount:.1f} {unit}" if amount < 9.95 else f"{amount:.0f} {unit}"
+    return f"{n_bytes / 1e3:.0f} kB"
+
+
 class _Both:
     def __init__(self, first: Task, second: Task) -> None:
         self._tasks = (first, second)

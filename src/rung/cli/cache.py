@@ -8,6 +8,7 @@ from pydantic import Field
 
 from rung.cli.console import ERR
 from rung.cli.options import command
+from rung.progress import memory_size
 from rung.settings import Option, Settings
 
 
@@ -52,7 +53,7 @@ def _prune(settings: Prune) -> int:
 
     seconds = None if settings.older_than_days is None else 86400.0 * settings.older_than_days
     removed = open_cache(settings.folder).prune(older_than=seconds)
-    ERR.print(f"Deleted {len(removed)} entries, {sum(entry.size for entry in removed) / 1e6:.1f} MB.", markup=False)
+    ERR.print(f"Deleted {len(removed)} entries, {memory_size(sum(entry.size for entry in removed))}.", markup=False)
     return 0
 
 

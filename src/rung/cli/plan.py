@@ -4,7 +4,7 @@ import math
 
 from rung.cli.console import ERR, OUT
 from rung.cli.summary import print_summary
-from rung.progress import duration
+from rung.progress import duration, memory_size
 from rung.report.summary import Summary, Table
 from rung.results.findings import CensusRow
 from rung.results.plan import FitPlan, PlannedDesigns
@@ -42,7 +42,7 @@ def plan_summary(plan: FitPlan) -> Summary:
     frozen = "" if plan.n_frozen is None else f", {plan.n_frozen:,} stay frozen"
     cost = [
         f"about {duration(plan.seconds)} on this machine" if math.isfinite(plan.seconds) else "",
-        f"{plan.memory / 1e9:.1f} GB of memory" if math.isfinite(plan.memory) else "",
+        f"{memory_size(plan.memory)} of memory" if math.isfinite(plan.memory) else "",
     ]
     said = ", ".join(part for part in cost if part)
     sentences = (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rung.features.cache import EntryKind
 from rung.features.measure import PassCosts
-from rung.progress import duration
+from rung.progress import duration, memory_size
 
 WORTH_MEASURING = 20_000
 """Passes times atoms above which the cost of passes is measured before a build: some seconds for a small model."""
@@ -62,7 +62,7 @@ class Estimate:
         """The same in words."""
         return (
             f"{self.n_structures} structures: about {duration(self.seconds)} on this machine, "
-            f"up to {self.memory / 1e9:.1f} GB of memory, {self.stored / 1e6:.0f} MB to keep"
+            f"up to {memory_size(self.memory)} of memory, {memory_size(self.stored)} to keep"
         )
 
 

@@ -15,6 +15,7 @@ from rung.data.structure import Structure
 from rung.errors import ConfigError
 from rung.model.protocols import Prediction
 from rung.model.trainable import TrainablePotential
+from rung.progress import memory_size
 
 Row = NDArray[np.floating]
 """Derivatives by the moving weights, in the type of the model, shape ``(p,)``."""
@@ -49,8 +50,8 @@ def require_memory(rows: int, weights: int) -> None:
     needed, there = 8 * rows * weights, machine_memory()
     if needed > there:
         raise ConfigError(
-            f"The derivatives of {rows} labels by {weights} weights take {needed / 1e9:.0f} GB and this machine has "
-            f"{there / 1e9:.0f} GB: let fewer layers move (layers: products|readouts), give fewer energies, or use the "
+            f"The derivatives of {rows} labels by {weights} weights take {memory_size(needed)} and this machine has "
+            f"{memory_size(there)}: let fewer layers move (layers: products|readouts), give fewer energies, or use the "
             "method readout."
         )
 

@@ -12,7 +12,7 @@ from rung.data.structure import Structure, composition_matrix
 from rung.features.weights import machine_memory
 from rung.fit.lift import Expected, Lift
 from rung.fit.methods import method_of
-from rung.progress import SILENT, Progress, duration
+from rung.progress import SILENT, Progress, duration, memory_size
 from rung.results.plan import FitPlan, PlannedDesigns
 from rung.run.inputs import coarse_base
 from rung.run.stages import STAGES, check
@@ -115,7 +115,7 @@ def _costly(expected: Expected) -> Iterator[str]:
     memory = machine_memory()
     if expected.memory > SHARE * memory:
         yield (
-            f"The fit holds some {expected.memory / 1e9:.0f} GB, and this machine has {memory / 1e9:.0f} GB: let fewer "
+            f"The fit holds some {memory_size(expected.memory)}, and this machine has {memory_size(memory)}: let fewer "
             "layers move, or give fewer energies."
         )
     if expected.seconds > LONG:
