@@ -23,7 +23,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help install demo test test-slow install-sevenn test-sevenn lint docs benchmark study-h3 study-molecules study-claims clean
+.PHONY: help install demo test test-slow install-sevenn test-sevenn lint docs benchmark study-h3 study-molecules study-claims results-sevenn clean
 
 help:
 	@echo "make demo       lift the bundled MoS2 potential and write demo/report.html"
@@ -35,6 +35,7 @@ help:
 	@echo "make study-h3   H + H2 from PBE to Monte Carlo: labels of PBE and UCCSD(T), base, lifts, barriers, tables, picture"
 	@echo "make study-molecules  twelve molecules: labels of GFN2, MP2, CCSD(T) and B3LYP; NUMBER=300 for more geometries"
 	@echo "make study-claims  training on two levels until it converges, on these molecules; hours"
+	@echo "make results-sevenn  lifts of SevenNet-MF-0: hulls, mixing, a hop, and a day of dynamics; it goes on where it stopped"
 	@echo "make benchmark  time against mace-torch's own readout training"
 
 install: $(INSTALLED)
@@ -93,6 +94,18 @@ test-slow: $(EXAMPLES)
 # Everything in the environment of SevenNet, its slow tests too: the contract of potentials and the backend's own folder.
 test-sevenn: $(SEVENN_INSTALLED)
 	$(SEVENN)/bin/python -m pytest -m "" --durations=10 --durations-min=5 $(PYTEST_ARGS) tests/contract/test_contract.py tests/contract/test_sabotage.py tests/backends/sevenn
+
+# Hours for the lifts, a day for the dynamics, on one quiet core; each part goes on where it stopped.
+BASES := benchmarks/sevennet_bases
+RESULTS := --work runs/sevennet_bases --write docs/results/sevennet-bases.md
+results-sevenn: $(SEVENN_INSTALLED)
+	$(SEVENN)/bin/python $(BASES)/hulls.py $(RESULTS)#hulls
+	$(SEVENN)/bin/python $(BASES)/mixing.py $(RESULTS)#ingan
+	$(SEVENN)/bin/python $(BASES)/hop.py $(RESULTS)#mos2
+	$(SEVENN)/bin/python $(BASES)/li6ps5cl.py fit --work runs/sevennet_bases
+	$(SEVENN)/bin/python $(BASES)/li6ps5cl.py errors --work runs/sevennet_bases
+	$(SEVENN)/bin/python $(BASES)/li6ps5cl.py run --work runs/sevennet_bases
+	$(SEVENN)/bin/python $(BASES)/li6ps5cl.py table $(RESULTS)#li6ps5cl
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
