@@ -56,6 +56,41 @@ def test_weights_are_counted_and_nothing_is_written(world: SmallWorld, method: d
     assert json.loads(json.dumps(plan.as_json()))["method"] == method["name"]
 
 
+@pytest.mark.parametrize(("form", "trains"), [("all", "fidelity"), ("embedding", "all")])
+def test_onehot_counts_what_moves(world: SmallWorld, form: str, trains: str) -> None:
+    """With ``trains: fidelity`` the weights of the base stay, and only what the target adds moves."""
+    method = {"name": "onehot", "form": form, "trains": trains, "training": TRAINING}
+    plan = plan_fit(load_config(world.config(method=method)))
+    total = sum(parameter.numel() for parameter in world.low.backbone.module.parameters())  # type: ignore[attr-defined]
+    assert plan.n_fitted is not None and plan.n_frozen is not None
+    if trains == "fidelity":
+        assert 0 < plan.n_fitted < total <= plan.n_frozen
+    else:
+        assert plan.n_fitted > total // 2
+    assert plan.seconds > 0
+    assert any("An epoch of" in sentence for sentence in plan.sentences)
+
+
+def test_delta_counts_its_small_model_and_keeps_the_base(world: SmallWorld) -> None:
+    learner = {"name": "mace", "architecture": {"channels": 4, "max_l": 0}, "training": TRAINING}
+    plan = plan_fit(load_config(world.config(method={"name": "delta", "learner": learner})))
+    total = sum(parameter.numel() for parameter in world.low.backbone.module.parameters())  # type: ignore[attr-defined]
+    assert plan.n_fitted is not None and plan.n_frozen is not None
+    assert plan.n_fitted > 0
+    assert plan.n_frozen >= total
+    assert plan.seconds > 0
+
+
+def test_delta_on_features_costs_what_its_readout_costs(world: SmallWorld) -> None:
+    method = {"name": "delta", "learner": {"name": "features"}}
+    told = plan_fit(load_config(world.config(method=method)))
+    terms = [{"kind": "energies"}, {"kind": "weights"}]
+    readout = plan_fit(load_config(world.config(method={"name": "readout", "terms": terms})))
+    assert (told.n_fitted, told.n_frozen) == (readout.n_fitted, readout.n_frozen)
+    assert [(one.what, one.n_entries) for one in told.designs] == [(one.what, one.n_entries) for one in readout.designs]
+    assert told.seconds > 0
+
+
 def test_designs_are_those_that_the_run_makes_and_none_afterwards(world: SmallWorld) -> None:
     config = load_config(world.config(method={"name": "readout"}, data={"train": "train.extxyz"}))
     plan = plan_fit(config)

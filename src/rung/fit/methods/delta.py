@@ -20,15 +20,17 @@ from rung.data.batch import collate
 from rung.data.structure import Structure
 from rung.fit.fidelities.agreement import STEP_ZERO_STRUCTURES
 from rung.fit.fidelities.differences import Learns, difference, differences, require_pairs, require_two
+from rung.fit.fidelities.expected import expected_training
 from rung.fit.fidelities.heldout import labelled_by
 from rung.fit.fidelities.normalisation import refuse_strangers
 from rung.fit.fidelities.replay import predicted_labels
 from rung.fit.fidelities.rows import RowSettings
-from rung.fit.fidelities.several import Start, fit_together, start_new, training_data
-from rung.fit.lift import Base, Context, Designs, FitResult, Lift, Method, NamedSettings
+from rung.fit.fidelities.several import Start, TrainingData, fit_together, start_new, training_data
+from rung.fit.lift import Base, Context, Designs, Expected, FitResult, Lift, Method, NamedSettings
+from rung.fit.linear.expected import expected_readout, n_weights_of
 from rung.fit.linear.terms import Energies, EnergyPairs, ReferencePrior, WeightPrior
 from rung.fit.linear.widen import Widening
-from rung.fit.methods.readout import ReadoutSettings, fit_readout, gather
+from rung.fit.methods.readout import ReadoutSettings, fit_readout, force_frames, gather
 from rung.fit.training.stages import TrainingSettings
 from rung.model.delta import summed
 from rung.model.potential import ReadoutPotential
@@ -173,20 +175,28 @@ def starting_at_zero(start: Start, target: str, structures: Sequence[Structure])
 def _with_model(lift: Lift, base: Base, settings: DeltaSettings, learner: ModelLearner, context: Context) -> FitResult:
     """Return the base plus a new model trained on the differences."""
     target, potential = lift.target, base.plain
+    data, start = _begun(lift, base, settings.learns, learner, context)
+    result = fit_together(start, data, learner.training, settings, context, judge=target)
+    return replace(result, potential=summed(potential, base.fidelity, result.potential, target, target=target))
+
+
+def _begun(
+    lift: Lift, base: Base, learns: Learns, learner: ModelLearner, context: Context
+) -> tuple[TrainingData, Start]:
+    """Return the differences, and the new model before its first step."""
+    target, potential = lift.target, base.plain
     context = replace(context, dtype=str(potential.dtype).removeprefix("torch."))
     labelled = [*labelled_by(lift.train, target), *labelled_by(lift.valid, target)]
     refuse_strangers(labelled, sorted(potential.elements))
-    train = differences(lift.train, base, target, settings.learns, context.progress)
-    if settings.learns == "labels":
+    train = differences(lift.train, base, target, learns, context.progress)
+    if learns == "labels":
         require_pairs(train, target, base.fidelity)
-    valid = differences(lift.valid, base, target, settings.learns, context.progress)
+    valid = differences(lift.valid, base, target, learns, context.progress)
     training, shape = learner.training, learner.architecture
     alone = Lift(train, valid, None, {target: lift.goal}, target)
     data = training_data(alone, RowSettings(), shape.cutoff, training.valid_fraction, context)
     new = start_new(shape, data, "shared", training.loss.energy_floor, None, context)
-    start = starting_at_zero(new, target, train)
-    result = fit_together(start, data, training, settings, context, judge=target)
-    return replace(result, potential=summed(potential, base.fidelity, result.potential, target, target=target))
+    return data, starting_at_zero(new, target, train)
 
 
 def _with_features(lift: Lift, base: Base, learns: Learns, learner: FeaturesLearner, context: Context) -> FitResult:
@@ -242,4 +252,23 @@ def _differences(settings: DeltaSettings) -> bool:
     return isinstance(settings.learner, FeaturesLearner) and settings.learns == "base"
 
 
-DELTA = Method(settings=DeltaSettings, fit=fit_delta, base="needed", designs=_designs, differences=_differences)
+def _expected(lift: Lift, settings: DeltaSettings, context: Context) -> Expected:
+    learner, base = settings.learner, lift.require_base("delta")
+    if isinstance(learner, FeaturesLearner):  # labels of two levels are subtracted before, and read the same designs
+        readout = _readout(learner)
+        frames = [lift.train[k] for k in force_frames(lift.train, readout)]
+        return expected_readout(lift, frames, readout.band, learner.widen.units, context)
+    data, start = _begun(lift, base, settings.learns, learner, context)
+    training, kept = expected_training(start, data, learner.training), n_weights_of(base)
+    frozen = None if kept is None or training.n_frozen is None else training.n_frozen + kept
+    return replace(training, n_frozen=frozen)
+
+
+DELTA = Method(
+    settings=DeltaSettings,
+    fit=fit_delta,
+    base="needed",
+    designs=_designs,
+    expect=_expected,
+    differences=_differences,
+)

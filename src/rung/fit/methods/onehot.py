@@ -9,10 +9,19 @@ from dataclasses import replace
 from typing import Literal
 
 from rung.errors import ConfigError
+from rung.fit.fidelities.expected import expected_training
 from rung.fit.fidelities.heldout import labelled_by
 from rung.fit.fidelities.rows import FidelityLabels
-from rung.fit.fidelities.several import SeveralSettings, begin, fit_together, start_from, training_data
-from rung.fit.lift import Base, Context, FitResult, Lift, Method
+from rung.fit.fidelities.several import (
+    SeveralSettings,
+    Start,
+    TrainingData,
+    begin,
+    fit_together,
+    start_from,
+    training_data,
+)
+from rung.fit.lift import Base, Context, Expected, FitResult, Lift, Method
 from rung.fit.methods.closing import with_closing_readout
 from rung.fit.methods.readout import ReadoutSettings
 from rung.model.potential import ReadoutPotential
@@ -60,6 +69,12 @@ def fit_onehot(lift: Lift, settings: OneHotSettings, context: Context) -> FitRes
 
 
 def _trained(lift: Lift, settings: OneHotSettings, context: Context) -> FitResult:
+    data, start = _begun(lift, settings, context)
+    return fit_together(start, data, settings.training, settings, context, judge=lift.target)
+
+
+def _begun(lift: Lift, settings: OneHotSettings, context: Context) -> tuple[TrainingData, Start]:
+    """Return the rows, and the model before its first step, with what must not move held."""
     origin = settings.origin(lift.base)
     if settings.trains == "fidelity":
         return _target_alone(lift, origin, settings, context)
@@ -67,11 +82,13 @@ def _trained(lift: Lift, settings: OneHotSettings, context: Context) -> FitResul
     data, start = begin(lift, rows, settings.form, context, one_scale=settings.scale == "shared")
     if origin is not None:
         start = replace(start, warnings=(*start.warnings, *_dropped(origin.potential, data.names)))
-    return fit_together(start, data, settings.training, settings, context, judge=lift.target)
+    return data, start
 
 
-def _target_alone(lift: Lift, base: Base | None, settings: OneHotSettings, context: Context) -> FitResult:
-    """Train what only the target's rows use, on the target's rows alone: no other row could move it."""
+def _target_alone(
+    lift: Lift, base: Base | None, settings: OneHotSettings, context: Context
+) -> tuple[TrainingData, Start]:
+    """Let what only the target's rows use move, on the target's rows alone: no other row could move it."""
     if base is None:
         raise ConfigError("trains: fidelity adds a fidelity to a base; name one, or let all weights train.")
     training, target = settings.training, lift.target
@@ -83,7 +100,7 @@ def _target_alone(lift: Lift, base: Base | None, settings: OneHotSettings, conte
     moving = set(start.model.parameters_of(target))
     for name, parameter in start.model.named_parameters():
         parameter.requires_grad_(name in moving)
-    return fit_together(start, data, training, settings, context, judge=target)
+    return data, start
 
 
 def _with_stand_ins(lift: Lift, base: Base, settings: OneHotSettings) -> OneHotSettings:
@@ -106,4 +123,9 @@ def _dropped(base: ReadoutPotential, trained: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-ONEHOT = Method(settings=OneHotSettings, fit=fit_onehot, base="optional", continues=True)
+def _expected(lift: Lift, settings: OneHotSettings, context: Context) -> Expected:
+    data, start = _begun(lift, settings, context)
+    return expected_training(start, data, settings.training)
+
+
+ONEHOT = Method(settings=OneHotSettings, fit=fit_onehot, base="optional", continues=True, expect=_expected)
