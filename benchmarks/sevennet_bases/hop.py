@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from lifts import Numbers, Study, energies, errors, table, truths
+from lifts import Numbers, Study, energies, errors, options_of, table, truths
 from modalities import CHECKPOINT, HIGH, LOW, labelled_once
 
 from rung import RungCalculator
@@ -87,22 +87,21 @@ def truth(hop: Hop, target: str, place: Path) -> Numbers:
 def main() -> None:
     """Make what is missing, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--labels", type=int, nargs="+", default=[25])
-    parser.add_argument("--write", type=Path)
-    options = parser.parse_args()
+    parser.add_argument("--targets", nargs="+", choices=("R2SCAN", "CHGNet"), default=("R2SCAN", "CHGNet"))
+    options = options_of(parser)
     lines = []
-    for target in ("R2SCAN", "CHGNet"):
+    for target in options.targets:
         place = options.work / "mos2" / target
         train = frames("train", target, place, 6)
         hop = Hop(frames("test", target, place, 3), frames("neb_pbe", target, place, 1))
         true = truth(hop, target, place)
         for count in options.labels:
             cache = options.work / "mos2" / "cache"
-            rows = Study(place / str(count), cache, train, count, NOISE, hop, options.draws).rows()
+            study = Study(place / str(count), cache, train, count, NOISE, hop, options.draws)
+            study.make(options.methods)
             lines += [f"Target {target}; {count} energies with noise of 20 to 60 meV a cell:", ""]
-            lines += [*table({"truth": [true], **rows}, COLUMNS), ""]
+            lines += [*table({"truth": [true], **study.made()}, COLUMNS), ""]
             print("\n".join(lines), flush=True)
     if options.write:
         write_table(options.write, "\n".join(lines))

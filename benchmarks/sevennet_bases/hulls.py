@@ -21,7 +21,7 @@ from ase.data import covalent_radii
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
 from ase.phasediagram import PhaseDiagram
-from lifts import Numbers, Study, energies, errors, table, truths
+from lifts import Numbers, Study, energies, errors, options_of, table, truths
 from modalities import CHECKPOINT, LOW, labelled_once
 
 from rung import RungCalculator
@@ -136,17 +136,15 @@ def hull(phases: Sequence[Structure], values: Array) -> tuple[Array, Array]:
 def main() -> None:
     """Make what is missing, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--write", type=Path)
-    options = parser.parse_args()
+    options = options_of(parser)
     place = options.work / "hulls"
     base = load_base(CHECKPOINT, fidelity=LOW, head="PBE")
     frames = labelled_once(place / "labelled.extxyz", relaxed_phases(place / "phases.extxyz", base))
     train = [replace(one, labels={LOW: one.labels[LOW]}) if one.info["copy"] == 0 else one for one in frames]
     train = [one for one in train if one.info["copy"] != COPIES]
-    rows = Study(place, place / "cache", train, N_LABELS, NOISE, Hulls(frames), options.draws).rows()
-    lines = [f"{N_LABELS} energies with noise of {1000 * NOISE:g} meV a cell:", "", *table(rows, COLUMNS)]
+    study = Study(place, place / "cache", train, N_LABELS, NOISE, Hulls(frames), options.draws)
+    study.make(options.methods)
+    lines = [f"{N_LABELS} energies with noise of {1000 * NOISE:g} meV a cell:", "", *table(study.made(), COLUMNS)]
     print("\n".join(lines))
     if options.write:
         write_table(options.write, "\n".join(lines) + "\n")

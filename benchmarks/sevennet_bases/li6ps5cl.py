@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from ase.io import read, write
 from dynamics_table import read_run, table
-from lifts import Numbers, Study, errors
+from lifts import LIFTED, Numbers, Study, errors
 from lifts import table as errors_table
 from modalities import CHECKPOINT, FIDELITIES, HIGH, LOW, labelled, labelled_once, with_noise
 
@@ -172,6 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--potentials", nargs="+", choices=POTENTIALS, default=list(POTENTIALS))
     parser.add_argument("--steps", type=int, default=25000)
     parser.add_argument("--draws", type=int, default=5, help="of ``errors``")
+    parser.add_argument("--methods", nargs="+", choices=LIFTED, default=LIFTED, help="of ``errors``")
     parser.add_argument("--write", type=Path, help="the page of ``table``")
     options = parser.parse_args(arguments)
     folder = options.work / "li6ps5cl"
@@ -180,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         make_frames(folder)
         lift(folder)
     elif options.part == "errors":
-        print("\n".join(errors_table(study(folder, options.draws).rows(), COLUMNS)))
+        study(folder, options.draws).make(options.methods)
     elif options.part == "run":
         run(folder, options.temperatures, options.potentials, options.steps)
     else:

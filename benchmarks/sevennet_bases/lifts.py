@@ -1,5 +1,6 @@
 """Lifts of SevenNet-MF-0 over draws of labels: one file a fit, so that a stopped study goes on where it was."""
 
+import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,7 @@ from rung.run.evaluation import add_errors, predict
 from rung.storage import read_json, write_json
 
 LIFTED = ("offset", "readout", "tangent")
+"""In the order of their cost: all draws of the first two are made before ``tangent``, which takes minutes."""
 
 Numbers = Mapping[str, float]
 Measure = Callable[[ReadoutPotential, str], Numbers]
@@ -63,14 +65,12 @@ class Study:
         """The modality PBE."""
         return load_base(CHECKPOINT, fidelity=LOW, head="PBE")
 
-    def rows(self) -> dict[str, list[Numbers]]:
-        """Return the numbers of the base as it is, and of each method and draw; those that are missing are made."""
-        found = {"base": [self._kept("base", lambda: self.measure(self.base, LOW))]}
-        for draw in range(self.draws):
-            for method in LIFTED:
-                made = self._kept(f"{method}-{draw}", lambda m=method, d=draw: self.measure(self._lifted(m, d), HIGH))
-                found.setdefault(method, []).append(made)
-        return found
+    def make(self, methods: Sequence[str] = LIFTED) -> None:
+        """Make the numbers of the base as it is, and of each method and draw, where they are missing."""
+        self._keep("base", lambda: self.measure(self.base, LOW))
+        for method in methods:
+            for draw in range(self.draws):
+                self._keep(f"{method}-{draw}", lambda m=method, d=draw: self.measure(self._lifted(m, d), HIGH))
 
     def made(self) -> dict[str, list[Numbers]]:
         """Return the numbers that there are so far."""
@@ -79,12 +79,11 @@ class Study:
         read = {name: [read_json(path) for path in paths if path.exists()] for name, paths in places.items()}
         return {name: numbers for name, numbers in read.items() if numbers}
 
-    def _kept(self, name: str, make: Callable[[], Numbers]) -> Numbers:
+    def _keep(self, name: str, make: Callable[[], Numbers]) -> None:
         path = self.work / f"{name}.json"
         if not path.exists():
             write_json(path, dict(make()))
             print(self.work.name, name, read_json(path), flush=True)
-        return read_json(path)
 
     def _lifted(self, method: str, draw: int) -> ReadoutPotential:
         drawn = energies_only(draw_labels(self.train, HIGH, self.labels, draw, noise=self.noise), HIGH)
@@ -112,6 +111,15 @@ def energies(potential: ReadoutPotential, fidelity: str, structures: Sequence[St
 def truths(structures: Sequence[Structure]) -> Array:
     """Return the target's energy of each structure, eV."""
     return np.array([one.labels[HIGH].energy for one in structures])
+
+
+def options_of(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Return what a study is told."""
+    parser.add_argument("--work", type=Path, required=True, help="where designs and numbers are kept")
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--methods", nargs="*", choices=LIFTED, default=LIFTED, help="none only writes what there is")
+    parser.add_argument("--write", type=Path, help="the page")
+    return parser.parse_args()
 
 
 def table(rows: Mapping[str, Sequence[Numbers]], columns: Mapping[str, tuple[str, int]]) -> list[str]:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from lifts import Numbers, Study, energies, errors, table, truths
+from lifts import Numbers, Study, energies, errors, options_of, table, truths
 from modalities import LOW, labelled_once
 
 from rung.data.labels import Array
@@ -74,14 +74,12 @@ def study(target: str, work: Path, draws: int) -> Study:
 def main() -> None:
     """Make what is missing, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--write", type=Path)
-    options = parser.parse_args()
+    options = options_of(parser)
     lines = []
     for target in ("R2SCAN", "CHGNet"):
-        rows = study(target, options.work, options.draws).rows()
-        lines += [f"Target {target}; 60 exact energies at x = 0, 1/2 and 1:", "", *table(rows, COLUMNS), ""]
+        one = study(target, options.work, options.draws)
+        one.make(options.methods)
+        lines += [f"Target {target}; 60 exact energies at x = 0, 1/2 and 1:", "", *table(one.made(), COLUMNS), ""]
         print("\n".join(lines))
     if options.write:
         write_table(options.write, "\n".join(lines))
