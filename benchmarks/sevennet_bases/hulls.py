@@ -39,9 +39,12 @@ ORDERED = {"L1_2": (3, 1), "L1_0": (2, 2), "B2": (1, 1), "rocksalt": (1, 1), "zi
 
 COPIES, STRAIN, RATTLE = 3, 0.03, 0.06
 N_LABELS, NOISE = 40, 0.01
+NEAR = 100.0
+"""meV/atom above the target's own hull: phases that may form."""
 COLUMNS = {
     "formation": ("formation energy, MAE, meV/atom", 1),
     "above": ("above hull, MAE, meV/atom", 1),
+    "near": (f"the same, of phases within {NEAR:g} of it", 1),
     "systems": ("systems with the right stable phases, of 6", 1),
     "energy": ("E, strained, meV/atom", 1),
     "forces": ("F, strained, meV/Å", 0),
@@ -102,7 +105,7 @@ class Hulls:
     def __call__(self, potential: ReadoutPotential, fidelity: str) -> Numbers:
         """Return mean absolute errors, and how many systems have the right stable phases."""
         phases = [one for one in self.frames if not one.info["copy"]]
-        formation, above, right = [], [], 0
+        formation, above, near, right = [], [], [], 0
         for system in SYSTEMS:
             mine = [one for one in phases if set(one.atoms.symbols) <= set(system.split("-"))]
             true = hull(mine, truths(mine))
@@ -110,8 +113,10 @@ class Hulls:
             compounds = [place for place, one in enumerate(mine) if len(set(one.atoms.symbols)) > 1]
             formation += list(np.abs(found[0] - true[0])[compounds])
             above += list(np.abs(found[1] - true[1])[compounds])
+            near += [abs(found[1][place] - true[1][place]) for place in compounds if true[1][place] < NEAR]
             right += int(np.array_equal(found[1] < 1e-6, true[1] < 1e-6))
-        numbers = {"formation": float(np.mean(formation)), "above": float(np.mean(above)), "systems": float(right)}
+        numbers = {"formation": float(np.mean(formation)), "above": float(np.mean(above))}
+        numbers |= {"near": float(np.mean(near)), "systems": float(right)}
         said = errors(potential, fidelity, [one for one in self.frames if one.info["copy"] == COPIES])
         return {**numbers, "forces": said["forces"], **({} if fidelity == LOW else {"energy": said["energy"]})}
 

@@ -9,17 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from rung import checkpoint
-from rung.config import load_config
+from rung.config import RunConfig, load_config
 from rung.data.cells import cell_warning
 from rung.data.readers.structures import read_structures, write_structures
 from rung.data.structure import composition_matrix, elements_in
 from rung.errors import DataError, FindingsError, ModelError, StorageError
+from rung.features.cache import DesignCache
 from rung.results.provenance import Provenance
 from rung.run import stages
 from rung.run.evaluation import predict
 from rung.run.folder import RunFolder
+from rung.run.planning import plan_fit
 from rung.run.stages import run_fit
 from rung.storage import TEMPORARY, DamagedFileWarning, jsonable, read_json, write_json
 from tests.run.small_world import SmallWorld
@@ -39,6 +42,20 @@ def _without_times(content: Any) -> Any:
     if isinstance(content, dict):
         return {key: _without_times(value) for key, value in content.items() if "seconds" not in key}
     return content
+
+
+def test_a_config_made_in_python_keeps_its_designs_and_is_taken_from_the_working_folder(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a cache the fit would make the designs of its features stage a second time, without a word."""
+    monkeypatch.chdir(world.folder)
+    config = RunConfig.read(yaml.safe_load(world.config(method={"name": "offset"}).read_text()))
+    assert config.cache is None
+    assert plan_fit(config).state == "new"
+    run = run_fit(config)
+    assert run.folder.path == world.folder / "run"
+    assert list(DesignCache(world.folder / "rung-cache").entries())
+    assert run_fit(config).stages == run_fit(load_config(world.folder / "config.yaml")).stages == ()
 
 
 def test_a_run_leaves_every_file_and_does_nothing_twice(world: SmallWorld) -> None:

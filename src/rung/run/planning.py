@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import isfinite
+from pathlib import Path
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -31,7 +32,7 @@ def plan_fit(config: RunConfig, *, progress: Progress = SILENT) -> FitPlan:
     Parameters
     ----------
     config
-        The run, its paths absolute.
+        The run; relative paths are taken from the working folder.
     progress
         Where long work reports.
 
@@ -42,6 +43,7 @@ def plan_fit(config: RunConfig, *, progress: Progress = SILENT) -> FitPlan:
     FindingsError
         When the checks find an error, as in the run itself.
     """
+    config = config.resolved(Path.cwd())
     work = Work(config, progress)
     diagnosis = check(work)
     lift, method = work.lift, method_of(config.method)

@@ -90,7 +90,8 @@ def run_fit(
     Parameters
     ----------
     config
-        The run, its paths absolute (see :func:`rung.config.load_config`).
+        The run; relative paths are taken from the working folder (:func:`rung.config.load_config` takes them from the
+        file's), and designs are kept beside the run where it names no cache.
     new
         Take the next free folder beside ``config.run`` where that exists.
     notices
@@ -107,6 +108,7 @@ def run_fit(
     StorageError
         When the folder is another run's, or another process works in it.
     """
+    config = config.resolved(Path.cwd())
     chosen = in_free_folder(config) if new else config
     work = Work(chosen, Noted(progress, RunFolder(chosen.run).note_further))
     with opened(work.config, lambda: check(work), notice=tuple(notices)):
