@@ -15,7 +15,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.browser.conftest import CHROMIUM
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.documents import ROOT, Step, environment, script_of, steps_of
 
 PAGES = ("README.md", "docs/tutorial-molecule.md", "docs/tutorial.md")
@@ -56,31 +58,20 @@ def pages_of(folder: Path) -> list[Path]:
     )
 
 
-def complaints_of(files: Sequence[Path]) -> Iterator[tuple[Path, list[str]]]:
-    """Open each page in Chromium, and yield what it complains of: errors, and any request to a network."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+def complaints_of(browser: Browser, files: Sequence[Path]) -> Iterator[tuple[Path, list[str]]]:
+    """Open each page, and yield what the browser complains of: errors, and any request to a network."""
+    for file in files:
+        page, said = browser.new_page(viewport={"width": 1400, "height": 900}), list[str]()
+        page.on("console", lambda message, said=said: said.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error, said=said: said.append(str(error)))
+        page.on(
+            "request",
+            lambda request, said=said: said.append(f"asks for {request.url}") if request.url[:4] == "http" else None,
         )
-        for file in files:
-            page, said = browser.new_page(viewport={"width": 1400, "height": 900}), list[str]()
-            page.on(
-                "console", lambda message, said=said: said.append(message.text) if message.type == "error" else None
-            )
-            page.on("pageerror", lambda error, said=said: said.append(str(error)))
-            page.on(
-                "request",
-                lambda request, said=said: (
-                    said.append(f"asks for {request.url}") if request.url[:4] == "http" else None
-                ),
-            )
-            page.goto(file.as_uri())
-            page.evaluate("window.rung && window.rung.drawn")
-            page.close()
-            yield file, said
-        browser.close()
+        page.goto(file.as_uri())
+        page.evaluate("window.rung && window.rung.drawn")
+        page.close()
+        yield file, said
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -109,9 +100,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{seconds:7.1f} s  {step.where}  {step.what.splitlines()[0]}", flush=True)
         print(f"{sum(seconds for seconds, _ in taken):7.1f} s  {name}{'' if well else ' FAILED'}", flush=True)
     files = [folder / path for path in pages_of(folder)]
-    for file, said in complaints_of(files):
-        failed |= bool(said)
-        print(f"{file.relative_to(folder)}: {'; '.join(said) or 'no error'}", flush=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        for file, said in complaints_of(browser, files):
+            failed |= bool(said)
+            print(f"{file.relative_to(folder)}: {'; '.join(said) or 'no error'}", flush=True)
+        browser.close()
     return int(failed or not files)
 
 
