@@ -28,6 +28,25 @@ BEYOND = """() => [...document.querySelectorAll("figure")].map((figure) => {
 """By how many pixels each figure is larger than its card; negative where it is inside."""
 
 
+TITLES = """() => {
+  const boxes = (plot, kind) => [...plot.querySelectorAll(kind)].map((text) => text.getBoundingClientRect());
+  const meet = (one, other) => one.left < other.right - 1 && other.left < one.right - 1
+    && one.top < other.bottom - 1 && other.top < one.bottom - 1;
+  return [...document.querySelectorAll(".plot")].flatMap((plot) => ["x", "y"].flatMap((axis) => {
+    const titles = boxes(plot, `.${axis}title`);
+    const ticks = boxes(plot, `.${axis}tick text`);
+    const met = titles.some((title) => ticks.some((tick) => meet(title, tick)));
+    const room = plot.getBoundingClientRect();
+    const cut = titles.some((title) => title.top < room.top - 1 || title.bottom > room.bottom + 1
+      || title.left < room.left - 1 || title.right > room.right + 1);
+    const crowded = ticks.some((one, k) => ticks.slice(k + 1).some((other) => meet(one, other)));
+    const faults = Object.entries({met, crowded, cut}).filter(([, wrong]) => wrong).map(([fault]) => fault);
+    return faults.length ? [`${plot.id} ${axis} ${faults}`] : [];
+  }));
+}"""
+"""Titles of axes that touch ticks or are cut, and ticks that touch one another."""
+
+
 @dataclass
 class Shown:
     """A page in a browser, and what it complained of."""
@@ -84,23 +103,7 @@ def test_every_figure_is_drawn_inside_its_card(shown: tuple[str, Shown]) -> None
 
 def test_no_title_of_an_axis_touches_its_ticks(shown: tuple[str, Shown]) -> None:
     _, one = shown
-    overlaps = one.page.evaluate("""() => {
-      const boxes = (plot, kind) => [...plot.querySelectorAll(kind)].map((text) => text.getBoundingClientRect());
-      const meet = (one, other) => one.left < other.right - 1 && other.left < one.right - 1
-        && one.top < other.bottom - 1 && other.top < one.bottom - 1;
-      return [...document.querySelectorAll(".plot")].flatMap((plot) => ["x", "y"].flatMap((axis) => {
-        const titles = boxes(plot, `.${axis}title`);
-        const ticks = boxes(plot, `.${axis}tick text`);
-        const met = titles.some((title) => ticks.some((tick) => meet(title, tick)));
-        const room = plot.getBoundingClientRect();
-        const cut = titles.some((title) => title.top < room.top - 1 || title.bottom > room.bottom + 1
-          || title.left < room.left - 1 || title.right > room.right + 1);
-        const crowded = ticks.some((one, k) => ticks.slice(k + 1).some((other) => meet(one, other)));
-        const faults = Object.entries({met, crowded, cut}).filter(([, wrong]) => wrong).map(([fault]) => fault);
-        return faults.length ? [`${plot.id} ${axis} ${faults}`] : [];
-      }));
-    }""")
-    assert overlaps == []
+    assert one.page.evaluate(TITLES) == []
 
 
 def test_words_can_be_told_from_what_is_behind_them(shown: tuple[str, Shown]) -> None:

@@ -1,40 +1,23 @@
 """Whatever text stands in a result file, a page shows it as text and runs nothing of it."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rung.report import page, write_report, write_study_report
-from rung.report.tasks.barrier import write_barrier_report
-from rung.report.tasks.campaign import write_campaign_report
-from rung.report.tasks.free_energy import write_free_energy_report
-from rung.report.tasks.md import write_md_report
-from rung.report.tasks.selection import write_selection_report
-from rung.report.tasks.transport import write_transport_report
-from rung.report.tasks.vacancies import write_vacancy_report
-from rung.report.tasks.vibrations import write_vibrations_report
 from rung.results.barrier import Panel
-from rung.results.barrier_task import TaskPanel
 from rung.results.base import Entry
-from rung.results.campaign import CampaignResult
 from rung.results.findings import Diagnosis
 from rung.results.fit import FitRecord
-from rung.results.free_energy import FreeEnergyResult
 from rung.results.geometries import Geometries
-from rung.results.md import MDResult
 from rung.results.metrics import Metrics
 from rung.results.predictions import Predictions
 from rung.results.provenance import Provenance
-from rung.results.selection import SelectionResult
 from rung.results.study import StudySummary
-from rung.results.transport import TransportResult
-from rung.results.vacancies import VacanciesResult
-from rung.results.vibrations import VibrationsResult
 from tests.report.folders import run_folder, study_folder
-from tests.results.examples import example
+from tests.report.pages import TASKS, page_of_task
 from tests.shapes import changed, places
 
 EVIL = "<i id=evil>{0}%s\"'&</script><img src=x onerror=alert(1)>"
@@ -53,28 +36,9 @@ def assert_inert(file: Path) -> None:
     assert "evil" in text, "the text is shown"
 
 
-TASKS: dict[str, tuple[str, type[Entry], Callable[[Path], Path]]] = {
-    "free_energy.json": ("", FreeEnergyResult, write_free_energy_report),
-    "transport.json": ("", TransportResult, write_transport_report),
-    "vacancies.json": ("", VacanciesResult, write_vacancy_report),
-    "md.json": ("", MDResult, write_md_report),
-    "vibrations.json": ("", VibrationsResult, write_vibrations_report),
-    "select.json": ("", SelectionResult, write_selection_report),
-    "campaign.json": ("", CampaignResult, write_campaign_report),
-    "barrier.json": ("[]", TaskPanel, write_barrier_report),
-}
-
-
 @pytest.mark.parametrize("name", TASKS)
 def test_the_page_of_a_task(name: str, tmp_path: Path) -> None:
-    within, kind, write = TASKS[name]
-    content = json.dumps([example(kind)] * 2 if within else example(kind)).replace('"a"', json.dumps(EVIL))
-    (tmp_path / name).write_text(content)
-    run = EVIL.replace('"', '""')
-    (tmp_path / "msd.csv").write_text(
-        f'temperature,run,draw,time_ps,msd,collective_msd\n1.5,"{run}",,1,1,1\n1.5,"{run}",,2,2,2\n'
-    )
-    assert_inert(write(tmp_path))
+    assert_inert(page_of_task(name, tmp_path, EVIL))
 
 
 def hostile(kind: type[Entry], content: Any) -> Any:

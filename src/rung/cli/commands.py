@@ -51,7 +51,7 @@ class Finished(Settings):
     """Which results to report."""
 
     folders: Annotated[tuple[Path, ...], Option(positional=True)] = Field(min_length=1)
-    """The folder of the run, the study or the campaign; or several runs, which are laid side by side on one page."""
+    """The folder of a run, a study, a campaign or a task; or several runs, which are laid side by side on one page."""
     out: Path | None = None
     """The file of a page of several runs, by default side-by-side.html."""
 
@@ -160,15 +160,13 @@ def _export(settings: ExportSettings) -> int:
 
 
 def _report(settings: Finished) -> int:
-    """Write the page of a run, a study or a campaign from its result files alone.
+    """Write the page of a run, a study, a campaign or a task from its result files alone.
 
     Several runs on one page: rung report runs/readout runs/tangent --out both.html
     """
     from rung.errors import ConfigError
-    from rung.report import write_beside_report, write_report, write_study_report
-    from rung.report.tasks.campaign import write_campaign_report
-    from rung.results.campaign import CAMPAIGN_FILE
-    from rung.results.study import TABLE_FILE
+    from rung.report import write_beside_report
+    from rung.report.writers import writer_of
 
     if len(settings.folders) > 1:
         page, troubles = write_beside_report(settings.folders, settings.out or Path("side-by-side.html"))
@@ -179,9 +177,7 @@ def _report(settings: Finished) -> int:
     if settings.out is not None:
         raise ConfigError("--out names the page of several runs; the page of one stands in its folder.")
     (folder,) = settings.folders
-    writers = {TABLE_FILE: write_study_report, CAMPAIGN_FILE: write_campaign_report}
-    written = next((write for name, write in writers.items() if (folder / name).exists()), write_report)(folder)
-    ERR.print(f"Wrote {written}.", markup=False)
+    ERR.print(f"Wrote {writer_of(folder)(folder)}.", markup=False)
     return 0
 
 

@@ -15,7 +15,7 @@ from rung import __version__
 from rung.collect.merging import require_unlabelled
 from rung.data.readers.structures import read_structures, require_matter
 from rung.data.structure import Structure
-from rung.errors import DataError, StorageError
+from rung.errors import DataError, MissingExtraError, StorageError
 from rung.fidelity import Fidelity
 from rung.jobs import Executor, Here, HerePool, Job, Pool, open_pool, require_parsl
 from rung.label import work
@@ -25,6 +25,7 @@ from rung.label.settings import LabelSettings
 from rung.label.work import LABEL
 from rung.label.writing import LABELS_FILE, entry_of, still_there, write_for_collect, write_labels, write_structure
 from rung.progress import SILENT, Progress, Task
+from rung.report.tasks.label import PAGE, write_label_report
 from rung.results.label import LABEL_FILE, LabelEntry, Labelled, LabelRecord
 from rung.storage import FolderLock, file_hash, jsonable, require_own, sweep
 
@@ -341,4 +342,8 @@ def _concluded(told: Labelled, asked: Asked, pieces: Sequence[Piece], n_new: int
     told.write(asked.out / LABEL_FILE)
     if asked.engine.name == "files":
         write_for_collect(asked.out, told)
+    try:
+        write_label_report(asked.out)
+    except MissingExtraError:  # a machine that only computes needs no plotly; an older page would be another one
+        (asked.out / PAGE).unlink(missing_ok=True)
     return Labelling(asked.out, told, records, n_new)

@@ -338,6 +338,7 @@ def thinned(*columns: Array, most: int = MOST_POINTS) -> list[Array]:
 def styled(figure: Any, x_title: str, y_title: str, height: int) -> None:
     """Give a figure the look of all others, and titles to its axes, with their unit."""
     axis = {"gridcolor": GRID, "zeroline": False, "linecolor": AXIS, "ticks": "outside", "tickcolor": AXIS}
+    axis["automargin"] = True  # else a title stands on ticks that are wide
     figure.update_layout(
         height=height,
         margin={"l": 64, "r": 16, "t": 36, "b": 52},

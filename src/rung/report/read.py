@@ -57,6 +57,13 @@ class RunFiles:
         return "" if self.metrics is None else self.metrics.fit.method
 
     @property
+    def by_split(self) -> dict[str, Predictions]:
+        """Predictions by split, in the order of the splits in ``metrics.json``, others after them."""
+        order = [split for split, _ in self.errors]
+        names = sorted(self.predictions, key=lambda split: order.index(split) if split in order else len(order))
+        return {split: self.predictions[split] for split in names}
+
+    @property
     def molecules(self) -> bool:
         """Whether every structure whose atoms are known is without a cell; no where none is known."""
         cells = [cell for one in self.geometries.values() for cell in one.cells]

@@ -1,10 +1,14 @@
 """Numbers and tables as people read them; everything that comes from a file is escaped here."""
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
 
 ABSENT = "–"
+
+_TAG = re.compile(r"<[^>]*>")
+_HYPHEN = re.compile(r"(?<![\w.#-])-(?=\d)")
 
 QUANTITIES: Mapping[str, tuple[str, str]] = {
     "energy_rmse": ("Energy error, r.m.s.", "meV/atom"),
@@ -112,16 +116,36 @@ def table(
     Parameters
     ----------
     text
-        The columns that are words, by index, or how many there are at the left; the others are numbers.
+        The columns that are words, by index, or how many there are at the left; the others are numbers, but for those
+        whose cells all begin with a letter.
     """
-    words = range(text) if isinstance(text, int) else text
+    words = set(range(text) if isinstance(text, int) else text)
+    words |= {index for index in range(len(header)) if _are_words([row[index] for row in rows])}
     kinds = ["" if index in words else ' class="number"' for index in range(len(header))]
+    rows = [[entry if index in words else _minuses(entry) for index, entry in enumerate(row)] for row in rows]
     head = "".join(f"<th{kind}>{name}</th>" for kind, name in zip(kinds, header, strict=True))
     body = "".join(
         "<tr>" + "".join(f"<td{kind}>{entry}</td>" for kind, entry in zip(kinds, row, strict=True)) + "</tr>"
         for row in rows
     )
     return f'<div class="scroll"><table class="{css}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _are_words(cells: Sequence[str]) -> bool:
+    """Return whether some cells begin with a letter, and all others say nothing."""
+    plain = [_TAG.sub("", entry).strip() for entry in cells]
+    told = [entry for entry in plain if entry not in ("", ABSENT)]
+    return bool(told) and all(entry[0].isalpha() for entry in told)
+
+
+def _minuses(entry: str) -> str:
+    """Return the text of a cell with the signs of numbers as people write them."""
+    return _HYPHEN.sub("−", entry)
+
+
+def capital(heading: str) -> str:
+    """Return a heading that begins with a capital letter."""
+    return heading[:1].upper() + heading[1:]
 
 
 def records(rows: Sequence[Mapping[str, object]]) -> str:

@@ -34,7 +34,7 @@ def test_md(tmp_path: Path) -> None:
     assert "Steps done 120" in page.text
     assert "Stable yes" in page.text
     assert result.statistics is not None
-    assert "Conserved quantity none: the Langevin thermostat" in page.text
+    assert "Nothing is conserved: the Langevin thermostat takes and gives heat." in page.text
     assert "Drift" not in page.text
 
 

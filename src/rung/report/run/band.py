@@ -28,7 +28,7 @@ def band(run: RunFiles, draw: Draw) -> str:
     if not (math.isfinite(tau) and tau > 0.0):
         return forbidden
     factor = scale if math.isfinite(scale) else 1.0
-    departures = {split: _departures(content, factor) for split, content in run.predictions.items()}
+    departures = {split: _departures(content, factor) for split, content in run.by_split.items()}
     departures = {split: values for split, values in departures.items() if len(values)}
     if not departures:
         return forbidden
@@ -81,6 +81,7 @@ def _histogram(departures: dict[str, Array], tau: float) -> Any:
         )
     figure.add_vline(x=tau, line={"color": figures.MUTED, "width": 1.5, "dash": "dash"})
     figures.styled(figure, "Departure from the anchor, eV/Å", "Share of atoms, %", 340)
+    figure.update_xaxes(range=[0.0, end])
     return figure
 
 

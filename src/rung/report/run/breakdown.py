@@ -17,13 +17,13 @@ from rung.results.predictions import Predictions
 from rung.units import MILLI
 
 MOST_ELEMENTS, MOST_KINDS = 8, 20
-BINS = 61
+BINS = 41
 
 
 def elements(run: RunFiles, draw: Draw) -> str:
     """Return histograms of force errors, one line an element, and their sizes beside the base's."""
     parts = []
-    for split, content in run.predictions.items():
+    for split, content in run.by_split.items():
         if split not in run.geometries:
             continue
         found = list(_by_element(content, run.geometries[split]))
@@ -112,7 +112,7 @@ def _histogram(found: list[_Element]) -> Any:
 def kinds(run: RunFiles, draw: Draw) -> str:
     """Return errors of energies and forces by kind of structure: what the frames say of themselves, or composition."""
     parts = []
-    for split, content in run.predictions.items():
+    for split, content in run.by_split.items():
         names = content.kinds or content.formulas
         if not 1 < len(set(names)) < max(2, len(names)):
             continue

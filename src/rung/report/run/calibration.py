@@ -30,6 +30,12 @@ _NOTE = (
 )
 
 
+_RESIDUALS = (
+    "Errors of energies against their bars, each a structure. Lines: one bar and two. Errors below 2 % of a bar stand "
+    "at the lower edge."
+)
+
+
 def calibration(run: RunFiles, draw: Draw) -> str:
     """Return scores of the error bars, a curve of shares found against shares due, and what is outside the domain."""
     metrics = run.metrics
@@ -57,7 +63,7 @@ def calibration(run: RunFiles, draw: Draw) -> str:
         draw(figure, caption)
         for figure, caption in (
             (curve, "Shares of labels within central intervals; the diagonal is honest."),
-            (residuals, "Errors of energies against their bars, each a structure; the lines are one and two bars."),
+            (residuals, _RESIDUALS),
         )
         if figure is not None
     ]
@@ -89,7 +95,7 @@ def _percent(share: float) -> str:
 
 def _curve(run: RunFiles) -> Any:
     """Draw the shares found against those due; None where no split has enough energies with bars."""
-    lines = [line for split, content in run.predictions.items() for line in _lines(split, content)]
+    lines = [line for split, content in run.by_split.items() for line in _lines(split, content)]
     if not lines:
         return None
     figure = figures.plotly().Figure()
@@ -121,7 +127,7 @@ class _Cloud:
 
 def _clouds(run: RunFiles) -> Iterator[_Cloud]:
     """Yield the splits with enough energies that have bars."""
-    for split, content in run.predictions.items():
+    for split, content in run.by_split.items():
         bars = MILLI * against_labels(content.energy_stderr, content.energy_stderr_label) / content.atoms
         errors = MILLI * np.abs(content.energy - content.energy_label) / content.atoms
         usable = (bars > 0) & (errors > 0)
@@ -137,6 +143,7 @@ def _residuals(run: RunFiles) -> Any:
     if not clouds:
         return None
     figure = figures.plotly().Figure()
+    floor = 0.02 * float(np.median(np.concatenate([one.bars for one in clouds])))
     ends = np.array([min(one.bars.min() for one in clouds) / 1.3, 1.3 * max(one.bars.max() for one in clouds)])
     for factor, dash in ((1.0, "solid"), (2.0, "dot")):
         figure.add_scatter(x=figures.short(ends), y=figures.short(factor * ends), mode="lines", showlegend=False)
@@ -144,7 +151,7 @@ def _residuals(run: RunFiles) -> Any:
     for index, one in enumerate(clouds):
         figure.add_scatter(
             x=figures.short(one.bars),
-            y=figures.short(one.errors),
+            y=figures.short(np.maximum(one.errors, floor)),
             name=escape(one.split),
             mode="markers",
             text=[escape(name) for name in one.names],

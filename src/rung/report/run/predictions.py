@@ -20,7 +20,7 @@ from rung.units import MILLI
 def parity(run: RunFiles, draw: Draw) -> str:
     """Return parity plots of energies and forces, one pair a split."""
     parts = []
-    for number, (split, content) in enumerate(_ordered(run)):
+    for number, (split, content) in enumerate(run.by_split.items()):
         below = viewer(number, content, run.geometries[split]) if split in run.geometries else ""
         parts.append(_parity_pair(split, content, run.method or "lifted", draw) + below)
     return "".join(parts)
@@ -29,7 +29,7 @@ def parity(run: RunFiles, draw: Draw) -> str:
 def coverage(run: RunFiles, _: Draw) -> str:
     """Return how often the error bars held the labels."""
     rows = []
-    for split, content in _ordered(run):
+    for split, content in run.by_split.items():
         for what, values, truths, bars in _barred(content):
             shares = coverage_table(values, truths, bars)
             if shares[0].n:
@@ -43,13 +43,6 @@ def coverage(run: RunFiles, _: Draw) -> str:
     note += "for independent values: components of one structure are correlated, so the honest range is wider."
     header = ["Split", "Quantity", "68 % due", "95 % due", "values"]
     return table(header, rows, text=2) + f'<p class="note">{note}</p>'
-
-
-def _ordered(run: RunFiles) -> list[tuple[str, Predictions]]:
-    """Return the predictions in the order of the splits in ``metrics.json``, others after them."""
-    order = [split for split, _ in run.errors]
-    names = sorted(run.predictions, key=lambda split: order.index(split) if split in order else len(order))
-    return [(split, run.predictions[split]) for split in names]
 
 
 def _parity_pair(split: str, content: Predictions, name: str, draw: Draw) -> str:

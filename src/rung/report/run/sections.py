@@ -76,7 +76,7 @@ def errors(run: RunFiles, _: Draw) -> str:
 def _whole_molecules(run: RunFiles) -> str:
     """Return how far energies of whole molecules are off, in the unit of chemists too."""
     lines = []
-    for split, content in run.predictions.items() if run.molecules else ():
+    for split, content in run.by_split.items() if run.molecules else ():
         off = _rms(content.energy - content.energy_label)
         before = math.nan if content.energy_base is None else _rms(content.energy_base - content.energy_label)
         if math.isfinite(off):

@@ -122,12 +122,25 @@
   document.querySelectorAll(".units button").forEach((button) =>
     button.addEventListener("click", () => setUnits(button.dataset.units === "kcal")));
 
+  // On a narrow place a long title takes two lines, and every second tick of a full axis goes.
+  const fit = (layout) => {
+    const axis = layout.xaxis ?? {};
+    const title = axis.title?.text ?? "";
+    const middle = title.indexOf(" ", title.length / 2 - 4);
+    if (title.length * 8 > layout.width - 90 && middle > 0) axis.title.text = `${title.slice(0, middle)}<br>${title.slice(middle + 1)}`;
+    if (layout.width > 450 || !axis.tickvals || axis.tickvals.length < 5) return;
+    const even = (_, place) => place % 2 === 0;
+    Object.assign(axis, {tickvals: axis.tickvals.filter(even), ticktext: axis.ticktext?.filter(even)});
+  };
+
   const draw = (plot, paper = false) => {
     const text = plot.nextElementSibling.textContent;
     const {data, layout} = JSON.parse(paper ? text : themed(text));
     if (chemical) changeFigure({data, layout});
-    const grid = Object.keys(PAPER_WIDTH).find((kind) => plot.closest(kind));
+    const place = plot.closest(".grid");
+    const grid = place?.children.length > 1 && Object.keys(PAPER_WIDTH).find((kind) => place.matches(kind));
     layout.width = paper ? PAPER_WIDTH[grid] ?? WHOLE_PAPER : plot.clientWidth;
+    fit(layout);
     return Plotly.react(plot, data, layout, CONFIG);
   };
 
@@ -142,15 +155,18 @@
     }
     let width = root.clientWidth;
     let printing = false;
+    const redraw = (paper) => {
+      window.rung.drawn = Promise.all(plots.map((plot) => draw(plot, paper)));
+    };
     addEventListener("resize", () => {
       if (printing || root.clientWidth === width) return;
       width = root.clientWidth;
-      plots.forEach((plot) => draw(plot));
+      redraw(false);
     });
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plots.forEach((plot) => draw(plot)));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw(false));
     const print = (on) => () => {
       printing = on;
-      plots.forEach((plot) => draw(plot, on));
+      redraw(on);
     };
     addEventListener("beforeprint", print(true));
     addEventListener("afterprint", print(false));

@@ -8,7 +8,7 @@ from html import escape
 from rung.evaluate.draws import FEWEST_DRAWS, Values, moments
 from rung.report.read import StudyFiles
 from rung.report.section import Draw
-from rung.report.tables import ABSENT, digits, table
+from rung.report.tables import ABSENT, capital, digits, table
 from rung.results.study import JudgedForces, MethodComparison, StudyRow
 
 BASE = "base"
@@ -181,7 +181,7 @@ def _tables(study: StudyFiles) -> str:
     """Return one table a split, with a line between numbers of labels."""
     parts = []
     for one in verdicts(study.rows, study.summary.comparisons, study.summary.judged):
-        heads = [heading[:1].upper() + heading[1:] for heading in one.headings]
+        heads = [capital(heading) for heading in one.headings]
         cells = [[_cell(text) for text in line.cells] for line in one.lines]
         parts.append(f"<h3>{escape(one.split)}</h3>" + table(heads, cells, text=(1, 3, 5), css="verdict"))
     return "".join(parts) + f'<p class="note">{NOTE}</p>' if parts else ""

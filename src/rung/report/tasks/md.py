@@ -96,7 +96,7 @@ def _radial(run: MDResult) -> Any:
     return figure
 
 
-NOTHING_CONSERVED = "none: the Langevin thermostat takes and gives heat"
+NOTHING_CONSERVED = "the Langevin thermostat takes and gives heat"
 
 
 def _conserved(run: MDResult) -> bool:
@@ -123,10 +123,11 @@ def _numbers(run: MDResult) -> str:
                 ["Fluctuation about it, meV/atom", digits(averages.fluctuation)],
             ]
         else:
-            rows.append(["Conserved quantity", NOTHING_CONSERVED])
+            rows.append(["Conserved quantity", "none"])
     if run.domain is not None:
         rows.append(["Frames outside the domain", standing_words(run.domain)])
-    return table(["", "Value"], rows)
+    note = "" if _conserved(run) else f'<p class="note">Nothing is conserved: {NOTHING_CONSERVED}.</p>'
+    return table(["", "Value"], rows) + note
 
 
 def md_summary(result: MDResult) -> Summary:

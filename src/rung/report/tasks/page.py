@@ -20,12 +20,15 @@ class Content:
         Name and HTML of each; one without HTML is left out.
     notices
         Sentences in a box above everything; empty ones are left out.
+    molecules
+        Whether it is about molecules, so that the page offers kcal/mol.
     """
 
     title: str
     subtitle: str
     sections: Sequence[tuple[str, str]]
     notices: Sequence[str] = ()
+    molecules: bool = False
 
 
 def write_task_page(path: Path, content: Callable[[Pen], Content]) -> Path:
@@ -44,4 +47,5 @@ def write_task_page(path: Path, content: Callable[[Pen], Content]) -> Path:
         When plotly is not installed.
     """
     page = content(Pen())
-    return write_page(path, page.title, page.subtitle, sentences(*page.notices), "", page.sections)
+    notices = sentences(*page.notices)
+    return write_page(path, page.title, page.subtitle, notices, "", page.sections, molecules=page.molecules)

@@ -9,7 +9,7 @@ from typing import Any
 from rung.report import figures
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table, number
-from rung.report.tables import table
+from rung.report.tables import capital, table
 from rung.report.tasks.page import Content, write_task_page
 from rung.results.prediction import PredictedStructure, PredictionResult
 
@@ -97,7 +97,7 @@ HEADINGS = ("structure", "atoms", "energy, eV", "error, eV", "largest force, eV/
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    return table(list(HEADINGS), [[escape(cell) for cell in row] for row in rows], text=1)
+    return table([capital(one) for one in HEADINGS], [[escape(cell) for cell in row] for row in rows], text=1)
 
 
 def prediction_summary(result: PredictionResult) -> Summary:

@@ -8,7 +8,7 @@ from typing import Any
 from rung.report import figures
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table, number
-from rung.report.tables import table
+from rung.report.tables import capital, table
 from rung.report.tasks.page import Content, write_task_page
 from rung.results.selection import SELECTION_FILE, Course, QuestionBars, SelectionResult
 
@@ -81,7 +81,7 @@ HEADINGS = ("question", "unit", "now", "chosen here", "random", "farthest points
 
 
 def _bars(result: SelectionResult) -> str:
-    return table(list(HEADINGS), [[escape(cell) for cell in row] for row in _rows(result)], text=2)
+    return table([capital(one) for one in HEADINGS], [[escape(cell) for cell in row] for row in _rows(result)], text=2)
 
 
 def _labels(result: SelectionResult) -> str:

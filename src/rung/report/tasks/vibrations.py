@@ -10,7 +10,7 @@ from rung.evaluate.paths.vibrations import WAVENUMBER
 from rung.report import figures
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table, number
-from rung.report.tables import ABSENT, table
+from rung.report.tables import ABSENT, capital, table
 from rung.report.tasks.page import Content, write_task_page
 from rung.results.vibrations import VIBRATIONS_FILE, FidelityModes, VibrationsResult
 from rung.units import MILLI
@@ -39,7 +39,10 @@ def _content(result: VibrationsResult, pen: Pen) -> Content:
     some = [one for one in result.fidelities if one.wavenumbers]
     sections = []
     if some:
-        caption = "Each line is a mode. Bars: one sigma, of the weights and of the smooth part of the model's error."
+        caption = (
+            "Each line is a mode, an imaginary one below zero. Bars: one sigma, of the weights and of the smooth part "
+            "of the model's error."
+        )
         sections = [
             ("Frequencies", pen.draw(_figure(some), caption)),
             ("Zero-point energy", _table(ZERO_POINT, [_zero_point(one) for one in some])),
@@ -50,6 +53,7 @@ def _content(result: VibrationsResult, pen: Pen) -> Content:
         f"{result.formula} · {' · '.join(one.fidelity for one in result.fidelities)}",
         sections,
         [*_failures(result), *_sentences(result)],
+        molecules=not result.periodic,
     )
 
 
@@ -70,13 +74,12 @@ def _figure(some: Sequence[FidelityModes]) -> Any:
             else None,
             showlegend=False,
         )
-    figures.styled(figure, "Wavenumber, cm⁻¹ (imaginary below zero)", "", 130 + 90 * len(some))
-    figure.update_layout(margin={"l": 110})
+    figures.styled(figure, "Wavenumber, cm⁻¹", "", 130 + 90 * len(some))
     figure.update_yaxes(autorange="reversed")
     return figure
 
 
-MODES = ("mode", "cm⁻¹", "± weights", "± with smooth error", "meV", "moves")
+MODES = ("mode", "wavenumber, cm⁻¹", "± weights", "± with smooth error", "energy, meV", "moves")
 ZERO_POINT = ("potential", "zero-point energy, eV", "± weights", "± with smooth error", "largest force, eV/Å", "domain")
 
 
@@ -118,7 +121,7 @@ def _zero_point(one: FidelityModes) -> tuple[str, ...]:
 
 
 def _table(head: Sequence[str], rows: Sequence[tuple[str, ...]]) -> str:
-    return table(list(head), [[escape(cell) for cell in row] for row in rows], text=1)
+    return table([capital(one) for one in head], [[escape(cell) for cell in row] for row in rows], text=1)
 
 
 def _sentences(result: VibrationsResult) -> list[str]:
