@@ -219,7 +219,8 @@ def test_a_page_of_molecules_changes_its_units(chromium: Browser, tmp_path: Path
       const table = document.querySelector("table.errors");
       const plot = document.querySelector(".grid .plot");
       const cell = (row) => row.cells[2].innerText;
-      return {head: cell(table.tHead.rows[0]), cell: parseFloat(cell(table.tBodies[0].rows[1])),
+      const heads = [...table.tHead.rows[0].cells].map((head) => head.innerText).join();
+      return {heads, head: cell(table.tHead.rows[0]), cell: parseFloat(cell(table.tBodies[0].rows[1])),
         tile: document.querySelector(".tile .value").innerText, axis: plot.layout.xaxis.title.text,
         point: plot.data.at(-1).x[0],
         text: [...document.querySelectorAll("main table, .tile")].map((place) => place.innerText).join()};
@@ -229,6 +230,8 @@ def test_a_page_of_molecules_changes_its_units(chromium: Browser, tmp_path: Path
     after = page.evaluate(state)
     factor = 0.023060548
     assert "kcal/mol per atom" in after["head"]
+    assert "meV" not in after["heads"]
+    assert "32.4\t0.715\t2.08" in after["text"].replace("\u2212", "-")  # a barrier of 1.405 eV, its bars below
     assert "kcal/mol per atom" in after["tile"]
     assert after["axis"] == "Label, kcal/mol per atom"
     assert after["cell"] == pytest.approx(factor * before["cell"], rel=5e-3)

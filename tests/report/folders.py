@@ -1,5 +1,6 @@
 """Result folders with made-up but likely numbers, written through the definitions of the files."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,16 @@ from rung.results.geometries import GEOMETRIES, Geometries
 from rung.results.metrics import METRICS_FILE, Metrics, SplitErrors
 from rung.results.predictions import PREDICTIONS, Array, Predictions
 from rung.results.provenance import PROVENANCE_FILE, FileRecord, Provenance
-from rung.results.study import STUDY_FILE, TABLE_FILE, SharedWarning, StudyRow, StudySummary, write_rows
+from rung.results.study import (
+    STUDY_FILE,
+    TABLE_FILE,
+    JudgedForces,
+    MethodComparison,
+    SharedWarning,
+    StudyRow,
+    StudySummary,
+    write_rows,
+)
 from rung.storage import write_text
 from tests.evaluate.sums import split_errors
 from tests.results import made
@@ -250,6 +260,8 @@ def study_folder(folder: Path) -> None:
         title="MoS2: how many energies does it take?",
         notice=(NOTICE,),
         verdict=("With 25 energies the anchor lowers the error of the forces by 10 %.",),
+        comparisons=tuple(comparisons()),
+        judged=(JudgedForces(split="test", n_judged=60, n_structures=400),),
         truths={"pbe path": 1.454},
         warnings=(
             SharedWarning(
@@ -258,6 +270,30 @@ def study_folder(folder: Path) -> None:
         ),
         settings={"seeds": "0, 1, 2, 3", "folds": 2},
     ).write(folder / STUDY_FILE)
+
+
+def comparisons() -> Iterator[MethodComparison]:
+    """Two methods beside the best, at two numbers of labels."""
+    for n_labels, energy, force in ((25, 7.0, 310.0), (200, 5.3, 220.0)):
+        for metric, least in (("energy_rmse", energy), ("force_rmse", force)):
+            for place, method in enumerate(("tangent", "energies alone", "readout")):
+                more = 0.2 * place * least
+                yield MethodComparison(
+                    split="test",
+                    metric=metric,
+                    n_labels=n_labels,
+                    method=method,
+                    mean=least + more,
+                    spread=0.1 * least,
+                    n_draws=5,
+                    best=not place,
+                    difference=more if place else np.nan,
+                    low=0.3 * more if place else np.nan,
+                    high=1.7 * more if place else np.nan,
+                    p=0.02 if place else np.nan,
+                    worse=place == 2,
+                    detectable=0.1 * least,
+                )
 
 
 def study_rows() -> list[StudyRow]:

@@ -203,8 +203,9 @@ def _subtitle(run: RunFiles, folder: Path) -> str:
 
 
 UNITS = (
-    '<div class="units only-screen" role="group" aria-label="units of energies"><button data-units="eV" '
-    'aria-pressed="true">meV/atom</button><button data-units="kcal" aria-pressed="false">kcal/mol</button></div>'
+    '<div class="units only-screen" role="group" aria-label="units of energies" title="of tables and figures">'
+    '<button data-units="eV" aria-pressed="true">meV/atom</button>'
+    '<button data-units="kcal" aria-pressed="false">kcal/mol</button></div>'
 )
 """Changes the units of tables and axes; the script of the page does it."""
 

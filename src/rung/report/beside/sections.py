@@ -155,7 +155,7 @@ def _panel(runs: Runs, panels: Mapping[str, Panel], draw: Draw) -> str:
     curves = [curve for curve in first.curves if curve.name == "truth" and curve.energies] + curves
     caption = "Shaded: one sigma, of the weights and with the model's own error."
     drawn = draw(figures.band(curves, shades=_shades(runs)), caption) if curves else ""
-    header = ["Run", "Barrier, eV", "± weights", "± total", "Its base, eV", "Truth, eV"]
+    header = ["Run", "Barrier, eV", "± weights, eV", "± total, eV", "Its base, eV", "Truth, eV"]
     return drawn + (table(header, rows) if rows else "")
 
 

@@ -265,7 +265,7 @@ def _one_barrier(panel: Panel, notices: Sequence[str], draw: Draw) -> str:
     drawing = draw(figures.band(curves), _band_caption(curves)) if curves else ""
     truth = panel.by_name.get("truth")
     rows = [_barrier_row(entry, math.nan if truth is None else truth.value) for entry in panel.barriers]
-    header = ["Potential", "Barrier, eV", "± weights", "± total", "Reaction, eV", "off the truth, eV"]
+    header = ["Potential", "Barrier, eV", "± weights, eV", "± total, eV", "Reaction, eV", "Off the truth, eV"]
     notes = dict.fromkeys([note for entry in panel.barriers for note in entry.notes] + [panel.notice])
     new = [note for note in notes if note.strip() and note not in notices]
     below = "".join(f'<p class="note">{escape(note)}</p>' for note in new)

@@ -30,7 +30,7 @@
 
   // Units of chemists in place of those of physicists, where the page is about molecules: kcal/mol, its choice kept while the page is open.
   const KCAL = 23.060548;
-  const UNIT = /(?<![\w/√])(m?)eV(\/atom|\/Å)?(?![\w/³²√])/;
+  const UNIT = /(?<![/√kMG])(m?)eV(\/atom|\/Å)?(?![\w/³²√])/;  // words may touch it, where a line ends
   const NUMBER = /[−-]?\d+(?:\.\d+)?(?:×10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?(?![\d.]*\s?%)/g;
   const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
   let chemical = false;
@@ -49,9 +49,13 @@
   };
 
   const spelt = (value) => {
-    const [mantissa, exponent] = Number(value.toPrecision(3)).toString().replace("-", "−").split("e");
-    const raised = exponent && [...exponent].map((letter) => letter === "-" || letter === "−" ? "⁻" : RAISED[letter] ?? "").join("");
-    return raised ? `${mantissa}×10${raised}` : mantissa;
+    const size = Math.abs(value);
+    if (size && (size < 1e-4 || size >= 1e6)) {
+      const [mantissa, exponent] = value.toExponential(2).replace("-", "−").split("e");
+      return `${mantissa}×10${[...exponent].filter((letter) => letter !== "+").map((letter) => RAISED[letter] ?? "⁻").join("")}`;
+    }
+    const places = size ? Math.max(0, 2 - Math.floor(Math.log10(size))) : 0;
+    return value.toFixed(places).replace("-", "−");
   };
 
   const kept = new Map();  // what stood in each place before units were changed

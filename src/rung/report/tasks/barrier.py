@@ -68,7 +68,16 @@ def band_figure(panel: TaskPanel) -> Any:
 def _panel(panel: TaskPanel, pen: Pen) -> str:
     entries = panel.barriers
     figure = pen.draw(band_figure(panel), _caption(panel)) if panel.curves else ""
-    header = ["Potential", "Barrier, eV", "± weights", "± total", "Reverse, eV", "Reaction, eV", "Images", "Steps"]
+    header = [
+        "Potential",
+        "Barrier, eV",
+        "± weights, eV",
+        "± total, eV",
+        "Reverse, eV",
+        "Reaction, eV",
+        "Images",
+        "Steps",
+    ]
     header += ["Domain", "Bounds, eV"]
     rows = [
         [

@@ -81,7 +81,17 @@ def _shared(hop: RowHop) -> float:
 
 
 def _hops(hops: Sequence[RowHop]) -> str:
-    header = ["Fidelity", "Way", "Vacancies", "Cell", "Barrier, eV", "For each atom, eV", "± weights", "± total", ""]
+    header = [
+        "Fidelity",
+        "Way",
+        "Vacancies",
+        "Cell",
+        "Barrier, eV",
+        "For each atom, eV",
+        "± weights, eV",
+        "± total, eV",
+        "Note",
+    ]
     rows = [
         [
             escape(hop.fidelity),
@@ -112,7 +122,7 @@ def _defects(entry: Defects) -> str:
     size = "×".join(str(side) for side in entry.size)
     return (
         f"<h3>{escape(entry.fidelity)}, {size} cells</h3>"
-        + table(["Energy", "eV", "± weights", "± total"], rows)
+        + table(["Energy", "Value, eV", "± weights, eV", "± total, eV"], rows)
         + f'<p class="note">{escape(sentence)} Binding is positive where vacancies attract.</p>'
     )
 

@@ -79,8 +79,15 @@ def _figure(some: Sequence[FidelityModes]) -> Any:
     return figure
 
 
-MODES = ("mode", "wavenumber, cm⁻¹", "± weights", "± with smooth error", "energy, meV", "moves")
-ZERO_POINT = ("potential", "zero-point energy, eV", "± weights", "± with smooth error", "largest force, eV/Å", "domain")
+MODES = ("mode", "wavenumber, cm⁻¹", "± weights, cm⁻¹", "± with smooth error, cm⁻¹", "energy, meV", "moves")
+ZERO_POINT = (
+    "potential",
+    "zero-point energy, eV",
+    "± weights, eV",
+    "± with smooth error, eV",
+    "largest force, eV/Å",
+    "domain",
+)
 
 
 def _rows(one: FidelityModes) -> list[tuple[str, ...]]:
