@@ -1,7 +1,7 @@
 """Tables at the end of a command: what was found, in units that people read."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
@@ -90,8 +90,8 @@ def print_run(run: FinishedRun) -> None:
 
 
 def print_study(study: FinishedStudy) -> None:
-    """Print the learning curves of a study, its verdict, and what failed."""
-    print_curves(study)
+    """Print what the verdict does not tell of a study's curves, then the verdict, and what failed."""
+    print_curves(study, told=bool(study.comparisons))
     print_comparisons(study)
     for sentence in study.verdict:
         OUT.print(f"- {sentence}", markup=False)
@@ -120,12 +120,13 @@ def print_failures(study: FinishedStudy) -> None:
         ERR.print(f"failed: {failure.name}: {failure.sentence} ({failure.file})", style=STYLES["error"], markup=False)
 
 
-def print_curves(study: FinishedStudy) -> None:
-    """Print the learning curves of a study, one table a split."""
+def print_curves(study: FinishedStudy, *, told: bool = False) -> None:
+    """Print the learning curves of a study, one table a split; without the errors that the verdict has ``told``."""
+    left_out = {(one.split, one.metric) for one in study.comparisons} if told else set()
     splits = list(dict.fromkeys(row.split for row in study.rows if row.split not in ("fit", "valid")))
     for split in splits:
-        found = {metric: study.summary(split, metric) for metric in CURVES}
-        present = [metric for metric in CURVES if any(found[metric].values())]
+        found = {metric: study.summary(split, metric) for metric in CURVES if (split, metric) not in left_out}
+        present = [metric for metric, by_method in found.items() if any(by_method.values())]
         if not present:
             continue
         table = Table(title=f"{split}: mean ± spread over seeds")
@@ -135,12 +136,20 @@ def print_curves(study: FinishedStudy) -> None:
         for metric in present:
             heading = CURVES[metric][0] + (part if metric.startswith("force") else "")
             table.add_column(heading, justify="right")
-        for method, by_number in found[present[0]].items():
+        numbers = {
+            method: sorted({n for one in found.values() for n in one.get(method, {})}) for method in _named(found)
+        }
+        for method, by_number in numbers.items():
             for n_labels in by_number:
                 pairs = [(found[metric].get(method, {}).get(n_labels), CURVES[metric][1]) for metric in present]
                 last = n_labels == max(by_number)
                 table.add_row(method, str(n_labels), *(_spread(*pair) for pair in pairs), end_section=last)
         OUT.print(table)
+
+
+def _named(found: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """Return the methods of which any metric is known, in the order of the study."""
+    return list(dict.fromkeys(method for by_method in found.values() for method in by_method))
 
 
 CURVES = {
