@@ -17,7 +17,7 @@ from rung.fit.methods import MethodSettings
 from rung.fit.methods.joint import JointSettings
 from tests.examples.scripts import FOLDER, part
 
-NAMES = ("claims_data", "claims_tables", "claims")
+NAMES = ("claims_data", "claims_tables", "claims", "claims_modes")
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +135,22 @@ def test_ratios_are_taken_draw_by_draw(scripts: dict[str, ModuleType]) -> None:
     ]
     (line,) = [one for one in tables.rows(values) if one.startswith("| 50 | HL-E |")]
     assert line.startswith("| 50 | HL-E | 3 | – | – | 233 ± 153 |")
+
+
+def test_modes_are_compared_in_their_order_and_other_numbers_of_them_are_counted(
+    scripts: dict[str, ModuleType],
+) -> None:
+    truth = {"mp2": {"A": [{"wavenumbers": [100.0, 200.0]}], "B": [{"wavenumbers": [50.0]}]}}
+    line = scripts["claims_modes"].line("x", {"A": [[230.0, 60.0]], "B": [[10.0, 20.0]]}, truth)
+    assert line == "| x | 35 | 40 | 1 |"  # errors of -40 and 30, and B has one mode too many
+
+
+def test_the_rows_whose_modes_are_compared_are_those_of_the_studies(scripts: dict[str, ModuleType]) -> None:
+    adapter = TypeAdapter(MethodSettings)
+    rows = {name: adapter.validate_python(said) for name, said in scripts["claims_modes"].rows().items()}
+    assert {name: row.name for name, row in rows.items() if row.name not in ("joint", "onehot")} == {
+        "LL-EF": "offset",
+        "LL-EF, then readout": "readout",
+        "LL-EF, then tangent": "tangent",
+        "transfer": "transfer",
+    }
