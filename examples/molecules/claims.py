@@ -52,7 +52,7 @@ TRAINING: Mapping[str, Any] = {
     "valid_batch_size": 128,
     "learning_rate": 0.02,
     "loss": {"energy_weight": 1000.0},
-    "schedule": {"name": "until_flat", "patience": 6, "steps": 3, "shrink": 0.3},
+    "schedule": {"name": "cosine"},
     "sampling": {"name": "proportional", "least_rows": 672},
     "patience": 100,
 }
