@@ -149,6 +149,7 @@ def rows_of_labels(low: str, high: str) -> dict[str, dict[str, Any]]:
     return {
         **rows,
         "HL-EF": new_model(TRAINING, **{high: "energy+forces"}),
+        "LL-EF+HL-E by total": new_model({**BOTH, "best_by": "total"}, **cheap),
         "LL-EF+HL-EF": new_model(BOTH, **{low: "energy+forces", high: "energy+forces"}),
         "LL-EF+HL-E paired": new_model(BOTH, "paired", **cheap),
         "LL-EF+HL-E disjoint": new_model(BOTH, "disjoint", **cheap),

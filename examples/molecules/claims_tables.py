@@ -24,6 +24,7 @@ NAMES = {
     ("matrix", "HL-E"): "HL-E",
     ("matrix", "HL-EF"): "HL-EF",
     ("matrix", "joint"): "LL-EF+HL-E",
+    ("matrix", "LL-EF+HL-E by total"): "LL-EF+HL-E, epoch by the sum",
     ("matrix", "LL-EF+HL-E paired"): "LL-EF+HL-E, paired",
     ("matrix", "LL-EF+HL-E disjoint"): "LL-EF+HL-E, disjoint",
     ("matrix", "LL-EF+HL-EF"): "LL-EF+HL-EF",
@@ -47,6 +48,8 @@ RATIOS = (
     ("LL-EF+HL-E, disjoint", "HL-E"),
     ("LL-EF+HL-EF", "HL-EF"),
     ("LL-EF", "HL-EF"),
+    ("LL-EF, then `tangent`", "HL-EF"),
+    ("LL-EF, then `tangent`", "LL-EF+HL-E"),
 )
 """Whose force errors are divided, draw by draw."""
 
@@ -143,7 +146,7 @@ def curves(folder: Path, low: str, high: str, number: int, draw: int, out: Path)
         lines = list(csv.DictReader(table.read_text().splitlines()))
         axes.semilogy([float(one["epoch"]) for one in lines], [float(one["valid_loss"]) for one in lines], label=name)
     axes.set_xlabel("epoch of some 45 steps")
-    axes.set_ylabel("validation loss of the high level")
+    axes.set_ylabel("validation loss that chooses the epoch")
     axes.legend(frameon=False, fontsize=7, ncols=2)
     figure.tight_layout()
     figure.savefig(out)
@@ -179,12 +182,14 @@ def picture(pairs: Mapping[str, Values], out: Path) -> None:
     plt.close(figure)
 
 
-def write_page(folder: Path, levels: Mapping[str, tuple[str, str]], page: Path) -> None:
-    """Write the tables between their marks on the page, and the pictures beside it."""
+def write_page(folder: Path, levels: Mapping[str, tuple[str, str]], target: Path) -> None:
+    """Write one table, ``page.md#ratios`` or ``page.md#rows``, or both, and the pictures beside the page."""
+    name, _, chosen = target.name.partition("#")
     pairs = {title: values for title, (low, high) in levels.items() if (values := values_of(folder, low, high))}
-    write_table(page.with_name(f"{page.name}#ratios"), "\n".join(ratios(pairs)))
     blocks = [f"**{title}**\n\n" + "\n".join(rows(values)) for title, values in pairs.items()]
-    write_table(page.with_name(f"{page.name}#rows"), "\n\n".join(blocks))
-    picture(pairs, page.with_name("claims.svg"))
+    for table, content in (("ratios", "\n".join(ratios(pairs))), ("rows", "\n\n".join(blocks))):
+        if chosen in ("", table):
+            write_table(target.with_name(f"{name}#{table}"), content)
+    picture(pairs, target.with_name("claims.svg"))
     low, high = next(iter(levels.values()))
-    curves(folder, low, high, 50, 0, page.with_name("claims-curves.svg"))
+    curves(folder, low, high, 50, 0, target.with_name("claims-curves.svg"))

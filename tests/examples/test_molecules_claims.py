@@ -85,7 +85,7 @@ def test_a_part_is_a_study_of_rows_with_three_settings_each(scripts: dict[str, M
     claims = scripts["claims"]
     config = claims.study_of(claims.PARTS["matrix-gfn2-mp2"], range(2), folder("molecules"), place, tuned=True)
     assert config.run.name == "matrix-gfn2-mp2" and config.seeds == (0, 1)
-    assert len(config.methods()) == 6
+    assert len(config.methods()) == 7
     for row, settings in config.methods().items():
         assert len(config.trials(row)) == 3 and config.trials(row)[0] == settings
     given = claims.study_of(claims.PARTS["matrix-gfn2-mp2"], range(2), folder("molecules"), place, tuned=False)
