@@ -14,6 +14,10 @@ from rung.storage import write_text
 TABLE_FILE, PARQUET_FILE, STUDY_FILE = "study.csv", "study.parquet", "study.json"
 
 
+WORSE_FORCES = "are worse than the base's"
+"""What a sentence of a verdict says of methods whose forces must not be used."""
+
+
 class StudyRow(Entry):
     """One number of one fit: a line of ``study.csv``."""
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from rung.evaluate.draws import FEWEST_DRAWS, Values, moments, repeated
-from rung.results.study import MethodComparison, StudyRow
+from rung.results.study import WORSE_FORCES, MethodComparison, StudyRow
 from rung.study.comparison import judged_splits
 from rung.study.config import StudyConfig
 from rung.study.plan import BASE, choose
@@ -104,7 +104,7 @@ def _worse_forces(rows: Sequence[StudyRow], split: str) -> Iterator[str]:
     for numbers in sorted(set(map(tuple, worse.values()))):
         listed = ", ".join(method for method, own in worse.items() if tuple(own) == numbers)
         yield (
-            f"On {split} with {_listed(numbers)} energies the forces of {listed} are worse than the base's "
+            f"On {split} with {_listed(numbers)} energies the forces of {listed} {WORSE_FORCES} "
             f"({_told(before[numbers[-1]], 0)} meV/Å): do not use these models for forces."
         )
 

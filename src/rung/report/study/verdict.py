@@ -9,7 +9,7 @@ from rung.evaluate.draws import FEWEST_DRAWS, Values, moments
 from rung.report.read import StudyFiles
 from rung.report.section import Draw
 from rung.report.tables import ABSENT, capital, digits, table
-from rung.results.study import JudgedForces, MethodComparison, StudyRow
+from rung.results.study import WORSE_FORCES, JudgedForces, MethodComparison, StudyRow
 
 BASE = "base"
 ENERGIES = "energy_rmse"
@@ -161,9 +161,19 @@ def verdict(study: StudyFiles, _: Draw) -> str:
         f'<li>{escape(warning.sentence)} <span class="small">({_fits(len(warning.fits))})</span></li>'
         for warning in study.summary.warnings
     ]
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in dict.fromkeys(study.summary.verdict))
     warnings = f'<ul class="warnings">{"".join(warned)}</ul>' if warned else ""
-    return _tables(study) + warnings + (f'<ul class="words">{items}</ul>' if items else "")
+    sentences, tables = list(dict.fromkeys(study.summary.verdict)), _tables(study)
+    if not tables:
+        return warnings + _listed(sentences)
+    first = [sentence for sentence in sentences if WORSE_FORCES in sentence]
+    rest = _listed([sentence for sentence in sentences if sentence not in first])
+    folded = f"<details><summary>In sentences, with what limits them</summary>{rest}</details>" if rest else ""
+    return tables + _listed(first) + warnings + folded
+
+
+def _listed(sentences: Sequence[str]) -> str:
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    return f'<ul class="words">{items}</ul>' if items else ""
 
 
 def _fits(count: int) -> str:
