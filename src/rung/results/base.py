@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from rung.errors import StorageError
 from rung.storage import read_json, write_json
@@ -26,6 +26,8 @@ Number = Annotated[float, BeforeValidator(_unknown_as_nan)]
 Numbers = Annotated[tuple[Number, ...], BeforeValidator(_array_as_list)]
 """A few numbers, each of which may be unknown; an array of one dimension is taken too."""
 
+Atoms = Annotated[int, Field(ge=1)]
+"""How many atoms a structure has; errors are divided by it."""
 
 DomainWord = Literal["inside", "outside", "unknown"]
 """Whether structures are like those of the training set; unknown without a posterior, or with one of rung 0.1."""

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from rung.results.base import DomainWord, Entry, Number, Result, equally_long
+from rung.results.base import Atoms, DomainWord, Entry, Number, Result, equally_long
 
 CAMPAIGN_FILE, ANSWERS_FILE, CHOICE_FILE, LABELS_FILE = "campaign.json", "answers.json", "choice.json", "labels.json"
 
@@ -65,7 +65,7 @@ class Wanted(Entry):
 
     structure_id: str
     """Of the structure."""
-    n_atoms: int
+    n_atoms: Atoms
     """Its atoms."""
     stderr: Number
     """The one-sigma error to reach, eV."""

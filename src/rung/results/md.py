@@ -1,11 +1,11 @@
 """``md.json``: a run of dynamics, what its samples say, and whether it was stable."""
 
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from rung.results.base import Entry, Number, Numbers, Result, equally_long
+from rung.results.base import Atoms, Entry, Number, Numbers, Result, equally_long
 from rung.results.domain import FramesDomain
 from rung.results.settings import SettingsEntry
 
@@ -83,7 +83,7 @@ class MDResult(Result):
     """What the potential was opened from."""
     settings: MDSettingsEntry
     """Of the run."""
-    n_atoms: Annotated[int, Field(ge=1)]
+    n_atoms: Atoms
     """Atoms, held ones counted."""
     degrees_of_freedom: int
     """Momenta that were free."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from rung.results.base import DomainWord, Entry, Number, Result
+from rung.results.base import Atoms, DomainWord, Entry, Number, Result
 
 SIDECAR = ".predicted.json"
 
@@ -12,7 +12,7 @@ class PredictedStructure(Entry):
 
     structure_id: str
     """Of the structure."""
-    n_atoms: int
+    n_atoms: Atoms
     """Its atoms."""
     energy: Number
     """Total energy, eV."""

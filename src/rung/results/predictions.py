@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, ConfigDict, SkipValidation, model_validator
 
-from rung.results.base import Result
+from rung.results.base import Atoms, Result
 
 PREDICTIONS = "predictions"
 """The folder of these files."""
@@ -58,7 +58,7 @@ class Predictions(Result):
     """The name of each structure."""
     formulas: tuple[str, ...]
     """Its composition."""
-    n_atoms: tuple[int, ...]
+    n_atoms: tuple[Atoms, ...]
     """How many atoms it has."""
     energy: Column
     """Predicted total energy, eV."""

@@ -1,8 +1,10 @@
 """``select.json``: which structures to label next, how precisely, and what that would tell."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from rung.results.base import Entry, Number, Numbers, Result
+from pydantic import model_validator
+
+from rung.results.base import Atoms, Entry, Number, Numbers, Result
 from rung.results.settings import SettingsEntry
 
 SELECTION_FILE = "select.json"
@@ -40,7 +42,7 @@ class ChosenLabel(Entry):
 
     structure_id: str
     """Of the structure."""
-    n_atoms: int
+    n_atoms: Atoms
     """Its atoms."""
     stderr: Number
     """The one-sigma error to reach, eV."""
@@ -71,3 +73,10 @@ class SelectionResult(Result):
     """s√N of a structure of mean size, eV: labels much more precise than this are waste."""
     warnings: tuple[str, ...]
     """What a reader should know."""
+
+    @model_validator(mode="after")
+    def _a_bar_each(self) -> Self:
+        for course in self.courses:
+            if len(course.bars) != len(self.questions):
+                raise ValueError(f"the course of {course.way} labels has {len(course.bars)} bars, not one a question")
+        return self

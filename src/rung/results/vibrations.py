@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from rung.results.base import DomainWord, Entry, Number, Numbers, Result, equally_long
+from rung.results.base import Atoms, DomainWord, Entry, Number, Numbers, Result, equally_long
 from rung.results.settings import SettingsEntry
 
 VIBRATIONS_FILE = "vibrations.json"
@@ -64,7 +64,7 @@ class VibrationsResult(Result):
 
     formula: str
     """Of the structure."""
-    n_atoms: int
+    n_atoms: Atoms
     """Its atoms."""
     periodic: bool
     """Whether it is periodic, so that the modes are those at Γ of its cell."""
