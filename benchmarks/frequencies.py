@@ -12,8 +12,8 @@ BASE is what ``rung demo --data molecules`` trains, ``demo/base/model.rung`` the
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,14 @@ from rung.data.readers.structures import write_structures
 from rung.data.splits import draw_labels, energies_only
 from rung.demo.labelled import only
 from rung.demo_data import folder as bundled
+from rung.evaluate.coverage import coverage
+from rung.evaluate.paths.vibrations import WAVENUMBER
 from rung.results.vibrations import FidelityModes
 from rung.storage import write_table
+from rung.units import MILLI
 
 LOW, HIGH = "gfn2", "mp2"
 LEVELS = {"gfn2": "GFN2-xTB", "mp2": "MP2/cc-pVDZ"}
-SHARES = {68: 0.9944578832, 95: 1.9599639845}
-"""Half-widths of central intervals of a normal distribution, in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,12 @@ def modes(checkpoint: Path, fidelity: str, minimum: Minimum, folder: Path) -> Fi
 
 @dataclass
 class Errors:
-    """Errors of modes and of zero-point energies, and the bars beside them."""
+    """Errors of modes, cm⁻¹, and of zero-point energies, meV, and the bars beside them."""
 
-    modes: list[float]
-    bars: list[float]
-    zero_points: list[float]
-    zero_point_bars: list[float]
+    modes: list[float] = field(default_factory=list)
+    bars: list[float] = field(default_factory=list)
+    zero_points: list[float] = field(default_factory=list)
+    zero_point_bars: list[float] = field(default_factory=list)
     lost: int = 0
 
     def add(self, found: FidelityModes, truth: Array) -> None:
@@ -102,30 +103,17 @@ class Errors:
             return
         self.modes += (np.array(found.wavenumbers) - truth).tolist()
         self.bars += list(found.stderr_smooth)
-        quantum = 0.5 * 1.239841984e-4  # eV of half a quantum, for each cm⁻¹
-        self.zero_points.append(found.zero_point_energy - quantum * float(truth.sum()))
-        self.zero_point_bars.append(found.zero_point_stderr_smooth)
-
-    def held(self, share: int, errors: Sequence[float], bars: Sequence[float]) -> str:
-        """Return how many per cent of the bars hold the truth, of those that are known."""
-        known = np.isfinite(bars)
-        if not known.any():
-            return "–"
-        inside = np.abs(np.array(errors)[known]) <= SHARES[share] * np.array(bars)[known]
-        return f"{100 * inside.mean():.0f}"
+        self.zero_points.append(MILLI * (found.zero_point_energy - 0.5 * WAVENUMBER * float(truth.sum())))
+        self.zero_point_bars.append(MILLI * found.zero_point_stderr_smooth)
 
     def cells(self) -> list[str]:
         """Return the cells of a row of the table."""
-        rms = [f"{np.sqrt(np.mean(np.square(values))):.{places}f}" for values, places in self.scaled()]
-        shares = [
-            " / ".join(self.held(share, errors, bars) for share in SHARES)
-            for errors, bars in ((self.modes, self.bars), (self.zero_points, self.zero_point_bars))
-        ]
-        return [rms[0], shares[0], rms[1], shares[1], str(self.lost)]
-
-    def scaled(self) -> list[tuple[Array, int]]:
-        """Return errors in the units of the table, with their digits."""
-        return [(np.array(self.modes), 0), (1e3 * np.array(self.zero_points), 1)]
+        cells = []
+        for errors, bars, places in ((self.modes, self.bars, 0), (self.zero_points, self.zero_point_bars, 1)):
+            shares = [coverage(errors, np.zeros(len(errors)), bars, level) for level in (0.68, 0.95)]
+            held = " / ".join("–" if np.isnan(share) else f"{100 * share:.0f}" for share in shares)
+            cells += [f"{np.sqrt(np.mean(np.square(errors))):.{places}f}", held]
+        return [*cells, str(self.lost)]
 
 
 def rows(arguments: argparse.Namespace, data: Path) -> Iterator[str]:
@@ -133,13 +121,13 @@ def rows(arguments: argparse.Namespace, data: Path) -> Iterator[str]:
     heads = ("potential", "energies", "modes, cm⁻¹", "held, 68 / 95 %", "zero-point energy, meV", "held, 68 / 95 %")
     yield "| " + " | ".join((*heads, "no minimum")) + " |"
     yield "|" + "---|" * (len(heads) + 1)
-    known, before = minima(data), Errors([], [], [], [])
+    known, before = minima(data), Errors()
     for minimum in known:
         before.add(modes(arguments.base, LOW, minimum, arguments.folder / "modes-base"), minimum.wavenumbers)
     yield "| " + " | ".join(("base", "–", *before.cells())) + " |"
     for method in arguments.methods:
         for count in arguments.labels:
-            after = Errors([], [], [], [])
+            after = Errors()
             for seed in range(arguments.draws):
                 checkpoint = lifted(arguments.folder, arguments.base, data, method, count, seed)
                 for minimum in known:
