@@ -93,7 +93,7 @@ class Predictor:
             return run if posterior is None else with_bars(run, potential, posterior, structures, fidelity)
         energies = self._predicted(potential, posterior, structures, fidelity, forces=False)
         pulled, bars = self._forces(potential, posterior, [structures[row] for row in barred], fidelity)
-        others = [row for row in rows if row not in set(barred)]
+        others = sorted(set(rows) - set(barred))
         rest = predict(potential, [structures[row] for row in others], fidelity, progress=self.progress)
         known = dict(zip((*barred, *others), (*pulled, *rest.forces), strict=True))
         stderr = dict(zip(barred, bars, strict=True))
@@ -217,11 +217,12 @@ class Predictor:
         barred: Sequence[int],
     ) -> SplitPrediction:
         """Return ``prediction`` with the bars of its energies, and of the forces of the structures at ``barred``."""
+        asked = set(barred)
         with self.progress.task("Error bars", len(structures)) as task:
             energies, forces = [], []
             for row, structure in enumerate(structures):
                 energies.append(errors.energy_variances([structure])[0])
-                forces.append(errors.forces_stderr(structure) if row in barred else None)
+                forces.append(errors.forces_stderr(structure) if row in asked else None)
                 task.advance()
         return replace(
             prediction,
