@@ -9,6 +9,7 @@ import numpy as np
 
 from rung.data.labels import Array
 from rung.report import figures
+from rung.report.histogram import add_histogram
 from rung.report.read import RunFiles
 from rung.report.section import Draw
 from rung.report.tables import digits, electronvolts, table
@@ -71,14 +72,7 @@ def _histogram(departures: dict[str, Array], tau: float) -> Any:
     end = max(2.5 * tau, *(float(np.quantile(values, 0.99)) for values in departures.values()))
     edges = np.linspace(0.0, end, BINS + 1)
     for index, (split, values) in enumerate(departures.items()):
-        heights, _ = np.histogram(np.minimum(values, end), edges)
-        figure.add_scatter(
-            x=figures.short(0.5 * (edges[1:] + edges[:-1])),
-            y=figures.short(100.0 * heights / len(values)),
-            name=escape(split),
-            mode="lines",
-            line={"color": figures.shade(index), "width": 2, "shape": "hvh"},
-        )
+        add_histogram(figure, values, edges, escape(split), index)
     figure.add_vline(x=tau, line={"color": figures.MUTED, "width": 1.5, "dash": "dash"})
     figures.styled(figure, "Departure from the anchor, eV/Å", "Share of atoms, %", 340)
     figure.update_xaxes(range=[0.0, end])

@@ -9,6 +9,7 @@ import numpy as np
 
 from rung.data.labels import Array
 from rung.report import figures
+from rung.report.histogram import add_histogram
 from rung.report.read import RunFiles
 from rung.report.section import Draw
 from rung.report.tables import ABSENT, digits, table
@@ -95,16 +96,8 @@ def _histogram(found: list[_Element]) -> Any:
     everything = np.concatenate([one.errors for one in found])
     end = float(np.quantile(np.abs(everything), 0.99)) or 1.0
     edges = np.linspace(-end, end, BINS + 1)
-    middles = 0.5 * (edges[1:] + edges[:-1])
     for index, one in enumerate(found):
-        heights, _ = np.histogram(np.clip(one.errors, -end, end), edges)
-        figure.add_scatter(
-            x=figures.short(middles),
-            y=figures.short(100.0 * heights / len(one.errors)),
-            name=escape(one.symbol),
-            mode="lines",
-            line={"color": figures.shade(index), "width": 2, "shape": "hvh"},
-        )
+        add_histogram(figure, one.errors, edges, escape(one.symbol), index)
     figures.styled(figure, "Error, meV/Å", "Share of components, %", 340)
     return figure
 
