@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,25 +11,11 @@ from rung.report import figures
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table, number
 from rung.report.tables import ABSENT, digits, electronvolts, table
-from rung.report.tasks.page import Content, write_task_page
+from rung.report.tasks.page import Content, TaskPage
 from rung.results.barrier import BARRIER_FILE
 from rung.results.barrier_task import Rate, TaskBarrier, TaskPanel, read_task_panels
 
 PAGE = "barrier.html"
-
-
-def write_barrier_report(folder: Path) -> Path:
-    """Write ``barrier.html`` from ``barrier.json`` of ``folder``, and return its path.
-
-    Raises
-    ------
-    StorageError
-        When the result is missing or damaged.
-    MissingExtraError
-        When plotly is not installed.
-    """
-    panels = read_task_panels(Path(folder) / BARRIER_FILE)
-    return write_task_page(Path(folder) / PAGE, lambda pen: _content(panels, pen))
 
 
 def _content(panels: Sequence[TaskPanel], pen: Pen) -> Content:
@@ -41,6 +26,10 @@ def _content(panels: Sequence[TaskPanel], pen: Pen) -> Content:
         [(escape(panel.title), _panel(panel, pen)) for panel in panels],
         [f"{entry.name}: no barrier, {entry.reason}." for panel in panels for entry in panel.barriers if entry.reason],
     )
+
+
+write_barrier_report = TaskPage(BARRIER_FILE, PAGE, read_task_panels, _content)
+"""Writes ``barrier.html`` from ``barrier.json`` of a folder."""
 
 
 def band_figure(panel: TaskPanel) -> Any:

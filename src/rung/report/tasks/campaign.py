@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from rung.report import figures
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table, number
 from rung.report.tables import table
-from rung.report.tasks.page import Content, write_task_page
+from rung.report.tasks.page import Content, TaskPage
 from rung.results.campaign import CAMPAIGN_FILE, Answer, Asked, CampaignResult, Round, Status
 
 PAGE = "campaign.html"
@@ -27,20 +26,6 @@ COUNTED = {"labels": "labels", "cost": "cost", "cpu_hours": "CPU hours"}
 SHOWN = 12
 
 
-def write_campaign_report(folder: Path) -> Path:
-    """Write ``campaign.html`` from ``campaign.json`` of ``folder``, and return its path.
-
-    Raises
-    ------
-    StorageError
-        When the result is missing or damaged.
-    MissingExtraError
-        When plotly is not installed.
-    """
-    result = CampaignResult.read(Path(folder) / CAMPAIGN_FILE)
-    return write_task_page(Path(folder) / PAGE, lambda pen: _content(result, pen))
-
-
 def _content(result: CampaignResult, pen: Pen) -> Content:
     return Content(
         TITLES[result.status],
@@ -54,6 +39,10 @@ def _content(result: CampaignResult, pen: Pen) -> Content:
         ],
         (result.sentence, *result.warnings),
     )
+
+
+write_campaign_report = TaskPage(CAMPAIGN_FILE, PAGE, CampaignResult.read, _content)
+"""Writes ``campaign.html`` from ``campaign.json`` of a folder."""
 
 
 def _spent(result: CampaignResult) -> str:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,26 +12,12 @@ from rung.report.page import Pen
 from rung.report.summary import Summary, Table
 from rung.report.tables import digits, table, with_error
 from rung.report.tasks.domain import outside_sentences, standing_words
-from rung.report.tasks.page import Content, write_task_page
+from rung.report.tasks.page import Content, TaskPage
 from rung.results.free_energy import FREE_ENERGY_FILE, BarrierNumbers, FreeEnergyResult, OtherSurfaces, WindowNumbers
 
 PAGE = "free_energy.html"
 
 UPPER_BOUND = "The rate is that of transition-state theory: no recrossing is counted, so it is an upper bound."
-
-
-def write_free_energy_report(folder: Path) -> Path:
-    """Write ``free_energy.html`` from ``free_energy.json`` of ``folder``, and return its path.
-
-    Raises
-    ------
-    StorageError
-        When the result is missing or damaged.
-    MissingExtraError
-        When plotly is not installed.
-    """
-    result = FreeEnergyResult.read(Path(folder) / FREE_ENERGY_FILE)
-    return write_task_page(Path(folder) / PAGE, lambda pen: _content(result, pen))
 
 
 def _content(result: FreeEnergyResult, pen: Pen) -> Content:
@@ -52,6 +37,10 @@ def _content(result: FreeEnergyResult, pen: Pen) -> Content:
         ],
         [result.reason, *result.warnings, *outside_sentences(result.domain)],
     )
+
+
+write_free_energy_report = TaskPage(FREE_ENERGY_FILE, PAGE, FreeEnergyResult.read, _content)
+"""Writes ``free_energy.html`` from ``free_energy.json`` of a folder."""
 
 
 def profile_figure(results: Sequence[FreeEnergyResult], names: Sequence[str] = ()) -> Any:

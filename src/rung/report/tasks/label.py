@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from html import escape
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from rung.progress import duration
@@ -12,7 +11,7 @@ from rung.report.axes import logarithmic
 from rung.report.page import Pen
 from rung.report.summary import number
 from rung.report.tables import ABSENT, table
-from rung.report.tasks.page import Content, write_task_page
+from rung.report.tasks.page import Content, TaskPage
 from rung.results.label import LABEL_FILE, LabelEntry, Labelled
 from rung.units import MILLI
 
@@ -23,20 +22,6 @@ STATES = {
     "waiting": "inputs are written, and outputs are not there yet",
     "missing": "not computed yet",
 }
-
-
-def write_label_report(folder: Path) -> Path:
-    """Write ``label.html`` from ``label.json`` of ``folder``, and return its path.
-
-    Raises
-    ------
-    StorageError
-        When the result is missing or damaged.
-    MissingExtraError
-        When plotly is not installed.
-    """
-    result = Labelled.read(Path(folder) / LABEL_FILE)
-    return write_task_page(Path(folder) / PAGE, lambda pen: _content(result, pen))
 
 
 def _content(result: Labelled, pen: Pen) -> Content:
@@ -58,6 +43,10 @@ def _content(result: Labelled, pen: Pen) -> Content:
         [("What they took", grid), ("Without a label", _missing(others)), ("Labels", _labels(done))],
         [f"{one.structure_id}: {sentence}" for one in done for sentence in one.warnings],
     )
+
+
+write_label_report = TaskPage(LABEL_FILE, PAGE, Labelled.read, _content)
+"""Writes ``label.html`` from ``label.json`` of a folder."""
 
 
 def _errors(done: Sequence[LabelEntry]) -> Any:

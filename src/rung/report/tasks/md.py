@@ -1,7 +1,6 @@
 """``md.html``: energies, temperature and g(r) of a run, and whether it was stable."""
 
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,24 +11,10 @@ from rung.report.page import Pen
 from rung.report.summary import Summary, Table
 from rung.report.tables import digits, table, with_error
 from rung.report.tasks.domain import outside_sentences, standing_words
-from rung.report.tasks.page import Content, write_task_page
+from rung.report.tasks.page import Content, TaskPage
 from rung.results.md import MD_FILE, MDResult
 
 PAGE = "md.html"
-
-
-def write_md_report(folder: Path) -> Path:
-    """Write ``md.html`` from ``md.json`` of ``folder``, and return its path.
-
-    Raises
-    ------
-    StorageError
-        When the result is missing or damaged.
-    MissingExtraError
-        When plotly is not installed.
-    """
-    run = MDResult.read(Path(folder) / MD_FILE)
-    return write_task_page(Path(folder) / PAGE, lambda pen: _content(run, pen))
 
 
 def _content(run: MDResult, pen: Pen) -> Content:
@@ -42,6 +27,10 @@ def _content(run: MDResult, pen: Pen) -> Content:
         [("Run", _numbers(run)), ("Energy", energy), ("Temperature", temperature), ("Structure", radial)],
         [*([f"The run ended {run.reason}."] if run.reason else []), *outside_sentences(run.domain)],
     )
+
+
+write_md_report = TaskPage(MD_FILE, PAGE, MDResult.read, _content)
+"""Writes ``md.html`` from ``md.json`` of a folder."""
 
 
 def _times(run: MDResult) -> Array:

@@ -2,34 +2,19 @@
 
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from rung.report import figures
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table, number
 from rung.report.tables import capital, table
-from rung.report.tasks.page import Content, write_task_page
+from rung.report.tasks.page import Content, TaskPage
 from rung.results.selection import SELECTION_FILE, Course, QuestionBars, SelectionResult
 
 PAGE = "select.html"
 
 WORDS = {"chosen": "chosen here", "random": "random", "farthest": "farthest points"}
 SHOWN = 20
-
-
-def write_selection_report(folder: Path) -> Path:
-    """Write ``select.html`` from ``select.json`` of ``folder``, and return its path.
-
-    Raises
-    ------
-    StorageError
-        When the result is missing or damaged.
-    MissingExtraError
-        When plotly is not installed.
-    """
-    result = SelectionResult.read(Path(folder) / SELECTION_FILE)
-    return write_task_page(Path(folder) / PAGE, lambda pen: _content(result, pen))
 
 
 def _content(result: SelectionResult, pen: Pen) -> Content:
@@ -44,6 +29,10 @@ def _content(result: SelectionResult, pen: Pen) -> Content:
         [("What they would tell", charts + _bars(result)), ("Labels", _labels(result))],
         result.warnings,
     )
+
+
+write_selection_report = TaskPage(SELECTION_FILE, PAGE, SelectionResult.read, _content)
+"""Writes ``select.html`` from ``select.json`` of a folder."""
 
 
 def _figure(question: QuestionBars, index: int, courses: Sequence[Course]) -> Any:

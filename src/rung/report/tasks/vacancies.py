@@ -2,31 +2,16 @@
 
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from rung.report import figures
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table, number
 from rung.report.tables import electronvolts, table
-from rung.report.tasks.page import Content, write_task_page
+from rung.report.tasks.page import Content, TaskPage
 from rung.results.vacancies import VACANCIES_FILE, Defects, RowHop, VacanciesResult
 
 PAGE = "vacancies.html"
-
-
-def write_vacancy_report(folder: Path) -> Path:
-    """Write ``vacancies.html`` from ``vacancies.json`` of ``folder``, and return its path.
-
-    Raises
-    ------
-    StorageError
-        When the result is missing or damaged.
-    MissingExtraError
-        When plotly is not installed.
-    """
-    result = VacanciesResult.read(Path(folder) / VACANCIES_FILE)
-    return write_task_page(Path(folder) / PAGE, lambda pen: _content(result, pen))
 
 
 def _content(result: VacanciesResult, pen: Pen) -> Content:
@@ -44,6 +29,10 @@ def _content(result: VacanciesResult, pen: Pen) -> Content:
             *_outside(result),
         ],
     )
+
+
+write_vacancy_report = TaskPage(VACANCIES_FILE, PAGE, VacanciesResult.read, _content)
+"""Writes ``vacancies.html`` from ``vacancies.json`` of a folder."""
 
 
 def hop_figure(hops: Sequence[RowHop]) -> Any:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from rung.evaluate.paths.vibrations import WAVENUMBER
@@ -11,7 +10,7 @@ from rung.report import figures
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table, number
 from rung.report.tables import ABSENT, capital, table
-from rung.report.tasks.page import Content, write_task_page
+from rung.report.tasks.page import Content, TaskPage
 from rung.results.vibrations import VIBRATIONS_FILE, FidelityModes, VibrationsResult
 from rung.units import MILLI
 
@@ -19,20 +18,6 @@ PAGE = "vibrations.html"
 
 MOST_ROWS = 30
 """Modes in the terminal; the page has all of them."""
-
-
-def write_vibrations_report(folder: Path) -> Path:
-    """Write ``vibrations.html`` from ``vibrations.json`` of ``folder``, and return its path.
-
-    Raises
-    ------
-    StorageError
-        When the result is missing or damaged.
-    MissingExtraError
-        When plotly is not installed.
-    """
-    result = VibrationsResult.read(Path(folder) / VIBRATIONS_FILE)
-    return write_task_page(Path(folder) / PAGE, lambda pen: _content(result, pen))
 
 
 def _content(result: VibrationsResult, pen: Pen) -> Content:
@@ -55,6 +40,10 @@ def _content(result: VibrationsResult, pen: Pen) -> Content:
         [*_failures(result), *_sentences(result)],
         molecules=not result.periodic,
     )
+
+
+write_vibrations_report = TaskPage(VIBRATIONS_FILE, PAGE, VibrationsResult.read, _content)
+"""Writes ``vibrations.html`` from ``vibrations.json`` of a folder."""
 
 
 def _figure(some: Sequence[FidelityModes]) -> Any:
