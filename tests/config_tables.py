@@ -4,7 +4,6 @@
 """
 
 import importlib
-import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from rung.run.file_settings import CheckSettings, EvaluationSettings
 from rung.settings import ChosenBy, Settings, group_of
 from rung.study.config import Profile, StudyConfig
 from rung.tasks import TASKS
+from tests.made_pages import anchor_of, cell_of, filled
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 BEGIN, END = "<!-- keys: from the classes of the settings -->", "<!-- end of the keys -->"
@@ -120,13 +120,12 @@ def tables() -> str:
 
 def page() -> str:
     """Return the whole page with its tables as the classes have them."""
-    pattern = re.compile(rf"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-    return pattern.sub(lambda _: f"{BEGIN}\n\n{tables()}\n\n{END}", PAGE.read_text(encoding="utf-8"))
+    return filled(PAGE, BEGIN, END, tables())
 
 
 def _told_of(root: Root, told: _Told) -> str:
     rows = ["| key | value | default | meaning |", "|---|---|---|---|", *_rows(root, root.settings, "", told)]
-    lines = [_plain((root.settings.__doc__ or "").split("\n\n")[0])]
+    lines = [cell_of((root.settings.__doc__ or "").split("\n\n")[0])]
     if root.within is not None:
         lines.append(f"It has all keys of {_linked(told.headings[root.within])}, and these:")
     return "\n\n".join([*lines, "\n".join(rows)]) if len(rows) > 2 else lines[0]
@@ -280,7 +279,7 @@ def _number(value: float) -> str:
 
 
 def _meaning(info: FieldInfo) -> str:
-    return _plain(info.description or "")
+    return cell_of(info.description or "")
 
 
 def _tag_field(settings: type[Settings]) -> str:
@@ -305,12 +304,7 @@ def _value(settings: type[Settings]) -> str:
 
 def _linked(heading: str, words: str | None = None) -> str:
     """Return a link to a heading of the page, whose anchor both the site and the repository give it."""
-    anchor = re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
-    return f"[{words or heading}](#{anchor})"
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).replace("``", "`").replace("|", "\\|")
+    return f"[{words or heading}](#{anchor_of(heading)})"
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
+from tests.made_pages import filled
+
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "rung"
 PAGE = ROOT / "docs" / "errors.md"
@@ -106,8 +108,7 @@ def areas_of_errors() -> set[str]:
 
 def page() -> str:
     """Return the whole page with its list as the source has it."""
-    pattern = re.compile(rf"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-    return pattern.sub(lambda _: f"{BEGIN}\n\n{tables()}\n\n{END}", PAGE.read_text(encoding="utf-8"))
+    return filled(PAGE, BEGIN, END, tables())
 
 
 def _letters(text: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 import re
 
 from tests.config_tables import PAGE, page
+from tests.made_pages import anchor_of
 
 ROW = re.compile(r"^\| `(?P<key>[^`]+)` \| (?P<kind>.+?) \| (?P<default>.+?) \| (?P<meaning>.*?) \|$", re.MULTILINE)
 
@@ -24,6 +25,6 @@ def test_nothing_of_this_machine_is_in_it() -> None:
 def test_links_within_the_page_lead_somewhere() -> None:
     text = PAGE.read_text(encoding="utf-8")
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    anchors = [re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings]
+    anchors = [anchor_of(heading) for heading in headings]
     assert len(set(anchors)) == len(anchors)
     assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= set(anchors)

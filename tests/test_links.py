@@ -7,6 +7,8 @@ from urllib.parse import unquote
 
 import pytest
 
+from tests.made_pages import anchor_of
+
 ROOT = Path(__file__).parents[1]
 LINK = re.compile(r"!?\[(?:[^\[\]]|\[[^\]]*\])*\]\((?P<target>[^()\s]+(?:\([^()]*\))?)(?:\s+\"[^\"]*\")?\)")
 FENCE = re.compile(r"^ *```.*?^ *```\s*$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
@@ -31,8 +33,7 @@ def anchors_of(page: Path) -> frozenset[str]:
     text = re.sub(r"^ *```.*?^ *```\s*$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     found: list[str] = []
     for match in HEADING.finditer(text):
-        words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", match["words"]).replace("`", "").lower()
-        anchor = re.sub(r"[^\w\- ]", "", words).strip().replace(" ", "-")
+        anchor = anchor_of(match["words"])
         count = sum(one == anchor or re.fullmatch(re.escape(anchor) + r"-\d+", one) is not None for one in found)
         found.append(f"{anchor}-{count}" if count else anchor)
     ids = re.findall(r"\{[^}]*#([\w-]+)[^}]*\}|<a (?:id|name)=\"([\w-]+)\"", text)

@@ -5,7 +5,6 @@
 
 import ast
 import inspect
-import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -43,6 +42,7 @@ from rung.results.task import TaskProvenance
 from rung.results.transport import TransportResult
 from rung.results.vacancies import HopInCell, VacanciesResult
 from rung.results.vibrations import VibrationsResult
+from tests.made_pages import cell_of, filled
 
 PAGE = Path(__file__).parents[2] / "docs" / "files.md"
 BEGIN, END = "<!-- keys: from the definitions in rung.results -->", "<!-- end of the keys -->"
@@ -105,8 +105,7 @@ def tables() -> str:
 
 def page() -> str:
     """Return the whole page with its tables as the definitions have them."""
-    pattern = re.compile(rf"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-    return pattern.sub(lambda _: f"{BEGIN}\n\n{tables()}\n\n{END}", PAGE.read_text(encoding="utf-8"))
+    return filled(PAGE, BEGIN, END, tables())
 
 
 def _table(rows: list[tuple[str, str]]) -> str:
@@ -120,7 +119,7 @@ def _rows(kind: type[Entry], place: str, file: str, told: Told) -> Iterator[tupl
     for name, field in kind.model_fields.items():
         if name not in inherited or field.annotation != inherited[name].annotation:
             key = f"{place}.{name}" if place else name
-            yield from _key(key, field.annotation, _plain(sentence_of(kind, name)), file, told)
+            yield from _key(key, field.annotation, cell_of(sentence_of(kind, name)), file, told)
     told[kind] = f"`{place}` of {file}" if place else file
 
 
@@ -169,10 +168,6 @@ def inner_entry(annotation: Any) -> tuple[type[Entry] | None, str]:
         if inner is not None:
             return inner, step + steps
     return None, ""
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).replace("``", "`").replace("|", "\\|")
 
 
 if __name__ == "__main__":
