@@ -104,7 +104,7 @@ results-sevenn: $(SEVENN_INSTALLED)
 	$(SEVENN)/bin/python $(BASES)/hop.py $(RESULTS)#mos2
 	$(SEVENN)/bin/python $(BASES)/li6ps5cl.py fit --work runs/sevennet_bases
 	$(SEVENN)/bin/python $(BASES)/li6ps5cl.py errors --work runs/sevennet_bases
-	$(SEVENN)/bin/python $(BASES)/li6ps5cl.py run --work runs/sevennet_bases
+	$(SEVENN)/bin/python $(BASES)/li6ps5cl.py run --work runs/sevennet_bases --fused
 	$(SEVENN)/bin/python $(BASES)/li6ps5cl.py table $(RESULTS)#li6ps5cl
 
 lint: $(INSTALLED)

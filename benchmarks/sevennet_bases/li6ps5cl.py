@@ -7,7 +7,7 @@ the same command goes on with it, 10 ps at a time, and ``table`` writes the page
 
     .venv-sevenn/bin/python benchmarks/sevennet_bases/li6ps5cl.py fit --work runs/sevennet_bases
     .venv-sevenn/bin/python benchmarks/sevennet_bases/li6ps5cl.py errors --work runs/sevennet_bases
-    .venv-sevenn/bin/python benchmarks/sevennet_bases/li6ps5cl.py run --work runs/sevennet_bases
+    .venv-sevenn/bin/python benchmarks/sevennet_bases/li6ps5cl.py run --work runs/sevennet_bases --fused
     .venv-sevenn/bin/python benchmarks/sevennet_bases/li6ps5cl.py table --work runs/sevennet_bases \\
         --write docs/results/sevennet-bases.md#li6ps5cl
 """
@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from ase.io import read, write
 from dynamics_table import read_run, table
+from fused import fused
 from lifts import LIFTED, Numbers, Study, errors
 from lifts import table as errors_table
 from modalities import CHECKPOINT, FIDELITIES, HIGH, LOW, labelled, labelled_once, with_noise
@@ -109,12 +110,14 @@ def start_structure(folder: Path) -> Path:
     return path
 
 
-def run(folder: Path, temperatures: Sequence[float], potentials: Sequence[str], steps: int) -> None:
+def run(folder: Path, options: argparse.Namespace) -> None:
     """Make the runs that are missing, or the rest of them."""
-    start = start_structure(folder)
-    for temperature in temperatures:
-        for name in potentials:
+    start, steps = start_structure(folder), options.steps
+    for temperature in options.temperatures:
+        for name in options.potentials:
             potential = opened(name, folder)
+            if options.fused:
+                potential = fused(potential, read(start), options.work)
             for goal in [*range(CHUNK, steps, CHUNK), steps]:
                 settings = MDSettings(
                     temperature=temperature,
@@ -171,6 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--temperatures", type=float, nargs="+", default=list(TEMPERATURES))
     parser.add_argument("--potentials", nargs="+", choices=POTENTIALS, default=list(POTENTIALS))
     parser.add_argument("--steps", type=int, default=25000)
+    parser.add_argument("--fused", action="store_true", help="compile the convolutions of ``run``; needs g++")
     parser.add_argument("--draws", type=int, default=5, help="of ``errors``")
     parser.add_argument("--methods", nargs="+", choices=LIFTED, default=LIFTED, help="of ``errors``")
     parser.add_argument("--write", type=Path, help="the page of ``table``")
@@ -183,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif options.part == "errors":
         study(folder, options.draws).make(options.methods)
     elif options.part == "run":
-        run(folder, options.temperatures, options.potentials, options.steps)
+        run(folder, options)
     else:
         said = f"{N_LABELS} energies of cold frames with noise of {1000 * STDERR:g} meV a cell:"
         made = study(folder, options.draws).made()
