@@ -8,7 +8,7 @@ number of draws, and trains nothing.
 """
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,10 @@ class Part:
     low, high
         The levels.
     kind
-        ``closed``, lifts of one base without training; ``matrix``, new models of every choice of labels; ``lifts``,
-        lifts of the base by training; ``three``, new models with a level in the middle.
+        ``closed``, lifts of one base without training; ``matrix``, new models of every choice of labels;
+        ``geometries``, the same labels on paired and on disjoint geometries, and another choice of the epoch;
+        ``lifts``, lifts of the base by training; ``variants``, other forms of them; ``three``, new models with a level
+        in the middle.
     numbers
         Energies of the high level.
     """
@@ -94,7 +96,7 @@ class Part:
     @property
     def based(self) -> bool:
         """Whether its rows lift a base."""
-        return self.kind in ("closed", "lifts")
+        return self.kind in ("closed", "lifts", "variants")
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -104,11 +106,7 @@ class Part:
     @property
     def rows(self) -> dict[str, dict[str, Any]]:
         """The rows of the study, by name."""
-        if self.kind == "closed":
-            return {"readout": {"name": "readout"}, "tangent": {"name": "tangent"}}
-        if self.kind == "three":
-            return rows_of_levels()
-        return (rows_of_labels if self.kind == "matrix" else rows_of_lifts)(self.low, self.high)
+        return ROWS[self.kind](self.low, self.high)
 
 
 PARTS = {
@@ -117,6 +115,8 @@ PARTS = {
         Part("gfn2", "mp2", "closed", (FEW, *NUMBERS, MOST)),
         Part("gfn2", "mp2", "matrix", (*NUMBERS, MOST)),
         Part("gfn2", "mp2", "lifts"),
+        Part("gfn2", "mp2", "geometries", (*NUMBERS, MOST)),
+        Part("gfn2", "mp2", "variants"),
         Part("mp2", "ccsdt", "closed", (FEW, *NUMBERS, MOST)),
         Part("mp2", "ccsdt", "matrix"),
         Part("gfn2", "ccsdt", "closed", (FEW, *NUMBERS, MOST)),
@@ -149,34 +149,69 @@ def rows_of_labels(low: str, high: str) -> dict[str, dict[str, Any]]:
     return {
         **rows,
         "HL-EF": new_model(TRAINING, **{high: "energy+forces"}),
-        "LL-EF+HL-E by total": new_model({**BOTH, "best_by": "total"}, **cheap),
         "LL-EF+HL-EF": new_model(BOTH, **{low: "energy+forces", high: "energy+forces"}),
-        "LL-EF+HL-E paired": new_model(BOTH, "paired", **cheap),
-        "LL-EF+HL-E disjoint": new_model(BOTH, "disjoint", **cheap),
     }
 
 
-def rows_of_lifts(low: str, high: str) -> dict[str, dict[str, Any]]:
-    """Return the methods that train a base on energies, as rows of a study, with smaller steps than a new model."""
+def rows_of_geometries(low: str, high: str) -> dict[str, dict[str, Any]]:
+    """Return a choice of labels on chosen geometries, and with another choice of the epoch, as rows of a study."""
+    cheap = {low: "energy+forces", high: "energy"}
+    return {
+        "joint": new_model(BOTH, "paired", **cheap),
+        "LL-EF+HL-E disjoint": new_model(BOTH, "disjoint", **cheap),
+        "LL-EF+HL-E by total": new_model({**BOTH, "best_by": "total"}, **cheap),
+    }
+
+
+def lifting(low: str, high: str) -> dict[str, Any]:
+    """Return what all lifts have that train on both levels: smaller steps than those of a new model."""
     cheap = {low: {"labels": "energy+forces"}, high: {"labels": "energy"}}
-    both = {"fidelities": cheap, "training": {**BOTH, "learning_rate": 0.005}}
+    return {"fidelities": cheap, "training": {**BOTH, "learning_rate": 0.005}}
+
+
+def rows_of_lifts(low: str, high: str) -> dict[str, dict[str, Any]]:
+    """Return the methods that train a base on energies, as rows of a study."""
+    both = lifting(low, high)
     small = {"channels": 8, "max_l": 1, "layers": 1, "cutoff": 5.0, "correlation": 2, "radial_units": [16, 16]}
     return {
         "onehot": {"name": "onehot", "form": "all", **both},
-        "onehot embedding": {"name": "onehot", "form": "embedding", **both},
         "joint": {"name": "joint", **both, "closing_readout": None},
-        "joint opened": {"name": "joint", **both, "opening_readout": {"name": "readout"}},
-        "joint closed": {"name": "joint", **both, "closing_readout": {"name": "readout"}},
         "transfer": {"name": "transfer", "training": {**TRAINING, "learning_rate": 0.005}},
         "delta": {"name": "delta", "learner": {"name": "mace", "architecture": small, "training": dict(TRAINING)}},
     }
 
 
-def rows_of_levels() -> dict[str, dict[str, Any]]:
-    """Return CCSD(T) energies beside energies and forces of GFN2, of MP2, and of both."""
-    far, near, high = {"gfn2": "energy+forces"}, {"mp2": "energy+forces"}, {"ccsdt": "energy"}
+def rows_of_variants(low: str, high: str) -> dict[str, dict[str, Any]]:
+    """Return the other form of one-hot, and joint training opened or closed by ``readout``, as rows of a study."""
+    both = lifting(low, high)
+    return {
+        "onehot": {"name": "onehot", "form": "embedding", **both},
+        "joint opened": {"name": "joint", **both, "opening_readout": {"name": "readout"}},
+        "joint closed": {"name": "joint", **both, "closing_readout": {"name": "readout"}},
+    }
+
+
+def rows_of_levels(far: str, high: str) -> dict[str, dict[str, Any]]:
+    """Return energies of the high level beside energies and forces of the far one, and of MP2 too."""
     three = {**BOTH, "batch_size": 48, "sampling": {"name": "balanced", "least_rows": 1800}}
-    return {"joint": new_model(three, **far, **near, **high), "GFN2 beside": new_model(BOTH, **far, **high)}
+    low, middle, best = {far: "energy+forces"}, {"mp2": "energy+forces"}, {high: "energy"}
+    return {"joint": new_model(three, **low, **middle, **best), "GFN2 beside": new_model(BOTH, **low, **best)}
+
+
+def rows_without_training(_low: str, _high: str) -> dict[str, dict[str, Any]]:
+    """Return the lifts of a base in closed form, as rows of a study."""
+    return {"readout": {"name": "readout"}, "tangent": {"name": "tangent"}}
+
+
+ROWS: Mapping[str, Callable[[str, str], dict[str, dict[str, Any]]]] = {
+    "closed": rows_without_training,
+    "matrix": rows_of_labels,
+    "geometries": rows_of_geometries,
+    "lifts": rows_of_lifts,
+    "variants": rows_of_variants,
+    "three": rows_of_levels,
+}
+"""What the kinds of studies compare."""
 
 
 def trials(rows: Mapping[str, Mapping[str, Any]], high: str) -> dict[str, list[dict[str, Any]]]:

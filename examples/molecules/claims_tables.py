@@ -24,17 +24,17 @@ NAMES = {
     ("matrix", "HL-E"): "HL-E",
     ("matrix", "HL-EF"): "HL-EF",
     ("matrix", "joint"): "LL-EF+HL-E",
-    ("matrix", "LL-EF+HL-E by total"): "LL-EF+HL-E, epoch by the sum",
-    ("matrix", "LL-EF+HL-E paired"): "LL-EF+HL-E, paired",
-    ("matrix", "LL-EF+HL-E disjoint"): "LL-EF+HL-E, disjoint",
+    ("geometries", "LL-EF+HL-E by total"): "LL-EF+HL-E, epoch by the sum",
+    ("geometries", "joint"): "LL-EF+HL-E, paired",
+    ("geometries", "LL-EF+HL-E disjoint"): "LL-EF+HL-E, disjoint",
     ("matrix", "LL-EF+HL-EF"): "LL-EF+HL-EF",
     ("three", "GFN2 beside"): "LL-EF+HL-E",
     ("three", "joint"): "LL-EF+MP2-EF+HL-E",
     ("lifts", "joint"): "`joint` from the base",
-    ("lifts", "joint opened"): "the same, from `readout`",
-    ("lifts", "joint closed"): "the same, closed by `readout`",
+    ("variants", "joint opened"): "the same, from `readout`",
+    ("variants", "joint closed"): "the same, closed by `readout`",
     ("lifts", "onehot"): "`onehot`, all",
-    ("lifts", "onehot embedding"): "`onehot`, embedding",
+    ("variants", "onehot"): "`onehot`, embedding",
     ("lifts", "transfer"): "`transfer`",
     ("lifts", "delta"): "`delta`",
 }
@@ -66,7 +66,7 @@ Values = Mapping[Key, Mapping[int, float]]
 def values_of(folder: Path, low: str, high: str) -> Values:
     """Return what the finished fits of a pair of levels say; a study goes on while it is read."""
     values: dict[Key, dict[int, float]] = defaultdict(dict)
-    for kind in ("closed", "matrix", "lifts", "three"):
+    for kind in dict.fromkeys(kind for kind, _ in NAMES):
         place = folder / f"{kind}-{low}-{high}"
         if not (place / "config.yaml").exists():
             continue

@@ -85,7 +85,7 @@ def test_a_part_is_a_study_of_rows_with_three_settings_each(scripts: dict[str, M
     claims = scripts["claims"]
     config = claims.study_of(claims.PARTS["matrix-gfn2-mp2"], range(2), folder("molecules"), place, tuned=True)
     assert config.run.name == "matrix-gfn2-mp2" and config.seeds == (0, 1)
-    assert len(config.methods()) == 7
+    assert len(config.methods()) == 4
     for row, settings in config.methods().items():
         assert len(config.trials(row)) == 3 and config.trials(row)[0] == settings
     given = claims.study_of(claims.PARTS["matrix-gfn2-mp2"], range(2), folder("molecules"), place, tuned=False)
@@ -101,7 +101,11 @@ def test_every_row_of_every_part_is_a_method(scripts: dict[str, ModuleType]) -> 
         for row, said in one.rows.items()
     }
     assert set(rows) == named
-    rates = {row.training.learning_rate for (kind, name), row in rows.items() if kind == "lifts" and name != "delta"}
+    rates = {
+        row.training.learning_rate
+        for (kind, name), row in rows.items()
+        if kind in ("lifts", "variants") and name != "delta"
+    }
     assert len(rates) == 1
 
 
