@@ -12,6 +12,7 @@ from rung import __version__
 from rung.cli.console import ERR
 from rung.cli.termination import Terminated, terminable
 from rung.errors import RungError
+from rung.memory import keep_freed_memory
 from rung.tasks import TASKS
 
 INTERRUPTED = 130
@@ -115,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     A traceback is shown only where ``RUNG_DEBUG=1`` is set, or where the error is a defect of rung.
     """
     warnings.formatwarning = _plain_warning
+    keep_freed_memory()
     try:
         with terminable():
             code = build_app()(None if arguments is None else list(arguments))

@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from rung.memory import kept_by_children
 from rung.storage import locked
 
 PERIOD = 0.5
@@ -56,6 +57,7 @@ def _interchange(driver: int) -> None:
 def _manager(guard: int, words: Sequence[str]) -> None:
     _with_parent(guard, _end_block)
     sys.argv[1:] = words
+    os.environ.update(kept_by_children())
     # as the main module, in which the workers that it spawns look for what they run
     runpy.run_module("parsl.executors.high_throughput.process_worker_pool", run_name="__main__", alter_sys=True)
 
