@@ -52,6 +52,7 @@ def test_weights_are_counted_and_nothing_is_written(world: SmallWorld, method: d
         assert plan.n_fitted + plan.n_frozen == total
     assert (plan.state, plan.n_energies) == ("new", 10)
     assert plan.seconds > 0
+    assert plan.memory > 0
     assert "identify the reference energies of H, C, O" in plan.reference_energies
     assert json.loads(json.dumps(plan.as_json()))["method"] == method["name"]
 
@@ -68,6 +69,7 @@ def test_onehot_counts_what_moves(world: SmallWorld, form: str, trains: str) -> 
     else:
         assert plan.n_fitted > total // 2
     assert plan.seconds > 0
+    assert plan.memory > 0
     assert any("An epoch of" in sentence for sentence in plan.sentences)
 
 
@@ -79,6 +81,7 @@ def test_delta_counts_its_small_model_and_keeps_the_base(world: SmallWorld) -> N
     assert plan.n_fitted > 0
     assert plan.n_frozen >= total
     assert plan.seconds > 0
+    assert plan.memory > 0
 
 
 def test_delta_on_features_costs_what_its_readout_costs(world: SmallWorld) -> None:

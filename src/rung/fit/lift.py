@@ -267,6 +267,8 @@ class Expected:
         Time on this machine, and bytes beside what the process has; NaN where unknown.
     sentences
         What else there is to say.
+    lighter
+        What to do where this machine has too little memory.
     """
 
     n_fitted: int | None = None
@@ -275,6 +277,7 @@ class Expected:
     seconds: float = float("nan")
     memory: float = float("nan")
     sentences: tuple[str, ...] = ()
+    lighter: str = "let fewer layers move, or give fewer energies"
 
 
 @dataclass(frozen=True)

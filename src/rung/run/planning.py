@@ -117,8 +117,8 @@ def _costly(expected: Expected) -> Iterator[str]:
     memory = machine_memory()
     if expected.memory > SHARE * memory:
         yield (
-            f"The fit holds some {memory_size(expected.memory)}, and this machine has {memory_size(memory)}: let fewer "
-            "layers move, or give fewer energies."
+            f"The fit holds some {memory_size(expected.memory)}, and this machine has {memory_size(memory)}: "
+            f"{expected.lighter}."
         )
     if expected.seconds > LONG:
         yield f"The fit takes about {duration(expected.seconds)} on this machine."

@@ -1,52 +1,68 @@
-"""What a training will take, before it starts: one step on one row is timed."""
+"""What a training will take, before it starts: a few of its steps are done."""
 
-import time
-
-import torch
-
-from rung.data.batch import collate
-from rung.fit.fidelities.several import Start, TrainingData
-from rung.fit.lift import Expected
+from rung.fit.fidelities.several import Start, TrainingData, dtype_of
+from rung.fit.lift import Context, Expected
+from rung.fit.training.rehearsal import Rehearsal, rehearse
+from rung.fit.training.schedule import Endless
 from rung.fit.training.stages import TrainingSettings
+from rung.fit.training.worker import moving
+from rung.progress import duration, memory_size
 
 
-def expected_training(start: Start, data: TrainingData, training: TrainingSettings) -> Expected:
-    """Return what a training takes at most: all of its epochs.
+def expected_training(start: Start, data: TrainingData, training: TrainingSettings, context: Context) -> Expected:
+    """Return what a training takes at most: all of its epochs, each with its validation.
 
     Parameters
     ----------
-    start, data
-        As :func:`~rung.fit.fidelities.several.fit_together` takes them; the model is not changed.
+    start, data, context
+        As :func:`~rung.fit.fidelities.several.fit_together` takes them; the weights of the model stay as they are.
     training
         How it is trained.
     """
-    model, structures = start.model, data.rows.structures
-    moving = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    sizes = [len(one) for one in structures]
-    frame = structures[sorted(range(len(sizes)), key=sizes.__getitem__)[len(sizes) // 2]]
-    batch = collate([frame], [data.names[0]], model.cutoff, dtype=model.dtype, device=model.device)
-    was_training = model.training
-    model.train()
-
-    def step() -> float:
-        began = time.perf_counter()
-        said = model(batch, forces=data.packed.has_forces)
-        loss = said.energy.sum() ** 2
-        if said.forces is not None:
-            loss = loss + (said.forces**2).sum()
-        torch.autograd.grad(loss, moving, allow_unused=True)
-        return time.perf_counter() - began
-
-    step()
-    epoch = step() / len(frame) * sum(sizes)
-    model.train(was_training)
-    n_moving, total = (sum(one.numel() for one in some) for some in (moving, [*model.parameters()]))
+    model = start.model
+    seen = rehearse(
+        model,
+        data.packed,
+        data.held_packed,
+        training,
+        seed=context.seed,
+        device=context.device,
+        dtype=dtype_of(context),
+    )
+    n_moving = sum(one.numel() for one in moving(model))
     return Expected(
         n_fitted=n_moving,
-        n_frozen=total - n_moving,
-        seconds=training.epochs * epoch,
-        sentences=(
-            f"An epoch of {len(structures)} rows takes about {epoch:.3g} s without its validation; a training has "
-            f"{training.epochs} at most, and ends before once {training.patience} bring nothing.",
-        ),
+        n_frozen=sum(one.numel() for one in model.parameters()) - n_moving,
+        seconds=training.epochs * seen.epoch + (seen.once if training.epochs else 0.0),
+        memory=float(seen.saved + seen.held),
+        lighter="take fewer rows a step (batch_size, valid_batch_size)",
+        sentences=(_an_epoch(seen, training), _cap(training), *_shared(training)),
     )
+
+
+def _an_epoch(seen: Rehearsal, training: TrainingSettings) -> str:
+    judged = f" and {seen.n_valid} batches of validation" if seen.n_valid else ""
+    return (
+        f"An epoch of {seen.n_rows} rows takes {seen.n_steps} steps of {training.batch_size} at most{judged}, about "
+        f"{duration(seen.epoch)}; the largest batch holds {memory_size(seen.saved)}."
+    )
+
+
+def _cap(training: TrainingSettings) -> str:
+    """Return how many epochs there are at most, and what may end them."""
+    ends = list[str]()
+    if training.patience < training.epochs:
+        ends.append(f"{training.patience} without a better loss (patience)")
+    if not isinstance(training.schedule, Endless):
+        ends.append(f"the schedule {training.schedule.name}")
+    if not ends:
+        return f"The time is that of {training.epochs} epochs."
+    return f"The time is that of {training.epochs} epochs, which is the cap: {' or '.join(ends)} may end it before."
+
+
+def _shared(training: TrainingSettings) -> tuple[str, ...]:
+    """Return a sentence where several processes train."""
+    count = training.processes.devices * training.processes.nodes
+    if count == 1:
+        return ()
+    return (f"Time and memory are those of one of {count} processes, without what they send to each other.",)

@@ -259,7 +259,7 @@ def _expected(lift: Lift, settings: DeltaSettings, context: Context) -> Expected
         frames = [lift.train[k] for k in force_frames(lift.train, readout)]
         return expected_readout(lift, frames, readout.band, learner.widen.units, context)
     data, start = _begun(lift, base, settings.learns, learner, context)
-    training, kept = expected_training(start, data, learner.training), n_weights_of(base)
+    training, kept = expected_training(start, data, learner.training, context), n_weights_of(base)
     frozen = None if kept is None or training.n_frozen is None else training.n_frozen + kept
     return replace(training, n_frozen=frozen)
 

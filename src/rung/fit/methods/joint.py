@@ -11,9 +11,9 @@ from rung.errors import ConfigError
 from rung.fit.fidelities.expected import expected_training
 from rung.fit.fidelities.several import SeveralSettings, begin, fit_together
 from rung.fit.lift import Base, Context, Expected, FitResult, Lift, Method
-from rung.fit.methods.closing import with_closing_readout
+from rung.fit.methods.closing import expected_with_closing, with_closing_readout, with_readout_fit
 from rung.fit.methods.offset import OffsetSettings, fit_offset
-from rung.fit.methods.readout import ReadoutSettings, fit_readout
+from rung.fit.methods.readout import ReadoutSettings, expected_fit, fit_readout
 
 
 class JointSettings(SeveralSettings):
@@ -60,13 +60,19 @@ def _opened(lift: Lift, settings: JointSettings, context: Context) -> Lift:
     """Return the lift with a base that offers the target as a closed-form fit has it, where the settings ask for it."""
     if settings.opening_readout is None:
         return lift
-    base = settings.origin(lift.base)
-    if base is None:
-        raise ConfigError("opening_readout fits the features of a base: name one, or remove the key.")
+    base = _to_open(lift, settings)
     opened = fit_readout(lift, settings.opening_readout, context).potential
     return replace(
         lift, base=Base(base.potential.with_surface(lift.target, opened.surface(lift.target)), base.fidelity)
     )
+
+
+def _to_open(lift: Lift, settings: JointSettings) -> Base:
+    """Return the base whose features the opening fit reads."""
+    base = settings.origin(lift.base)
+    if base is None:
+        raise ConfigError("opening_readout fits the features of a base: name one, or remove the key.")
+    return base
 
 
 def _without_target(lift: Lift, settings: JointSettings, first: str, context: Context) -> FitResult:
@@ -90,8 +96,13 @@ def _without_target(lift: Lift, settings: JointSettings, first: str, context: Co
 def _expected(lift: Lift, settings: JointSettings, context: Context) -> Expected:
     if settings.fidelities and lift.target not in settings.fidelities:
         lift = replace(lift, target=next(iter(settings.fidelities)))
+    if settings.opening_readout is not None:
+        _to_open(lift, settings)
     data, start = begin(lift, settings, "readouts", context)
-    return expected_training(start, data, settings.training)
+    expected = expected_training(start, data, settings.training, context)
+    if settings.opening_readout is not None:
+        expected = with_readout_fit(expected, expected_fit(lift, settings.opening_readout, context), "opening_readout")
+    return expected_with_closing(expected, start.model, lift, settings.closing_readout, context)
 
 
 JOINT = Method(settings=JointSettings, fit=fit_joint, base="optional", continues=True, expect=_expected)

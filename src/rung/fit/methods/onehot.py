@@ -22,7 +22,7 @@ from rung.fit.fidelities.several import (
     training_data,
 )
 from rung.fit.lift import Base, Context, Expected, FitResult, Lift, Method
-from rung.fit.methods.closing import with_closing_readout
+from rung.fit.methods.closing import expected_with_closing, with_closing_readout
 from rung.fit.methods.readout import ReadoutSettings
 from rung.model.potential import ReadoutPotential
 
@@ -125,7 +125,8 @@ def _dropped(base: ReadoutPotential, trained: Sequence[str]) -> tuple[str, ...]:
 
 def _expected(lift: Lift, settings: OneHotSettings, context: Context) -> Expected:
     data, start = _begun(lift, settings, context)
-    return expected_training(start, data, settings.training)
+    training = expected_training(start, data, settings.training, context)
+    return expected_with_closing(training, start.model, lift, settings.closing_readout, context)
 
 
 ONEHOT = Method(settings=OneHotSettings, fit=fit_onehot, base="optional", continues=True, expect=_expected)

@@ -178,7 +178,8 @@ def result_of(
     )
 
 
-def _expected(lift: Lift, settings: ReadoutSettings, context: Context) -> Expected:
+def expected_fit(lift: Lift, settings: ReadoutSettings, context: Context) -> Expected:
+    """Return what a fit of the readout takes; passes are timed on one frame."""
     frames = [lift.train[k] for k in force_frames(lift.train, settings)]
     return expected_readout(lift, frames, settings.band, settings.widen.units, context)
 
@@ -188,7 +189,7 @@ READOUT = Method(
     fit=fit_readout,
     base="needed",
     designs=lambda _: Designs(gather, forces=True),
-    expect=_expected,
+    expect=expected_fit,
     differences=all_differences,
     seedless=True,
 )

@@ -64,7 +64,7 @@ def _begun(lift: Lift, settings: ScratchSettings, context: Context) -> tuple[Tra
 
 def _expected(lift: Lift, settings: ScratchSettings, context: Context) -> Expected:
     data, start = _begun(lift, settings, context)
-    return expected_training(start, data, settings.training)
+    return expected_training(start, data, settings.training, context)
 
 
 SCRATCH = Method(settings=ScratchSettings, fit=fit_scratch, base="none", expect=_expected)

@@ -24,7 +24,7 @@ from rung.fit.fidelities.several import (
     with_fitted_references,
 )
 from rung.fit.lift import Base, Context, Expected, FitResult, Lift, Method, NamedSettings
-from rung.fit.methods.closing import with_closing_readout
+from rung.fit.methods.closing import expected_with_closing, with_closing_readout
 from rung.fit.methods.readout import ReadoutSettings
 from rung.fit.training.blocks import Blocks, freeze_others
 from rung.fit.training.schedule import Plateau, Schedule
@@ -99,7 +99,8 @@ def _begun(lift: Lift, settings: TransferSettings, context: Context) -> tuple[Tr
 
 def _expected(lift: Lift, settings: TransferSettings, context: Context) -> Expected:
     data, start = _begun(lift, settings, context)
-    return expected_training(start, data, settings.training)
+    training = expected_training(start, data, settings.training, context)
+    return expected_with_closing(training, start.model, lift, settings.closing_readout, context)
 
 
 def _data(lift: Lift, base: Base, settings: TransferSettings, context: Context) -> TrainingData:

@@ -16,7 +16,7 @@ from rung.errors import FitError
 from rung.fidelity import require_fidelity
 from rung.fit.training.processes import make_fabric, progress_of
 from rung.fit.training.stages import TrainingSettings
-from rung.fit.training.worker import Job, Worker, moving, n_batches, plain_data, tables
+from rung.fit.training.worker import Job, Worker, moving, n_batches, plain_data, refuse_nothing, tables
 from rung.model.trainable import TrainablePotential
 from rung.progress import SILENT, Progress, Task
 from rung.storage import content_hash
@@ -94,10 +94,7 @@ def train(
         When there is nothing to learn from or to move, the loss is no longer a finite number, or the checkpoint in
         ``folder`` belongs to another training.
     """
-    if not len(rows):
-        raise FitError("There is no labelled structure to train on.")
-    if not moving(model):
-        raise FitError("Nothing is left to train: all weights are frozen.")
+    refuse_nothing(model, rows)
     settings.loss.weights_of(rows.fidelities)
     if target is not None:
         require_fidelity(target, rows.fidelities)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rung.data.batch import Batch
 from rung.data.stream import Indices, PackedRows, in_order, share, unlabelled
-from rung.errors import StorageError
+from rung.errors import FitError, StorageError
 from rung.fit.training import checkpoint as checkpointing
 from rung.fit.training.checkpoint import TrainingState
 from rung.fit.training.log import ErrorSums, error_sums, write_log
@@ -135,7 +135,7 @@ class Worker:
         batches = self.settings.sampling.batches(self.rows.fidelity, self.settings.batch_size, self.job.seed, epoch)
         for number, chosen in enumerate(batches):
             rate = stage.learning_rate(self.settings, self.state.log, number / len(batches))
-            sums = self._update(chosen, stage.loss, rate)
+            sums = self.update(chosen, stage.loss, rate)
             if sums is None:
                 return self._diverged(epoch, number)
             seen = seen + sums
@@ -150,7 +150,7 @@ class Worker:
         self._record(row, stage)
         return ""
 
-    def _update(self, chosen: Indices, loss: LossSettings, rate: float) -> LossSums | None:
+    def update(self, chosen: Indices, loss: LossSettings, rate: float) -> LossSums | None:
         """Take one step; return the loss's sums over all processes, or None where they are not finite."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -188,10 +188,8 @@ class Worker:
         self.step.eval()
         with self._averaged():
             for chosen in in_order(len(self.valid), self.settings.valid_batch_size):
-                batch = self._batch(self.valid, chosen)
-                prediction = self.step.model(batch, **self.step.wanted)
-                sums = sums + loss_sums(prediction, batch, loss)
-                errors = errors + error_sums(prediction, batch)
+                more = self.judged_batch(self.valid, chosen, loss)
+                sums, errors = sums + more[0], errors + more[1]
         sums, errors = self._over_processes(sums), ErrorSums(self._summed(errors.values))
         row = {"valid_loss": self._judged(sums, loss)} if self._has_judge else {}
         row.update(errors.rmse(self.judge or 0))
@@ -201,6 +199,19 @@ class Worker:
                 row[f"{name}_valid_loss"] = losses[index]
                 row.update({f"{name}_{key}": value for key, value in errors.rmse(index).items()})
         return row
+
+    def judged_batch(self, valid: PackedRows, chosen: Indices, loss: LossSettings) -> tuple[LossSums, ErrorSums]:
+        """Return what one batch of the validation adds to the sums of loss and errors."""
+        batch = self._batch(valid, chosen)
+        prediction = self.step.model(batch, **self.step.wanted)
+        return loss_sums(prediction, batch, loss), error_sums(prediction, batch)
+
+    @property
+    def held(self) -> list[Tensor]:
+        """What the training holds beside the model: gradients, the optimizer's state, and copies of the weights."""
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        moments = [value for of_one in self.optimizer.state.values() for value in of_one.values()]
+        return [*gradients, *moments, *self.start, *self.state.average, *self.state.best]
 
     def _judged(self, sums: LossSums, loss: LossSettings) -> float:
         """Return the loss by which epochs are compared."""
@@ -263,6 +274,14 @@ class Worker:
         where = f"The loss is not a finite number in epoch {epoch + 1}, batch {number + 1}"
         kept = f"; the last good checkpoint is in {self.job.folder}" if self.job.folder is not None else ""
         return f"{where}: lower learning_rate (now {self.settings.learning_rate:g}) or check the labels{kept}."
+
+
+def refuse_nothing(model: TrainablePotential, rows: PackedRows) -> None:
+    """Raise a :class:`~rung.errors.FitError` where there is nothing to learn from or to move."""
+    if not len(rows):
+        raise FitError("There is no labelled structure to train on.")
+    if not moving(model):
+        raise FitError("Nothing is left to train: all weights are frozen.")
 
 
 def moving(model: torch.nn.Module) -> list[Tensor]:
