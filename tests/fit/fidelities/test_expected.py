@@ -58,6 +58,13 @@ def test_a_closing_fit_is_counted_like_a_readout_fit(tiny_potential: ReadoutPote
     assert told.n_fitted != alone.n_fitted
 
 
+def test_adapters_are_counted_beside_a_closing_fit(tiny_potential: ReadoutPotential) -> None:
+    told = expected("transfer", tiny_potential, training={"epochs": 0}, lora={"rank": 1}, closing_readout={})
+    assert told.n_fitted is not None and told.n_frozen is not None
+    assert 0 < told.n_fitted < told.n_frozen
+    assert len(told.designs) == 2
+
+
 def test_both_fits_of_joint_are_counted(tiny_potential: ReadoutPotential) -> None:
     told = expected("joint", tiny_potential, training={"epochs": 0}, opening_readout={}, closing_readout={})
     assert [one.what.split(":")[0] for one in told.designs] == ["opening_readout"] * 2 + ["closing_readout"] * 2

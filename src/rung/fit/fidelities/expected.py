@@ -41,10 +41,10 @@ def expected_training(start: Start, data: TrainingData, training: TrainingSettin
 
 
 def _an_epoch(seen: Rehearsal, training: TrainingSettings) -> str:
-    judged = f" and {seen.n_valid} batches of validation" if seen.n_valid else ""
+    judged = " with its validation" if seen.n_valid else ""
     return (
-        f"An epoch of {seen.n_rows} rows takes {seen.n_steps} steps of {training.batch_size} at most{judged}, about "
-        f"{duration(seen.epoch)}; the largest batch holds {memory_size(seen.saved)}."
+        f"An epoch of {seen.n_rows} rows takes {seen.n_steps} steps of {training.batch_size} at most, about "
+        f"{duration(seen.epoch)}{judged}; the largest batch holds {memory_size(seen.saved)}."
     )
 
 

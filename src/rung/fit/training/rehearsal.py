@@ -109,7 +109,7 @@ class _Measured:
     saved: int
 
 
-NOTHING = _Measured(0.0, 0.0, 0)
+_NOTHING = _Measured(0.0, 0.0, 0)
 
 
 def _rehearsed(worker: Worker) -> Rehearsal:
@@ -121,11 +121,8 @@ def _rehearsed(worker: Worker) -> Rehearsal:
         if worker.update(chosen, settings.loss, 0.0) is None:
             raise FitError("The loss is not a finite number before the first step: check the labels.")
 
-    of_steps, of_valid, judged = (
-        _measured(step, [one[::world] for one in drawn], rows, worker),
-        NOTHING,
-        list[Indices](),
-    )
+    of_steps = _measured(step, [one[::world] for one in drawn], rows, worker)
+    of_valid, judged = _NOTHING, list[Indices]()
     if valid is not None and len(valid):
         judged = in_order(len(valid), settings.valid_batch_size)
         worker.step.eval()
