@@ -47,7 +47,7 @@ def cells() -> tuple[Lift, dict[str, object]]:
     frames = read_structures(CELLS / "train.extxyz")
     base = Base(load_base(CELLS / "base.model", fidelity="pbe"), "pbe")
     fidelities = {name: Fidelity(name) for name in ("pbe", "r2scan")}
-    training = {"epochs": 2, "sampling": {"name": "balanced", "least_rows": 64}}
+    training = {"epochs": 8, "sampling": {"name": "balanced", "least_rows": 64}}
     lift = Lift(frames[:16], frames[16:24], base, fidelities, "r2scan")
     return lift, {"name": "joint", "training": training}
 
