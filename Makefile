@@ -35,7 +35,7 @@ help:
 	@echo "make study-h3   H + H2 from PBE to Monte Carlo: labels of PBE and UCCSD(T), base, lifts, barriers, tables, picture"
 	@echo "make study-molecules  twelve molecules: labels of GFN2, MP2, CCSD(T) and B3LYP; NUMBER=300 for more geometries"
 	@echo "make study-claims  training on two levels until it converges, on these molecules; hours"
-	@echo "make results-sevenn  lifts of SevenNet-MF-0: hulls, mixing, a hop, and a day of dynamics; it goes on where it stopped"
+	@echo "make results-sevenn  lifts of SevenNet-MF-0: hulls, mixing, a hop and dynamics; six hours, goes on where it stopped"
 	@echo "make benchmark  time against mace-torch's own readout training"
 
 install: $(INSTALLED)
@@ -95,7 +95,7 @@ test-slow: $(EXAMPLES)
 test-sevenn: $(SEVENN_INSTALLED)
 	$(SEVENN)/bin/python -m pytest -m "" --durations=10 --durations-min=5 $(PYTEST_ARGS) tests/contract/test_contract.py tests/contract/test_sabotage.py tests/backends/sevenn
 
-# Hours for the lifts, a day for the dynamics, on one quiet core; each part goes on where it stopped.
+# Some two hours for the lifts and four for the dynamics, on one quiet core; each part goes on where it stopped.
 BASES := benchmarks/sevennet_bases
 RESULTS := --work runs/sevennet_bases --write docs/results/sevennet-bases.md
 results-sevenn: $(SEVENN_INSTALLED)

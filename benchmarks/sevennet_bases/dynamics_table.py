@@ -83,11 +83,11 @@ def read_run(folder: Path, name: str, temperature: float, step_fs: float, frame_
 def table(runs: Sequence[Made]) -> Iterator[str]:
     """Yield lines of Markdown."""
     yield (
-        "| T, K | potential | ps | mean T, K | slope of ln MSD | D of Li, cm²/s | "
+        "| T, K | potential | ps | mean T, K | slope of ln MSD | D of Li, cm²/s | σ, S/cm | "
         + " | ".join(f"g(r) of {pair}, off the truth" for pair in PAIRS)
         + " |"
     )
-    yield "|---|---|---:|---:|---:|---:|" + "---:|" * len(PAIRS)
+    yield "|---|---|---:|---:|---:|---:|---:|" + "---:|" * len(PAIRS)
     truths = {one.temperature: one for one in runs if one.name == "truth"}
     for one in sorted(runs, key=lambda run: (run.temperature, run.name)):
         ended = ", broke" if one.broke else ""
@@ -107,10 +107,12 @@ def table(runs: Sequence[Made]) -> Iterator[str]:
 
 def _diffusion(found: Transport | None) -> list[str]:
     if found is None:
-        return ["–", "–"]
-    window, tracer = found.window, found.tracer_diffusivity
+        return ["–", "–", "–"]
+    window, tracer, conductivity = found.window, found.tracer_diffusivity, found.conductivity_nernst_einstein
     slope = "–" if math.isnan(window.slope) else f"{window.slope:.2f} ± {window.slope_stderr:.2f}"
-    return [slope, scientific(tracer.value, tracer.stderr) if window.diffusive else "none seen"]
+    if not window.diffusive:
+        return [slope, "none seen", "–"]
+    return [slope, scientific(tracer.value, tracer.stderr), f"{conductivity.value:.2f} ± {conductivity.stderr:.2f}"]
 
 
 def _off(one: Made, true: Made, pair: str) -> float:

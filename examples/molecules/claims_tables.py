@@ -3,11 +3,13 @@
 import csv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, ScalarFormatter
 
 from rung.results.fits import StudyFit
 from rung.storage import write_table
@@ -153,33 +155,77 @@ def curves(folder: Path, low: str, high: str, number: int, draw: int, out: Path)
     plt.close(figure)
 
 
-def picture(pairs: Mapping[str, Values], out: Path) -> None:
-    """Draw force errors over the number of energies, a panel a pair of levels."""
-    figure, panels = plt.subplots(1, len(pairs), figsize=(3.6 * len(pairs) + 1.5, 3.6), sharey=False, squeeze=False)
-    for axes, (levels, values) in zip(panels[0], pairs.items(), strict=True):
-        for name in dict.fromkeys(NAMES.values()):
-            numbers = sorted(
-                n for row, n, split, metric in values if (row, split, metric) == (name, "test", "force_rmse")
-            )
-            if not numbers or min(numbers) < 10 <= max(numbers) < 10:
-                continue
-            draws = [list(values[name, number, "test", "force_rmse"].values()) for number in numbers]
-            bars = [np.std(some, ddof=1) if len(some) > 1 else 0.0 for some in draws]
-            dashed = "--" if "LL-EF+" in name else "-" if "HL" in name else ":"
-            axes.errorbar(numbers, [np.mean(some) for some in draws], bars, marker="o", ms=3, ls=dashed, label=name)
-        axes.set_title(levels, fontsize=9)
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.set_xlabel("energies of the high level")
-    panels[0][0].set_ylabel("force error, meV/Å")
-    handles: dict[str, object] = {}
-    for axes in panels[0]:
-        lines, names = axes.get_legend_handles_labels()
-        handles |= dict(zip(names, lines, strict=True))
-    figure.legend(handles.values(), handles.keys(), frameon=False, fontsize=7, loc="center right")
-    figure.tight_layout(rect=(0, 0, 1 - 1.7 / (3.6 * len(pairs) + 1.5), 1))
-    figure.savefig(out)
-    plt.close(figure)
+@dataclass(frozen=True)
+class Picture:
+    """Force errors over the number of energies: which rows, and in each panel a pair of levels and a split."""
+
+    rows: Sequence[str]
+    panels: Sequence[tuple[str, str]]
+
+    def draw(self, pairs: Mapping[str, Values], out: Path) -> None:
+        """Draw the panels that there are numbers for."""
+        width = 3.4 * len(self.panels) + 1.9
+        figure, panels = plt.subplots(1, len(self.panels), figsize=(width, 3.4), squeeze=False)
+        for axes, (levels, split) in zip(panels[0], self.panels, strict=True):
+            for number, name in enumerate(self.rows):
+                values = pairs.get(levels, {})
+                points = {n: draws for (row, n, part, what), draws in values.items()
+                          if (row, part, what) == (name, split, "force_rmse")}  # fmt: skip
+                if not points:
+                    continue
+                numbers = sorted(points)
+                draws = [list(points[n].values()) for n in numbers]
+                bars = [np.std(some, ddof=1) if len(some) > 1 else 0.0 for some in draws]
+                means = [np.mean(some) for some in draws]
+                dash = "--" if "LL-EF+" in name else "-" if name.startswith("HL") else ":"
+                axes.errorbar(
+                    numbers, means, bars, color=COLOURS[number], marker="o", ms=3, ls=dash, label=name.replace("`", "")
+                )
+            axes.set_title(f"{levels}: {SPLIT_TITLES[split]}", fontsize=8)
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            axes.set_xlabel("energies of the high level", fontsize=8)
+            axes.xaxis.set_major_locator(FixedLocator([7, 50, 200, 350]))
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.xaxis.set_major_formatter(ScalarFormatter())
+            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axes.yaxis.set_major_formatter(ScalarFormatter())
+            axes.yaxis.set_minor_locator(NullLocator())
+            axes.tick_params(labelsize=7)
+        panels[0][0].set_ylabel("force error, meV/Å", fontsize=8)
+        handles: dict[str, object] = {}
+        for axes in panels[0]:
+            lines, names = axes.get_legend_handles_labels()
+            handles |= dict(zip(names, lines, strict=True))
+        figure.legend(handles.values(), handles.keys(), frameon=False, fontsize=7, loc="center right")
+        figure.tight_layout(rect=(0, 0, 1 - 1.7 / width, 1))
+        figure.savefig(out)
+        plt.close(figure)
+
+
+COLOURS = ("#000000", "#e69f00", "#009e73", "#0072b2", "#d55e00", "#cc79a7", "#56b4e9")
+"""Those of Okabe and Ito: they differ for everybody."""
+
+SPLIT_TITLES = {"test": "like the labels", "absent": "molecules without labels", "above": "above 1.5 eV"}
+
+FAR, NEAR, UP = "GFN2 → MP2", "MP2 → CCSD(T)", "GFN2 → CCSD(T)"
+
+PICTURES = {
+    "claims": Picture(
+        ("LL-EF", "HL-E", "LL-EF, then `tangent`", "HL-EF", "LL-EF+HL-E", "LL-EF+HL-EF"),
+        ((FAR, "test"), (NEAR, "test")),
+    ),
+    "claims-lifts": Picture(
+        ("LL-EF", "LL-EF, then `readout`", "LL-EF, then `tangent`", "`onehot`, all", "`joint` from the base", "`delta`",
+         "`transfer`"),
+        ((FAR, "test"), (FAR, "absent"), (FAR, "above")),
+    ),
+    "claims-three": Picture(
+        ("LL-EF", "LL-EF, then `readout`", "LL-EF, then `tangent`", "LL-EF+MP2-EF+HL-E", "LL-EF+HL-E"),
+        ((UP, "test"), (UP, "absent")),
+    ),
+}  # fmt: skip
+"""A picture of each claim, by the name of its file."""
 
 
 def write_page(folder: Path, levels: Mapping[str, tuple[str, str]], target: Path) -> None:
@@ -190,6 +236,7 @@ def write_page(folder: Path, levels: Mapping[str, tuple[str, str]], target: Path
     for table, content in (("ratios", "\n".join(ratios(pairs))), ("rows", "\n\n".join(blocks))):
         if chosen in ("", table):
             write_table(target.with_name(f"{name}#{table}"), content)
-    picture(pairs, target.with_name("claims.svg"))
+    for file, picture in PICTURES.items():
+        picture.draw(pairs, target.with_name(f"{file}.svg"))
     low, high = next(iter(levels.values()))
     curves(folder, low, high, 50, 0, target.with_name("claims-curves.svg"))
