@@ -1,6 +1,6 @@
 """Harmonic modes of each kind of lift beside those of MP2: a run a row on one draw of 200 energies, then its minima.
 
-    OMP_NUM_THREADS=1 python examples/molecules/claims_modes.py FOLDER [--write docs/results/claims.md]
+    OMP_NUM_THREADS=1 python examples/molecules/claims_modes.py FOLDER [--write docs/results/claims.md#modes]
 
 ``FOLDER`` is that of ``claims.py``, whose base, files and settings it takes. It goes on where it stopped.
 """
@@ -125,7 +125,7 @@ def main() -> None:
     chosen = parser.parse_args()
     folder, data = chosen.folder.resolve(), chosen.data or demo_data.folder("molecules")
     if chosen.write is not None:
-        write_table(chosen.write.with_name(f"{chosen.write.name}#modes"), "\n".join(table(data, folder)))
+        write_table(chosen.write, "\n".join(table(data, folder)))
         return
     for name in done(data, folder):
         print(name, flush=True)
