@@ -2,20 +2,19 @@
 
 The base is the modality PBE; the labels are energies of the modality R2SCAN, so that the truth is known: ammonia on its
 way through the plane, rattled. Fine-tuning starts from the checkpoint that ``offset`` wrote, so that both have the same
-reference energies; it takes SevenNet's preset ``fine_tune`` and a quarter of the labels to choose its epoch.
+reference energies; it takes SevenNet's preset ``fine_tune`` and a quarter of the labels to choose its epoch. A draw is
+other displacements; what is done is kept in --work.
 
-    .venv-sevenn/bin/python benchmarks/peers.py --write docs/results/sevennet.md#ammonia
+    .venv-sevenn/bin/python benchmarks/peers.py --work runs/peers --write docs/results/sevennet.md#ammonia
 """
 
 import argparse
-import os
-import resource
 import subprocess
 import sys
-import tempfile
-import time
 import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ import yaml
 from ase import Atoms
 from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
+from peer_rows import Numbers, errors, kept, table
 
 from rung.backends import load_base
 from rung.config import load_config
@@ -38,22 +38,11 @@ from rung.storage import write_table
 
 BASE = Path(sevenn.__file__).parent / "pretrained_potentials" / "SevenNet_MF_0" / "checkpoint_sevennet_mf_0.pth"
 PRESET = Path(sevenn.__file__).parent / "presets" / "fine_tune.yaml"
+RUNG = ("offset", "readout", "tangent")
 TOLD = {
-    "offset": "nothing",
-    "readout": "nothing",
-    "tangent": "nothing",
+    **dict.fromkeys(RUNG, "nothing"),
     "fine_tune": "epochs, learning rate, batch, validation set, loss weights; labels without forces: allow_unlabeled",
 }
-
-
-@dataclass(frozen=True)
-class Row:
-    """Errors on test frames, and what they cost."""
-
-    name: str
-    energy: float
-    forces: float
-    seconds: float
 
 
 def frames(name: str, count: int, seed: int) -> list[Structure]:
@@ -85,8 +74,8 @@ def without_forces(one: Structure) -> Structure:
     return replace(one, labels={**one.labels, "r2scan": bare})
 
 
-def by_rung(method: str, test: list[Structure]) -> Row:
-    """Run a method of rung in the present folder."""
+def by_rung(method: str, place: Path) -> Path:
+    """Fit the frames of a draw, and return the checkpoint of SevenNet."""
     config = {
         "run": method,
         "fidelities": {"pbe": {}, "r2scan": {}},
@@ -95,22 +84,22 @@ def by_rung(method: str, test: list[Structure]) -> Row:
         "data": {"train": "train.extxyz"},
         "method": {"name": method},
     }
-    Path(f"{method}.yaml").write_text(yaml.safe_dump(config))
-    start = time.process_time()
-    run_fit(load_config(Path(f"{method}.yaml")))
-    seconds = time.process_time() - start
-    return Row(method, *errors(Path(method) / "r2scan.pth", test), seconds)
+    (place / f"{method}.yaml").write_text(yaml.safe_dump(config))
+    run_fit(load_config(place / f"{method}.yaml"))
+    return place / method / "r2scan.pth"
 
 
-def by_sevennet(train: list[Structure], test: list[Structure], epochs: int) -> Row:
-    """Fine-tune the checkpoint of ``offset`` by SevenNet's own program."""
+def by_sevennet(train: list[Structure], place: Path, epochs: int) -> Path:
+    """Fine-tune the checkpoint of ``offset`` by SevenNet's own program, and return the one that it calls the best."""
     held = set(range(1, len(train), 4))
+    home = place / "fine_tune"
+    home.mkdir(exist_ok=True)
     for name, chosen in (("valid", held), ("fit", set(range(len(train))) - held)):
-        ase.io.write(f"{name}.extxyz", [with_energy(train[k]) for k in sorted(chosen)])
+        ase.io.write(home / f"{name}.extxyz", [with_energy(train[k]) for k in sorted(chosen)])
     preset: dict[str, Any] = yaml.safe_load(PRESET.read_text())
     preset["model"] |= {"use_bias_in_linear": True}  # what the modality was folded into
     preset["train"] |= {"epoch": epochs, "is_train_stress": False, "per_epoch": epochs}
-    preset["train"]["continue"]["checkpoint"] = "offset/r2scan.pth"
+    preset["train"]["continue"]["checkpoint"] = "../offset/r2scan.pth"
     preset["train"]["error_record"] = [["Energy", "RMSE"], ["TotalLoss", "None"]]
     preset["data"] = {
         "batch_size": 4,
@@ -118,15 +107,12 @@ def by_sevennet(train: list[Structure], test: list[Structure], epochs: int) -> R
         "load_trainset_path": ["fit.extxyz"],
         "load_validset_path": ["valid.extxyz"],
     }
-    Path("input.yaml").write_text(yaml.safe_dump(preset))
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    (home / "input.yaml").write_text(yaml.safe_dump(preset))
     command = [str(Path(sys.executable).parent / "sevenn"), "train", "input.yaml", "-s"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stdout[-2000:] + done.stderr[-4000:])
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Row("fine_tune", *errors(Path("checkpoint_best.pth"), test), seconds)
+    return home / "checkpoint_best.pth"
 
 
 def with_energy(one: Structure) -> Atoms:
@@ -136,57 +122,49 @@ def with_energy(one: Structure) -> Atoms:
     return atoms
 
 
-def errors(path: Path, test: list[Structure]) -> tuple[float, float]:
-    """Return root mean square errors of SevenNet's own calculator, meV/atom and meV/Å."""
+def errors_of(path: Path, test: list[Structure]) -> Numbers:
+    """Return the errors of SevenNet's own calculator with a checkpoint."""
     from sevenn.calculator import SevenNetCalculator
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         calculator = SevenNetCalculator(str(path), device="cpu")
-    energies, forces = [], []
-    for one in test:
-        atoms, truth = one.atoms.copy(), one.labels["r2scan"]
-        atoms.calc = calculator
-        energies.append(1000 * (atoms.get_potential_energy() - truth.energy) / len(atoms))
-        forces.append(1000 * (atoms.get_forces() - truth.forces))
-    return float(np.sqrt(np.mean(np.square(energies)))), float(np.sqrt(np.mean(np.square(forces))))
+    return errors(calculator, test, "r2scan")
 
 
-def table(rows: list[Row], labels: int, epochs: int) -> str:
-    """Return the rows as Markdown."""
-    lines = [
-        f"{labels} energies of ammonia; errors on {N_TEST} other frames; `fine_tune`: {epochs} epochs.",
-        "",
-        "| method | energy, meV/atom | forces, meV/Å | CPU seconds | what it was told |",
-        "|---|---|---|---|---|",
-        *(f"| `{r.name}` | {r.energy:.1f} | {r.forces:.0f} | {r.seconds:.0f} | {TOLD[r.name]} |" for r in rows),
-    ]
-    return "\n".join(lines) + "\n"
+def rows_of(work: Path, labels: int, draws: int, epochs: int) -> dict[str, list[Numbers]]:
+    """Return the numbers of every method and draw; those that are missing are made."""
+    test = frames("test", N_TEST, TEST_SEED)
+    found: dict[str, list[Numbers]] = {}
+    for draw in range(draws):
+        place = work / f"draw-{draw}"
+        train = frames("train", labels, draw)
+        write_structures(place / "train.extxyz", [without_forces(one) for one in train])
+        makers: dict[str, Callable[[], Path]] = {name: partial(by_rung, name, place) for name in RUNG}
+        makers["fine_tune"] = partial(by_sevennet, train, place, epochs)
+        for name, make in makers.items():
+            found.setdefault(name, []).append(kept(place, name, make, partial(errors_of, test=test)))
+    return found
 
 
-N_TEST = 12
+N_TEST, TEST_SEED = 12, 9
 
 
 def main() -> None:
-    """Run all, print the table, and write it where that is asked for."""
+    """Make what is missing, print the table, and write it where that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--labels", type=int, default=16)
+    parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
-    target = options.write.resolve() if options.write else None
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        train = frames("train", options.labels, 0)
-        test = frames("test", N_TEST, 9)
-        write_structures(Path("train.extxyz"), [without_forces(one) for one in train])
-        rows = [by_rung(method, test) for method in ("offset", "readout", "tangent")]
-        rows.append(by_sevennet(train, test, options.epochs))
-        os.chdir("/")
-    text = table(rows, options.labels, options.epochs)
+    rows = rows_of(options.work.resolve(), options.labels, options.draws, options.epochs)
+    where = f"{options.labels} energies of ammonia; errors on {N_TEST} other frames"
+    text = table(f"{where}; `fine_tune`: {options.epochs} epochs.", rows, TOLD)
     print(text)
-    if target is not None:
-        write_table(target, text)
+    if options.write:
+        write_table(options.write, text)
 
 
 if __name__ == "__main__":

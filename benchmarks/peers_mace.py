@@ -10,18 +10,18 @@ wrote. What is done is kept in --work.
 """
 
 import argparse
-import resource
 import subprocess
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase.io import write
 from mace.calculators import MACECalculator
+from peer_rows import Numbers, errors, kept, table
 
 from rung import RungCalculator
 from rung.config import RunConfig
@@ -31,7 +31,7 @@ from rung.data.structure import Structure
 from rung.demo.configs import H3_BASE, H3_LIFT
 from rung.demo_data import folder
 from rung.run.stages import run_fit
-from rung.storage import read_json, write_json, write_table
+from rung.storage import write_table
 
 LOW, HIGH = "pbe", "ccsdt"
 RUNG = ("offset", "readout", "tangent")
@@ -143,68 +143,23 @@ def by_mace(name: str, base: Path, place: Path, epochs: int) -> Path:
     return home / "tuned.model"
 
 
-def errors(path: Path, test: Sequence[Structure]) -> dict[str, float]:
-    """Return root mean square errors of MACE's own calculator, meV/atom and meV/Å."""
-    calculator = MACECalculator(model_paths=[str(path)], device="cpu", default_dtype="float64")
-    energies, forces = [], []
-    for one in test:
-        atoms, truth = one.atoms.copy(), one.labels[HIGH]
-        atoms.calc = calculator
-        energies.append(1000 * (atoms.get_potential_energy() - truth.energy) / len(atoms))
-        forces.append(1000 * (atoms.get_forces() - truth.forces))
-    return {"energy": _rms(energies), "forces": _rms(forces)}
+def errors_of(path: Path, test: Sequence[Structure]) -> Numbers:
+    """Return the errors of MACE's own calculator with a file."""
+    return errors(MACECalculator(model_paths=[str(path)], device="cpu", default_dtype="float64"), test, HIGH)
 
 
-def _rms(values: Any) -> float:
-    return float(np.sqrt(np.mean(np.square(values))))
-
-
-def spent() -> float:
-    """Return CPU seconds of this process and of those that it started."""
-    mine, theirs = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return mine.ru_utime + mine.ru_stime + theirs.ru_utime + theirs.ru_stime
-
-
-def rows_of(frames: Frames, work: Path, count: int, draws: int, epochs: int) -> dict[str, list[Mapping[str, float]]]:
+def rows_of(frames: Frames, work: Path, count: int, draws: int, epochs: int) -> dict[str, list[Numbers]]:
     """Return the numbers of every method and draw; those that are missing are made."""
     base = base_of(frames, work)
-    found: dict[str, list[Mapping[str, float]]] = {"base": [errors(base, frames.test)]}
+    found: dict[str, list[Numbers]] = {"base": [errors_of(base, frames.test)]}
     for draw in range(draws):
         place = work / f"draw-{draw}"
         write_structures(place / "train.extxyz", frames.drawn(count, draw))
-        for name in (*RUNG, *PEERS):
-            file = place / f"{name}.json"
-            if not file.exists():
-                start = spent()
-                made = by_rung(name, base, place) if name in RUNG else by_mace(name, base, place, epochs)
-                seconds = spent() - start
-                write_json(file, {**errors(made, frames.test), "seconds": seconds})
-                print(time.strftime("%H:%M"), draw, name, read_json(file), flush=True)
-            found.setdefault(name, []).append(read_json(file))
+        makers: dict[str, Callable[[], Path]] = {name: partial(by_rung, name, base, place) for name in RUNG}
+        makers |= {name: partial(by_mace, name, base, place, epochs) for name in PEERS}
+        for name, make in makers.items():
+            found.setdefault(name, []).append(kept(place, name, make, partial(errors_of, test=frames.test)))
     return found
-
-
-def table(rows: Mapping[str, Sequence[Mapping[str, float]]], count: int, epochs: int) -> str:
-    """Return the rows as Markdown."""
-
-    def shown(one: Sequence[Mapping[str, float]], key: str, digits: int) -> str:
-        values = [each[key] for each in one if key in each]
-        if not values:
-            return "–"
-        mean = f"{np.mean(values):.{digits}f}"
-        return mean if len(values) == 1 else f"{mean} ± {np.std(values, ddof=1):.{digits}f}"
-
-    said = f"{count} energies of UCCSD(T), no forces; errors on 60 other frames; MACE: {epochs} epochs."
-    lines = [
-        said,
-        "",
-        "| method | draws | energy, meV/atom | forces, meV/Å | CPU seconds | what it was told |",
-        "|---|---:|---:|---:|---:|---|",
-    ]
-    for name, one in rows.items():
-        cells = [shown(one, "energy", 1), shown(one, "forces", 0), shown(one, "seconds", 0)]
-        lines.append(f"| {name} | {len(one)} | " + " | ".join(cells) + f" | {TOLD.get(name, '–')} |")
-    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -218,7 +173,10 @@ def main() -> None:
     options = parser.parse_args()
     frames = Frames.of(read_structures(folder("h3") / "frames.extxyz"))
     rows = rows_of(frames, options.work.resolve(), options.labels, options.draws, options.epochs)
-    text = table(rows, options.labels, options.epochs)
+    said = (
+        f"{options.labels} energies of UCCSD(T), no forces; errors on 60 other frames; MACE: {options.epochs} epochs."
+    )
+    text = table(said, rows, TOLD)
     print(text)
     if options.write:
         write_table(options.write, text)

@@ -105,9 +105,20 @@ def export(potential: ReadoutPotential, fidelity: str, path: Path | str, *, card
     attach(Path(path), card or card_of(potential, fidelity))
 
 
-def routes_of(potential: ReadoutPotential, fidelity: str) -> Mapping[str, Route]:
-    """Return the engines that the file of a fidelity can be converted for, by name; errors as for :func:`export`."""
-    return _owner(alone(potential, fidelity).backbone).routes()
+def route_to(engine: str, potential: ReadoutPotential, fidelity: str) -> Route:
+    """Return how the file of a fidelity is converted for another engine; other errors as for :func:`export`.
+
+    Raises
+    ------
+    ConfigError
+        When the backend has no way to the engine, with what to do or what ways there are.
+    """
+    backend = _owner(alone(potential, fidelity).backbone)
+    routes = backend.routes()
+    if engine in routes:
+        return routes[engine]
+    unknown = one_of(engine, routes, f"engine that models of the backend {backend.name!r} can be converted for")
+    raise ConfigError(backend.other_engines.get(engine, unknown))
 
 
 def native_suffix(potential: ReadoutPotential, fidelity: str) -> str:

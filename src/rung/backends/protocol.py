@@ -59,6 +59,9 @@ class Backend(ABC):
     """The parts of a model that a user may let move, by name, each with a phrase that says what it is; which parameters
     belong to each, the model in training says (:meth:`rung.model.trainable.TrainablePotential.blocks`)."""
 
+    other_engines: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """What to do for an engine that :meth:`routes` has no way to, sentences by the engine's name."""
+
     @abstractmethod
     def detects(self, path: Path) -> bool:
         """Whether the content of a file is a model for :meth:`load`.

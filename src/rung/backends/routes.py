@@ -1,6 +1,8 @@
 """Files for other engines: converted by the backend, compared with rung before they are left in place."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +53,8 @@ class Route:
         An input of the engine, of the name of the file and the elements in its order.
     energy, force
         By how much the file may differ from rung, eV/atom and eV/Å, apart from the rounding of its numbers.
+    runs_in
+        The type of its numbers; None where it is that of the potential.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Route:
     script: Callable[[str, Sequence[str]], str]
     energy: float
     force: float
+    runs_in: torch.dtype | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,8 @@ def _differences(
     energies, forces = route.evaluate(file, structures)
     rows = [Structure(atoms, str(index), {}) for index, atoms in enumerate(structures)]
     largest = max(abs(value) for value in potential.surface(fidelity).reference.energies.values())
-    rounding = 8.0 * torch.finfo(potential.dtype).eps * (1.0 + largest)
+    coarsest = max(torch.finfo(dtype).eps for dtype in (potential.dtype, route.runs_in) if dtype is not None)
+    rounding = 8.0 * coarsest * (1.0 + largest)
     own = [
         potential.predict(collate([row], [fidelity], potential.cutoff, dtype=potential.dtype), forces=True)
         for row in rows
@@ -160,3 +166,69 @@ def _differences(
             f"{MILLI * force_error:.3g} meV/Å on {len(structures)} structures, so it was not kept; use the native file."
         )
     return energy_error, force_error
+
+
+def run_converter(library: str, module: str, words: Sequence[str], made: Path) -> None:
+    """Run a library's own converter in the folder of the file that it makes.
+
+    Parameters
+    ----------
+    library
+        Whose it is, for messages.
+    module, words
+        What Python runs.
+    made
+        The file that must be there afterwards.
+
+    Raises
+    ------
+    ModelError
+        With the end of what it said, when there is no file.
+    """
+    done = subprocess.run(  # noqa: S603 - this Python, a module of the library, and a file that rung wrote
+        [sys.executable, "-W", "ignore", "-m", module, *words],
+        cwd=made.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    if done.returncode or not made.is_file():
+        reason = " ".join((done.stderr or done.stdout).split())[-300:] or "it wrote no file"
+        raise ModelError(f"{library}'s own converter {module} failed: …{reason}")
+
+
+_HEAD = """# {purpose}
+# Elements by type of atom: {elements}. Energies in eV, forces in eV/Å; total energies hold E0.
+units           metal
+atom_style      atomic
+atom_modify     map yes
+newton          on
+boundary        p p p
+read_data       structure.data   # of ASE: write("structure.data", atoms, format="lammps-data", specorder=[...])
+{pair}
+timestep        0.0005           # ps
+thermo          10
+thermo_style    custom step temp pe etotal press
+velocity        all create 300 4711 mom yes rot yes
+fix             1 all nve
+run             100
+"""
+
+
+def lammps_input(purpose: str, *pair: str) -> Callable[[str, Sequence[str]], str]:
+    """Return an input of LAMMPS as :class:`Route` has it.
+
+    Parameters
+    ----------
+    purpose
+        What LAMMPS must have, in one sentence.
+    pair
+        The lines of the pair style, with places ``{file}`` and ``{elements}``.
+    """
+
+    def script(name: str, elements: Sequence[str]) -> str:
+        lines = "\n".join(pair).format(file=name, elements=" ".join(elements))
+        return _HEAD.format(purpose=purpose, elements=" ".join(elements), pair=lines)
+
+    return script

@@ -9,14 +9,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from ase import Atoms
 
-from rung.backends import export, library_type, native_suffix, routes_of
+from rung.backends import export, library_type, native_suffix, route_to
 from rung.backends.cards import card_of
 from rung.backends.precision import REFERENCE_ENERGY, largest_reference_energy, step_sentence
 from rung.backends.routes import Converted, Route, convert, script_of
 from rung.checkpoint import Checkpoint, open_model
 from rung.data.readers.structures import read_structures
 from rung.data.trial_structures import trial_structures
-from rung.errors import ConfigError, ModelError, StorageError, one_of
+from rung.errors import ModelError, StorageError
 from rung.model.draws import committee_of
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
@@ -109,10 +109,7 @@ def require_free(paths: Sequence[Path]) -> None:
 def _route(potential: ReadoutPotential, settings: ExportSettings) -> Route | None:
     if settings.engine is None:
         return None
-    routes = routes_of(potential, settings.fidelity)
-    if settings.engine not in routes:
-        raise ConfigError(one_of(settings.engine, routes, "engine that models of this backend can be converted for"))
-    return routes[settings.engine]
+    return route_to(settings.engine, potential, settings.fidelity)
 
 
 def _names(settings: ExportSettings, suffix: str) -> list[Path]:

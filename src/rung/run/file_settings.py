@@ -60,7 +60,7 @@ class ExportSettings(Settings):
     fidelity: str
     """The fidelity to write."""
     engine: Annotated[str | None, Option(("for",))] = None
-    """Convert it for another engine: lammps, mliap or symmetrix for a MACE model; an input script stands beside it."""
+    """Convert it for another engine: lammps; for MACE also mliap, symmetrix. An input script stands beside it."""
     structures: Path | None = None
     """Where a converted file is compared with rung, 20 structures at most; by default three that are made up."""
     committee: int = Field(default=0, ge=0, le=1000)

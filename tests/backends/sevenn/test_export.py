@@ -1,8 +1,5 @@
 """Exported checkpoints are SevenNet's own: its calculator and its converters for LAMMPS take them."""
 
-import os
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -20,7 +17,7 @@ from rung.model.potential import ReadoutPotential, Surface
 from rung.model.readout import Readout, ReadoutBlock
 from tests.backends.sevenn.test_parity import compare, frames
 from tests.contract.checks import predict
-from tests.sevennet_models import calculator, shipped, tiny_sevennet, write_sevennet
+from tests.sevennet_models import calculator, shipped, tiny_sevennet
 
 
 def lifted(potential: ReadoutPotential, fidelity: str = "low", size: float = 0.02) -> ReadoutPotential:
@@ -96,25 +93,3 @@ def test_large_reference_energies_are_said() -> None:
     said = step_sentence(potential, -29_000.0, "a.pth", runs_in=torch.float32)
     assert "float32" in said and "steps of 2 meV" in said and "--dtype" not in said
     assert step_sentence(potential, -29.0, "a.pth", runs_in=torch.float32) == ""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("options", [[], ["-p"]], ids=["serial", "parallel"])
-def test_sevenn_get_model_takes_it(options: list[str], tmp_path: Path) -> None:
-    """SevenNet's own converter for LAMMPS makes its file of a lifted model of two modalities."""
-    write_sevennet(tmp_path / "two.pth", modalities=("a", "b"))
-    base = load_base(tmp_path / "two.pth", fidelity="low", head={"low": "a", "high": "b"})
-    export(lifted(base, "high"), "high", tmp_path / "high.pth")
-    command = [str(Path(sys.executable).parent / "sevenn"), "get_model", *options, "high.pth"]
-    done = subprocess.run(
-        command,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
-    )
-    assert done.returncode == 0, done.stderr
-    made = sorted(path.name for path in tmp_path.rglob("*.pt"))
-    assert made == (["deployed_parallel_0.pt", "deployed_parallel_1.pt", "deployed_parallel_2.pt"] if options else made)
-    assert made

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from rung.backends.mace.facts import facts_of_file
 from rung.backends.mace.importing import environment_restored, import_mace
 from rung.backends.mace.lammps_atoms import LammpsAtoms
 from rung.backends.parts import DAMAGE
-from rung.backends.routes import Route
+from rung.backends.routes import Route, lammps_input, run_converter
 from rung.data.labels import Array
 from rung.errors import MissingExtraError, ModelError
 
@@ -64,14 +62,8 @@ def _run_converter(native: Path, out: Path, form: str, ending: str) -> None:
     copy = out.with_name("native.model")
     shutil.copyfile(native, copy)
     dtype = facts_of_file(native, trusted=False).dtype
-    command = [sys.executable, "-W", "ignore", "-m", CONVERTER, copy.name, f"--format={form}", "--dtype", dtype]
-    done = subprocess.run(  # noqa: S603 - this Python, a module of mace, and a file that rung wrote
-        command, cwd=copy.parent, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
     made = copy.with_name(copy.name + ending)
-    if done.returncode or not made.is_file():
-        reason = " ".join((done.stderr or done.stdout).split())[-300:] or "it wrote no file"
-        raise ModelError(f"MACE's own converter {CONVERTER} failed: …{reason}")
+    run_converter("MACE", CONVERTER, [copy.name, f"--format={form}", "--dtype", dtype], made)
     made.replace(out)
 
 
@@ -175,32 +167,6 @@ def evaluate_extracted(file: Path, structures: Sequence[Atoms]) -> tuple[list[fl
     return energies, forces
 
 
-_HEAD = """# {purpose}
-# Elements by type of atom: {elements}. Energies in eV, forces in eV/Å; total energies hold E0.
-units           metal
-atom_style      atomic
-atom_modify     map yes
-newton          on
-boundary        p p p
-read_data       structure.data   # of ASE: write("structure.data", atoms, format="lammps-data", specorder=[...])
-{pair}
-timestep        0.0005           # ps
-thermo          10
-thermo_style    custom step temp pe etotal press
-velocity        all create 300 4711 mom yes rot yes
-fix             1 all nve
-run             100
-"""
-
-
-def _script(purpose: str, *pair: str) -> Any:
-    def script(name: str, elements: Sequence[str]) -> str:
-        lines = "\n".join(pair).format(file=name, elements=" ".join(elements))
-        return _HEAD.format(purpose=purpose, elements=" ".join(elements), pair=lines)
-
-    return script
-
-
 ROUTES: Mapping[str, Route] = {
     route.name: route
     for route in (
@@ -211,7 +177,7 @@ ROUTES: Mapping[str, Route] = {
             refusal=keeps_all,
             convert=compiled,
             evaluate=evaluate_compiled,
-            script=_script(
+            script=lammps_input(
                 "For LAMMPS built with ML-MACE (libtorch): one process, for there is no domain decomposition.",
                 "pair_style      mace no_domain_decomposition",
                 "pair_coeff      * * {file} {elements}",
@@ -226,7 +192,7 @@ ROUTES: Mapping[str, Route] = {
             refusal=loses_biases,
             convert=unified,
             evaluate=evaluate_unified,
-            script=_script(
+            script=lammps_input(
                 "For LAMMPS newer than 15 Dec 2025 with ML-IAP, PYTHON and KOKKOS:"
                 " lmp -k on g 1 -sf kk -pk kokkos newton on neigh half",
                 "pair_style      mliap unified {file} 0",
@@ -242,7 +208,7 @@ ROUTES: Mapping[str, Route] = {
             refusal=loses_biases,
             convert=extracted,
             evaluate=evaluate_extracted,
-            script=_script(
+            script=lammps_input(
                 "For LAMMPS of 10 Sep 2025 or newer with pair_symmetrix.",
                 "pair_style      symmetrix/mace",
                 "pair_coeff      * * {file} {elements}",

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from rung.backends.archive import pickle_start
 from rung.backends.protocol import Backend, Heads
+from rung.backends.routes import Route
 from rung.backends.sevenn.backbone import SevenNetBackbone
 from rung.backends.sevenn.blocks import BLOCKS
 from rung.errors import ModelError
@@ -31,6 +33,13 @@ class SevenNetBackend(Backend):
     packages = ("sevenn", "e3nn")
     blocks = BLOCKS
     runs_in = torch.float32
+    other_engines = MappingProxyType(
+        {
+            "mliap": "rung converts no SevenNet model for ML-IAP: take --for lammps (pair_style e3gnn); or leave out "
+            "--for, and convert the checkpoint by sevenn get_model FILE -mliap, where LAMMPS with ML-IAP is installed.",
+            "symmetrix": "symmetrix runs MACE alone, and this model is SevenNet: take --for lammps (pair_style e3gnn).",
+        }
+    )
 
     def detects(self, path: Path) -> bool:
         """Whether the file is a pickle of a dictionary with a state or a config of SevenNet."""
@@ -74,6 +83,12 @@ class SevenNetBackend(Backend):
         if not isinstance(backbone, SevenNetBackbone):
             raise ModelError(f"A {type(backbone).__name__} is not SevenNet.")
         return facts_of_backbone(backbone)
+
+    def routes(self) -> Mapping[str, Route]:
+        """Return the way to LAMMPS."""
+        from rung.backends.sevenn.routes import ROUTES
+
+        return ROUTES
 
     def owns(self, backbone: Backbone) -> bool:
         """Whether the backbone is a SevenNet model."""
