@@ -16,15 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from training_batches import started
 
 from rung import RungCalculator, demo_data, read_structures
 from rung.backends import load_base
-from rung.backends.mace.settings import MaceArchitecture
-from rung.backends.training import build_trainable
-from rung.data.stream import pack
-from rung.data.structure import Structure, elements_in
+from rung.data.structure import Structure
 from rung.features.passes import build_designs
-from rung.fit.fidelities.normalisation import normalisation
 from rung.fit.training.schedule import Constant
 from rung.fit.training.stages import TrainingSettings
 from rung.fit.training.trainer import train
@@ -36,13 +33,7 @@ HOP = demo_data.folder("mos2")
 
 def trained(frames: list[Structure], fidelity: str, batch_size: int) -> Callable[[], object]:
     """Return one epoch over some frames."""
-    shape = MaceArchitecture(channels=16, max_l=1, correlation=2, radial_units=(32, 32))
-    rows, elements = pack(frames, [fidelity] * len(frames), shape.cutoff), elements_in(frames)
-    start = normalisation(frames, rows, elements, 0.005)
-    model = build_trainable(
-        shape, references=start.references, elements=elements, avg_num_neighbors=start.avg_num_neighbors,
-        scales=start.scales, seed=0, dtype=torch.float32,
-    )  # fmt: skip
+    rows, model = started(frames, fidelity)
     settings = TrainingSettings(epochs=1, batch_size=batch_size, schedule=Constant())
     return lambda: train(model, rows, None, settings, seed=0)
 

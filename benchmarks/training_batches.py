@@ -7,6 +7,7 @@ The rows are GFN2 energies and forces of the bundled molecules of three to six a
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -14,33 +15,40 @@ import torch
 from rung import demo_data, read_structures
 from rung.backends.mace.settings import MaceArchitecture
 from rung.backends.training import build_trainable
-from rung.data.stream import pack
-from rung.data.structure import elements_in
+from rung.data.stream import PackedRows, pack
+from rung.data.structure import Structure, elements_in
 from rung.fit.fidelities.normalisation import normalisation
 from rung.fit.training.schedule import Constant
 from rung.fit.training.stages import TrainingSettings
 from rung.fit.training.trainer import train
+from rung.model.trainable import TrainablePotential
 from rung.storage import write_table
 
 SIZES = (4, 8, 16, 32, 64, 128)
 STEPS = 8
 
 
-def lines(sizes: tuple[int, ...], steps: int) -> list[str]:
-    frames = [
-        one for one in read_structures(demo_data.folder("molecules") / "frames.extxyz") if one.info["part"] == "train"
-    ]
+def started(frames: Sequence[Structure], fidelity: str) -> tuple[PackedRows, TrainablePotential]:
+    """Return the rows of a training on one fidelity, and its new model."""
     shape = MaceArchitecture(channels=16, max_l=1, correlation=2, radial_units=(32, 32))
-    rows, elements = pack(frames, ["gfn2"] * len(frames), shape.cutoff), elements_in(frames)
+    rows, elements = pack(frames, [fidelity] * len(frames), shape.cutoff), elements_in(frames)
     start = normalisation(frames, rows, elements, 0.005)
     model = build_trainable(
         shape, references=start.references, elements=elements, avg_num_neighbors=start.avg_num_neighbors,
         scales=start.scales, seed=0, dtype=torch.float32,
     )  # fmt: skip
+    return rows, model
+
+
+def lines(sizes: tuple[int, ...], steps: int) -> list[str]:
+    frames = [
+        one for one in read_structures(demo_data.folder("molecules") / "frames.extxyz") if one.info["part"] == "train"
+    ]
+    rows, model = started(frames, "gfn2")
     found = ["| rows a step | a step, ms | 100 rows, ms |", "|---|---|---|"]
     for size in sizes:
         count = min(len(frames), size * steps)
-        some = pack(frames[:count], ["gfn2"] * count, shape.cutoff)
+        some = pack(frames[:count], ["gfn2"] * count, model.cutoff)
         settings = TrainingSettings(epochs=1, batch_size=size, schedule=Constant())
         train(model, some, None, settings, seed=0)  # the first steps compile
         before = time.process_time()

@@ -21,8 +21,7 @@ from ase import Atoms
 from e3nn.o3 import wigner_3j
 from torch import Tensor
 
-from rung.backends.sevenn.backbone import READ_FROM, SevenNetBackbone, start_of
-from rung.data.batch import Batch
+from rung.backends.sevenn.backbone import SevenNetBackbone
 from rung.data.labels import Array
 from rung.storage import content_hash
 from rung.tasks.opened import Opened
@@ -93,10 +92,10 @@ class Convolution:
     def __call__(self, data: dict[str, Tensor]) -> dict[str, Tensor]:
         """Do what SevenNet's module does."""
         to, source = data["edge_index"]
-        features = _degrees_first(data["x"], self.inputs)
+        features = _turned(data["x"], [(multiplicity, 2 * degree + 1) for multiplicity, degree in self.inputs])
         weights = self.weights(data["edge_embedding"])
         summed = _Sums.apply(features, data["edge_attr"], weights, to.contiguous(), source.contiguous(), self)
-        return {**data, "x": _degrees_last(summed, self.outputs)}
+        return {**data, "x": _turned(summed, [(2 * degree + 1, multiplicity) for multiplicity, degree in self.outputs])}
 
     def edges(self, to: Tensor, source: Tensor) -> Edges:
         """Return what the library is told."""
@@ -132,16 +131,10 @@ def _offsets(blocks: list[tuple[int, int]]) -> list[int]:
     return [0, *(int(end) for end in np.cumsum([multiplicity * (2 * degree + 1) for multiplicity, degree in blocks]))]
 
 
-def _degrees_first(values: Tensor, blocks: list[tuple[int, int]]) -> Tensor:
-    parts = values.split([multiplicity * (2 * degree + 1) for multiplicity, degree in blocks], dim=1)
-    turned = [part.unflatten(1, (multiplicity, -1)).mT for part, (multiplicity, _) in zip(parts, blocks, strict=True)]
-    return torch.cat([part.flatten(1) for part in turned], dim=1)
-
-
-def _degrees_last(values: Tensor, blocks: list[tuple[int, int]]) -> Tensor:
-    parts = values.split([multiplicity * (2 * degree + 1) for multiplicity, degree in blocks], dim=1)
-    turned = [part.unflatten(1, (-1, multiplicity)).mT for part, (multiplicity, _) in zip(parts, blocks, strict=True)]
-    return torch.cat([part.flatten(1) for part in turned], dim=1)
+def _turned(values: Tensor, shapes: list[tuple[int, int]]) -> Tensor:
+    """Return each block of columns, a matrix of one of ``shapes``, transposed."""
+    blocks = values.split([rows * columns for rows, columns in shapes], dim=1)
+    return torch.cat([one.unflatten(1, shape).mT.flatten(1) for one, shape in zip(blocks, shapes, strict=True)], dim=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,23 +144,12 @@ class FusedBackbone(SevenNetBackbone):
     code: Any = None
 
     @cached_property
-    def parts(self) -> list[Any]:
-        """What is done to the data of a batch, in turn."""
-        found = []
-        for name, part in self.module.named_children():
-            if name == READ_FROM:
-                break
-            if name != "onehot_idx_to_onehot":
-                found.append(Convolution(part, self.code) if name.endswith("_convolution") else part)
-        return found
-
-    def run(self, batch: Batch) -> Tensor:
-        """Return the features, with a graph for first derivatives by positions and cell."""
-        types = self._known(batch.numbers)
-        data = start_of(batch, types, len(self.elements))
-        for part in self.parts:
-            data = part(data)
-        return data["x"] * self._factors[types][:, None] if self.element_scales else data["x"]
+    def parts(self) -> dict[str, Any]:
+        """SevenNet's modules before the readout, with fused convolutions in place of its own."""
+        return {
+            name: Convolution(part, self.code) if name.endswith("_convolution") else part
+            for name, part in super().parts.items()
+        }
 
 
 def fused(opened: Opened, atoms: Atoms, folder: Path) -> Opened:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,13 @@ class SevenNetBackbone:
         return PASS_RATIO
 
     @cached_property
+    def parts(self) -> dict[str, Any]:
+        """What makes features of the data of a batch, in turn: SevenNet's modules before the readout, by name."""
+        children = self.module.named_children()
+        before = takewhile(lambda child: child[0] != READ_FROM, children)
+        return {name: part for name, part in before if name != _ONE_HOT}
+
+    @cached_property
     def dtype(self) -> torch.dtype:
         """The type of the features."""
         return next(self.module.parameters()).dtype
@@ -117,11 +125,8 @@ class SevenNetBackbone:
     def run(self, batch: Batch) -> Tensor:
         """Return the features with the graph that the weights ask for."""
         data = start_of(batch, self._known(batch.numbers), len(self.elements))
-        for name, part in self.module.named_children():
-            if name == READ_FROM:
-                break
-            if name != _ONE_HOT:
-                data = part(data)
+        for part in self.parts.values():
+            data = part(data)
         features: Tensor = data[_FEATURES]
         if self.element_scales:
             features = features * self._factors[data[_TYPES]][:, None]
