@@ -34,7 +34,8 @@ from rung.fidelity import Fidelity
 from rung.fit.lift import Base, Context, Lift
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.model.potential import ReadoutPotential
-from rung.storage import read_json, write_json, write_table
+from rung.pages import write_table
+from rung.storage import read_json, write_json
 from rung.tasks.error_bars import error_bars_of
 
 TARGET = "r2scan"

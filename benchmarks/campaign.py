@@ -36,8 +36,8 @@ from rung.fidelity import Fidelity
 from rung.fit.lift import Base, Context, Lift
 from rung.fit.methods import method_of
 from rung.fit.methods.readout import ReadoutSettings
+from rung.pages import write_table
 from rung.select.greedy import Offer
-from rung.storage import write_table
 from rung.tasks.opened import Opened
 from rung.tasks.selection import mean_features
 

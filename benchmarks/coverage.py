@@ -44,9 +44,9 @@ from rung.fit.methods.readout import ReadoutSettings
 from rung.fit.methods.tangent import TangentSettings
 from rung.model.potential import ReadoutPotential
 from rung.model.tangent import TangentPosterior
+from rung.pages import write_table
 from rung.run.evaluation import SplitPrediction, errors_of, shares_of
 from rung.run.predictor import Predictor
-from rung.storage import write_table
 
 HERE = Path(__file__).parent
 NUMBERS = (12, 25, 50, 100, 400)

@@ -29,7 +29,7 @@ from rung.fit.methods.readout import solve
 from rung.model.domain import Domain, Place
 from rung.model.posterior import Posterior
 from rung.model.potential import Surface
-from rung.storage import write_table
+from rung.pages import write_table
 
 NUMBERS = (12, 25, 50, 100, 400)
 PATHS = ("neb_pbe", "neb_r2scan")

@@ -24,8 +24,8 @@ from rung.data.splits import evenly_spread
 from rung.fidelity import Fidelity
 from rung.fit.lift import Base, Context, Lift
 from rung.fit.methods import METHODS
+from rung.pages import write_table
 from rung.progress import memory_size
-from rung.storage import write_table
 
 CELLS = demo_data.folder("mos2")
 SHAPE = {"channels": 16, "max_l": 1, "correlation": 2, "radial_units": [32, 32]}

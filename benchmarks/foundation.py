@@ -40,7 +40,7 @@ from rung.features.passes import build_designs
 from rung.features.probes import Probe
 from rung.model.potential import ReadoutPotential
 from rung.model.predictions import predict_structures
-from rung.storage import write_table
+from rung.pages import write_table
 
 LOW, HIGH = "pbe", "dmc"
 RATTLE, MOVED, SIGMA = 0.08, 0.2, 0.02

@@ -20,7 +20,8 @@ import yaml
 
 from rung.cli import main as rung
 from rung.demo_data import folder as bundled
-from rung.storage import read_json, write_table
+from rung.pages import write_table
+from rung.storage import read_json
 
 TEMPERATURE = 600.0
 WINDOWS = ("-0.06", "0.66", "13")

@@ -26,7 +26,7 @@ from rung.fit.training.schedule import Constant
 from rung.fit.training.stages import TrainingSettings
 from rung.fit.training.trainer import train
 from rung.memory import keep_freed_memory
-from rung.storage import write_table
+from rung.pages import write_table
 
 HOP = demo_data.folder("mos2")
 

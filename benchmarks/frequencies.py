@@ -29,8 +29,8 @@ from rung.demo.labelled import only
 from rung.demo_data import folder as bundled
 from rung.evaluate.coverage import coverage
 from rung.evaluate.paths.vibrations import WAVENUMBER
+from rung.pages import write_table
 from rung.results.vibrations import FidelityModes
-from rung.storage import write_table
 from rung.units import MILLI
 
 LOW, HIGH = "gfn2", "mp2"

@@ -19,7 +19,7 @@ from ase.build import molecule
 from pyscf import cc, dft, gto, mp, scf
 from pyscf.gw.rpa import RPA
 
-from rung.storage import write_table
+from rung.pages import write_table
 from rung.units import HARTREE, MILLI
 
 MOLECULES = ("H2O", "NH3", "HCN")

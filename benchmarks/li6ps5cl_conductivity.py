@@ -19,11 +19,11 @@ from ase.io import read, write
 
 from rung.config import RunConfig
 from rung.errors import DataError
+from rung.pages import write_table
 from rung.progress import SILENT
 from rung.report.tasks.transport import values_of, with_total
 from rung.results.transport import AtTemperature, TransportResult
 from rung.run.stages import run_fit
-from rung.storage import write_table
 from rung.tasks.opened import Source, open_calculator
 from rung.tasks.transport import RunsSettings, TransportTask
 from rung.tasks.transport_runs import find_transport_of_model

@@ -19,7 +19,7 @@ from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
 from rung.demo_data import folder
-from rung.storage import write_table
+from rung.pages import write_table
 
 
 def same_modules(base: Path, lifted: Path) -> tuple[int, int]:

@@ -32,9 +32,9 @@ from rung.config import load_config
 from rung.data.labels import empty_labels
 from rung.data.readers.structures import write_structures
 from rung.data.structure import Structure
+from rung.pages import write_table
 from rung.run.evaluation import predict
 from rung.run.stages import run_fit
-from rung.storage import write_table
 
 BASE = Path(sevenn.__file__).parent / "pretrained_potentials" / "SevenNet_MF_0" / "checkpoint_sevennet_mf_0.pth"
 PRESET = Path(sevenn.__file__).parent / "presets" / "fine_tune.yaml"

@@ -30,8 +30,8 @@ from rung.data.splits import energies_only
 from rung.data.structure import Structure
 from rung.demo.configs import H3_BASE, H3_LIFT
 from rung.demo_data import folder
+from rung.pages import write_table
 from rung.run.stages import run_fit
-from rung.storage import write_table
 
 LOW, HIGH = "pbe", "ccsdt"
 RUNG = ("offset", "readout", "tangent")

@@ -36,7 +36,7 @@ from readout_memory import memory_in_a_process
 from readout_task import LOW, Task, designs_of, load_task, objective, reference_minimum, rows_of, solve
 
 from rung.features.cache import DesignCache
-from rung.storage import write_table
+from rung.pages import write_table
 
 LEARNING_RATES = (0.1, 0.03, 0.01)
 N_FITS = 60

@@ -34,9 +34,9 @@ from rung.fit.methods.offset import of_references
 from rung.model.potential import Surface
 from rung.model.readout import Readout, ReadoutBlock
 from rung.model.reference import ReferenceEnergies
+from rung.pages import write_table
 from rung.run.file_settings import EvaluationSettings
 from rung.run.files import evaluate_files
-from rung.storage import write_table
 
 WEIGHTS = 48
 CASES = (

@@ -24,11 +24,11 @@ from rung.features.passes import features_of
 from rung.fidelity import Fidelity
 from rung.fit.lift import Base, Context, FitResult, Lift
 from rung.fit.methods import method_of
+from rung.pages import write_table
 from rung.run.evaluation import errors_of
 from rung.run.predictor import Predictor
 from rung.select.greedy import Offer, greedy
 from rung.select.questions import Question, asked, difference_asked, energies_asked, forces_asked
-from rung.storage import write_table
 
 FIRST, NUMBERS, STDERR = 6, (12, 16, 25, 50), 0.03
 BESIDE = 0.1

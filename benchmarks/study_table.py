@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rung.storage import write_table
+from rung.pages import write_table
 
 Values = Mapping[tuple[str, int, str, str], Mapping[str, float]]
 """By method, number of labels, split and metric: the value of each draw."""

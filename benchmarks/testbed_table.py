@@ -49,7 +49,7 @@ from rung.fit.methods import method_of
 from rung.fit.methods.readout import ReadoutSettings, result_of, solve
 from rung.fit.methods.tangent import TangentSettings
 from rung.model.potential import ReadoutPotential, Surface
-from rung.storage import write_table
+from rung.pages import write_table
 from rung.tasks.error_bars import error_bars_of
 
 TARGET = Fidelity("r2scan", "CHGNet's r2SCAN (a potential, not ab initio)")

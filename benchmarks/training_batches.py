@@ -22,7 +22,7 @@ from rung.fit.training.schedule import Constant
 from rung.fit.training.stages import TrainingSettings
 from rung.fit.training.trainer import train
 from rung.model.trainable import TrainablePotential
-from rung.storage import write_table
+from rung.pages import write_table
 
 SIZES = (4, 8, 16, 32, 64, 128)
 STEPS = 8

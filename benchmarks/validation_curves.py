@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from rung.storage import read_json, write_table
+from rung.pages import write_table
+from rung.storage import read_json
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 

@@ -25,9 +25,10 @@ from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import draw_labels, holding
 from rung.data.structure import Structure
 from rung.fit.methods import method_of
+from rung.pages import write_table
 from rung.run.folder import RunFolder
 from rung.run.stages import run_fit
-from rung.storage import read_json, write_table
+from rung.storage import read_json
 from rung.study.config import StudyConfig, load_study_config
 
 CATIONS = (31, 49)

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,6 @@ from rung.storage import (
     file_hash,
     read_json,
     write_json,
-    write_table,
     write_text,
 )
 from tests.full_disk import small_files
@@ -100,54 +98,6 @@ def test_json_has_no_nan(tmp_path):
     write_json(path, {"a": np.float64("nan"), "b": np.arange(2), "c": (1, {"d": float("inf")}), "e": Path("f")})
     assert json.loads(path.read_text()) == {"a": None, "b": [0, 1], "c": [1, {"d": None}], "e": "f"}
     assert read_json(path)["b"] == [0, 1]
-
-
-PAGE = """Before.
-
-<!-- table: one -->
-| old |
-<!-- end of table -->
-
-Between.
-
-<!-- table: two -->
-<!-- end of table -->
-
-After.
-"""
-
-
-def test_a_table_goes_between_its_marks_and_nowhere_else(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text(PAGE)
-    write_table(tmp_path / "page.md#two", "| a |\n|---|\n| \\1 |\n")
-    written = f"<!-- table: two -->\n\n| a |\n|---|\n| \\1 |\n\n*Made on {date.today()}.*\n\n<!-- end of table -->"
-    assert page.read_text() == PAGE.replace("<!-- table: two -->\n<!-- end of table -->", written)
-    once = page.read_text()
-    write_table(tmp_path / "page.md#two", "| a |\n|---|\n| \\1 |\n")
-    assert page.read_text() == once
-
-
-def test_a_table_without_a_page_is_a_file(tmp_path):
-    write_table(tmp_path / "table.md", "| a |\n")
-    assert (tmp_path / "table.md").read_text() == "| a |\n"
-
-
-@pytest.mark.parametrize(
-    ("page", "target", "sentence"),
-    [
-        (PAGE, "page.md#three", r"page\.md needs .* once; its tables: one, two\."),
-        (PAGE + PAGE, "page.md#two", r"once; its tables: one, two, one, two\."),
-        ("No marks.\n", "page.md#one", r"its tables: none\."),
-        ("<!-- table: one -->\n<!-- table: two -->\n<!-- end of table -->\n", "page.md#one", r"its tables: two\."),
-        (PAGE, "other.md#one", r"There is no page .*other\.md"),
-    ],
-)
-def test_a_page_without_the_marks_is_one_sentence_and_stays(tmp_path, page, target, sentence):
-    (tmp_path / "page.md").write_text(page)
-    with pytest.raises(StorageError, match=sentence):
-        write_table(tmp_path / target, "| a |\n")
-    assert (tmp_path / "page.md").read_text() == page
 
 
 def test_broken_json_is_one_sentence(tmp_path):

@@ -25,7 +25,8 @@ from rung.data.structure import Structure
 from rung.demo_data import folder
 from rung.evaluate.paths.barrier import BarrierSettings, relaxed_barrier
 from rung.model.potential import ReadoutPotential
-from rung.storage import read_json, write_json, write_table
+from rung.pages import write_table
+from rung.storage import read_json, write_json
 
 BAND = BarrierSettings(images=7, fmax=0.05, max_steps=300)
 NOISE = (0.02, 0.06)
@@ -98,10 +99,10 @@ def main() -> None:
         true = truth(hop, target, place)
         for count in options.labels:
             cache = options.work / "mos2" / "cache"
-            study = Study(place / str(count), cache, train, count, NOISE, hop, options.draws)
+            study = Study(f"mos2 {target} {count}", place / str(count), cache, train, count, NOISE, hop, options.draws)
             study.make(options.methods)
             lines += [f"Target {target}; {count} energies with noise of 20 to 60 meV a cell:", ""]
-            lines += [*table({"truth": [true], **study.made()}, COLUMNS), ""]
+            lines += [*table({"truth": [true], **study.made(options.write)}, COLUMNS), ""]
             print("\n".join(lines), flush=True)
     if options.write:
         write_table(options.write, "\n".join(lines))

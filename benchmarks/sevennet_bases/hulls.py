@@ -31,7 +31,7 @@ from rung.data.readers.structures import read_structures, write_structures
 from rung.data.structure import Structure
 from rung.errors import DataError
 from rung.model.potential import ReadoutPotential
-from rung.storage import write_table
+from rung.pages import write_table
 
 SYSTEMS = ("Ni-Al", "Cu-Au", "Ti-Al", "Li-Al", "Mg-Si", "Mg-Ge")
 ORDERED = {"L1_2": (3, 1), "L1_0": (2, 2), "B2": (1, 1), "rocksalt": (1, 1), "zincblende": (1, 1), "fluorite": (1, 2)}
@@ -147,9 +147,13 @@ def main() -> None:
     frames = labelled_once(place / "labelled.extxyz", relaxed_phases(place / "phases.extxyz", base))
     train = [replace(one, labels={LOW: one.labels[LOW]}) if one.info["copy"] == 0 else one for one in frames]
     train = [one for one in train if one.info["copy"] != COPIES]
-    study = Study(place, place / "cache", train, N_LABELS, NOISE, Hulls(frames), options.draws)
+    study = Study("hulls", place, place / "cache", train, N_LABELS, NOISE, Hulls(frames), options.draws)
     study.make(options.methods)
-    lines = [f"{N_LABELS} energies with noise of {1000 * NOISE:g} meV a cell:", "", *table(study.made(), COLUMNS)]
+    lines = [
+        f"{N_LABELS} energies with noise of {1000 * NOISE:g} meV a cell:",
+        "",
+        *table(study.made(options.write), COLUMNS),
+    ]
     print("\n".join(lines))
     if options.write:
         write_table(options.write, "\n".join(lines) + "\n")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from ase.io import read, write
-from dynamics_table import read_run, table
+from dynamics_table import kept_runs, read_run, table
 from fused import fused
 from lifts import LIFTED, Numbers, Study, errors
 from lifts import table as errors_table
@@ -31,8 +31,8 @@ from rung.data.splits import without_labels
 from rung.data.structure import Structure
 from rung.evaluate.dynamics.md import MDSettings
 from rung.model.potential import ReadoutPotential
+from rung.pages import write_table
 from rung.run.stages import run_fit
-from rung.storage import write_table
 from rung.tasks.md import MDTask, find_md
 from rung.tasks.opened import Opened, Source, open_calculator
 
@@ -144,7 +144,7 @@ def study(folder: Path, draws: int) -> Study:
     }
     train = [one if one.info["exchanged"] == 0 else without_labels(one, HIGH) for one in made["train"]]
     asked = partial(measure, {name: made[name] for name in SPLITS[1:]})
-    return Study(folder / "draws", folder / "cache", train, N_LABELS, STDERR, asked, draws)
+    return Study("li6ps5cl", folder / "draws", folder / "cache", train, N_LABELS, STDERR, asked, draws)
 
 
 def measure(tests: Mapping[str, Sequence[Structure]], potential: ReadoutPotential, fidelity: str) -> Numbers:
@@ -158,12 +158,13 @@ def measure(tests: Mapping[str, Sequence[Structure]], potential: ReadoutPotentia
     return found
 
 
-def dynamics(folder: Path, temperatures: Sequence[float]) -> Iterator[str]:
-    """Yield what the runs have shown as lines of Markdown."""
+def dynamics(folder: Path, temperatures: Sequence[float], page: Path | None) -> Iterator[str]:
+    """Yield what the runs have shown as lines of Markdown, those too whose numbers are kept beside the page."""
     places = {(name, kelvin): folder / "md" / f"{name}-{kelvin:g}K" for kelvin in temperatures for name in POTENTIALS}
     runs = [read_run(place, *key, TIMESTEP, TIMESTEP * FRAME_EVERY) for key, place in places.items()]
     found = [one for one in runs if one is not None]
-    yield from table(found) if found else ("No run of dynamics is long enough to be shown yet.",)
+    every = kept_runs(found, None if page is None else page.with_name(f"{page.stem}-dynamics.csv"))
+    yield from table(every) if every else ("No run of dynamics is long enough to be shown yet.",)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -190,9 +191,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run(folder, options)
     else:
         said = f"{N_LABELS} energies of cold frames with noise of {1000 * STDERR:g} meV a cell:"
-        made = study(folder, options.draws).made()
+        made = study(folder, options.draws).made(options.write)
         lines = [said, "", *errors_table(made, COLUMNS)] if made else []
-        text = "\n".join([*lines, "", *dynamics(folder, options.temperatures)]) + "\n"
+        text = "\n".join([*lines, "", *dynamics(folder, options.temperatures, options.write)]) + "\n"
         print(text)
         if options.write:
             write_table(options.write, text)

@@ -19,11 +19,15 @@ from rung.fidelity import Fidelity
 from rung.fit.lift import Base, Context, Lift
 from rung.fit.methods import METHODS
 from rung.model.potential import ReadoutPotential
+from rung.pages import keep_values
 from rung.run.evaluation import add_errors, predict
 from rung.storage import read_json, write_json
 
 LIFTED = ("offset", "readout", "tangent")
 """In the order of their cost: all draws of the first two are made before ``tangent``, which takes minutes."""
+
+COLUMNS = ("study", "method", "draw", "metric")
+"""Of the file of numbers beside a page."""
 
 Numbers = Mapping[str, float]
 Measure = Callable[[ReadoutPotential, str], Numbers]
@@ -36,6 +40,8 @@ class Study:
 
     Parameters
     ----------
+    name
+        Of system and target.
     work
         Where numbers are kept.
     cache
@@ -52,6 +58,7 @@ class Study:
         How many.
     """
 
+    name: str
     work: Path
     cache: Path
     train: Sequence[Structure]
@@ -72,12 +79,24 @@ class Study:
             for draw in range(self.draws):
                 self._keep(f"{method}-{draw}", lambda m=method, d=draw: self.measure(self._lifted(m, d), HIGH))
 
-    def made(self) -> dict[str, list[Numbers]]:
-        """Return the numbers that there are so far."""
-        found = {method: [self.work / f"{method}-{draw}.json" for draw in range(self.draws)] for method in LIFTED}
-        places = {"base": [self.work / "base.json"], **found}
-        read = {name: [read_json(path) for path in paths if path.exists()] for name, paths in places.items()}
-        return {name: numbers for name, numbers in read.items() if numbers}
+    def made(self, page: Path | None = None) -> dict[str, list[Numbers]]:
+        """Return the numbers that there are so far; with a page, those too that the file of numbers beside it has."""
+        places = {("base", "0"): self.work / "base.json"}
+        places |= {(method, str(draw)): self.work / f"{method}-{draw}.json"
+                   for method in LIFTED for draw in range(self.draws)}  # fmt: skip
+        found = {
+            (self.name, *fit, metric): float(value)
+            for fit, path in places.items()
+            if path.exists()
+            for metric, value in read_json(path).items()
+        }
+        if page is not None:
+            found = keep_values(page.with_name(f"{page.stem}.csv"), COLUMNS, found)
+        by_method: dict[str, dict[str, dict[str, float]]] = {name: {} for name in ("base", *LIFTED)}
+        for (study, method, draw, metric), value in found.items():
+            if study == self.name:
+                by_method[method].setdefault(draw, {})[metric] = value
+        return {name: list(draws.values()) for name, draws in by_method.items() if draws}
 
     def _keep(self, name: str, make: Callable[[], Numbers]) -> None:
         path = self.work / f"{name}.json"

@@ -21,7 +21,7 @@ from rung.data.labels import Array
 from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
 from rung.model.potential import ReadoutPotential
-from rung.storage import write_table
+from rung.pages import write_table
 
 TESTBED = Path(__file__).parent.parent / "testbed" / "ingan"
 SEEN = (0.0, 0.5, 1.0)
@@ -68,7 +68,7 @@ def study(target: str, work: Path, draws: int) -> Study:
     others = [replace(one, labels={LOW: one.labels[LOW]}) for one in train if one.info["x"] not in SEEN]
     test = [one for one in frames("test", target, place) if one.info["x"] not in SEEN][::2]
     asked = partial(measure, frames("relaxed", target, place), test)
-    return Study(place, work / "ingan" / "cache", [*seen, *others[::4]], 60, None, asked, draws)
+    return Study(f"ingan {target}", place, work / "ingan" / "cache", [*seen, *others[::4]], 60, None, asked, draws)
 
 
 def main() -> None:
@@ -79,7 +79,12 @@ def main() -> None:
     for target in ("R2SCAN", "CHGNet"):
         one = study(target, options.work, options.draws)
         one.make(options.methods)
-        lines += [f"Target {target}; 60 exact energies at x = 0, 1/2 and 1:", "", *table(one.made(), COLUMNS), ""]
+        lines += [
+            f"Target {target}; 60 exact energies at x = 0, 1/2 and 1:",
+            "",
+            *table(one.made(options.write), COLUMNS),
+            "",
+        ]
         print("\n".join(lines))
     if options.write:
         write_table(options.write, "\n".join(lines))

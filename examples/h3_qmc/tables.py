@@ -9,8 +9,8 @@ import numpy as np
 from lifts import METHODS, Frames, labelled_barrier
 from pictures import TITLES
 
+from rung.pages import write_table
 from rung.results.campaign import CampaignResult
-from rung.storage import write_table
 
 COLUMNS = (
     ("energy_std", "energies to UCCSD(T), meV", "{:.0f}"),

@@ -4,7 +4,8 @@
 
 Each part is a study of ``rung compare``, and goes on where it stopped. Draw after draw is done of all parts that are
 named, so that what is there at any time is whole. ``--write`` makes tables and pictures of what is there, with its
-number of draws, and trains nothing.
+number of draws, and trains nothing; the numbers of every draw stay in ``claims.csv`` beside the page. So another
+machine can begin at the draw that is missing: ``--first 3 --draws 5`` does the fourth and the fifth.
 """
 
 import argparse
@@ -270,13 +271,13 @@ def study_of(part: Part, seeds: Sequence[int], data: Path, folder: Path, *, tune
     return StudyConfig.read(config).resolved(folder)
 
 
-def done(parts: Sequence[Part], draws: int, data: Path, folder: Path, *, tuned: bool) -> Iterator[str]:
+def done(parts: Sequence[Part], draws: range, data: Path, folder: Path, *, tuned: bool) -> Iterator[str]:
     """Do the parts draw after draw, and yield what was done."""
-    for last in range(draws):
+    for last in draws:
         for part in parts:
-            config = study_of(part, range(last + 1), data, folder, tuned=tuned)
+            config = study_of(part, range(draws.start, last + 1), data, folder, tuned=tuned)
             study = compare(config, executor=Here(), progress=SILENT)
-            yield f"{part.name}: {study.n_new} new fits with {last + 1} draws, {len(study.failures)} failed"
+            yield f"{part.name}: {study.n_new} new fits of draw {last}, {len(study.failures)} failed"
             yield from (f"  {failure.name}: {failure.sentence}" for failure in study.failures)
 
 
@@ -286,6 +287,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where the studies are")
     parser.add_argument("parts", nargs="*", default=list(PARTS), metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--draws", type=int, default=5, help="draws of labels (default %(default)s)")
+    parser.add_argument("--first", type=int, default=0, help="the number of the first of them (default %(default)s)")
     parser.add_argument("--tune", action="store_true", help="choose the settings of each row by three trials first")
     parser.add_argument("--data", type=Path, help="the folder of frames.extxyz; by default that of the package")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write tables and pictures, and train nothing")
@@ -297,7 +299,8 @@ def main() -> None:
         write_page(folder, {f"{TITLES[low]} → {TITLES[high]}": (low, high) for low, high in PAIRS}, chosen.write)
         return
     data = chosen.data or demo_data.folder("molecules")
-    for line in done([PARTS[name] for name in chosen.parts], chosen.draws, data, folder, tuned=chosen.tune):
+    draws = range(chosen.first, chosen.draws)
+    for line in done([PARTS[name] for name in chosen.parts], draws, data, folder, tuned=chosen.tune):
         print(line, flush=True)
 
 

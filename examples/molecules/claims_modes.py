@@ -21,7 +21,8 @@ from rung import RungCalculator, demo_data, read_structures, run_fit, write_stru
 from rung.config import RunConfig
 from rung.data.splits import draw_labels
 from rung.evaluate.paths.vibrations import vibrations
-from rung.storage import write_table, write_text
+from rung.pages import write_table
+from rung.storage import write_text
 
 LOW, HIGH, NUMBER, DRAW = "gfn2", "mp2", 200, 0
 

@@ -11,8 +11,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, ScalarFormatter
 
+from rung.pages import keep_values, write_table
 from rung.results.fits import StudyFit
-from rung.storage import write_table
 from rung.study.config import load_study_config
 from rung.study.plan import fit_steps
 from rung.study.table import rows_of
@@ -57,6 +57,11 @@ RATIOS = (
 
 SHOWN = (("test", "energy_rmse"), ("test", "force_rmse"), ("absent", "energy_rmse_rel"), ("absent", "force_rmse"))
 SHOWN += (("above", "energy_rmse"), ("above", "force_rmse"), ("NH3", "barrier"), ("HONO", "barrier"))
+
+KEPT = {"energy_rmse", "energy_rmse_rel", "force_rmse", "low_force_rmse", "barrier", "epochs", "best_epoch"}
+"""Metrics of each fit that ``claims.csv`` keeps."""
+
+COLUMNS = ("levels", "labels", "energies", "draw", "split", "metric")
 
 Key = tuple[str, int, str, str]
 """Row, number of energies, split, metric."""
@@ -139,12 +144,16 @@ def ratios(pairs: Mapping[str, Values]) -> Iterator[str]:
 
 def curves(folder: Path, low: str, high: str, number: int, draw: int, out: Path) -> None:
     """Draw the validation loss of the target over epochs, one line a training."""
-    figure, axes = plt.subplots(figsize=(6.5, 4))
+    tables = {}
     for (kind, method), name in NAMES.items():
         place = folder / f"{kind}-{low}-{high}" / "fits" / f"{method}-n{number}-s{draw}"
         table = next(place.rglob("epochs.csv"), None) if kind in ("matrix", "lifts") else None
-        if table is None or not (place / "metrics.json").exists():
-            continue
+        if table is not None and (place / "metrics.json").exists():
+            tables[name] = table
+    if not tables:  # the picture of another machine stays
+        return
+    figure, axes = plt.subplots(figsize=(6.5, 4))
+    for name, table in tables.items():
         lines = list(csv.DictReader(table.read_text().splitlines()))
         axes.semilogy([float(one["epoch"]) for one in lines], [float(one["valid_loss"]) for one in lines], label=name)
     axes.set_xlabel("epoch of some 45 steps")
@@ -228,10 +237,28 @@ PICTURES = {
 """A picture of each claim, by the name of its file."""
 
 
+def every_value(folder: Path, levels: Mapping[str, tuple[str, str]], file: Path) -> dict[str, Values]:
+    """Return the values of all pairs of levels: what ``file`` has kept, and what the studies say, which it then has."""
+    found = {
+        (title, name, str(number), str(draw), split, metric): value
+        for title, (low, high) in levels.items()
+        for (name, number, split, metric), draws in values_of(folder, low, high).items()
+        if metric in KEPT
+        for draw, value in draws.items()
+    }
+    pairs: dict[str, dict[Key, dict[int, float]]] = {title: defaultdict(dict) for title in levels}
+    for (title, name, number, draw, split, metric), value in keep_values(file, COLUMNS, found).items():
+        pairs[title][name, int(number), split, metric][int(draw)] = value
+    return {title: values for title, values in pairs.items() if values}
+
+
 def write_page(folder: Path, levels: Mapping[str, tuple[str, str]], target: Path) -> None:
-    """Write one table, ``page.md#ratios`` or ``page.md#rows``, or both, and the pictures beside the page."""
+    """Write one table, ``page.md#ratios`` or ``page.md#rows``, or both, and the pictures beside the page.
+
+    The numbers of all draws stay in ``claims.csv`` beside the page.
+    """
     name, _, chosen = target.name.partition("#")
-    pairs = {title: values for title, (low, high) in levels.items() if (values := values_of(folder, low, high))}
+    pairs = every_value(folder, levels, target.with_name("claims.csv"))
     blocks = [f"**{title}**\n\n" + "\n".join(rows(values)) for title, values in pairs.items()]
     for table, content in (("ratios", "\n".join(ratios(pairs))), ("rows", "\n\n".join(blocks))):
         if chosen in ("", table):

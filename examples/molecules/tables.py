@@ -14,7 +14,7 @@ import numpy as np
 
 from rung import read_structures
 from rung.data.structure import Structure
-from rung.storage import write_table
+from rung.pages import write_table
 
 LEVELS = {"gfn2": "GFN2-xTB", "mp2": "MP2", "b3lyp": "B3LYP", "ccsdt": "CCSD(T)"}
 

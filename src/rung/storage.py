@@ -6,13 +6,11 @@ import hashlib
 import json
 import math
 import os
-import re
 import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,11 +23,6 @@ TEMPORARY = ".rung.tmp"
 
 DAMAGED = ".damaged"
 """What is added to the name of a file that was set aside."""
-
-_TABLE = re.compile(
-    r"^<!-- table: (?P<name>\S+) -->$(?P<table>(?:(?!^<!-- table: ).)*?)^<!-- end of table -->$",
-    re.MULTILINE | re.DOTALL,
-)
 
 _PROBE = 1 << 16
 """Bytes that are written once more where a library does not say why it could not write."""
@@ -106,42 +99,6 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Write UTF-8 text to ``path`` so that a reader sees all of it or nothing."""
     write_bytes(path, content.encode())
-
-
-def write_table(target: Path, content: str) -> None:
-    """Write Markdown to a file, or between the marks of one table of a page.
-
-    Parameters
-    ----------
-    target
-        ``page.md#name`` replaces what stands between the lines ``<!-- table: name -->`` and ``<!-- end of table -->``
-        of a page, and adds the day. Without ``#name`` it is a file, of which the content is all.
-    content
-        Tables, and sentences that belong to them.
-
-    Raises
-    ------
-    StorageError
-        Where the page or its marks do not exist, with the tables that it has.
-    """
-    file, _, name = target.name.partition("#")
-    if not name:
-        write_text(target, content)
-        return
-    page = target.with_name(file)
-    if not page.is_file():
-        raise StorageError(f"There is no page {page}; without '#{name}' the table becomes a file of its own.")
-    text = page.read_text(encoding="utf-8")
-    parts = list(_TABLE.finditer(text))
-    chosen = [part for part in parts if part["name"] == name]
-    if len(chosen) != 1:
-        has = ", ".join(part["name"] for part in parts) or "none"
-        raise StorageError(
-            f"{page} needs '<!-- table: {name} -->' and '<!-- end of table -->' once; its tables: {has}."
-        )
-    (part,) = chosen
-    written = f"\n\n{content.strip()}\n\n*Made on {date.today().isoformat()}.*\n\n"
-    write_text(page, text[: part.start("table")] + written + text[part.end("table") :])
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -141,6 +141,18 @@ def test_ratios_are_taken_draw_by_draw(scripts: dict[str, ModuleType]) -> None:
     assert line.startswith("| 50 | HL-E | 3 | – | – | 233 ± 153 |")
 
 
+def test_draws_of_another_machine_stay_beside_the_page(scripts: dict[str, ModuleType], tmp_path: Path) -> None:
+    """Where no study is at hand, the tables show what the file has; the pictures of trainings stay as they are."""
+    tables = scripts["claims_tables"]
+    kept = {("far", "HL-E", "50", str(draw), "test", "force_rmse"): 100.0 + draw for draw in (3, 4)}
+    tables.keep_values(tmp_path / "claims.csv", tables.COLUMNS, kept)
+    page = tmp_path / "claims.md"
+    page.write_text("".join(f"<!-- table: {name} -->\n<!-- end of table -->\n" for name in ("ratios", "rows")))
+    tables.write_page(tmp_path / "empty", {"far": ("gfn2", "mp2"), "near": ("mp2", "ccsdt")}, page)
+    assert "| 50 | HL-E | 2 | – | – | 104 ± 1 |" in page.read_text() and "**near**" not in page.read_text()
+    assert (tmp_path / "claims.svg").exists() and not (tmp_path / "claims-curves.svg").exists()
+
+
 def test_modes_are_compared_in_their_order_and_other_numbers_of_them_are_counted(
     scripts: dict[str, ModuleType],
 ) -> None:
