@@ -46,7 +46,7 @@ def energies(potential: ReadoutPotential, structures: list[Structure], fidelity:
 
 def test_one_fidelity_from_scratch_is_scratch_to_the_bit() -> None:
     frames = toy_structures(8, fidelity="high")
-    training = {"epochs": 1, "batch_size": 8, "learning_rate": 0.01, "loss": {"energy_weight": 40.0}}
+    training = {"epochs": 1, "batch_size": 8, "loss": {"energy_weight": 40.0}}
     settings = ScratchSettings.read({"architecture": TINY, "training": training})
     alone = fit_scratch(lift_of(frames), settings, Context(dtype="float64"))
     found = run(frames, training=training)
@@ -56,6 +56,16 @@ def test_one_fidelity_from_scratch_is_scratch_to_the_bit() -> None:
     assert [{**row, "seconds": 0} for row in found.details.epochs] == [
         {**row, "seconds": 0} for row in alone.details.epochs
     ]
+
+
+def test_a_base_takes_a_tenth_of_the_steps_of_a_new_model(tiny_potential: ReadoutPotential) -> None:
+    frames = two_levels(8, 5)
+    training = {"schedule": {"name": "constant"}}
+    rates = [
+        run(frames, base, training=training, **settings).details.epochs[0]["learning_rate"]
+        for base, settings in ((tiny_potential, {}), (tiny_potential, {"start": "new"}), (None, {}))
+    ]
+    assert rates == [0.001, 0.01, 0.01]
 
 
 def test_without_a_step_the_base_s_fidelity_is_the_base_and_the_target_has_its_reference_energies(

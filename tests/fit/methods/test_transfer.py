@@ -130,7 +130,7 @@ def test_what_cannot_be_is_refused(tiny_potential: ReadoutPotential, labelled: l
 def test_a_changed_number_of_epochs_leaves_the_other_defaults_of_the_method() -> None:
     training = TransferSettings.read({"training": {"epochs": 3}}).training
     assert training == TransferSettings().training.model_copy(update={"epochs": 3})
-    assert training.learning_rate == 1e-3
+    assert training.starting(new=False).rate == 1e-3
 
 
 def with_pieces(labelled: list[Structure], base: ReadoutPotential, **pieces: object) -> FitResult:

@@ -6,7 +6,7 @@ import pytest
 
 from rung.errors import ConfigError
 from rung.fit.training.schedule import Constant, Cosine, Plateau, UntilFlat
-from rung.fit.training.stages import FinalStage, TrainingSettings, exhausted, next_stage
+from rung.fit.training.stages import FinalStage, SeveralTraining, TrainingSettings, exhausted, next_stage
 
 
 def rows(*losses: float, stage: int = 0) -> list[dict[str, float]]:
@@ -131,3 +131,12 @@ def test_until_flat_ends_the_first_of_two_stages_alone() -> None:
 def test_no_other_schedule_ends_a_training() -> None:
     for schedule in (Constant(), Plateau(), Cosine()):
         assert schedule.ended([1.0] * 500) == ""
+
+
+def test_a_new_model_takes_ten_times_larger_steps_than_a_base_unless_the_user_says() -> None:
+    assert TrainingSettings().starting(new=True).rate == 0.01
+    assert TrainingSettings().starting(new=False).rate == 0.001
+    assert SeveralTraining().starting(new=True).rate == 0.01
+    for new in (True, False):
+        assert TrainingSettings(learning_rate=0.3).starting(new=new).rate == 0.3
+    assert TrainingSettings().rate == 0.01  # where nobody says what it starts from

@@ -19,7 +19,7 @@ def expected_training(start: Start, data: TrainingData, training: TrainingSettin
     training
         How it is trained.
     """
-    model = start.model
+    model, training = start.model, training.starting(new=start.new)
     seen = rehearse(
         model,
         data.packed,

@@ -87,6 +87,8 @@ class Start:
         Fidelities of the base that are trained on: their errors are reported before the training too.
     fitted
         Fidelities whose reference energies were fitted to the rows; they are fitted once more after the training.
+    new
+        Whether its weights are random.
     """
 
     model: TrainablePotential
@@ -94,6 +96,7 @@ class Start:
     warnings: tuple[str, ...] = ()
     offered: tuple[str, ...] = ()
     fitted: tuple[str, ...] = ()
+    new: bool = False
 
 
 def training_data(lift: Lift, settings: RowSettings, cutoff: float, fraction: float, context: Context) -> TrainingData:
@@ -232,7 +235,7 @@ def start_new(
     for name, (scale, shift) in scales.items():
         facts |= {f"scale_{name}" if several else "scale": scale, f"shift_{name}" if several else "shift": shift}
     fitted = tuple(name for name in data.names if name not in (references or {}))
-    return Start(model, facts, measured.warnings, fitted=fitted)
+    return Start(model, facts, measured.warnings, fitted=fitted, new=True)
 
 
 def start_from(
@@ -298,7 +301,7 @@ def fit_together(
     data
         What it learns.
     training
-        How.
+        How; where it has no learning rate, a new model and a base have their own.
     settings
         The method's settings, for the result.
     context
@@ -306,7 +309,7 @@ def fit_together(
     judge
         The fidelity whose validation chooses the epoch, as ``target`` of :func:`rung.fit.training.trainer.train`.
     """
-    model, held = start.model, data.held_packed
+    model, held, training = start.model, data.held_packed, training.starting(new=start.new)
     facts, warnings = dict(start.facts), start.warnings
     for compared in _agreements(model, data):
         facts, warnings = {**facts, **compared.facts}, (*warnings, *compared.warnings)

@@ -43,10 +43,8 @@ class LoraSettings(Settings):
 
 
 class TransferTraining(TrainingSettings):
-    """How a base is trained on: it is left faster than it is learnt."""
+    """How a base is trained on."""
 
-    learning_rate: float = Field(default=1e-3, gt=0)
-    """Of the optimizer, before the schedule."""
     schedule: Schedule = Plateau(warmup=1.0)
     """How the learning rate changes."""
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -15,6 +15,9 @@ from rung.fit.training.schedule import Plateau, Schedule
 from rung.settings import Settings
 
 Log = Sequence[Mapping[str, float]]
+
+NEW_RATE, LIFTING_RATE = 0.01, 1e-3
+"""Learning rates of a new model, and of one that starts from a base."""
 
 
 class FinalStage(Settings):
@@ -41,8 +44,9 @@ class TrainingSettings(Settings):
     """Rows per batch of the validation."""
     loss: LossSettings = LossSettings()
     """Weights and shapes of the terms."""
-    learning_rate: float = Field(default=0.01, gt=0)
-    """Of the optimizer, before the schedule."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Of the optimizer, before the schedule; null is 0.01 for a new model, and 0.001 for one that starts from a base,
+    which is left faster than it is learnt."""
     schedule: Schedule = Plateau()
     """How the learning rate changes."""
     amsgrad: bool = True
@@ -69,6 +73,16 @@ class TrainingSettings(Settings):
     processes: Processes = Processes()
     """Devices and nodes."""
 
+    @property
+    def rate(self) -> float:
+        """The learning rate: that of a new model, where none is said."""
+        return NEW_RATE if self.learning_rate is None else self.learning_rate
+
+    def starting(self, *, new: bool) -> Self:
+        """Return the settings with a learning rate: what is said, or else that of a new model or of a base."""
+        rate = NEW_RATE if new else LIFTING_RATE
+        return self if self.learning_rate is not None else self.model_copy(update={"learning_rate": rate})
+
 
 class SeveralLoss(LossSettings):
     """Weights and shapes where several fidelities train: energies count more, for a target may have nothing else."""
@@ -83,8 +97,6 @@ class SeveralTraining(TrainingSettings):
     loss: SeveralLoss = SeveralLoss()
     """Weights and shapes of the terms."""
 
-    learning_rate: float = Field(default=1e-3, gt=0)
-    """Of the optimizer, before the schedule; a new model learns faster at ten times this."""
     sampling: Sampling = Balanced()
     """Which rows stand in which batch: equally many of every fidelity, so that the few are not lost among the many."""
 
@@ -134,12 +146,12 @@ def next_stage(settings: TrainingSettings, log: Log) -> Stage | None:
     if settings.epochs == 0:
         return None
     if settings.final is None:
-        return Stage(0, settings.epochs, settings.learning_rate, settings.loss)
+        return Stage(0, settings.epochs, settings.rate, settings.loss)
     last = max(1, math.ceil(settings.final.fraction * settings.epochs))
     first = settings.epochs - last
     losses = stage_losses(log, 0)
     over = exhausted(losses, settings.patience) or settings.schedule.ended(losses)
     if len(losses) < first and not over:
-        return Stage(0, first, settings.learning_rate, settings.loss)
+        return Stage(0, first, settings.rate, settings.loss)
     loss = settings.loss.model_copy(update={"energy_weight": settings.final.energy_weight})
     return Stage(1, last, settings.final.learning_rate, loss)

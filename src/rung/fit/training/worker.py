@@ -74,7 +74,7 @@ class Worker:
         )
         optimizer = torch.optim.AdamW(
             moving(model),
-            lr=self.settings.learning_rate,
+            lr=self.settings.rate,
             weight_decay=self.settings.weight_decay,
             amsgrad=self.settings.amsgrad,
             fused=True,  # one pass over many small tensors instead of a dozen: 2 ms a step instead of 9
@@ -273,7 +273,7 @@ class Worker:
     def _diverged(self, epoch: int, number: int) -> str:
         where = f"The loss is not a finite number in epoch {epoch + 1}, batch {number + 1}"
         kept = f"; the last good checkpoint is in {self.job.folder}" if self.job.folder is not None else ""
-        return f"{where}: lower learning_rate (now {self.settings.learning_rate:g}) or check the labels{kept}."
+        return f"{where}: lower learning_rate (now {self.settings.rate:g}) or check the labels{kept}."
 
 
 def refuse_nothing(model: TrainablePotential, rows: PackedRows) -> None:
