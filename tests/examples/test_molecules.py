@@ -51,7 +51,7 @@ def test_every_frame_has_the_labels_that_the_readme_says(frames: list[Structure]
         assert abs(mp2.energy - cluster.energy) < 1.5  # eV: the same basis
         assert 0.0 < float(one.info["t1_diagnostic"]) <= (0.0305 if one.info["part"] == "scan" else 0.03)
     tested = [one for one in frames if one.labelled("ccsdt").has_forces]
-    assert len(tested) == 108 and {one.info["part"] for one in tested} == {"test"}
+    assert len(tested) == 158 and {one.info["part"] for one in tested} == {"test"}
 
 
 def test_forces_come_nearer_to_coupled_cluster_with_the_level(frames: list[Structure]) -> None:
