@@ -7,6 +7,7 @@ import pytest
 from ase import Atoms
 
 from rung.data.structure import Structure
+from rung.features import measure
 from rung.features.measure import full_work, held_numbers, measured_costs
 from tests.pair_backbone import PairBackbone, pair_structures
 
@@ -51,3 +52,26 @@ def test_an_atom_alone_costs_no_reverse_pass():
     costs = measured_costs(alone, PairBackbone(), "low")
     assert costs.forward > 0
     assert costs.ratio > 0
+
+
+def test_calls_in_which_torch_compiles_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, calls = [0.0], [0]
+
+    def work() -> None:
+        calls[0] += 1
+        clock[0] += 0.2 if calls[0] <= 2 else 0.01 * calls[0]  # two slow calls, then ever slower ones
+
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: clock[0])
+    assert measure.settled_seconds(work) == pytest.approx(0.06)
+    assert calls[0] == measure.WARM_UPS + measure.CALLS
+
+
+def test_a_call_that_is_slow_is_made_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+
+    def work() -> None:
+        clock[0] += 5.0
+
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: clock[0])
+    assert measure.settled_seconds(work) == 5.0
+    assert clock[0] == 10.0

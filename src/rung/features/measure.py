@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from statistics import median
 
 import torch
 from torch import Tensor
@@ -24,6 +25,10 @@ for: some ten minutes on one core, which reads 50 to 100 million a second (bench
 
 REPEATS = 1
 """How often each pass is timed, after one that is not; the least time counts."""
+
+WARM_UPS, CALLS, ENOUGH = 3, 5, 1.0
+"""How often a call is made before it is timed, for torch compiles parts of a model in the first few; how often it is
+timed; and the seconds after which neither goes on."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,21 @@ def measured_costs(structure: Structure, backbone: Backbone, fidelity: str) -> P
         jacobian=jacobian,
         probe=_seconds(lambda: moved_features(backbone, still, direction), batch),
     )
+
+
+def settled_seconds(work: Callable[[], object]) -> float:
+    """Return the median time of a call, after those in which torch compiles."""
+    _times(work, WARM_UPS)
+    return median(_times(work, CALLS))
+
+
+def _times(work: Callable[[], object], at_most: int) -> list[float]:
+    times = list[float]()
+    while len(times) < at_most and sum(times) < ENOUGH:
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return times
 
 
 def _seconds(work: Callable[[], object], batch: Batch) -> float:

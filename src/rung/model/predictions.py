@@ -83,14 +83,14 @@ def predict_structures(
     ModelError
         When it does not know an element.
     """
+    return predict_rows(potential, collated(potential, batches, fidelity), forces=forces, stress=stress)
 
-    def collated() -> Iterator[Batch]:
-        for members in batches:
-            rows = list(members)  # streamed structures are read once
-            names = [fidelity] * len(rows)
-            yield collate(rows, names, potential.cutoff, dtype=potential.dtype, device=potential.device)
 
-    return predict_rows(potential, collated(), forces=forces, stress=stress)
+def collated(potential: Predicts, batches: Iterable[Iterable[Structure]], fidelity: str) -> Iterator[Batch]:
+    """Yield the batches as a potential takes them: for those who predict the same structures over and over."""
+    for members in batches:
+        rows = list(members)  # streamed structures are read once
+        yield collate(rows, [fidelity] * len(rows), potential.cutoff, dtype=potential.dtype, device=potential.device)
 
 
 def predict_rows(

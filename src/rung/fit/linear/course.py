@@ -1,24 +1,26 @@
 """The way of a network's weights from the base to where its energies are those of a linear fit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 
-from rung.data.batch import by_count
+from rung.data.batch import Batch, by_atoms
 from rung.data.labels import Array
 from rung.data.structure import Structure, composition_matrix
 from rung.fit.linear.problem import without_composition
 from rung.fit.linear.walk import walk
-from rung.model.predictions import predict_structures
+from rung.model.predictions import collated, predict_rows
 from rung.model.trainable import TrainablePotential
 
 CLOSE_ENOUGH = 0.2
 """How near the network comes to the linear fit of the labelled energies, in units of the model's own error."""
 
-AT_ONCE = 8
+ATOMS_AT_ONCE = 200
+"""Atoms of structures that go through the network together: each step of the way asks for all energies anew, and a pass
+for one molecule costs nearly as much as one for fifty."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,12 @@ class Course:
 
         def misfit(coefficients: Array) -> Array:
             self.place(moved(coefficients))
-            return np.asarray(self._contrasts @ (straight - self._energies(self.labelled) + self.before))
+            return np.asarray(self._contrasts @ (straight - self._energies(self._labelled) + self.before))
 
         arrived = walk(self._kernel, misfit, CLOSE_ENOUGH * model_error)
         self.place(moved(arrived.coefficients))
-        change = self._energies(self.labelled) - self.before
-        beside = self._energies(self.inspected) - self.inspected_before - self.inspected_rows @ step
+        change = self._energies(self._labelled) - self.before
+        beside = self._energies(self._inspected) - self.inspected_before - self.inspected_rows @ step
         return Arrival(self._curvature(change - straight, beside), change)
 
     def place(self, step: Array) -> None:
@@ -136,6 +138,17 @@ class Course:
         parts = [part for part in (apart[:count], apart[count:]) if len(part)]
         return max(float(np.sqrt(np.mean(part**2))) for part in parts)
 
-    def _energies(self, structures: Sequence[Structure]) -> Array:
-        batches = by_count(structures, AT_ONCE)
-        return np.array([one.energy for one in predict_structures(self.model, batches, self.fidelity, forces=False)])
+    @cached_property
+    def _labelled(self) -> Sequence[Batch]:
+        return self._collated(self.labelled)
+
+    @cached_property
+    def _inspected(self) -> Sequence[Batch]:
+        return self._collated(self.inspected)
+
+    def _collated(self, structures: Sequence[Structure]) -> Sequence[Batch]:
+        """Return batches that keep their neighbours, for the positions stay as they are on the way."""
+        return [*collated(self.model, by_atoms(structures, ATOMS_AT_ONCE), self.fidelity)]
+
+    def _energies(self, batches: Iterable[Batch]) -> Array:
+        return np.array([one.energy for one in predict_rows(self.model, batches, forces=False)])

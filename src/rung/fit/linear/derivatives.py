@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rung.data.batch import by_count
+from rung.data.batch import by_atoms
 from rung.data.labels import Array
 from rung.data.structure import Structure
 from rung.features.weights import energy_row, force_row, moving_tensors, require_memory
 from rung.fit.lift import Base
+from rung.fit.linear.course import ATOMS_AT_ONCE
 from rung.fit.linear.spans import Rows
 from rung.model.predictions import predict_structures
 from rung.model.tangent import TangentRow
@@ -21,7 +22,8 @@ STEP = 0.003
 
 def energies_of(model: TrainablePotential, structures: Sequence[Structure], target: str) -> Array:
     """Return total energies, eV, shape ``(S,)``."""
-    return np.array([one.energy for one in predict_structures(model, by_count(structures, 1), target, forces=False)])
+    batches = by_atoms(structures, ATOMS_AT_ONCE)  # those of the course, to the last digit
+    return np.array([one.energy for one in predict_structures(model, batches, target, forces=False)])
 
 
 def derivative_rows(

@@ -1,26 +1,35 @@
 """What a fit in closed form will take, before it starts: passes are timed on one training frame, nothing is kept."""
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from rung.backends.training import trainable
+from rung.data.batch import by_atoms
 from rung.data.structure import Structure
 from rung.errors import ModelError
 from rung.features.cost import ATOMS_A_BATCH
 from rung.features.estimate import Estimate, Piece, estimate
-from rung.features.measure import PassCosts, measured_costs
+from rung.features.measure import PassCosts, measured_costs, settled_seconds
 from rung.features.passes import is_cached
 from rung.features.probes import Probe
 from rung.features.weights import energy_row, moving_tensors
 from rung.fit.lift import Base, Context, DesignWork, Expected, Lift
-from rung.fit.linear.course import AT_ONCE
+from rung.fit.linear.course import ATOMS_AT_ONCE
+from rung.fit.linear.landing import LOOKED_AT
 from rung.fit.linear.probing import LEAST, ForceDesigns, directions_for
 from rung.fit.linear.terms import Band
 from rung.fit.linear.walk import STEPS
+from rung.model.predictions import collated, predict_rows
 
 ITEMSIZE = 4
+
+A_PROBE, A_FORCE = 3, 3
+"""Passes of a probe in units of a row of an energy, and of forces in units of an energy."""
+
+VECTORS = 4
+"""Vectors of the size of the weights that a fit of all layers holds beside its rows."""
 
 
 def n_weights_of(base: Base) -> int | None:
@@ -109,7 +118,7 @@ def expected_offset(lift: Lift, context: Context) -> Expected:
 
 
 def expected_tangent(lift: Lift, layers: str, n_probes: int, n_inspected: int) -> Expected:
-    """Return what a fit of all layers takes: rows of derivatives, then the walk; one row is timed.
+    """Return what a fit of all layers takes: rows of derivatives, then one walk; both are timed on some structures.
 
     Parameters
     ----------
@@ -124,22 +133,29 @@ def expected_tangent(lift: Lift, layers: str, n_probes: int, n_inspected: int) -
     model = trainable(base.plain, {lift.target: base.fidelity})
     tensors = [*moving_tensors(model, layers).values()]
     model.train()
-    frame = typical(labelled)
-    energy_row(model, frame, lift.target, tensors)
-    start = time.perf_counter()
-    energy_row(model, frame, lift.target, tensors)
-    row = time.perf_counter() - start
-    n_rows, p = len(labelled) + n_probes, sum(tensor.numel() for tensor in tensors)
-    # a probe is a double pass, and an energy a third of a row
-    passes = len(labelled) + n_inspected + 3 * n_probes + (STEPS + 1) * (len(labelled) + n_inspected) / 3
+    row = _mean_seconds(lambda frame: energy_row(model, frame, lift.target, tensors), labelled)
+    part = next(by_atoms(labelled, ATOMS_AT_ONCE))
+    batches = [*collated(model, [part], lift.target)]
+    energy = settled_seconds(lambda: [*predict_rows(model, batches, forces=False)]) / len(part)
+    n_rows, p = len(labelled) + n_inspected + n_probes, sum(tensor.numel() for tensor in tensors)
+    rows = len(labelled) + n_inspected + A_PROBE * n_probes
+    energies = (STEPS + 3) * len(labelled) + 2 * n_inspected + 2 * A_FORCE * LOOKED_AT
     total = sum(parameter.numel() for parameter in model.parameters())
-    size = float(np.mean([len(one) for one in labelled])) / len(frame)
     return Expected(
         n_fitted=p,
         n_frozen=total - p,
-        seconds=passes * row * size,
-        memory=8.0 * p * (n_rows + n_inspected) + AT_ONCE * 4.0 * p,
+        seconds=rows * row + energies * energy,
+        memory=8.0 * p * (n_rows + VECTORS),
+        sentences=("The time is that of a network that follows the linear fit; one that does not is fitted again.",),
     )
+
+
+def _mean_seconds(work: Callable[[Structure], object], structures: Sequence[Structure]) -> float:
+    """Return the mean time of a call for ``structures``, from calls for the smallest, the middle and the largest."""
+    by_size = sorted(structures, key=lambda one: (len(one), one.geometry_hash))
+    timed = {len(one): one for one in (by_size[0], by_size[len(by_size) // 2], by_size[-1])}
+    seconds = [settled_seconds(partial(work, one)) for one in timed.values()]
+    return float(np.mean(np.interp([len(one) for one in structures], list(timed), seconds)))
 
 
 def typical(structures: Sequence[Structure]) -> Structure:

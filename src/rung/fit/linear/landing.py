@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rung.data.batch import by_count
+from rung.data.batch import by_atoms
 from rung.data.energy_table import NO_TABLE, EnergyTable
 from rung.data.label_rows import label_rows
 from rung.data.labels import Array
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.fit.lift import Base
+from rung.fit.linear.course import ATOMS_AT_ONCE
 from rung.model.predictions import Predicts, predict_structures
 from rung.units import MILLI
 
@@ -125,7 +126,7 @@ def landing_of(
         Labels that are differences.
     """
     rows = label_rows(labelled, target, table)
-    found = predict_structures(potential, by_count(labelled, 1), target, forces=False)
+    found = predict_structures(potential, by_atoms(labelled, ATOMS_AT_ONCE), target, forces=False)
     residual = rows.energy - rows.combination @ np.array([one.energy for one in found])
     some = [others[k] for k in evenly_spread(range(len(others)), LOOKED_AT)]
     after, before = _forces(potential, some, target), _forces(base.plain, some, base.fidelity)
@@ -135,7 +136,7 @@ def landing_of(
 def _forces(potential: Predicts, structures: Sequence[Structure], fidelity: str) -> Array:
     found = [
         one.forces.ravel()
-        for one in predict_structures(potential, by_count(structures, 1), fidelity, forces=True)
+        for one in predict_structures(potential, by_atoms(structures, ATOMS_AT_ONCE), fidelity, forces=True)
         if one.forces is not None
     ]
     return np.concatenate(found) if found else np.zeros(0)
