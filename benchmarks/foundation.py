@@ -14,7 +14,7 @@ import platform
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,21 +23,19 @@ import torch
 import yaml
 from ase import Atoms
 from ase.build import bulk, molecule
+from foundation_passes import HEAD, rows
 from mace import modules
 
 from rung import load_config, run_fit
 from rung.backends.mace.backbone import wrap
 from rung.backends.mace.engine import o3
 from rung.backends.mace.rebuild import building
-from rung.backends.training import trainable
 from rung.cli.console import TerminalProgress
-from rung.data.batch import by_count, collate
+from rung.data.batch import by_count
 from rung.data.labels import empty_labels
 from rung.data.readers.structures import write_structures
 from rung.data.structure import Structure
 from rung.features.estimate import duration
-from rung.features.passes import build_designs
-from rung.features.probes import Probe
 from rung.model.potential import ReadoutPotential
 from rung.model.predictions import predict_structures
 from rung.pages import write_table
@@ -156,45 +154,14 @@ def labelled(frames: Sequence[Structure], base: ReadoutPotential) -> list[Struct
     return found
 
 
-def seconds(work: Callable[[], object], repeats: int = 2) -> float:
-    """Return the least processor time of ``work``, after a call that is not counted."""
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        times.append(time.process_time() - start)
-    return min(times)
-
-
 def passes(name: str) -> list[str]:
-    """Return rows: what a full design and a probe of one frame cost beside its share of an ordinary epoch."""
+    """Return a row for each of two frames."""
     shape = SHAPES[name]
-    base = wrap(model_of(shape), LOW, shape.heads[0])
-    model = trainable(base, {LOW: LOW})
-    model.train()
-    moving = [one for one in model.parameters() if one.requires_grad]
-    rows = []
-    for frame in geometries(shape, 4)[-2:]:
-        batch = collate([frame], [LOW], base.cutoff, dtype=base.dtype, device=base.device)
-
-        def step(batch: object = batch) -> object:
-            said = model(batch, forces=True)
-            loss = said.energy.sum() ** 2 + (said.forces**2).sum()
-            return torch.autograd.grad(loss, moving, allow_unused=True)
-
-        def design(frame: Structure = frame, **how: object) -> object:
-            return build_designs([frame], base.backbone, base.surface(LOW).readout, forces=True, fidelity=LOW, **how)
-
-        epoch, probe = seconds(step), seconds(lambda: design(probe=Probe()))
-        start = time.process_time()
-        design(kind="summed")
-        full = time.process_time() - start
-        cells = (name, frame.atoms.get_chemical_formula(), len(frame), batch.edges.shape[1])
-        times = (f"{epoch:.2f}", f"{full:.1f}", f"{full / epoch:.0f}", f"{probe:.2f}", f"{probe / epoch:.2f}")
-        rows.append("| " + " | ".join(str(cell) for cell in (*cells, *times)) + " |")
-        print(rows[-1], flush=True)
-    return rows
+    found = []
+    for line in rows(name, wrap(model_of(shape), LOW, shape.heads[0]), LOW, geometries(shape, 4)[-2:]):
+        found.append(line)
+        print(line, flush=True)
+    return found
 
 
 def fit(name: str, count: int, method: str) -> None:
@@ -252,10 +219,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"{platform.processor() or platform.machine()}, one thread, torch {torch.__version__}, float32")
     if arguments.what == "passes":
-        head = (
-            "| shape | frame | atoms | edges | a training step, s | full design, s | steps | a direction, s | steps |"
-        )
-        lines = [head, "|---|---|---|---|---|---|---|---|---|"]
+        lines = list(HEAD)
         print("\n".join(lines))
         for name in [arguments.shape] if arguments.shape else SHAPES:
             lines += passes(name)
