@@ -28,7 +28,7 @@ CODED = {"finding": 1, "_finding": 1, "Fault": 0, "Impossible": 0}
 
 AREAS: Mapping[str, str] = {
     "Settings and configs": "config settings yaml_files fidelity source units",
-    "Files and folders": "storage checkpoint results progress",
+    "Files and folders": "storage pages checkpoint results progress",
     "Structures and labels": "data doctor",
     "Model files": "backends model",
     "Designs and the cache": "features",
