@@ -31,7 +31,7 @@ def outliers(examined: Examined) -> Iterator[Finding]:
             if structure.labelled(fidelity).has_energy
         ]
         structures = [structure for _, structure in labelled]
-        against, beside = _beside(examined, fidelity, structures)
+        against, beside = energies_beside(examined, fidelity, structures)
         near = np.isfinite(beside)
         distance = np.zeros(len(structures))
         distance[near] = far_from_fit(
@@ -75,14 +75,14 @@ def far_from_fit(structures: Sequence[Structure], fidelity: str, beside: Array |
     energies = np.array([structure.labels[fidelity].energy for structure in structures])
     stderr = np.nan_to_num([structure.labels[fidelity].energy_stderr for structure in structures])
     matrix = np.hstack(columns) / sizes[:, None]
-    residual = _robust_residual(matrix, energies / sizes)
+    residual = robust_residual(matrix, energies / sizes)
     # A fit of least absolute error goes through as many points as it has columns; they say nothing of the scatter.
     scatter = np.median(np.sort(np.abs(residual))[matrix.shape[1] :])
     scale = np.sqrt((1.4826 * scatter) ** 2 + (stderr / sizes) ** 2)
     return np.asarray(np.abs(residual) / np.maximum(FAR * scale, FLOOR))
 
 
-def _robust_residual(matrix: Array, values: Array) -> Array:
+def robust_residual(matrix: Array, values: Array) -> Array:
     """Return residuals of a fit of nearly least absolute error, by reweighted least squares; the median is zero."""
     scale = np.linalg.norm(matrix, axis=0)
     matrix = matrix / np.where(scale > 0, scale, 1.0)
@@ -96,7 +96,7 @@ def _robust_residual(matrix: Array, values: Array) -> Array:
     return residual - weighted_median(residual, np.ones(len(residual)))
 
 
-def _beside(examined: Examined, fidelity: str, structures: Sequence[Structure]) -> tuple[str, Array]:
+def energies_beside(examined: Examined, fidelity: str, structures: Sequence[Structure]) -> tuple[str, Array]:
     """Return a name and the energies to stand beside those of ``fidelity``: a lower fidelity's, or the base's.
 
     Only a fidelity that comes before stands beside, so that one wrong energy is not found twice.

@@ -8,6 +8,7 @@ from rung.data.labels import Array, Labels
 from rung.data.structure import Structure, composition_matrix, elements_in
 from rung.doctor.examined import BasePrediction, Examined
 from rung.doctor.findings import finding
+from rung.doctor.per_atom import per_atom
 from rung.doctor.slopes import (
     ENERGY_UNITS,
     FORCE_UNITS,
@@ -22,14 +23,17 @@ from rung.results.findings import Finding, Severity
 def energy_units(examined: Examined) -> Iterator[Finding]:
     """Find energies whose changes within a composition do not fit those of another fidelity or of the base."""
     for split, members in examined.bonded.items():
+        known = {fidelity for where, fidelity in per_atom(examined) if where == split}  # their slopes follow from it
         for one, other in examined.pairs():
+            if known.intersection((one, other)):
+                continue
             both = [s for s in members if s.labelled(one).has_energy and s.labelled(other).has_energy]
             how, slope = _of_energies(both, [s.labels[one].energy for s in both], other)
             contradiction = explained(
                 slope, f"{one!r} energies", f"{other!r} energies", ENERGY_UNITS, _per_atom(slope, both)
             )
             yield from _finding(contradiction, "energy-unit", split, (one, other), how)
-        for fidelity in examined.fidelities if examined.base_energies else ():
+        for fidelity in sorted({*examined.fidelities} - known) if examined.base_energies else ():
             both = [s for s in members if s.labelled(fidelity).has_energy and s.geometry_hash in examined.base_energies]
             how, slope = _of_energies(both, [examined.base_energies[s.geometry_hash] for s in both], fidelity)
             contradiction = explained(slope, "", f"{fidelity!r} energies", ENERGY_UNITS, _per_atom(slope, both))
