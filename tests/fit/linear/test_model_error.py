@@ -179,9 +179,10 @@ def test_a_structure_less_itself_and_far_copies_have_no_error(once: list[Structu
 
 
 @pytest.mark.parametrize("factor", [0.03, 10.0])
-def test_all_energies_larger_by_a_factor_give_corrections_and_bars_larger_by_it(
+def test_all_energies_larger_by_a_factor_give_corrections_and_bars_nearly_larger_by_it(
     once: list[Structure], factor: float
 ) -> None:
+    """What is usual for the base, which does not change by the factor, has the say of one or two labels."""
     plain = noisy(once[:14], SIGMA, 1)
     problem = problem_of(plain)
     larger = [
@@ -198,10 +199,10 @@ def test_all_energies_larger_by_a_factor_give_corrections_and_bars_larger_by_it(
         for frame, before in zip(plain, problem.base_energy, strict=True)
     ]
     (_, one), (_, other) = fitted(plain), fitted(larger)
-    assert other.model_error == pytest.approx(factor * one.model_error, rel=1e-3)
-    assert_allclose(other.gaussian.mean, factor * one.gaussian.mean, rtol=1e-3, atol=1e-4 * factor)
+    assert other.model_error == pytest.approx(factor * one.model_error, rel=0.2)
     bars = [np.sqrt(np.diag(solution.gaussian.covariance)) for solution in (one, other)]
-    assert_allclose(bars[1], factor * bars[0], rtol=1e-3)
+    assert_allclose(bars[1], factor * bars[0], rtol=0.2)
+    assert (np.abs(other.gaussian.mean - factor * one.gaussian.mean) < 0.3 * factor * bars[0]).all()
 
 
 N_WEIGHTS, N_LABELS, S, ALPHA = 24, 40, 0.05, 0.2

@@ -26,9 +26,9 @@ from rung.fit.linear.course import Course
 from rung.fit.linear.derivatives import derivative_rows, design_derivatives, energies_of
 from rung.fit.linear.gaussian import MODEL_ERROR
 from rung.fit.linear.model_error import feature_error, probed_force_ratio
-from rung.fit.linear.problem import Problem
+from rung.fit.linear.problem import Problem, energy_data, spread_beyond
 from rung.fit.linear.spans import spans_of, step_of
-from rung.fit.linear.terms import Band, Energies, WeightPrior
+from rung.fit.linear.terms import Band, Energies, WeightPrior, misfit
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.fit.methods.tangent import TangentSettings, _assembly, fit_tangent
 from rung.model.potential import ReadoutPotential
@@ -63,7 +63,10 @@ def fit(train, base, **settings):
 def assembled(rows, train, before, elements, settings):
     composition = composition_matrix(train, elements)
     spans = spans_of(rows, composition, by_layer=settings.groups == "layers")
-    return _assembly(rows, train, before, composition, FIDELITIES["high"], settings, spans)
+    design = np.hstack([span.design for span in spans])
+    data = energy_data(train, FIDELITIES["high"], before, design[: len(train)], composition)
+    size = misfit(data, spread_beyond(before, composition))
+    return _assembly(data, size, rows, design[len(train) :], settings, spans)
 
 
 def test_rows_equal_central_differences(tiny_potential, molecules):

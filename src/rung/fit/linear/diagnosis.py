@@ -13,6 +13,7 @@ from rung.fit.linear.energies import Energies
 from rung.fit.linear.evidence import HyperPosterior
 from rung.fit.linear.gaussian import MODEL_ERROR
 from rung.fit.linear.problem import Problem
+from rung.fit.linear.reach import not_reached
 from rung.fit.linear.terms import Band, EnergyPairs, Term, assemble
 from rung.results.fit import Alternative, EnergyDifference, FitDetails, HyperParameter
 
@@ -316,10 +317,11 @@ def _warnings(problem: Problem, solution: Solution) -> Sequence[str]:
     data = solution.assembly.model.data
     if len(data) <= FEW_LABELS:
         found.append(
-            f"Only {len(data)} energies: they can hardly separate E0 from the readout; "
-            "trust the error bars, not the values."
+            f"Only {len(data)} energies: they can hardly separate E0 from the readout, and the size of the error bars "
+            "rests partly on what is usual of other levels of theory; label more before a result rests on them."
         )
     found += unidentified_references(data, problem.composition[problem.labelled], solution)
+    found += not_reached(problem.base_energy, problem.composition, problem.labelled)
     if solution.label_error is not None:
         found.append(solution.label_error.sentence)
     exact = data.label_variance == 0

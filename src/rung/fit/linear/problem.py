@@ -100,6 +100,12 @@ class Problem:
         return surface_energies(self.designs, self.readout, self.surface, self.elements)
 
     @cached_property
+    def spread(self) -> float:
+        """R.m.s. of the base's energies beyond their composition, eV/√atom; zero where no two frames tell it."""
+        _, first = np.unique([structure.geometry_hash for structure in self.structures], return_index=True)
+        return spread_beyond(self.base_energy[first], self.composition[first])
+
+    @cached_property
     def column_scale(self) -> Array:
         """D: r.m.s. of each column of A per √atom with composition projected out, floored, shape ``(P,)``.
 
@@ -136,6 +142,24 @@ class Problem:
         ):
             return energy_data(structures, self.target, *said, known, self.table)
         return grouped_energies(structures, self.target, *said, known)
+
+
+def spread_beyond(energies: Array, composition: Array) -> float:
+    """Return the r.m.s. of energies beyond what compositions explain, eV/√atom; zero where they explain all.
+
+    Parameters
+    ----------
+    energies
+        eV, shape ``(S,)``.
+    composition
+        Atoms of each element, shape ``(S, E)``.
+    """
+    weight = 1.0 / np.sqrt(composition.sum(axis=1))
+    rows = composition * weight[:, None]
+    freedom = len(rows) - int(np.linalg.matrix_rank(rows)) if len(rows) else 0
+    if freedom == 0:
+        return 0.0
+    return float(np.sqrt(np.sum(without_composition(energies * weight, rows) ** 2) / freedom))
 
 
 def without_composition(design: Array, composition: Array) -> Array:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
+from scipy.optimize import brentq
 
 from rung.data.labels import Array
 from rung.data.splits import evenly_spread
@@ -69,23 +70,63 @@ MODEL_ERROR_SHARE, ALPHA_SHARE, RANDOM_ALPHA_SHARE = 0.2, 0.5, 0.1
 """Medians of the hyper-priors of s, of α and of α for random units, in units of the misfit."""
 
 USUAL_MISFIT = 0.1
-"""eV/√atom, where the energies do not tell their misfit: none, or each alone in its composition."""
+"""eV/√atom, where neither the energies nor the base tell the misfit: each alone in its composition."""
+
+MISFIT_SHARE, MISFIT_WIDTH = 0.17, 0.9
+"""The misfit over how far the base's own energies spread: median and width of its logarithm over seven pairs of levels,
+0.04 to 0.34 (docs/theory.md)."""
 
 
-def misfit(data: energies.Energies) -> float:
+def misfit(data: energies.Energies, spread: float) -> float:
     """Return by how much the base errs once its reference energies are refitted, r.m.s., eV/√atom.
 
     Hyper-priors are in units of it, so that they mean the same for levels of theory that are near and that are far.
+    Few energies tell it badly, and may agree by chance: then what is usual for the base's spread counts as well.
+
+    Parameters
+    ----------
+    data
+        The energies less the base's.
+    spread
+        R.m.s. of the base's own energies of the training structures beyond their composition, eV/√atom; zero where
+        they do not tell it.
     """
     blind = data.blind(np.inf) if len(data) else None
+    usual = MISFIT_SHARE * spread if spread > 0 else USUAL_MISFIT
     if blind is None or blind.freedom == 0:
-        return USUAL_MISFIT
-    return max(blind.error_size(data.target), 1e-9)
+        return usual
+    told = max(blind.error_size(data.target), 1e-9)
+    return _expected(told, blind.freedom, usual) if spread > 0 else told
 
 
-def model_error_prior(data: energies.Energies) -> HyperPrior:
-    """Return the hyper-prior of s, eV/√atom, where it is ``auto``."""
-    return HyperPrior(MODEL_ERROR_SHARE * misfit(data), 1.5)
+def _expected(told: float, freedom: int, usual: float) -> float:
+    """Return the expected size, by its logarithm, of normal numbers whose sizes are log-normal.
+
+    Parameters
+    ----------
+    told, freedom
+        Their r.m.s., and how many there are.
+    usual
+        The median of sizes; the width is :data:`MISFIT_WIDTH`.
+    """
+    data, start, pull = np.log(told), np.log(usual), 1.0 / MISFIT_WIDTH**2
+
+    def slope(logarithm: float) -> float:
+        return float(freedom * np.expm1(2.0 * (data - logarithm)) - pull * (logarithm - start))
+
+    # numbers that are all zero take it down by freedom / pull, and none to below what they tell
+    low = max(min(data, start), start - freedom / pull)
+    best = brentq(slope, low - 1e-9, max(data, start) + 1e-9)
+    width = 1.0 / np.sqrt(pull + 2.0 * freedom * np.exp(2.0 * (data - best)))
+    points = best + width * np.linspace(-8.0, 8.0, 401)
+    density = -freedom * (points + 0.5 * np.exp(2.0 * (data - points))) - 0.5 * pull * (points - start) ** 2
+    weights = np.exp(density - density.max())
+    return float(np.exp(weights @ points / weights.sum()))
+
+
+def model_error_prior(size: float) -> HyperPrior:
+    """Return the hyper-prior of s, eV/√atom, where it is ``auto``, given the base's misfit, eV/√atom."""
+    return HyperPrior(MODEL_ERROR_SHARE * size, 1.5)
 
 
 def band_prior(typical: float) -> HyperPrior:
@@ -121,7 +162,7 @@ class Energies(Settings):
         data, exact = problem.energies, problem.exact
         if self.label_error != "auto" and required_label_error(self.label_error):
             data = data.with_variance(self.label_error**2 * exact)
-        prior = _chosen(self.model_error, model_error_prior(data))
+        prior = _chosen(self.model_error, model_error_prior(misfit(data, problem.spread)))
         return replace(
             assembly,
             model=replace(assembly.model, data=data),
@@ -238,7 +279,7 @@ class WeightPrior(Settings):
         """Return the assembly with one component for the base's weights and one for random units."""
         random = np.array([group.endswith(".random") for group in problem.readout.groups])
         scale = problem.column_scale**2
-        size = misfit(problem.energies) if len(problem.labelled) else USUAL_MISFIT
+        size = misfit(problem.energies, problem.spread)
         for name, choice, chosen, median in (
             ("alpha", self.alpha, ~random, ALPHA_SHARE * size),
             ("random_alpha", self.random_alpha, random, RANDOM_ALPHA_SHARE * size),

@@ -19,9 +19,9 @@ from rung.fit.linear.evidence import HyperPrior
 from rung.fit.linear.expected import expected_offset
 from rung.fit.linear.gaussian import MODEL_ERROR, Gaussian, LinearModel, PriorComponent
 from rung.fit.linear.model_error import feature_error
-from rung.fit.linear.problem import Problem, energy_labels, grouped_by
+from rung.fit.linear.problem import Problem, energy_labels, grouped_by, spread_beyond
 from rung.fit.linear.result import moved_surface, posterior_of
-from rung.fit.linear.terms import Assembly, Energies, Term, WeightPrior, assemble, model_error_prior
+from rung.fit.linear.terms import Assembly, Energies, Term, WeightPrior, assemble, misfit, model_error_prior
 from rung.model.potential import ReadoutPotential
 
 FROZEN = 1e-12
@@ -94,15 +94,16 @@ def offset_to(base: Base, parts: Iterable[Sequence[Structure]], target: Fidelity
         if labelled:
             designs = base.energy_designs(labelled, None)
             energy, sigma = energy_labels(labelled, target)
-            change = energy - surface_energies(designs, surface.readout, surface, elements)
+            before = surface_energies(designs, surface.readout, surface, elements)
             names += [structure.geometry_hash for structure in labelled]
-            columns.append((change, sigma, np.array([design.composition for design in designs])))
+            columns.append((energy - before, sigma, before, np.array([design.composition for design in designs])))
     if not columns:
         raise FitError(f"No structure has an energy of {target.name!r}.")
-    change, sigma, composition = (np.concatenate(column) for column in zip(*columns, strict=True))
+    change, sigma, before, composition = (np.concatenate(column) for column in zip(*columns, strict=True))
     no_weights, shared = np.zeros((len(change), 0)), target.energy_shared_stderr
     data = grouped_by(names, no_weights, composition, change, sigma, composition.sum(axis=1), shared)
-    moved = of_references(Assembly(LinearModel((), data), {MODEL_ERROR: model_error_prior(data)}, {})).gaussian.mean
+    prior = model_error_prior(misfit(data, spread_beyond(before, composition)))
+    moved = of_references(Assembly(LinearModel((), data), {MODEL_ERROR: prior}, {})).gaussian.mean
     known = [k for k, element in enumerate(elements) if element in surface.reference.energies]
     reference = surface.reference.moved(tuple(elements[k] for k in known), moved[known])
     return base.plain.with_surface(target.name, replace(surface, reference=reference))

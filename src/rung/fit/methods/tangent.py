@@ -14,16 +14,15 @@ import numpy as np
 from pydantic import Field
 
 from rung.backends.training import trainable
-from rung.data.energy_table import NO_TABLE, EnergyTable
 from rung.data.label_rows import label_rows
 from rung.data.labels import Array
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure, composition_matrix
 from rung.features.weights import energy_row, moving_tensors
-from rung.fidelity import Fidelity
 from rung.fit.fidelities.agreement import step_zero
 from rung.fit.lift import (
     DOMAIN_STRUCTURES,
+    Base,
     Context,
     Expected,
     FitResult,
@@ -39,11 +38,12 @@ from rung.fit.linear.derivatives import derivative_rows, design_derivatives, dis
 from rung.fit.linear.diagnosis import composition_notes, hyper_rows, unidentified_references
 from rung.fit.linear.evidence import HyperPrior
 from rung.fit.linear.expected import expected_tangent
-from rung.fit.linear.gaussian import MODEL_ERROR, LinearModel, PriorComponent
+from rung.fit.linear.gaussian import MODEL_ERROR, EnergyData, LinearModel, PriorComponent
 from rung.fit.linear.label_error import with_label_error
 from rung.fit.linear.landing import landing_of
 from rung.fit.linear.model_error import probed_force_ratio
 from rung.fit.linear.problem import Problem, energy_data, exact_labels
+from rung.fit.linear.reach import not_reached
 from rung.fit.linear.result import domain_of_fit
 from rung.fit.linear.spans import Rows, Span, Surroundings, posterior_of, spans_of, step_of
 from rung.fit.linear.terms import Assembly, Choice, band_prior, misfit, model_error_prior, required_label_error
@@ -135,11 +135,15 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     spans = spans_of(rows, composition, by_layer=settings.groups == "layers")
     known = base.environments(lift.train, labelled, context.cache, context.progress)
     combination = label_rows(labelled, target, lift.table).combination
-    assembly = _assembly(rows, labelled, before, composition, lift.goal, settings, spans, known, lift.table)
+    design = np.hstack([span.design for span in spans])
+    data = energy_data(labelled, lift.goal, before, design[: len(labelled)], composition, known, lift.table)
+    seen = _seen(lift, context)
+    size = misfit(data, seen.spread)
+    assembly = _assembly(data, size, rows, design[len(labelled) :], settings, spans)
     exact = exact_labels(labelled, target, lift.table)
     assembly, label_error = with_label_error(assembly, exact, settings.label_error)
     course = _course(model, lift, rows.energy, before, settings)
-    agreed = _agreed(course, assembly, partial(step_of, rows, spans))
+    agreed = _agreed(course, assembly, size, partial(step_of, rows, spans))
     solution = agreed.solution
     _finish(model, elements, target, solution, combination @ agreed.arrival.change)
     diagnostics = {
@@ -148,7 +152,9 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
         "curvature": agreed.arrival.curvature,
     }
     curved = () if agreed.sound else (CURVED,)
-    warnings = (*curved, *unidentified_references(assembly.model.data, composition, solution))
+    everything = np.concatenate([before, seen.base_energy]), np.concatenate([composition, seen.composition])
+    reach = not_reached(*everything, np.arange(len(labelled)))
+    warnings = (*curved, *unidentified_references(assembly.model.data, composition, solution), *reach)
     if label_error is not None:
         diagnostics["label_error"], warnings = label_error.value, (*warnings, label_error.sentence)
         solution = replace(solution, label_error=label_error)
@@ -160,7 +166,7 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     diagnostics, warnings = {**diagnostics, **landing.numbers}, (*landing.warnings, *warnings)
     notes = (*landing.notes, *composition_notes(assembly.model.data, solution))
     details = FitDetails(hyperparameters=rows_of_hypers, notes=notes)
-    shared, around = lift.goal.energy_shared_stderr, _surroundings(lift, known, context)
+    shared, around = lift.goal.energy_shared_stderr, _surroundings(base, seen, known, context)
     posterior = posterior_of(solution, spans, rows, base, composition, around, shared, combination)
     return FitResult(potential, posterior, settings, diagnostics, warnings, details)
 
@@ -233,7 +239,7 @@ class Agreed:
         return self.arrival.curvature <= TOLERATED * self.solution.model_error
 
 
-def _agreed(course: Course, assembly: Assembly, step_of: Callable[[Array], Array]) -> Agreed:
+def _agreed(course: Course, assembly: Assembly, size: float, step_of: Callable[[Array], Array]) -> Agreed:
     """Return the fit of the evidence, or where the network cannot follow it, that with s as large as the curvature.
 
     Parameters
@@ -242,6 +248,8 @@ def _agreed(course: Course, assembly: Assembly, step_of: Callable[[Array], Array
         Of the network.
     assembly
         The linear fit in coordinates.
+    size
+        The base's misfit, eV/√atom: where all of it is the model's own error, no step is left that could bend.
     step_of
         The step of the weights that coordinates stand for.
     """
@@ -251,16 +259,14 @@ def _agreed(course: Course, assembly: Assembly, step_of: Callable[[Array], Array
         coordinates = solution.gaussian.mean[: assembly.model.data.design.shape[1]]
         return Agreed(solution, course.follow(step_of(coordinates), solution.model_error))
 
-    def fixed(size: float) -> Agreed:
-        return at(replace(assembly, priors={**assembly.priors, MODEL_ERROR: HyperPrior(size, 0.0)}))
+    def fixed(error: float) -> Agreed:
+        return at(replace(assembly, priors={**assembly.priors, MODEL_ERROR: HyperPrior(error, 0.0)}))
 
     first = at(assembly)
     if first.sound:
         return first
-    # where all of the misfit is the model's own error, no step is left that could bend
-    most = float(np.fmin(first.arrival.curvature, misfit(assembly.model.data)))
-    size = where_equal(lambda size: fixed(size).arrival.curvature, first.solution.model_error, most)
-    return fixed(size)
+    most = float(np.fmin(first.arrival.curvature, size))
+    return fixed(where_equal(lambda error: fixed(error).arrival.curvature, first.solution.model_error, most))
 
 
 def _numbers(solution: Solution) -> dict[str, float]:
@@ -276,43 +282,49 @@ def _numbers(solution: Solution) -> dict[str, float]:
 
 
 def _assembly(
-    rows: Rows,
-    labelled: Sequence[Structure],
-    before: Array,
-    composition: Array,
-    target: Fidelity,
-    settings: TangentSettings,
-    spans: Sequence[Span],
-    environments: KnownEnvironments | None = None,
-    table: EnergyTable = NO_TABLE,
+    data: EnergyData, size: float, rows: Rows, probe: Array, settings: TangentSettings, spans: Sequence[Span]
 ) -> Assembly:
-    """Return the linear model over the coordinates in the bases of ``spans``."""
-    design = np.hstack([span.design for span in spans])
-    data = energy_data(labelled, target, before, design[: len(labelled)], composition, environments, table)
-    assembly = Assembly(LinearModel((), data), {MODEL_ERROR: model_error_prior(data)}, {})
+    """Return the linear model over the coordinates in the bases of ``spans``.
+
+    Parameters
+    ----------
+    data
+        The labels less the base's energies.
+    size
+        The base's misfit, eV/√atom.
+    rows, probe
+        What the band is made of: the anchor's forces along the probes, and their design in coordinates.
+    settings
+        The band's.
+    spans
+        Bases of the step, each with its hyper-parameter.
+    """
+    assembly = Assembly(LinearModel((), data), {MODEL_ERROR: model_error_prior(size)}, {})
     owner = np.repeat(np.arange(len(spans)), [len(span.combination) for span in spans])
     for k, span in enumerate(spans):
         component = PriorComponent.centred(span.hyper, np.diag((owner == k).astype(float)))
-        assembly = assembly.with_component(component, HyperPrior(2.0 * misfit(data) / np.sqrt(len(spans)), 1.5))
+        assembly = assembly.with_component(component, HyperPrior(2.0 * size / np.sqrt(len(spans)), 1.5))
     if len(rows.force):
         typical = float(np.sqrt(np.mean(rows.anchor**2)))
-        assembly = assembly.with_component(
-            _band(rows, design[len(labelled) :], settings.scale_stderr), band_prior(typical)
-        )
+        assembly = assembly.with_component(_band(rows, probe, settings.scale_stderr), band_prior(typical))
     return assembly
 
 
-def _surroundings(lift: Lift, known: KnownEnvironments, context: Context) -> Surroundings:
-    """Return what the base's readout and features say of the training structures."""
+def _seen(lift: Lift, context: Context) -> Problem:
+    """Return what the base's readout says of an even choice of the training structures."""
     base = lift.require_base("tangent")
     some = [lift.train[k] for k in evenly_spread(range(len(lift.train)), DOMAIN_STRUCTURES)]
     designs = base.energy_designs(some, context.cache, context.progress)
     elements = tuple(sorted(base.plain.elements))
-    problem = Problem(tuple(some), tuple(designs), base.surface.readout, base.surface, elements, lift.goal)
-    probed = [some[k] for k in evenly_spread(range(len(some)), PROBED)]
+    return Problem(tuple(some), tuple(designs), base.surface.readout, base.surface, elements, lift.goal)
+
+
+def _surroundings(base: Base, seen: Problem, known: KnownEnvironments, context: Context) -> Surroundings:
+    """Return what the base's readout and features say of the training structures that were ``seen``."""
+    probed = [seen.structures[k] for k in evenly_spread(range(len(seen.structures)), PROBED)]
     derivatives = design_derivatives(base, probed, np.random.default_rng(context.seed))
-    ratio = probed_force_ratio(problem, derivatives, sum(3 * len(one) for one in probed))
-    return Surroundings(known.kernel, domain_of_fit(problem, known.elements), ratio)
+    ratio = probed_force_ratio(seen, derivatives, sum(3 * len(one) for one in probed))
+    return Surroundings(known.kernel, domain_of_fit(seen, known.elements), ratio)
 
 
 def _band(rows: Rows, probe: Array, scale_stderr: float) -> PriorComponent:
