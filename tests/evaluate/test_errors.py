@@ -131,6 +131,7 @@ def test_zero_and_unknown_sigma_do_not_divide():
     )
     assert found.energy_chi2 == pytest.approx(4.0)
     assert found.energy_z2 == pytest.approx((0.25 + 1.0) / 2)
+    assert found.n_energy_bars == 2 and found.n_energies > 2
 
 
 def test_honest_bars_give_one():

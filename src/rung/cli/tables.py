@@ -51,6 +51,7 @@ def print_errors(evaluation: Evaluation) -> None:
         "z²",
         "CRPS",
         "within 68 %",
+        "with a bar",
     ):
         table.add_column(heading, justify="right")
     for key, after in errors.items():
@@ -214,7 +215,12 @@ def _numbers(errors: SplitErrors) -> list[str]:
         (errors.energy_crps, 2),
         (100 * errors.coverage_energy_68, 0),
     )
-    return [number(value, places) for value, places in numbers]
+    return [*(number(value, places) for value, places in numbers), _with_bar(errors)]
+
+
+def _with_bar(errors: SplitErrors) -> str:
+    """Return how many of the labelled energies the scores of error bars are of; files of older runs do not say."""
+    return f"{errors.n_energy_bars} of {errors.n_energies}" if errors.n_energy_bars else UNKNOWN
 
 
 def _spread(pair: tuple[float, float] | None, places: int) -> str:

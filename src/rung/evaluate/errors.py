@@ -108,6 +108,7 @@ class ErrorSums:
             stress_rmse=self._stress.rmse,
             energy_chi2=_chi_square(error, np.square(sigma)),
             energy_z2=bars.z2,
+            n_energy_bars=bars.n,
             energy_crps=bars.crps,
             coverage_energy_50=bars.within_50,
             coverage_energy_68=bars.within_68,

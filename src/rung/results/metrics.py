@@ -50,6 +50,9 @@ class SplitErrors(Entry):
     energy_z2: Number
     """Mean of error²/(σ² + predicted variance), the variance holding posterior and model error: 1 where error bars are
     honest, above 1 where they are too small."""
+    n_energy_bars: int = 0
+    """Labelled energies with an error bar, which ``energy_z2`` and the shares below are of: where no label fixes the
+    reference energies of a composition, it has none."""
     energy_crps: Number = float("nan")
     """Mean continuous ranked probability score of energies with that variance, meV/atom: lower is better. It is 0.56 of
     the bars where they are honest, and grows with the errors and with bars too small or too wide."""

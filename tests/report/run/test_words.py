@@ -43,6 +43,11 @@ class TestSentences:
     def test_error_bars_are_judged(self, z2, words):
         assert words in self.of(None, energy_rmse=1.0, energy_z2=z2)
 
+    def test_how_many_energies_have_a_bar_is_told_where_not_all_have_one(self):
+        some = self.of(None, energy_rmse=1.0, energy_z2=9.0, n_energies=20, n_energy_bars=12)
+        assert "(z² = 9.0; 12 of 20 energies have one)" in some
+        assert "have one" not in self.of(None, energy_rmse=1.0, energy_z2=9.0, n_energies=20, n_energy_bars=20)
+
     def test_a_barrier_that_is_not_known_is_not_told(self):
         values = {"lifted": math.nan, "other": 1.2, "truth": 1.0}
         barriers = tuple(BarrierEntry(name=name, value=value) for name, value in values.items())

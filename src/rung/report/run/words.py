@@ -79,13 +79,14 @@ def _honesty(split: str, errors: SplitErrors) -> list[str]:
     if not math.isfinite(z2) or z2 <= 0:
         return []
     factor = math.sqrt(z2)
+    told = f"z² = {digits(z2, 2)}"
+    if 0 < errors.n_energy_bars < errors.n_energies:
+        told += f"; {errors.n_energy_bars} of {errors.n_energies} energies have one"
     if 0.8 <= factor <= 1.25:
-        return [f"Energy error bars on {split} are of the right size (z² = {digits(z2, 2)})."]
+        return [f"Energy error bars on {split} are of the right size ({told})."]
     if factor > 1:
-        return [
-            f"Energy error bars on {split} are too small by a factor of {digits(factor, 2)} (z² = {digits(z2, 2)})."
-        ]
-    return [f"Energy error bars on {split} are too wide by a factor of {digits(1 / factor, 2)} (z² = {digits(z2, 2)})."]
+        return [f"Energy error bars on {split} are too small by a factor of {digits(factor, 2)} ({told})."]
+    return [f"Energy error bars on {split} are too wide by a factor of {digits(1 / factor, 2)} ({told})."]
 
 
 @dataclass(frozen=True)
