@@ -21,6 +21,14 @@ SABOTAGE = {
         "two-energies",
         None,
     ),
+    "copied": (lambda members: (*members, renamed(members[4])), "warning", "repeated-label", None),
+    "copied under its name": (lambda members: (*members, members[4]), "warning", "repeated-label", None),
+    "copied with another error": (
+        lambda members: (*members, relabelled(renamed(members[4]), "r2scan", energy_stderr=0.1)),
+        "warning",
+        "repeated-label",
+        None,
+    ),
 }
 
 
@@ -55,6 +63,21 @@ def test_sabotage_is_found_with_a_base(nickel, name):
 def test_a_sound_repeat_is_no_contradiction(mos2):
     again = relabelled(renamed(mos2["train"][4]), "r2scan", energy=lambda e: e + 0.05)  # within the errors
     assert not found(diagnose({**mos2, "train": (*mos2["train"], again)}, target="r2scan"))
+
+
+def test_copies_are_named_with_what_they_copy(mos2):
+    copied = (*mos2["train"], renamed(mos2["train"][4]), renamed(mos2["train"][9]))
+    diagnosis = diagnose({**mos2, "train": copied}, target="r2scan")
+    [finding] = diagnosis.of_severity("warning")
+    assert finding.structures == ("train-004", "train-004-again", "train-009", "train-009-again")
+    assert finding.fidelities == ("r2scan",)
+    assert "2 frames repeat a geometry and its 'r2scan' energy: train-004-again (train.extxyz#4) = " in finding.sentence
+    assert [f.fidelities for f in diagnosis.findings if f.code == "repeated-label"] == [("r2scan",)]
+
+
+def test_copies_that_nobody_learns_from_are_no_finding(mos2):
+    test = (*mos2["test"], renamed(mos2["test"][0]))
+    assert not found(diagnose({**mos2, "test": test}, target="r2scan"))
 
 
 def test_a_leak_between_splits_is_found(mos2):

@@ -16,6 +16,7 @@ from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError, FitError
 from rung.fit.methods.offset import OffsetSettings
 from rung.results.metrics import Metrics
+from rung.run.checking import sound_diagnosis
 from rung.run.evaluation import predict
 from rung.run.file_settings import EvaluationSettings
 from rung.run.files import evaluate_files
@@ -47,6 +48,19 @@ def test_levels_of_a_file_get_the_names_of_the_config(tmp_path: Path) -> None:
     splits = read_splits(config)
     assert [set(structure.labels) for structure in splits["train"]] == [{"dz"}, {"dz", "cc"}]
     assert splits["test"][0].labels["plain"].energy == -4.0
+
+
+def test_a_copied_label_counts_once_and_is_warned_of(world: SmallWorld) -> None:
+    config = load_config(world.config())
+    once = lift_of(config, open_splits(config), None)
+    copied = [replace(one, structure_id=f"{one.structure_id}-again") for one in once.train[:4]]
+    write_structures(world.folder / "train.extxyz", [*once.train, *copied])
+    splits = open_splits(config)
+    lift = lift_of(config, splits, None)
+    assert len(lift.train) == len(once.train) + 4
+    assert [one.structure_id for one in lift.labelled] == [one.structure_id for one in once.labelled]
+    (warning,) = sound_diagnosis(config, splits, None).of_severity("warning")
+    assert "4 frames repeat a geometry and its 'high' energy" in warning.sentence
 
 
 def _differences(world: SmallWorld, *rows: EnergyRow) -> Path:

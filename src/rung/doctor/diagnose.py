@@ -42,6 +42,7 @@ CHECKS: tuple[Check, ...] = (
     geometry.geometry_in_two_splits,
     geometry.nearly_in_two_splits,
     geometry.two_energies,
+    geometry.repeated_label,
     stderr.stderr_sign,
     stderr.stderr_missing,
     stderr.stderr_absurd,

@@ -8,6 +8,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from rung.data.batch import neighbours
+from rung.data.copies import copies
 from rung.data.label_rows import label_compositions, mentioned
 from rung.data.matter import CLOSEST_IMAGE
 from rung.data.neighbours import neighbour_lengths, open_axes
@@ -37,6 +38,12 @@ WHAT = {
     "coincident-atoms": "have two atoms at one place",
 }
 """What a reason for which matter cannot be like that says of frames."""
+
+REPEATED = {
+    True: ("", "a copy is no second label. A fit takes it once, unless it streams; leave copies out"),
+    False: (" with another energy_stderr", "a fit takes them for independent labels; keep one of them"),
+}
+"""What a sentence says of copies of a label, by whether their errors agree too, and what to do."""
 
 
 def impossible_geometries(examined: Examined) -> Iterator[Finding]:
@@ -203,6 +210,27 @@ def two_energies(examined: Examined) -> Iterator[Finding]:
                 (fidelity,),
                 ids(concerned),
             )
+
+
+def repeated_label(examined: Examined) -> Iterator[Finding]:
+    """Find energies to learn from that stand there twice: the copy of a label is no second label."""
+    named = (examined.target,) if examined.target is not None else examined.fidelities
+    for split, members in list(examined.splits.items())[:1]:
+        for fidelity in named:
+            every = copies(members, fidelity)
+            for same_stderr, (words, remedy) in REPEATED.items():
+                found = [one for one in every if one.same_stderr == same_stderr]
+                if found:
+                    pairs = [f"{_place(members[one.place])} = {_place(members[one.first])}" for one in found]
+                    yield finding(
+                        "warning",
+                        "repeated-label",
+                        f"{split}: {frames(len(found))} repeat a geometry and its {fidelity!r} energy{words}: "
+                        f"{few(pairs)}; {remedy}.",
+                        (split,),
+                        (fidelity,),
+                        ids([members[place] for one in found for place in (one.first, one.place)]),
+                    )
 
 
 def one_composition(examined: Examined) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import torch
 from rung.backends.precision import HalfPrecisionWarning, precision_sentence
 from rung.checkpoint import open_model
 from rung.config import RunConfig
+from rung.data.copies import without_copies
 from rung.data.energy_table import EnergyTable, read_energy_tables, require_faultless, with_table
 from rung.data.frames import check_apart, stream_structures
 from rung.data.readers.structures import read_structures, require_matter, require_possible
@@ -122,6 +123,8 @@ def fitted_splits(
 ) -> dict[str, Sequence[Structure]]:
     """Return the splits, those that are fitted or chosen by as a fit takes them: the same for every method.
 
+    Single atoms are left out, and an energy of the target that stands twice in the training set counts once.
+
     Raises
     ------
     FitError
@@ -135,7 +138,7 @@ def fitted_splits(
             f"All training frames with {config.target}_energy are single atoms or have no neighbours, and a fit leaves "
             "those out; add frames in which atoms have neighbours, or set data.single_atoms: fit."
         )
-    return taken
+    return {**taken, "train": without_copies(taken["train"], config.target)}
 
 
 def left_out(splits: Mapping[str, Sequence[Structure]], taken: Mapping[str, Sequence[Structure]]) -> tuple[str, ...]:
