@@ -101,11 +101,15 @@ def unlike(first: Atoms, second: Atoms) -> str:
     return ""
 
 
+def is_usual(key: str, value: Any) -> bool:
+    """Return whether what a frame says under ``key`` is that of a neutral singlet, whichever way spins are counted."""
+    return bool(np.isscalar(value) and value in ((0,) if "charge" in key else (0, 1)))
+
+
 def unusual(atoms: Atoms) -> str:
     """Return what of the electrons' state ``atoms`` says beyond a neutral singlet, for people; empty where nothing."""
     for key, value in state_of(atoms).items():
-        usual = (0,) if "charge" in key else (0, 1)
-        if not (np.isscalar(value) and value in usual):
+        if not is_usual(key, value):
             return f"{key}={value}"
     for name, words in ((CHARGES, "initial charges"), (MOMENTS, "initial magnetic moments")):
         if name in atoms.arrays and np.abs(atoms.arrays[name]).max() > _SAME:

@@ -10,7 +10,19 @@ from rung.data.readers.structures import read_structures
 from rung.data.single_atoms import SingleAtoms
 from rung.data.structure import Structure
 from rung.doctor import base as base_checks
-from rung.doctor import differences, energy_table, geometry, gradients, keys, outliers, per_atom, scales, stderr, stress
+from rung.doctor import (
+    differences,
+    energy_table,
+    geometry,
+    gradients,
+    keys,
+    outliers,
+    per_atom,
+    scales,
+    states,
+    stderr,
+    stress,
+)
 from rung.doctor import single_atoms as single_atoms_checks
 from rung.doctor.examined import Examined, consult
 from rung.errors import ConfigError, DataError
@@ -43,6 +55,7 @@ CHECKS: tuple[Check, ...] = (
     geometry.nearly_in_two_splits,
     geometry.two_energies,
     geometry.repeated_label,
+    states.states,
     stderr.stderr_sign,
     stderr.stderr_missing,
     stderr.stderr_absurd,

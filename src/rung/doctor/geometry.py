@@ -17,6 +17,7 @@ from rung.data.splits import ELSEWHERE, HOWEVER, overlaps
 from rung.data.structure import Structure, composition_matrix, elements_in
 from rung.doctor.examined import Examined
 from rung.doctor.findings import few, finding, frames, ids
+from rung.doctor.states import state_differences
 from rung.results.findings import Finding
 
 IMPOSSIBLE = 0.3
@@ -193,23 +194,19 @@ def two_energies(examined: Examined) -> Iterator[Finding]:
         for structure in members:
             groups.setdefault(structure.geometry_hash, []).append((split, structure))
     for fidelity in examined.fidelities:
-        contradictions: list[tuple[float, tuple[str, Structure]]] = []
-        for group in groups.values():
-            gap = _contradiction([structure for _, structure in group], fidelity)
-            contradictions += [(gap, member) for member in group if gap > 0]
+        gaps = [(_contradiction([structure for _, structure in group], fidelity), group) for group in groups.values()]
+        contradictions = [(gap, group) for gap, group in gaps if gap > 0]
         if contradictions:
-            gap = max(one for one, _ in contradictions)
-            concerned = [structure for _, (_, structure) in contradictions]
-            splits = tuple(dict.fromkeys(split for _, (split, _) in contradictions))
-            yield finding(
-                "error",
-                "two-energies",
+            repeating = [member for _, group in contradictions for member in group]
+            concerned = [structure for _, structure in repeating]
+            splits = tuple(dict.fromkeys(split for split, _ in repeating))
+            sentence = (
                 f"{', '.join(splits)}: {frames(len(concerned))} repeat a geometry with another {fidelity!r} energy, "
-                f"up to {gap:.3g} eV apart: {few([_place(structure) for structure in concerned])}.",
-                splits,
-                (fidelity,),
-                ids(concerned),
+                f"up to {max(gap for gap, _ in contradictions):.3g} eV apart: {few([_place(one) for one in concerned])}"
             )
+            differing = [state_differences([structure for _, structure in group]) for _, group in contradictions]
+            states = next((f"; they differ in {words}" for words in differing if words), "")
+            yield finding("error", "two-energies", f"{sentence}{states}.", splits, (fidelity,), ids(concerned))
 
 
 def repeated_label(examined: Examined) -> Iterator[Finding]:
