@@ -59,6 +59,7 @@ CHECKS: tuple[Check, ...] = (
     stderr.stderr_sign,
     stderr.stderr_missing,
     stderr.stderr_absurd,
+    stderr.stderr_uneven,
     per_atom.energies_per_atom,
     scales.energy_units,
     scales.force_units,

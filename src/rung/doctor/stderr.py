@@ -11,8 +11,14 @@ from rung.doctor.examined import Examined
 from rung.doctor.findings import few, finding, frames, ids
 from rung.results.findings import Finding
 
-TINY = 1.0e-7
-"""eV: no sampling of an energy gets here, and no electronic-structure code prints more digits."""
+TINY = 1.0e-6
+"""eV: no sampling of an energy gets here, and thresholds of self-consistency leave no less."""
+
+UNEVEN = 500.0
+"""Times the median of a fidelity: errors per √atom spread by factors of 10 or 30, and by 1000 where some are in meV."""
+
+ENOUGH = 4
+"""Errors, of which a median tells what is usual."""
 
 
 def stderr_missing(examined: Examined) -> Iterator[Finding]:
@@ -69,11 +75,11 @@ def stderr_absurd(examined: Examined) -> Iterator[Finding]:
     """Find errors below any that can be, errors larger than what they belong to, and errors without an energy."""
     for split, fidelity, members in examined.labelled():
         noisy = [structure for structure in members if structure.labels[fidelity].energy_stderr > 0]
-        tiny = [structure for structure in noisy if structure.labels[fidelity].energy_stderr < TINY]
+        tiny = [structure for structure in noisy if structure.labels[fidelity].energy_stderr <= TINY]
         alone = [structure for structure in noisy if not structure.labels[fidelity].has_energy]
         if tiny:
             sentence = (
-                f"{split}: {frames(len(tiny))} have a {fidelity!r} energy_stderr below {TINY:.0e} eV: "
+                f"{split}: {frames(len(tiny))} have a {fidelity!r} energy_stderr of {TINY:.0e} eV or less: "
                 f"{few(ids(tiny))}; is it in eV?"
             )
             yield finding("warning", "stderr-tiny", sentence, (split,), (fidelity,), ids(tiny))
@@ -81,6 +87,36 @@ def stderr_absurd(examined: Examined) -> Iterator[Finding]:
             sentence = f"{split}: {frames(len(alone))} have a {fidelity!r} energy_stderr and no energy."
             yield finding("warning", "stderr-alone", sentence, (split,), (fidelity,), ids(alone))
         yield from _larger_than_spread(split, fidelity, noisy)
+
+
+def stderr_uneven(examined: Examined) -> Iterator[Finding]:
+    """Find a few errors that are hundreds of times those of the other labels, or as much smaller."""
+    for split, fidelity, members in examined.labelled():
+        noisy = [
+            one for one in members if one.labels[fidelity].has_energy and one.labels[fidelity].energy_stderr > TINY
+        ]
+        if len(noisy) < ENOUGH:
+            continue
+        stderr = np.array([structure.labels[fidelity].energy_stderr for structure in noisy])
+        per_atom = stderr / np.sqrt([len(structure) for structure in noisy])  # sampling of larger cells errs by more
+        ratio, median = per_atom / np.median(per_atom), np.median(stderr)
+        for far, outcome in (
+            (ratio > UNEVEN, "these labels hardly count"),
+            (ratio < 1.0 / UNEVEN, "these labels outweigh all others"),
+        ):
+            if far.any():
+                concerned = [noisy[place] for place in np.flatnonzero(far)]
+                worst = int(np.argmax(np.where(far, np.abs(np.log(ratio)), -1.0)))
+                yield finding(
+                    "warning",
+                    "stderr-uneven",
+                    f"{split}: {frames(len(concerned))} have a {fidelity!r} energy_stderr far from the others', in "
+                    f"{noisy[worst].structure_id} {stderr[worst]:.3g} eV where the median is {median:.3g} eV: "
+                    f"{few(ids(concerned))}; {outcome}. Are all in eV?",
+                    (split,),
+                    (fidelity,),
+                    ids(concerned),
+                )
 
 
 def _larger_than_spread(split: str, fidelity: str, noisy: Sequence[Structure]) -> Iterator[Finding]:
