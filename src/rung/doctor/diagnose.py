@@ -16,6 +16,7 @@ from rung.doctor import (
     geometry,
     gradients,
     keys,
+    lengths,
     outliers,
     per_atom,
     scales,
@@ -49,6 +50,8 @@ PLAIN_CHECKS: tuple[Check, ...] = (
 CHECKS: tuple[Check, ...] = (
     geometry.far_from_cell,
     geometry.atoms_too_close,
+    lengths.periodicity_lost,
+    lengths.lengths_in_bohr,
     geometry.fragments_apart,
     geometry.unknown_elements,
     geometry.geometry_in_two_splits,
