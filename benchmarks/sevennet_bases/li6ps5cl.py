@@ -48,7 +48,7 @@ COLUMNS = {
     "test_hot forces": ("F, hot, meV/Å", 0),
 }
 
-TEMPERATURES = (800.0, 1000.0, 600.0)
+TEMPERATURES = (800.0, 1000.0, 1200.0, 600.0)
 """K, in the order of the runs: what is most worth comes first."""
 POTENTIALS = ("lifted", "base", "truth")
 TIMESTEP, FRAME_EVERY, CHUNK = 2.0, 25, 5000
