@@ -74,3 +74,8 @@ def one_of(name: str, known: Iterable[str], what: str) -> str:
     hint = f" Did you mean {close[0]!r}?" if close else ""
     listed = ", ".join(choices) if choices else "none"
     return f"Unknown {what} {name!r}; there is: {listed}.{hint}"
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """Return ``1 energy`` or ``2 energies`` for a sentence; without ``several`` an s makes ``one`` many."""
+    return f"{number} {one if number == 1 else several or f'{one}s'}"

@@ -75,7 +75,7 @@ def outcome(path: Path) -> str:
     return "refused"
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".h5", ".json", ".csv"])
+@pytest.mark.parametrize("suffix", [".npz", ".h5", ".json", ".csv", ".dat"])
 def test_damaged_arrays_are_read_or_one_sentence(tmp_path: Path, suffix: str) -> None:
     columns = {"id": ["a", "b"] * 40, "E": list(range(80))}
     path, chance = tmp_path / f"a{suffix}", random.Random(suffix)
@@ -88,7 +88,8 @@ def test_damaged_arrays_are_read_or_one_sentence(tmp_path: Path, suffix: str) ->
     elif suffix == ".json":
         path.write_text(json.dumps(columns))
     else:
-        path.write_text("id,E\n" + "".join(f"{a},{b}\n" for a, b in zip(*columns.values(), strict=True)))
+        sign = "," if suffix == ".csv" else " "
+        path.write_text(f"id{sign}E\n" + "".join(f"{a}{sign}{b}\n" for a, b in zip(*columns.values(), strict=True)))
     content, refused = path.read_bytes(), 0
     for _ in range(20):
         for version in damaged(content, chance):

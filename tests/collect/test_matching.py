@@ -56,6 +56,8 @@ def test_a_table_names_files_and_folders_and_the_nearest_counts(tmp_path: Path) 
         "path,structure_id,cells,weight\nruns,far,,\nruns/1,near,4,\nruns/1/c.g000.s001.scalar.dat,near,4,0.5\n"
     )
     assert read_table(table, NAMES)(one, CONTENT) == Match("near", 4, 0.5)
+    table.write_text("# German\npath;structure_id;weight\nruns/1;near;0,5\n")
+    assert read_table(table, NAMES)(one, CONTENT) == Match("near", None, 0.5)
     table.write_text("structure_id,path\nnear,runs/1\nfar,runs\n")
     assert read_table(table, NAMES)(one, CONTENT) == Match("near")
     (tmp_path / "runs" / "2").mkdir()
@@ -67,13 +69,13 @@ def test_a_table_names_files_and_folders_and_the_nearest_counts(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("", "no column path; there is: none"),
-        ("path,name\nruns,near\n", "no column structure_id; there is: path, name"),
+        ("", "holds no columns"),
+        ("path,name\nruns,near\n", "Unknown column 'structure_id'; there is: name, path"),
         ("path,structure_id,cell\nruns,near,1\n", "Unknown column 'cell'.*Did you mean 'cells'"),
         ("path,structure_id\nruns,neer\n", "line 2: Unknown structure_id 'neer'.*Did you mean 'near'"),
         ("path,structure_id\nabsent,near\n", "line 2: there is no absent in"),
         ("path,structure_id\nruns,near\nruns,far\n", "line 3: runs stands twice"),
-        ("path,structure_id\nruns\n", "line 2: the row has more or fewer entries"),
+        ("path,structure_id\nruns\n", "line 2: the row has 1 entry, and the line of names has 2"),
         ("path,structure_id,cells\nruns,near,1.5\n", "line 2: cells is '1.5'"),
         ("path,structure_id,weight\nruns,near,nan\n", "line 2: weight is 'nan'"),
     ],

@@ -60,6 +60,39 @@ def test_a_table_is_read_in_its_unit_whatever_its_format(
     assert [label.energy_stderr for label in labels] == pytest.approx([0.01 * HARTREE, 0.02 * HARTREE])
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "\ufeff# hartree\r\nid;E;err\r\nnear;-1,5;0,01\r\nfar;-2,5;0,02\r\n\r\n"),
+        ("a.tsv", "id\tE\terr\nnear\t-1.5\t0.01\nfar\t-2.5\t0.02\n"),
+        ("a.txt", "id,E,err\nnear,-1.5,0.01\nfar,-2.5,0.02\n"),
+        ("a.DAT", "# id E err\nnear -1.5 0.01\nfar  -2.5 0.02\n"),
+        ("a.csv", "id,E,err\nnear,-1.5(0.01),\nfar,-2.50(2),\n"),
+        ("a.dat", "id E err\nnear -1.5 0.01\nfar -2.5 0.02\n"),
+        ("a.csv", "id;E;err\nnear;-1,50(1);\nfar;-2,5 ± 0,02;\n"),
+        ("a.json", '{"id": ["near", "far"], "E": ["-1.50(1)", "-2.5 +/- 0.02"], "err": [null, ""]}'),
+    ],
+)
+def test_a_table_is_read_however_people_write_it(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(text.encode())
+    labels, refused = read_labels(path, MEANING, NAMES)
+    assert refused == []
+    assert [label.energy for label in labels] == pytest.approx([-1.5 * HARTREE, -2.5 * HARTREE])
+    assert [label.energy_stderr for label in labels] == pytest.approx([0.01 * HARTREE, 0.02 * HARTREE])
+
+
+def test_an_error_in_the_energy_has_its_unit_and_cells_and_comes_before_the_common_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, id=np.array(["near", "far"]), E=np.array(["-8.00(40)", "-4.0"]), n=np.array([4, 1]))
+    meaning = TableMeaning({"structure_id": "id", "energy": "E", "cells": "n"}, HARTREE, stderr=0.03)
+    (near, far), refused = read_labels(path, meaning, NAMES)
+    assert refused == []
+    assert (near.energy, near.energy_stderr) == (pytest.approx(-2 * HARTREE), pytest.approx(0.1 * HARTREE))
+    assert (far.energy, far.energy_stderr) == (pytest.approx(-4 * HARTREE), 0.03)
+    assert near.runs[0].energy_stderr == pytest.approx(0.4 * HARTREE)
+
+
 def test_a_json_object_of_one_label_is_one_row(tmp_path: Path) -> None:
     """As a script leaves one for each calculation, with lists among its keys that are no columns."""
     path = tmp_path / "near.json"
@@ -90,6 +123,9 @@ def test_one_bad_row_does_not_stop_the_others(tmp_path: Path) -> None:
         "far,nan,0.1",
         "far,-1,0",
         "near,-2,0.1",
+        "far,-1.5(2),0.1",
+        "far,-1.5(2,",
+        'far,"-1,5",0.1',
         "far,-3,0.1",
     ]
     path.write_text("id,E,err\n" + "\n".join(rows) + "\n")
@@ -99,11 +135,23 @@ def test_one_bad_row_does_not_stop_the_others(tmp_path: Path) -> None:
     assert said == [
         "row 2: Unknown structure_id 'neer'; there is: far, near. Did you mean 'near'?",
         "row 3: it names no structure.",
-        "row 4: energy is 'much', and no number.",
-        "row 5: energy is 'nan', and no number.",
-        "row 6: stderr is '0', and should be above zero, or empty where there is none.",
+        "row 4: energy is 'much', and should be a number.",
+        "row 5: energy is 'nan', and should be a number.",
+        "row 6: stderr is '0', and should be above zero; leave it empty where there is none.",
         "row 7: near stands in an earlier row already.",
+        "row 8: energy is '-1.5(2)' and stderr is '0.1'; keep one of the two errors.",
+        "row 9: energy is '-1.5(2', whose brackets cannot be read; write -1.1723(5), or -1.1723 +/- 0.0005.",
+        "row 10: energy is '-1,5', whose comma may part decimals or thousands; write its decimals after a point.",
     ]
+
+
+@pytest.mark.parametrize("cells", ["0", "2.5", "many"])
+def test_cells_are_whole(tmp_path: Path, cells: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"id,E,err,n\nnear,-8.0,0.4,{cells}\n")
+    labels, refused = read_labels(path, TableMeaning({**COLUMNS, "cells": "n"}, 1.0), NAMES)
+    assert labels == []
+    assert re.search(f"cells is '{cells}', and should be a (whole )?number", refused[0].sentence)
 
 
 def test_a_structure_in_two_tables_has_the_energy_of_the_first(tmp_path: Path) -> None:
@@ -119,21 +167,34 @@ def test_a_structure_in_two_tables_has_the_energy_of_the_first(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("a.xlsx", "", "Unknown suffix of a table '.xlsx'"),
+        ("a.xlsx", "", "Unknown suffix of a table '.xlsx'; there is: .csv, .dat"),
         ("a.csv", "", "holds no columns"),
         ("a.csv", "id,E,err\n", "holds no rows"),
-        ("a.csv", "id,E,err\nnear,-1\n", "row 1 has more or fewer entries"),
+        ("a.csv", "id,E,err\nnear,-1\n", "line 2: the row has 2 entries, and the line of names has 3"),
         ("a.csv", "id,E\nnear,-1\n", "Unknown column 'err'; there is: E, id"),
+        ("a.csv", "id;E;err\nnear;-1,5;0.1\n", "'-1,5' has a comma and '0.1' in line 2 a point"),
+        (
+            "a.csv",
+            "id,E,err\nnear,-1,5,0,1\n",
+            "5 entries, .* has 3; where commas are decimal, part the entries by semi",
+        ),
+        ("a.csv", "id,E,E,err\nnear,-1,-2,0.1\n", "has two columns E"),
+        ("a.txt", "Energies of January\n", "Unknown column 'id'; there is: Energies, January, of"),
+        ("a.csv", b"id,E\xb1,err\n", "is no CSV in UTF-8 .*; save it as UTF-8"),
         ("a.json", "{", "is damaged, or no json"),
         ("a.json", "[1, 2]", "neither an object nor a list"),
         ("a.npz", "PK", "is damaged, or no npz"),
         ("a.h5", "HDF", "cannot be read"),
-        ("a.json", '{"id": ["a", "b"], "E": [1], "err": [1]}', "not one entry a row|no number|names no structure"),
+        (
+            "a.json",
+            '{"id": ["a", "b"], "E": [1], "err": [1]}',
+            "not one entry a row|should be a number|names no structure",
+        ),
     ],
 )
-def test_a_bad_table_is_one_sentence(tmp_path: Path, name: str, content: str, sentence: str) -> None:
+def test_a_bad_table_is_one_sentence(tmp_path: Path, name: str, content: str | bytes, sentence: str) -> None:
     path = tmp_path / name
-    path.write_text(content)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
     labels, refused = read_all([path], MEANING, NAMES)
     assert labels == ()
     assert len(refused) == 1

@@ -56,6 +56,32 @@ def test_few_columns_are_enough_and_keys_rename(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "structure_id,fidelity,energy\na,dmc,-1.1723(5)\nb,dmc,-1.5\n",
+        "structure_id,fidelity,energy,stderr\na,dmc,-1.1723 ± 0.0005,\nb,dmc,-1.5,\n",
+        "\ufeff# eV\r\nstructure_id;fidelity;energy;stderr\r\na;dmc;-1,1723;0,0005\r\nb;dmc;-1,5;\r\n\r\n",
+        "structure_id\tfidelity\tenergy\na\tdmc\t-1,1723(5)\nb\tdmc\t-1,5\n",
+        "# structure_id fidelity energy\na dmc -1.1723 +/- 0.0005\nb dmc -1.5\n",
+    ],
+)
+def test_energies_are_read_however_people_write_them(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes(text.encode())
+    a, b = read_energy_tables([path]).rows
+    assert (a.structure_id, a.fidelity, a.energy, a.stderr) == ("a", "dmc", -1.1723, 0.0005)
+    assert (b.energy, np.isnan(b.stderr)) == (-1.5, True)
+
+
+def test_decimal_commas_of_all_numbers_are_read_or_none(tmp_path: Path) -> None:
+    head = "structure_id;fidelity;energy;stderr;run;shared_stderr"
+    (row,) = read_energy_tables([table(tmp_path / "t.csv", "a;dmc;-1,5(2);;w;0,1", head=head)]).rows
+    assert (row.energy, row.stderr, row.shared_stderr) == (-1.5, 0.2, 0.1)
+    with pytest.raises(DataError, match=r"'-1,5' has a comma and '0\.1' in line 2 a point"):
+        read_energy_tables([table(tmp_path / "t.csv", "a;dmc;-1,5;0,2;w;0.1", head=head)])
+
+
+@pytest.mark.parametrize(
     ("line", "said"),
     [
         (",dmc,1,,,,", "structure_id is empty"),
@@ -64,15 +90,19 @@ def test_few_columns_are_enough_and_keys_rename(tmp_path: Path) -> None:
         ("a,dmc,x,,,,", "energy is 'x'"),
         ("a,dmc,nan,,,,", "energy is 'nan'"),
         ("a,dmc,1,inf,,,", "stderr is 'inf'"),
-        ("a,dmc,1,0,,,", "stderr is 0"),
-        ("a,dmc,1,-0.1,,,", "stderr is -0.1"),
+        ("a,dmc,1,0,,,", "stderr is '0'"),
+        ("a,dmc,1,-0.1,,,", "stderr is '-0.1'"),
         ("a,dmc,1,0.1,a,,", "less itself"),
         ("a,dmc,1,0.1,,w,", "run and shared_stderr belong together"),
         ("a,dmc,1,0.1,,,0.1", "run and shared_stderr belong together"),
         ("a,dmc,1,0.1,,w,0.2", "cannot be larger"),
         ("a,dmc,1,,,w,0.2", "cannot be larger"),
-        ("a,dmc,1", "more or fewer entries"),
-        ("a,dmc,1,0.1,,,,,", "more or fewer entries"),
+        ("a,dmc,1(1),0.1,,,", r"energy is '1\(1\)' and stderr is '0.1'; keep one of the two errors"),
+        ("a,dmc,1(1,,,,", r"energy is '1\(1', whose brackets cannot be read"),
+        ('a,dmc,"1,5",,,,', "energy is '1,5', whose comma may part decimals or thousands"),
+        ("a,dmc,1,5,0,1,,,,", "where commas are decimal, part the entries by semicolons"),
+        ("a,dmc,1", "the row has 3 entries"),
+        ("a,dmc,1,0.1,,,,,", "the row has 9 entries"),
     ],
 )
 def test_a_damaged_row_is_named_by_its_line(tmp_path: Path, line: str, said: str) -> None:
@@ -86,8 +116,8 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     for text, said in (
         (HEAD + "\n", "no row"),
-        ("", "no column structure_id"),
-        ("structure_id,fidelity\na,b\n", "no column energy"),
+        ("", "holds no columns"),
+        ("structure_id,fidelity\na,b\n", "Unknown column 'energy'; there is: fidelity, structure_id"),
         ("structure_id,fidelity,energy,sigma\na,b,1,2\n", "Unknown column 'sigma'"),
         ("structure_id,fidelity,energy,energy\na,b,1,2\n", "two columns"),
         ('structure_id,fidelity,energy\na,b,"1\n', "no CSV"),

@@ -24,13 +24,13 @@ def test_rows_have_their_line_and_their_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (b"b\n1\n", "has no column a; there is: b"),
-        (b"", "has no column a; there is: none"),
+        (b"b\n1\n", "Unknown column 'a'; there is: b"),
+        (b"", "holds no columns"),
         (b"a,c\n1,2\n", "column"),
         (b"a,a\n1,2\n", "two columns of one name"),
-        (b"a,b\n1\n", "line 2: the row has more or fewer entries"),
-        (b"a,b\n1,2,3\n", "line 2: the row has more or fewer entries"),
-        (b"a,b\n\xff,1\n", "is no CSV"),
+        (b"a,b\n1\n", r"line 2: the row has 1 entry, and the line of names has 2\.$"),
+        (b"a,b\n1,2,3\n", r"line 2: the row has 3 entries.* has 2; where commas are decimal, part .* by semicolons\.$"),
+        (b"a,b\n\xff,1\n", r"is no CSV in UTF-8 .*; save it as UTF-8\.$"),
         (b'a,b\n"1,2\n', "is no CSV"),
     ],
 )

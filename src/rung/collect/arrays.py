@@ -1,6 +1,5 @@
-"""Named columns of a file, whatever its format: CSV, JSON, npz or HDF5."""
+"""Named columns of a file, whatever its format: text, JSON, npz or HDF5."""
 
-import csv
 import json
 import zlib
 from collections.abc import Mapping, Sequence
@@ -12,22 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.collect.hdf5 import opened
+from rung.data.text_table import read_text_table
 from rung.errors import DataError, one_of
 
-_DAMAGE = (ValueError, csv.Error, BadZipFile, zlib.error, RuntimeError, KeyError, EOFError, MemoryError)
+_DAMAGE = (ValueError, BadZipFile, zlib.error, RuntimeError, KeyError, EOFError, MemoryError)
 """What the readers of these formats raise at damage; RuntimeError has those that a zip's flags and versions cause."""
 
 Columns = Mapping[str, NDArray[Any]]
 
 
-def read_columns(path: Path) -> Columns:
+def read_columns(path: Path, needed: Sequence[str] = (), numbers: Sequence[str] = ()) -> Columns:
     """Return the columns of a file by name.
 
     Parameters
     ----------
     path
-        CSV with a line of names; JSON that is an object, of lists or of single values, or a list of objects; npz; or
-        HDF5 whose datasets stand at the top. Which it is, its suffix says.
+        Text with a line of names, which :func:`rung.data.text_table.read_text_table` reads; JSON that is an object, of
+        lists or of single values, or a list of objects; npz; or HDF5 whose datasets stand at the top. Which it is, its
+        suffix says.
+    needed
+        Columns that text must have.
+    numbers
+        Columns of text that hold numbers, which may have decimal commas.
 
     Raises
     ------
@@ -39,10 +44,10 @@ def read_columns(path: Path) -> Columns:
     if not path.exists():
         raise DataError(f"There is no file {path}.")
     suffix = path.suffix.lower()
-    if suffix not in _FORMATS:
-        raise DataError(f"{path}: {one_of(suffix, _FORMATS, 'suffix of a table')}")
+    if suffix not in SUFFIXES:
+        raise DataError(f"{path}: {one_of(suffix, SUFFIXES, 'suffix of a table')}")
     try:
-        columns = _FORMATS[suffix](path)
+        columns = _text(path, needed, numbers) if suffix in TEXTS else _FORMATS[suffix](path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or ' '.join(str(error).split())}.") from error
     except _DAMAGE as error:
@@ -60,14 +65,12 @@ def column(path: Path, columns: Columns, name: str) -> NDArray[Any]:
     return columns[name]
 
 
-def _csv(path: Path) -> Columns:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        names, rows = reader.fieldnames or (), list(reader)
-    for number, row in enumerate(rows, start=1):
-        if None in row or None in row.values():
-            raise ValueError(f"row {number} has more or fewer entries than the first line")
-    return {name: np.array([row[name].strip() for row in rows], dtype=object) for name in names}
+def _text(path: Path, needed: Sequence[str], numbers: Sequence[str]) -> Columns:
+    table = read_text_table(path, needed, numbers)
+    for name in needed:
+        if table.names.count(name) > 1:
+            raise DataError(f"{path} has two columns {name}.")
+    return {name: _objects([row.entries[name] for row in table.rows]) for name in table.names}
 
 
 def _json(path: Path) -> Columns:
@@ -100,11 +103,13 @@ def _npz(path: Path) -> Columns:
 def _hdf5(path: Path) -> Columns:
     with opened(path) as file:
         # h5py gives names that are no text as bytes
-        return {_text(name): np.asarray(item) for name, item in file.items() if hasattr(item, "shape")}
+        return {_decoded(name): np.asarray(item) for name, item in file.items() if hasattr(item, "shape")}
 
 
-def _text(name: str | bytes) -> str:
+def _decoded(name: str | bytes) -> str:
     return name if isinstance(name, str) else name.decode("utf-8", "replace")
 
 
-_FORMATS = {".csv": _csv, ".json": _json, ".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5}
+_FORMATS = {".json": _json, ".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5}
+TEXTS = (".csv", ".tsv", ".txt", ".dat")
+SUFFIXES = (*TEXTS, *_FORMATS)

@@ -174,7 +174,7 @@ def read_table(path: Path, structure_ids: Iterable[str]) -> ByTable:
     """
     known = set(structure_ids)
     rows: dict[Path, Match] = {}
-    for where, row in named_rows(path, (PATH, STRUCTURE), COLUMNS):
+    for where, row in named_rows(path, (PATH, STRUCTURE), COLUMNS, (WEIGHT,)):
         if "\0" in row[PATH]:
             raise DataError(f"{where}: the path holds a NUL; the file is damaged.")
         place = (path.parent / row[PATH].strip()).resolve()

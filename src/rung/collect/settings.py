@@ -26,8 +26,8 @@ class CollectSettings(Settings):
     """CSV with columns path and structure_id, and cells and weight where they differ; paths start at its folder. A
     structure in the column minus, of the same walkers, is subtracted block by block."""
     columns: Annotated[dict[str, str], Option(form="meaning=column")] = Field(default={})
-    """Take the paths for tables (CSV, JSON, npz, HDF5): which column is structure_id and energy, and perhaps stderr,
-    cells and minus, the structure whose energy was subtracted."""
+    """Take the paths for tables (CSV or other text, JSON, npz, HDF5): which column is structure_id and energy, and
+    perhaps stderr, cells and minus, the structure whose energy was subtracted."""
     unit: EnergyUnit | None = None
     """Of the energies of tables; needed with --columns."""
     equilibration: int | None = Field(default=None, ge=0)

@@ -9,6 +9,7 @@ import numpy as np
 
 from rung.collect.arrays import Columns, column, read_columns
 from rung.collect.matching import CELLS, MINUS, STRUCTURE
+from rung.data.energy_entry import energy_and_stderr, number
 from rung.errors import ConfigError, DataError, one_of
 from rung.results.collected import CollectedLabel, CollectedRun, RefusedOutput
 from rung.storage import file_hash
@@ -63,7 +64,8 @@ def read_labels(
     Parameters
     ----------
     path
-        CSV, JSON, npz or HDF5: see :func:`rung.collect.arrays.read_columns`.
+        Text, JSON, npz or HDF5: see :func:`rung.collect.arrays.read_columns`. An energy may state its error, as
+        :func:`rung.data.energy_entry.energy_and_stderr` reads it.
     meaning
         What its columns are.
     structure_ids
@@ -74,19 +76,21 @@ def read_labels(
     DataError
         When the table cannot be read, or a column is missing or has another length.
     """
-    table = read_columns(path)
-    chosen = {name: column(path, table, called) for name, called in meaning.columns.items()}
-    _require_rows(path, chosen, meaning.columns)
+    names = meaning.columns
+    numbers = [names[what] for what in (ENERGY, STDERR, CELLS) if what in names]
+    table = read_columns(path, tuple(names.values()), numbers)
+    chosen = {name: column(path, table, called) for name, called in names.items()}
+    _require_rows(path, chosen, names)
     key = file_hash(path)
     labels: dict[Key, CollectedLabel] = {}
     refused = []
-    for number in range(len(chosen[ENERGY])):
-        row = {name: values[number] for name, values in chosen.items()}
+    for place in range(len(chosen[ENERGY])):
+        row = {name: values[place] for name, values in chosen.items()}
         try:
             label = _label(row, meaning, path, key)
             _require_new(label, structure_ids, labels)
         except DataError as error:
-            where = f"{path}, row {number + 1}"
+            where = f"{path}, row {place + 1}"
             refused.append(RefusedOutput(file=where, sentence=f"{where}: {error}"))
         else:
             labels[_key(label)] = label
@@ -121,19 +125,13 @@ def _label(row: Mapping[str, Any], meaning: TableMeaning, path: Path, key: str) 
     name = _name(row[STRUCTURE])
     if not name:
         raise DataError("it names no structure.")
-    cells = meaning.cells if CELLS not in row else int(_number(row[CELLS], CELLS))
-    if cells < 1:
-        raise DataError(f"{CELLS} is {row[CELLS]!r}, and should be a whole number from 1.")
+    cells = meaning.cells if CELLS not in row else _cells(row[CELLS])
     minus = _name(row[MINUS]) if MINUS in row else ""
     if minus == name:
         raise DataError(f"{name} less itself is zero and says nothing.")
     constants = {} if minus else dict(meaning.constants or {})  # what is added to both cancels
-    energy = meaning.unit * _number(row[ENERGY], ENERGY)
-    stderr = meaning.stderr
-    if STDERR in row and row[STDERR] not in ("", None):
-        stderr = meaning.unit * _number(row[STDERR], STDERR) / cells
-        if stderr <= 0:
-            raise DataError(f"{STDERR} is {row[STDERR]!r}, and should be above zero, or empty where there is none.")
+    energy, stated = (meaning.unit * value for value in energy_and_stderr(row[ENERGY], row.get(STDERR)))
+    stderr = meaning.stderr if np.isnan(stated) else stated / cells
     run = _run(path, key, energy, stderr * cells)
     return CollectedLabel(
         structure_id=name,
@@ -147,6 +145,13 @@ def _label(row: Mapping[str, Any], meaning: TableMeaning, path: Path, key: str) 
         warnings=(),
         minus_structure_id=minus,
     )
+
+
+def _cells(value: Any) -> int:
+    cells = number(value, CELLS)
+    if cells < 1 or not cells.is_integer():
+        raise DataError(f"{CELLS} is {value!r}, and should be a whole number from 1.")
+    return int(cells)
 
 
 def _name(value: Any) -> str:
@@ -174,16 +179,6 @@ def _run(path: Path, key: str, energy: float, stderr: float) -> CollectedRun:
         inefficiency=unknown,
         independent=unknown,
     )
-
-
-def _number(value: Any, what: str) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{what} is {value!r}, and no number.") from error
-    if isinstance(value, (bool, np.bool_)) or not np.isfinite(number):
-        raise DataError(f"{what} is {value!r}, and no number.")
-    return number
 
 
 def read_all(

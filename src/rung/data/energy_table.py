@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rung.data.energy_entry import energy_and_stderr, number
 from rung.data.labels import STRUCTURE_ID
 from rung.data.named_rows import named_rows
 from rung.data.structure import Structure
@@ -22,7 +23,7 @@ FIDELITY, ENERGY, STDERR, MINUS = "fidelity", "energy", "stderr", "minus_structu
 RUN, SHARED = "run", "shared_stderr"
 NEEDED = (STRUCTURE_ID, FIDELITY, ENERGY)
 COLUMNS = (*NEEDED, STDERR, MINUS, RUN, SHARED)
-
+EV = "a number, eV"
 
 MOST_LISTED = 20
 """Names of structures that a sentence lists."""
@@ -117,8 +118,9 @@ def read_energy_tables(paths: Sequence[Path | str], keys: Mapping[str, str] | No
     Parameters
     ----------
     paths
-        CSV files with a line of names: ``structure_id``, ``fidelity`` and ``energy``, and where they are known
-        ``stderr``, ``minus_structure_id``, ``run`` and ``shared_stderr``; eV.
+        Tables of text with a line of names: ``structure_id``, ``fidelity`` and ``energy``, and where they are known
+        ``stderr``, ``minus_structure_id``, ``run`` and ``shared_stderr``; eV. An energy may state its error, as
+        :func:`rung.data.energy_entry.energy_and_stderr` reads it.
     keys
         What the files call a fidelity, for each that has another name here.
 
@@ -246,9 +248,12 @@ def _words(row: EnergyRow) -> str:
 
 def _rows(path: Path) -> Iterator[EnergyRow]:
     empty = True
-    for where, row in named_rows(path, NEEDED, COLUMNS):
+    for where, row in named_rows(path, NEEDED, COLUMNS, (ENERGY, STDERR, SHARED)):
         empty = False
-        yield _row({key: value.strip() for key, value in row.items()}, where)
+        try:
+            yield _row(row, where)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
     if empty:
         raise DataError(f"{path} holds no row below its line of names.")
 
@@ -256,33 +261,22 @@ def _rows(path: Path) -> Iterator[EnergyRow]:
 def _row(entries: Mapping[str, str], where: str) -> EnergyRow:
     empty = [name for name in NEEDED if not entries[name]]
     if empty:
-        raise DataError(f"{where}: {empty[0]} is empty.")
+        raise DataError(f"{empty[0]} is empty.")
+    energy, stderr = energy_and_stderr(entries[ENERGY], entries.get(STDERR), EV)
     row = EnergyRow(
         structure_id=entries[STRUCTURE_ID],
         fidelity=entries[FIDELITY],
-        energy=_number(entries[ENERGY], ENERGY, where),
-        stderr=_number(entries[STDERR], STDERR, where) if entries.get(STDERR) else float("nan"),
+        energy=energy,
+        stderr=stderr,
         minus=entries.get(MINUS, ""),
         run=entries.get(RUN, ""),
-        shared_stderr=_number(entries[SHARED], SHARED, where) if entries.get(SHARED) else 0.0,
+        shared_stderr=number(entries[SHARED], SHARED, EV) if entries.get(SHARED) else 0.0,
         place=where,
     )
-    if row.stderr <= 0:
-        raise DataError(f"{where}: stderr is {row.stderr:g}, and should be above zero; leave it empty for none.")
     if row.minus == row.structure_id:
-        raise DataError(f"{where}: {row.minus} less itself is zero and says nothing.")
+        raise DataError(f"{row.minus} less itself is zero and says nothing.")
     if bool(row.run) != bool(row.shared_stderr):
-        raise DataError(f"{where}: run and shared_stderr belong together; give both, or none.")
+        raise DataError("run and shared_stderr belong together; give both, or none.")
     if row.run and not abs(row.shared_stderr) <= row.stderr:
-        raise DataError(f"{where}: shared_stderr is a part of stderr, so it cannot be larger.")
+        raise DataError("shared_stderr is a part of stderr, so it cannot be larger.")
     return row
-
-
-def _number(text: str, name: str, where: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not np.isfinite(value):
-        raise DataError(f"{where}: {name} is {text!r}, and should be a number, eV.")
-    return value
