@@ -68,6 +68,7 @@ def test_a_structure_without_a_label_is_one_sentence_and_exit_code_1(
     [
         ([], "Give a YAML file of settings"),
         (["next.extxyz", "--engine", "ase"], "--fidelity is missing"),
+        (["next.extxyz"], "--fidelity and --engine are missing"),
         (["next.extxyz", "--fidelity", "low", "--engine", "as"], "ase, "),
         (["next.extxyz", "--fidelity", "low", "--engine", "ase", "--set", "calculator=x:Y"], "trusted: true"),
         (["next.extxyz", "--fidelity", "low", "--engine", "ase", "--set", "calculater=x:Y"], "Did you mean"),

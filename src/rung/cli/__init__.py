@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 from rung import __version__
 from rung.cli.console import ERR
+from rung.cli.mistyped import sentence_of
 from rung.cli.termination import Terminated, terminable
 from rung.errors import RungError
 from rung.memory import keep_freed_memory
@@ -147,4 +148,5 @@ def _plain_warning(
 def _show(error: Exception) -> None:
     if os.environ.get("RUNG_DEBUG") == "1":
         ERR.print_exception()
-    ERR.print(f"rung: {' '.join(str(error).split())}", markup=False)
+    said = sentence_of(error) if isinstance(error, CycloptsError) else str(error)
+    ERR.print(f"rung: {' '.join(said.split())}", markup=False)

@@ -117,9 +117,10 @@ def _told(options: LabelOptions) -> Any:
         return load_label_settings(files[0], changes)
     missing = [f"--{name}" for name in ("fidelity", "engine") if getattr(options, name) is None]
     if not files or missing:
+        lacks = f"; {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing" if files else ""
         raise ConfigError(
-            f"Give a YAML file of settings, or files of structures with --fidelity and --engine"
-            f"{'; ' + ' and '.join(missing) + ' is missing' if files else ''}. See rung label --help."
+            "Give a YAML file of settings, or files of structures with --fidelity and --engine"
+            f"{lacks}. See rung label --help."
         )
     return LabelSettings.read({"structures": list(files), **changes}, "options").resolved(Path())
 

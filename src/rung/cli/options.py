@@ -80,7 +80,8 @@ class Leaf:
         if get_origin(self.hint) is dict:
             told["metavar"] = self.option.form.upper()
         if not self.option.positional:
-            told |= {"name": _flags(self.names), "negative": _flags(self.off), "consume_multiple": self.several}
+            told |= {"name": _flags(self.names), "negative": _flags(self.off)}
+            told["consume_multiple"] = 1 if self.several else False  # an option without a value says nothing
             return _parameter(self.key, inspect.Parameter.KEYWORD_ONLY, hint, default, told)
         if self.several:
             return _parameter(self.key, inspect.Parameter.VAR_POSITIONAL, get_args(hint)[0], ABSENT, told)
@@ -180,6 +181,9 @@ def _function(
     def run(*places: Any, **words: Any) -> int:
         words |= _by_name(parameters, places)
         file: Path | None = words.pop(_SETTINGS.name, None)
+        _require_given(
+            name, [leaf for kind in kinds if file is None or kind is not filed for leaf in options[kind]], words
+        )
         return act(
             *(
                 kind.with_file(file if kind is filed else None, **_nested(leaves, words))
@@ -198,6 +202,13 @@ def _require_apart(command: str, options: Mapping[type[Settings], Sequence[Leaf]
     twice = sorted({flag for flag in flags if flags.count(flag) > 1})
     if twice:
         raise TypeError(f"rung {command}: two fields are spelt {', '.join(twice)}; give one of them an Option.")
+
+
+def _require_given(command: str, leaves: Sequence[Leaf], words: Mapping[str, Any]) -> None:
+    """Raise a :class:`ConfigError` where any number of words may stand, one is needed, and there is none."""
+    for leaf in leaves:
+        if leaf.option.positional and leaf.several and leaf.field.is_required() and not words[leaf.key]:
+            raise ConfigError(f"rung {command} needs {leaf.key.upper()}. See rung {command} --help.")
 
 
 def _by_name(parameters: Sequence[inspect.Parameter], places: Sequence[Any]) -> dict[str, Any]:
