@@ -50,8 +50,20 @@ def text_of(node: ast.expr) -> str | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
-        return "".join(str(part.value) if isinstance(part, ast.Constant) else BLANK for part in node.values)
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else _blank(part) for part in node.values)
     return None
+
+
+def _blank(part: ast.expr) -> str:
+    """Return what stands for a value: a blank, before what is counted; of a word for one or many, the latter."""
+    value = part.value if isinstance(part, ast.FormattedValue) else part
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "counted":
+        *_, last = value.args
+        name = text_of(last) or ""
+        return f"{BLANK} {name if len(value.args) > 2 else f'{name}s'}"
+    if isinstance(value, ast.IfExp) and ast.unparse(value.test).endswith(("== 1", "== {1}", "== (1,)")):
+        return text_of(value.orelse) or BLANK
+    return BLANK
 
 
 @cache

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
-from rung.errors import StorageError
+from rung.errors import StorageError, counted
 from rung.storage import write_text
 
 _TABLE = re.compile(
@@ -94,7 +94,7 @@ def _kept_values(path: Path, head: Sequence[str]) -> dict[tuple[str, ...], float
     found = {}
     for number, line in enumerate(lines[1:], start=2):
         if len(line) != len(head):
-            raise StorageError(f"{path}, line {number}: {len(line)} columns, not {len(head)}.")
+            raise StorageError(f"{path}, line {number}: {counted(len(line), 'column')}, not {len(head)}.")
         *names, value = line
         try:
             found[tuple(names)] = float(value)

@@ -134,7 +134,7 @@ def test_the_cache_is_listed_verified_and_pruned(
     assert main(["cache", "verify", cache]) == 1
     assert str(victim) in capsys.readouterr().err.replace("\n", "")
     assert main(["cache", "prune", cache]) == 0
-    assert "Deleted 1 entries" in capsys.readouterr().err
+    assert "Deleted 1 entry," in capsys.readouterr().err
     assert not victim.exists()
     assert main(["cache", "verify", cache]) == 0
 

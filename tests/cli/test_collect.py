@@ -33,7 +33,7 @@ def test_one_bad_file_is_one_sentence_and_the_rest_goes_on(tmp_path: Path, capsy
     assert main(["collect", str(tmp_path), "--shared-stderr", "finite_size=0.03", "time_step=0.04"]) == 1
     said = capsys.readouterr()
     assert "dmc.s003.scalar.dat" in said.out
-    assert "1 energies; 2 refused" in said.out
+    assert "1 energy; 2 refused" in said.out
     assert "energy_shared_stderr: 0.05" in said.out
     sentences = [line for line in said.err.splitlines() if line.startswith("rung: ")]
     assert len(sentences) == 2
@@ -80,5 +80,5 @@ def test_arrays_are_converted_and_said(tmp_path: Path, capsys: pytest.CaptureFix
     assert "--keys needs --energy-unit and --length-unit" in capsys.readouterr().err
     units = ["--energy-unit", "hartree", "--length-unit", "bohr"]
     assert main([*words, "--keys", "numbers=z", "positions=R", "energy=E", *units]) == 0
-    assert "1 structures, 1 energies, 0 with forces" in capsys.readouterr().err
+    assert "1 structure, 1 energy, 0 with forces" in capsys.readouterr().err
     assert read_structures(tmp_path / "a.extxyz")[0].labelled("cc").energy == pytest.approx(-1.17 * HARTREE)

@@ -81,7 +81,7 @@ def test_json_is_what_the_file_says(start: str, capsys: pytest.CaptureFixture[st
 def test_what_is_missing_is_said_with_where_the_rest_is(start: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["relax", *EMT, start, "--fidelity", "emt", "--steps", "1"]) == 1
     said = capsys.readouterr()
-    assert said.err.splitlines()[-1].startswith("rung: Not relaxed to 0.02 eV/Å in 1 steps; give more steps.")
+    assert said.err.splitlines()[-1].startswith("rung: Not relaxed to 0.02 eV/Å in 1 step; give more steps.")
     assert said.err.splitlines()[-1].endswith("is in relax.")
 
 

@@ -86,7 +86,7 @@ def test_what_does_not_diffuse_keeps_its_displacements_and_says_so(
     ("more", "species", "sentence"),
     [
         ((), "Na", "There is no Na in the run; there is: Li, S."),
-        (("--draw", "1"), "Li", "There are 1 draws for 3 files"),
+        (("--draw", "1"), "Li", "draws: 1 for 3 files"),
         (("--axes", "xq"), "Li", "axes are one or more of x, y and z"),
         (("--model", FREE), "Li", "Say which fidelity of the model to run"),
         (("--model", FREE, "--fidelity", "model"), "Li", "give the one file of the start structure, not 3 files"),

@@ -77,7 +77,7 @@ def test_a_band_that_does_not_converge_has_no_number(run: Run) -> None:
     code, found = run("--counts", "1", "--steps", "1")
     assert code == 1
     assert found["hops"][0]["barrier"] is None
-    assert "after 1 steps" in found["hops"][0]["reason"]
+    assert "after 1 step" in found["hops"][0]["reason"]
 
 
 def test_hops_stand_where_a_defect_does_not_relax(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

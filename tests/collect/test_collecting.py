@@ -285,8 +285,8 @@ def test_a_tiled_cell_that_nobody_divided_is_refused(tree: Path) -> None:
     assert [label.structure_id for label in collected.labels] == ["bent"]
     sentences = sorted(one.sentence.split("c.s001.scalar.dat ")[1] for one in collected.refused)
     assert sentences == [
-        "is of 3 atoms, and far has 2, in 1 cells: it is of another structure.",
-        "is of 8 atoms, and near has 2, in 1 cells: give --cells 4.",
+        "is of 3 atoms, and far has 2, in 1 cell: it is of another structure.",
+        "is of 8 atoms, and near has 2, in 1 cell: give --cells 4.",
     ]
     four = collect(settings(tree, cells=4, out=tree.parent / "four.extxyz"))
     assert [label.structure_id for label in four.labels] == ["near"]

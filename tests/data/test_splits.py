@@ -48,7 +48,9 @@ def test_disjoint_splits_pass():
 def test_one_geometry_in_two_splits_is_named_whatever_it_is_called():
     structures = sample(4, 2)
     twin = dimer(1, name="another")
-    with pytest.raises(DataError, match=r"1 structures .* 'dimer-1' of train and 'another' of test have the same geom"):
+    with pytest.raises(
+        DataError, match=r"1 structure stands .* 'dimer-1' of train and 'another' of test have the same g"
+    ):
         check_disjoint({"train": structures, "test": [dimer(9), twin]})
 
 
@@ -125,7 +127,7 @@ def test_labels_are_hidden_and_replaced():
     assert hidden.energy == 5.0 and np.isnan(hidden.forces).all()
     exact = with_energies([structure], "dmc", {"dimer-1": 7.0})[0].labels["dmc"]
     assert exact.energy == 7.0 and exact.has_forces and np.isnan(exact.energy_stderr)
-    with pytest.raises(DataError, match="1 structures have no exact energy, the first is 'dimer-1'"):
+    with pytest.raises(DataError, match="1 structure has no exact energy, the first is 'dimer-1'"):
         with_energies([structure], "dmc", {})
 
 
@@ -176,9 +178,9 @@ def test_a_geometry_stays_on_one_side_whatever_the_key():
     twin = replace(frames[0], structure_id="twin", info={"x": 1.0})  # the geometry of one group, the key of the other
     named = replace(frames[2], structure_id="dimer-3", info={"x": 0.0})
     assert len(grouped_folds(frames, 2, 0, key_of("x"))) == 2
-    with pytest.raises(DataError, match="1 groups"):
+    with pytest.raises(DataError, match="1 group of structures cannot"):
         grouped_folds([*frames, twin], 2, 0, key_of("x"))
-    with pytest.raises(DataError, match="1 groups"):
+    with pytest.raises(DataError, match="1 group of structures cannot"):
         grouped_folds([*frames, named], 2, 0, key_of("x"))
 
 

@@ -134,7 +134,8 @@ def test_one_composition_is_a_note(mos2):
     one = tuple(s for s in mos2["train"] if s.formula == mos2["train"][0].formula)
     diagnosis = diagnose({"train": one}, target="r2scan")
     assert [f.sentence for f in diagnosis.findings if f.code == "one-composition"] == [
-        "train: all 91 frames with a 'r2scan' energy are Mo9S17, so reference energies hold for that composition only."
+        "train: every frame with a 'r2scan' energy (91) is Mo9S17, so reference energies hold for that composition "
+        "only."
     ]
     assert diagnosis.worst == "note"
     assert "one-composition" not in {f.code for f in diagnose(mos2, target="r2scan").findings}
@@ -153,7 +154,7 @@ def test_atoms_at_one_place_are_an_error_and_no_other_check_lists_their_neighbou
     (named,) = [one for one in findings if one.code == "coincident-atoms"]
     assert named.severity == "error" and named.structures == ("double",)
     assert named.sentence == (
-        "train: 1 frame have two atoms at one place: double; "
+        "train: 1 frame has two atoms at one place: double; "
         "double has atoms 1 (H) and 2 (H) at one place, 0.000 Å apart."
     )
     assert "atoms-too-close" not in {one.code for one in findings}

@@ -147,8 +147,8 @@ def test_honest_bars_give_one():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"energy": [1.0]}, "energy has 1 values for 2"),
-        ({"formulas": ["A"]}, "1 formulas for 2"),
+        ({"energy": [1.0]}, "energy has 1 value for 2"),
+        ({"formulas": ["A"]}, "There is 1 formula for 2"),
         ({"energy": [1.0, NAN]}, "not finite"),
         ({"forces": np.zeros((3, 3))}, "9 components for 4 atoms"),
         ({"forces": np.full((4, 3), NAN)}, "12 predicted force"),

@@ -85,7 +85,7 @@ def test_a_cell_that_cannot_relax_is_one_sentence() -> None:
             with pytest.raises(DataError, match="is not periodic, so it has no cell to relax"):
                 relax(molecule, EMT(), settings)
         wire = Atoms("Cu", cell=[0, 0, 2.5], pbc=[False, False, True])
-        with pytest.raises(DataError, match="Cu has 1 lattice vectors, so no cell to relax"):
+        with pytest.raises(DataError, match="Cu has 1 lattice vector, so no cell to relax"):
             relax(wire, EMT(), settings)
         calculator = NoStress()
         with pytest.raises(ConfigError, match="NoStress gives no stress, so it cannot relax a cell"):

@@ -17,6 +17,15 @@ def test_all_are_inside() -> None:
     )
 
 
+def test_one_is_not_many() -> None:
+    for place, said in (
+        (NEAR, "Inside the domain: 1 frame of test. No atom"),
+        (FAR, "Outside the domain: 1 of 1 frame of"),
+    ):
+        found = standing([("a", place)]).numbers("frames of test", inside="bars hold", outside="no")
+        assert found.verdict.startswith(said)
+
+
 def test_the_first_outside_is_named_with_its_reasons() -> None:
     where = standing([("a", NEAR), ("b", FAR), ("c", FAR)])
     found = where.numbers("frames", inside="bars hold", outside="no bar holds")

@@ -35,5 +35,5 @@ def test_a_curve_has_one_number_an_image(tmp_path: Path, name: str) -> None:
     (tmp_path / "barrier.json").write_text(
         f'[{{"title": "", "barriers": [], "curves": [{{"name": "x", "energies": [0, 1], "{name}": [1]}}]}}]'
     )
-    with pytest.raises(StorageError, match=rf"damaged at '0\.curves\.0' \({name} has 1 numbers for 2 energies\)"):
+    with pytest.raises(StorageError, match=rf"damaged at '0\.curves\.0' \({name} has 1 number for 2 energies\)"):
         read_panels(tmp_path / "barrier.json")

@@ -61,10 +61,10 @@ def test_arrays_are_taken_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"energy": [1.0]}, r"\(energy has 1 entries for 2 structures\)"),
-        ({"formulas": ["H"]}, r"\(formulas has 1 entries for 2 structures\)"),
-        ({"forces": [[[1, 2, 3]]]}, r"\(forces has 1 entries for 2 structures\)"),
-        ({"forces": [[[1, 2, 3]], [[1, 2, 3]]]}, r"\(forces has 1 rows for a structure of 2 atoms\)"),
+        ({"energy": [1.0]}, r"\(energy has 1 entry for 2 structures\)"),
+        ({"formulas": ["H"]}, r"\(formulas has 1 entry for 2 structures\)"),
+        ({"forces": [[[1, 2, 3]]]}, r"\(forces has 1 entry for 2 structures\)"),
+        ({"forces": [[[1, 2, 3]], [[1, 2, 3]]]}, r"\(forces has 1 row for a structure of 2 atoms\)"),
         ({"forces_base": [[[1, 2]], None]}, r"at 'forces_base' \(it should be three numbers an atom\)"),
         ({"forces": [1.0] * 8}, r"at 'forces' \(it should be three numbers an atom\)"),
         ({"forces": 1.0}, r"at 'forces' \(it should be a list of one block a structure\)"),

@@ -101,7 +101,7 @@ def test_what_cannot_be_chosen_from_is_refused(files: Path, lifted: Checkpoint, 
         select_labels(bare, SelectionTask(pool=(files / "pool.extxyz",)), files / "a")
     labelled = [one for one in read_structures(files / "pool.extxyz") if one.labels]
     write_structures(files / "known.extxyz", labelled)
-    with pytest.raises(DataError, match="All 1 structures of the pool have high_energy"):
+    with pytest.raises(DataError, match="1 structure is in the pool and has high_energy"):
         select_labels(potential, SelectionTask(pool=(files / "known.extxyz",)), files / "b")
     with pytest.raises(DataError, match="band has at least two"):
         select_labels(potential, SelectionTask(pool=(files / "pool.extxyz",), band=files / "known.extxyz"), files / "c")

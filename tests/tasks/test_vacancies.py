@@ -119,6 +119,6 @@ def test_hops_and_defects_outside_the_domain_are_named(tmp_path: Path) -> None:
     assert hop.outside[0].startswith("highest image: atom 0 is 4.0 spreads from the nearest training environment")
     assert not [reason for reason in defects.outside if reason.startswith("perfect")]
     sentences = vacancy_summary(result).warnings
-    assert sentences[0].startswith("high, 1 vacancies, concerted: outside the domain, so no error bar holds (highest")
+    assert sentences[0].startswith("high, 1 vacancy, concerted: outside the domain, so no error bar holds (highest")
     page = Page((tmp_path / "vacancies.html").read_text())
     assert "high, energies of vacancies: outside the domain, so no error bar holds (single" in page.text

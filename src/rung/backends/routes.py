@@ -17,7 +17,7 @@ from rung.backends.cards import attach
 from rung.data.batch import collate
 from rung.data.labels import Array
 from rung.data.structure import Structure
-from rung.errors import ModelError
+from rung.errors import ModelError, counted
 from rung.model.potential import ReadoutPotential
 from rung.results.origin import Card
 from rung.storage import atomic_path, write_text
@@ -163,7 +163,8 @@ def _differences(
     if not (energy_error <= route.energy + rounding and force_error <= route.force + 100.0 * rounding):
         raise ModelError(
             f"The file converted for {route.engine} differs from rung by {MILLI * energy_error:.3g} meV/atom and "
-            f"{MILLI * force_error:.3g} meV/Å on {len(structures)} structures, so it was not kept; use the native file."
+            f"{MILLI * force_error:.3g} meV/Å on {counted(len(structures), 'structure')}, so it was not kept; use the "
+            "native file."
         )
     return energy_error, force_error
 

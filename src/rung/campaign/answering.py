@@ -20,7 +20,7 @@ from rung.data.labels import Array
 from rung.data.readers.structures import read_structures
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure, composition_matrix, elements_in
-from rung.errors import ConfigError, DataError
+from rung.errors import ConfigError, DataError, counted
 from rung.model.standing import NOT_KEPT, Standing
 from rung.progress import SILENT, Progress
 from rung.results.barrier_task import TaskBarrier
@@ -289,6 +289,8 @@ def _said(standing: Standing, share: float = 0.0) -> tuple[DomainWord, str]:
         return "unknown", f"It is unknown whether the structures are inside the domain: {NOT_KEPT}"
     if away > share * count:
         reasons = "; ".join(standing.reasons[:2])
-        return "outside", (f"Outside the domain: {away} of {count} structures ({reasons}). No error bar holds there.")
+        return "outside", (
+            f"Outside the domain: {away} of {counted(count, 'structure')} ({reasons}). No error bar holds there."
+        )
     beside = f", {away} beyond it" if away else ""
-    return "inside", f"Inside the domain: {count - away} of {count} structures{beside}. Quote the bar."
+    return "inside", f"Inside the domain: {count - away} of {counted(count, 'structure')}{beside}. Quote the bar."

@@ -16,7 +16,7 @@ from rung.campaign.questions import UNITS
 from rung.campaign.rounds import Work, answer, choose, inside, label, record_of
 from rung.campaign.world import World
 from rung.config import write_config
-from rung.errors import LabelError
+from rung.errors import LabelError, counted
 from rung.label.labelling import Labelling
 from rung.progress import SILENT, Progress
 from rung.report.tasks.campaign import places, write_campaign_report
@@ -160,7 +160,7 @@ class Loop:
         record_of(labelling).write(here.folder.done)
         here = FinishedRound.read(here.folder)
         self.rounds.append(here)
-        self.say(f"Round {number}: {len(here.made)} labels came ({self._spent()} in all).")
+        self.say(f"Round {number}: {counted(len(here.made), 'label')} came ({self._spent()} in all).")
         self._keep(self._result("running", "It goes on.", self.rounds))
         return False
 
@@ -206,8 +206,8 @@ class Loop:
             where = f", {one.domain} the domain" if one.domain == "outside" else ""
             energies = 0 if here.answers is None else here.answers.n_energies
             self.say(
-                f"Round {here.folder.number}: with {energies} energies {one.name} is {value}± {one.bar:.{digits}f} "
-                f"{one.unit} (tolerance {tolerance:g}{where})."
+                f"Round {here.folder.number}: with {counted(energies, 'energy', 'energies')} {one.name} is {value}± "
+                f"{one.bar:.{digits}f} {one.unit} (tolerance {tolerance:g}{where})."
             )
 
     def _say_choice(self, here: FinishedRound) -> None:
@@ -215,8 +215,8 @@ class Loop:
             return
         cost = sum(one.cost for one in here.choice.labels)
         self.say(
-            f"Round {here.folder.number}: {len(here.choice.labels)} labels are asked for, of cost {cost:.3g}; "
-            f"{self._spent()} are spent."
+            f"Round {here.folder.number}: {counted(len(here.choice.labels), 'label is', 'labels are')} asked for, of "
+            f"cost {cost:.3g}; {self._spent()} are spent."
         )
 
     def _result(self, status: Status, sentence: str, rounds: Sequence[FinishedRound]) -> CampaignResult:
@@ -262,6 +262,6 @@ class Loop:
 def _wait(labelling: Labelling) -> str:
     names = ", ".join(labelling.waiting[:5]) + (", …" if len(labelling.waiting) > 5 else "")
     return (
-        f"Inputs of {len(labelling.waiting)} labels are written below {labelling.folder} ({names}). Run them, leave "
-        "the outputs there, and give the same command again."
+        f"Inputs of {counted(len(labelling.waiting), 'label')} are written below {labelling.folder} ({names}). Run "
+        "them, leave the outputs there, and give the same command again."
     )

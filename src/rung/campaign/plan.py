@@ -6,6 +6,7 @@ from rung.campaign.folder import FinishedRound, RoundFolder, finished_rounds
 from rung.campaign.identity import require_same
 from rung.campaign.rounds import Work, first_labels
 from rung.campaign.world import World
+from rung.errors import counted
 from rung.progress import SILENT, Progress
 from rung.run.folder import RunFolder
 from rung.run.provenance import require_files
@@ -43,12 +44,15 @@ def _next(work: Work) -> tuple[str, ...]:
     training = work.world.training(work.before)
     candidates = work.world.candidates(work.before, (), training)
     known = len(work.world.labelled(training))
-    head = f"Round {work.number}: {known} energies are there and {len(candidates)} structures may be labelled."
+    head = (
+        f"Round {work.number}: {counted(known, 'energy is', 'energies are')} there and "
+        f"{counted(len(candidates), 'structure')} may be labelled."
+    )
     if work.here.choice is not None:
         return head, f"It labels {_listed([one.structure_id for one in work.here.choice.labels])}."
     if work.needs_start(training):
         names = [one.structure_id for one in first_labels(work, training).structures]
-        return head, f"Before the first fit it labels {len(names)} structures: {_listed(names)}."
+        return head, f"Before the first fit it labels {counted(len(names), 'structure')}: {_listed(names)}."
     config = work.world.config
     asked = ", ".join(f"{name} to {one.tolerance:g}" for name, one in config.questions.items())
     return head, f"It fits, answers {asked}, and unless all are sure enough labels for a cost of {config.batch:g}."

@@ -15,7 +15,7 @@ from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import labelled_with
 from rung.data.structure import Structure
 from rung.doctor import diagnose
-from rung.errors import ConfigError, DataError, FindingsError
+from rung.errors import ConfigError, DataError, FindingsError, counted
 from rung.fit.lift import Base
 from rung.label.engines import ENGINES
 from rung.progress import SILENT, Progress
@@ -107,8 +107,9 @@ class World:
         needed = min(start_count([*labelled, *candidates], config.start.count), len(labelled) + len(candidates))
         if config.budget.labels is not None and len(labelled) + config.budget.labels < needed:
             raise ConfigError(
-                f"A first fit needs {needed} labels, {len(labelled)} are there, and budget.labels is "
-                f"{config.budget.labels}: raise it, or ask for less with start.count."
+                f"A first fit needs {counted(needed, 'label')}, {len(labelled)} "
+                f"{'is' if len(labelled) == 1 else 'are'} there, and budget.labels is {config.budget.labels}: raise "
+                "it, or ask for less with start.count."
             )
         return Diagnosis.of_findings(diagnosis.census, findings)
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from rung.cli.console import ERR
 from rung.cli.options import command
+from rung.errors import counted
 from rung.progress import memory_size
 from rung.settings import Option, Settings
 
@@ -43,7 +44,7 @@ def _verify(settings: CacheFolder) -> int:
     damaged = [problem for problem in problems if problem]
     for problem in damaged:
         ERR.print(problem, markup=False)
-    ERR.print(f"{len(problems)} entries, {len(damaged)} damaged.", markup=False)
+    ERR.print(f"{counted(len(problems), 'entry', 'entries')}, {len(damaged)} damaged.", markup=False)
     return int(bool(damaged))
 
 
@@ -53,7 +54,10 @@ def _prune(settings: Prune) -> int:
 
     seconds = None if settings.older_than_days is None else 86400.0 * settings.older_than_days
     removed = open_cache(settings.folder).prune(older_than=seconds)
-    ERR.print(f"Deleted {len(removed)} entries, {memory_size(sum(entry.size for entry in removed))}.", markup=False)
+    ERR.print(
+        f"Deleted {counted(len(removed), 'entry', 'entries')}, {memory_size(sum(entry.size for entry in removed))}.",
+        markup=False,
+    )
     return 0
 
 

@@ -6,6 +6,7 @@ from rung.cli.options import Printing, command
 from rung.cli.summary import print_summary, print_troubles
 from rung.collect.convert_settings import ConvertSettings
 from rung.collect.settings import CollectSettings
+from rung.errors import counted
 
 
 def _collect(settings: CollectSettings, printing: Printing) -> int:
@@ -50,8 +51,8 @@ def _convert(settings: ConvertSettings) -> int:
 
     done = convert(settings, progress=TerminalProgress())
     ERR.print(
-        f"Wrote {done.out}: {done.structures} structures, {done.energies} energies, {done.forces} with forces, "
-        f"{done.stresses} with stress. Check it with rung doctor {done.out}.",
+        f"Wrote {done.out}: {counted(done.structures, 'structure')}, {counted(done.energies, 'energy', 'energies')}, "
+        f"{done.forces} with forces, {done.stresses} with stress. Check it with rung doctor {done.out}.",
         markup=False,
     )
     return 0

@@ -9,6 +9,7 @@ from pydantic import Field
 from rung.cli.console import ERR, TerminalProgress, print_json
 from rung.cli.options import Printing, command
 from rung.demo_data import Name
+from rung.errors import counted
 from rung.run.file_settings import CheckSettings, EvaluationSettings, ExportSettings
 from rung.settings import Option, Settings
 
@@ -151,8 +152,8 @@ def _export(settings: ExportSettings) -> int:
         ERR.print(f"warning: {warning}", style="yellow", markup=False)
     if done.n_structures:
         ERR.print(
-            f"On {done.n_structures} structures the converted file is within {1000 * done.energy:.2g} meV/atom and "
-            f"{1000 * done.force:.2g} meV/Å of rung.",
+            f"On {counted(done.n_structures, 'structure')} the converted file is within {1000 * done.energy:.2g} "
+            f"meV/atom and {1000 * done.force:.2g} meV/Å of rung.",
             markup=False,
         )
     ERR.print(f"Wrote {', '.join(map(str, done.files))}.", markup=False)

@@ -4,6 +4,7 @@ import math
 
 from rung.cli.console import ERR, OUT
 from rung.cli.summary import print_summary
+from rung.errors import counted
 from rung.progress import duration, memory_size
 from rung.report.summary import Summary, Table
 from rung.results.findings import CensusRow
@@ -47,7 +48,7 @@ def plan_summary(plan: FitPlan) -> Summary:
     said = ", ".join(part for part in cost if part)
     sentences = (
         f"{plan.run} {STATES[plan.state]}.",
-        f"{plan.method} goes {start} to {plan.target} with {plan.n_energies} labels{weights}{frozen}.",
+        f"{plan.method} goes {start} to {plan.target} with {counted(plan.n_energies, 'label')}{weights}{frozen}.",
         *([f"Designs and fit take {said}."] if said else []),
         plan.reference_energies,
         *plan.sentences,

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from rung.cli.console import ERR, OUT
 from rung.demo import FinishedDemo
+from rung.errors import counted
 from rung.features.cache import CacheEntry
 from rung.report.study.verdict import verdicts
 from rung.report.summary import UNKNOWN, number
@@ -66,8 +67,8 @@ def print_errors(evaluation: Evaluation) -> None:
     for split, between in evaluation.differences.items():
         base_words = f", {number(between.rmse_base, 1)} by the base" if math.isfinite(between.rmse_base) else ""
         OUT.print(
-            f"On {split} the {between.n_differences} labelled differences are {number(between.rmse, 1)} meV off, r.m.s."
-            f"{base_words}; z² {number(between.z2, 2)}.",
+            f"On {split} the {counted(between.n_differences, 'labelled difference is', 'labelled differences are')} "
+            f"{number(between.rmse, 1)} meV off, r.m.s.{base_words}; z² {number(between.z2, 2)}.",
             markup=False,
         )
     floors = {

@@ -13,7 +13,7 @@ from rung.collect.output import Mean, Output, Series, Total
 from rung.collect.readers.reader import RunName
 from rung.collect.statistics import Estimate, combined, estimate
 from rung.data.labels import Array
-from rung.errors import DataError, one_of
+from rung.errors import DataError, counted, one_of
 from rung.results.collected import CollectedLabel, CollectedRun
 
 FARTHEST_APART = 4.0
@@ -250,7 +250,9 @@ def _twist_weights(name: str, outputs: Sequence[ReadOutput], weights: Sequence[f
     by_table = [output.twist_weight for output in outputs]
     chosen = [1.0 if weight is None else weight for weight in by_table]
     if weights and len(outputs) != len(weights):
-        raise DataError(f"{name} has {len(outputs)} twists, and --twist-weights gives {len(weights)} weights.")
+        raise DataError(
+            f"{name} has {counted(len(outputs), 'twist')}, and --twist-weights gives {counted(len(weights), 'weight')}."
+        )
     if weights:
         chosen = list(weights)
     elif None in by_table and any(weight is not None for weight in by_table):

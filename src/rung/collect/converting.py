@@ -18,7 +18,7 @@ from rung.data.readers.hdf5 import HEAVIEST
 from rung.data.readers.reader import Frame
 from rung.data.readers.structures import structure_of, write_structures
 from rung.data.structure import Structure
-from rung.errors import ConfigError, DataError, StorageError, one_of
+from rung.errors import ConfigError, DataError, StorageError, counted, one_of
 from rung.fidelity import Fidelity
 from rung.progress import SILENT, Progress
 
@@ -232,7 +232,9 @@ def _frames(path: Path, chosen: Columns, names: Mapping[str, str]) -> int:
     for meaning, array in chosen.items():
         once = meaning in ("numbers", "cell") and array.shape in shared
         if not once and (array.ndim == 0 or len(array) != count):
-            raise DataError(f"{path}: {names[meaning]} has shape {array.shape}, and there are {count} frames.")
+            raise DataError(
+                f"{path}: {names[meaning]} has shape {array.shape}, and the positions are of {counted(count, 'frame')}."
+            )
     return count
 
 

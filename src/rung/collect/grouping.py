@@ -13,7 +13,7 @@ from rung.collect.matching import Match, Matcher
 from rung.collect.output import Output, Series, Total
 from rung.data.readers.structures import structure_from
 from rung.data.structure import Structure
-from rung.errors import DataError
+from rung.errors import DataError, counted
 from rung.results.collected import CollectedLabel, RefusedOutput
 
 
@@ -105,8 +105,8 @@ def _less(group: Group, other: Group | None) -> Group:
         raise DataError(f"{name}: there is no output of {group.minus} itself to subtract.")
     if len(group.outputs) != len(other.outputs) or group.cells != other.cells:
         raise DataError(
-            f"{name}: {len(group.outputs)} outputs of {group.cells} cells stand against {len(other.outputs)} of "
-            f"{other.cells}; each needs one of the same walkers."
+            f"{name}: {counted(len(group.outputs), 'output')} of {counted(group.cells, 'cell')} against "
+            f"{len(other.outputs)} of {other.cells}; each output needs one of the same walkers."
         )
     second = _in_order(other.outputs)
     pairs = zip(_in_order(group.outputs), second, strict=True)
@@ -144,7 +144,8 @@ def difference_of(one: ReadOutput, other: ReadOutput) -> ReadOutput:
         raise DataError(f"{first.source} and {second.source} are not both series, so no blocks can be subtracted.")
     if len(first) != len(second) or first.equilibration != second.equilibration:
         raise DataError(
-            f"{first.source} has {len(first)} rows and {second.source} {len(second)}: they are not of the same walkers."
+            f"{first.source} has {counted(len(first), 'row')} and {second.source} {len(second)}: they are not of the "
+            "same walkers."
         )
     if not np.array_equal(first.weights, second.weights):
         raise DataError(f"{first.source} and {second.source} weigh their rows differently: not the same walkers.")
@@ -165,7 +166,8 @@ def _require_size(output: ReadOutput, match: Match, cells: int, n_atoms: int) ->
     times, rest = divmod(told, n_atoms)
     advice = f"give --cells {times}" if times and not rest else "it is of another structure"
     raise DataError(
-        f"{content.source} is of {told} atoms, and {match.structure_id} has {n_atoms}, in {cells} cells: {advice}."
+        f"{content.source} is of {counted(told, 'atom')}, and {match.structure_id} has {n_atoms}, in "
+        f"{counted(cells, 'cell')}: {advice}."
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rung.data.labels import Array
-from rung.errors import DataError
+from rung.errors import DataError, counted
 from rung.evaluate.free_energy.mbar import independent_samples, statistical_inefficiency
 
 FEWEST_ROWS = 10
@@ -87,8 +87,8 @@ def estimate(source: Path, values: Array, weights: Array, *, equilibration: int 
     kept, kept_weights = values[first:], weights[first:]
     if len(kept) < FEWEST_ROWS:
         raise DataError(
-            f"{source}: {len(kept)} of {len(values)} rows are left after {first} of equilibration, and no error can "
-            f"be told from fewer than {FEWEST_ROWS}; run on, or leave fewer out."
+            f"{source}: {len(kept)} of {counted(len(values), 'row')} are left after {first} of equilibration, and no "
+            f"error can be told from fewer than {FEWEST_ROWS}; run on, or leave fewer out."
         )
     if np.ptp(kept) == 0:
         raise DataError(f"{source}: all rows hold {kept[0]:.6g}, so no error can be told; is it a Monte Carlo run?")
@@ -148,7 +148,7 @@ def _unsettled(values: Array, weights: Array, first: int, detected: int, mean: f
         if abs(later - mean) > stderr:
             yield (
                 f"the series settles only at row {detected}, and from there its mean is {later:.4f} eV and not "
-                f"{mean:.4f}: leave out {detected} rows"
+                f"{mean:.4f}: leave out {counted(detected, 'row')}"
             )
             return
     if first == detected and first > len(values) / 2:

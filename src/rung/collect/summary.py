@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from rung.errors import counted
 from rung.report.summary import UNKNOWN, Summary, Table, number
 from rung.results.collected import Collected, CollectedLabel
 
@@ -16,13 +17,15 @@ def summary_of(collected: Collected) -> Summary:
     table = Table("Energies", _HEADINGS, [row for label in collected.labels for row in _rows(label, root)], n_names=2)
     sentences = []
     if collected.labels and (collected.refused or collected.passed_over):
-        counts = f"{len(collected.refused)} refused, {collected.passed_over} other files passed over"
-        sentences.append(f"{len(collected.labels)} energies; {counts}.")
+        counts = f"{len(collected.refused)} refused, {counted(collected.passed_over, 'other file')} passed over"
+        sentences.append(f"{counted(len(collected.labels), 'energy', 'energies')}; {counts}.")
     if collected.out:
         sentences.append(f"Wrote {collected.out}.")
     if collected.unlabelled:
         shown = ", ".join(collected.unlabelled[:5]) + (", …" if len(collected.unlabelled) > 5 else "")
-        sentences.append(f"{len(collected.unlabelled)} structures have no output: {shown}.")
+        sentences.append(
+            f"{counted(len(collected.unlabelled), 'structure has', 'structures have')} no output: {shown}."
+        )
     if collected.shared_stderr:
         name = collected.fidelity or "the fidelity"
         sentences.append(

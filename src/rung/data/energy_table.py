@@ -16,7 +16,7 @@ from rung.data.energy_entry import energy_and_stderr, number
 from rung.data.labels import STRUCTURE_ID
 from rung.data.named_rows import named_rows
 from rung.data.structure import Structure
-from rung.errors import DataError, one_of
+from rung.errors import DataError, counted, one_of
 from rung.storage import atomic_path
 
 FIDELITY, ENERGY, STDERR, MINUS = "fidelity", "energy", "stderr", "minus_structure_id"
@@ -228,7 +228,11 @@ def require_faultless(
     """Return the table; raise a :class:`~rung.errors.DataError` that names its first fault and counts the others."""
     wrong = list(faults(table, splits, fidelities))
     if wrong:
-        more = f" {len(wrong) - 1} more rows have such faults; rung doctor --labels lists them." if wrong[1:] else ""
+        more = (
+            f" {counted(len(wrong) - 1, 'more row has', 'more rows have')} such faults; rung doctor --labels lists all."
+            if wrong[1:]
+            else ""
+        )
         raise DataError(wrong[0].sentence + more)
     return table
 

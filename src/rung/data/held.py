@@ -11,7 +11,7 @@ from ase.constraints import FixAtoms, FixCartesian, FixedLine, FixedPlane, FixSc
 from numpy.typing import NDArray
 
 from rung.data.labels import Array
-from rung.errors import DataError
+from rung.errors import DataError, counted
 from rung.storage import content_hash
 
 FOLLOWED = (FixAtoms, FixCartesian, FixScaled, FixedLine, FixedPlane)
@@ -182,7 +182,7 @@ class Held:
     def words(self) -> str:
         """Return what is held, for people; empty where nothing is."""
         whole, partial = int((self.dimensions == 0).sum()), len(self._partial)
-        said = [f"{whole} {'atom' if whole == 1 else 'atoms'} held"] if whole else []
+        said = [f"{counted(whole, 'atom')} held"] if whole else []
         if partial:
             said.append(f"{partial} held in some directions")
         return " and ".join(said)

@@ -8,7 +8,7 @@ from ase.data import chemical_symbols
 
 from rung.data.elements import hint
 from rung.data.neighbours import neighbour_lengths, open_axes
-from rung.errors import DataError
+from rung.errors import DataError, counted
 
 CLOSEST_IMAGE = 0.5
 """Å: no atom is this near to its own image, so a smaller cell is damaged or not in Å."""
@@ -163,4 +163,4 @@ def _crowded(atoms: Atoms) -> Impossible | None:
     most = int(np.unique(index, axis=0, return_counts=True)[1].max())
     if most * SMALLEST_VOLUME <= volume:
         return None
-    return Impossible("impossible-density", f"has {most} atoms within {volume:.2g} Å³, which no matter has")
+    return Impossible("impossible-density", f"has {counted(most, 'atom')} within {volume:.2g} Å³, which no matter has")

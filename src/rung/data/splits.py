@@ -12,7 +12,7 @@ from rung.data.congruence import SAME
 from rung.data.fingerprint import fingerprint, first_of_each
 from rung.data.labels import empty_labels
 from rung.data.structure import Structure
-from rung.errors import ConfigError, DataError, one_of
+from rung.errors import ConfigError, DataError, counted, one_of
 
 Item = TypeVar("Item")
 Key = Callable[[Structure], Hashable]
@@ -164,8 +164,9 @@ def check_disjoint(splits: Mapping[str, Sequence[Structure]]) -> None:
         first = shared[0]
         what = f"the same geometry, {HOWEVER}" if first.same_geometry else "the same structure_id"
         raise DataError(
-            f"{len(shared)} structures stand in two splits; the first: {first.structures[0]!r} of {first.splits[0]} "
-            f"and {first.structures[1]!r} of {first.splits[1]} have {what}; {REMEDY}"
+            f"{counted(len(shared), 'structure stands', 'structures stand')} in two splits; the first: "
+            f"{first.structures[0]!r} of {first.splits[0]} and {first.structures[1]!r} of {first.splits[1]} have "
+            f"{what}; {REMEDY}"
         )
 
 
@@ -219,7 +220,10 @@ def draw_labels(
     if not able and n:
         raise DataError(f"No energies to draw from: {one_of(fidelity, _labelled_fidelities(structures), 'fidelity')}")
     if n > len(able):
-        raise DataError(f"{n} energies of {fidelity!r} were asked for; only {len(able)} structures have one.")
+        raise DataError(
+            f"{counted(n, f'energy of {fidelity!r} was', f'energies of {fidelity!r} were')} asked for; only "
+            f"{counted(len(able), 'structure has', 'structures have')} one."
+        )
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(able))
     stderr = generator.uniform(low, high, len(able))  # drawn for all, so that a larger draw repeats a smaller one
@@ -278,7 +282,9 @@ def with_energies(
     """
     missing = [structure.structure_id for structure in structures if structure.structure_id not in energies]
     if missing:
-        raise DataError(f"{len(missing)} structures have no exact energy, the first is {missing[0]!r}.")
+        raise DataError(
+            f"{counted(len(missing), 'structure has', 'structures have')} no exact energy, the first is {missing[0]!r}."
+        )
     return tuple(
         _with_energy(structure, fidelity, energies[structure.structure_id], np.nan) for structure in structures
     )
@@ -314,7 +320,7 @@ def grouped_folds(
     if n_folds < 2:
         raise ConfigError(f"Folds come in twos or more, not {n_folds}.")
     if len(groups) < n_folds:
-        raise DataError(f"{len(groups)} groups of structures cannot fill {n_folds} folds.")
+        raise DataError(f"{counted(len(groups), 'group')} of structures cannot fill {n_folds} folds.")
     folds: list[list[int]] = [[] for _ in range(n_folds)]
     shuffled = [groups[k] for k in np.random.default_rng(seed).permutation(len(groups))]
     for group in sorted(shuffled, key=len, reverse=True):  # the largest first, each into the emptiest fold

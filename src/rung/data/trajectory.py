@@ -11,7 +11,7 @@ from rung.data.attributes import IMAGE_FLAGS, UNWRAPPED
 from rung.data.readers import lammps, reader_of
 from rung.data.readers.structures import complete_atoms, numbered_frames, structure_of
 from rung.data.structure import Structure
-from rung.errors import DataError
+from rung.errors import DataError, counted
 
 _TIMES = ("step", "Step", "timestep", "time", "Time", "time_fs", "time_ps")
 """Keys of ``info`` under which programs write how far a run has come."""
@@ -121,7 +121,7 @@ def _check_repeats(path: Path, structures: Sequence[Structure]) -> None:
         if earlier == number:
             continue
         if len(first) == 1 and len({one.geometry_hash for one in structures}) == 1:
-            raise DataError(f"{path}: nothing moves, all {len(structures)} frames are one; is it a run?")
+            raise DataError(f"{path}: nothing moves, all {counted(len(structures), 'frame')} are one; is it a run?")
         raise DataError(
             f"{path}: frame {number} is frame {earlier} again, to the last digit; a run does not come back, so leave "
             "out what a restart or a copy repeats."

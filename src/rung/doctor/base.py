@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from rung.doctor.examined import Examined
-from rung.doctor.findings import finding
+from rung.doctor.findings import finding, frames
 from rung.results.findings import Finding
 from rung.units import MILLI
 
@@ -29,7 +29,7 @@ def base_forces(examined: Examined) -> Iterator[Finding]:
         size = _rms(labels)
         which = f"the {fidelity!r} forces"
         problem = (
-            f"{split}: the base errs by {error * MILLI:.0f} meV/Å (r.m.s. of {len(predictions)} frames) on {which}"
+            f"{split}: the base errs by {error * MILLI:.0f} meV/Å (r.m.s. of {frames(len(predictions))}) on {which}"
         )
         if size > 4.0 * POOR and error >= 0.9 * size:  # a relaxed frame has no forces to be right about
             sentence = f"{problem}, which are {size * MILLI:.0f} meV/Å themselves; is it the right base and fidelity?"

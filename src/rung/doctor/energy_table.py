@@ -13,6 +13,7 @@ from rung.data.structure import Structure
 from rung.doctor.examined import Examined
 from rung.doctor.findings import few, finding
 from rung.doctor.slopes import ENERGY_UNITS, explained, slope_through_zero
+from rung.errors import counted
 from rung.results.findings import Finding, Severity
 
 OPEN, DOUBTFUL = 5.0, 3.0
@@ -38,8 +39,16 @@ def table_rows(examined: Examined) -> Iterator[Finding]:
     for fidelity in _fidelities(examined.table):
         own = examined.table.of(fidelity)
         runs = len({row.run for row in own.correlated})
-        shared = f", and {len(own.correlated)} share errors in {runs} {'run' if runs == 1 else 'runs'}" if runs else ""
-        sentence = f"{len(own.differences)} labels of {fidelity!r} are differences{shared}."
+        shared = (
+            f", and {len(own.correlated)} {'shares its error' if len(own.correlated) == 1 else 'share errors'} in "
+            f"{counted(runs, 'run')}"
+            if runs
+            else ""
+        )
+        sentence = (
+            f"{counted(len(own.differences), 'label')} of {fidelity!r} "
+            f"{'is a difference' if len(own.differences) == 1 else 'are differences'}{shared}."
+        )
         yield finding("note", "table-differences", sentence, (), (fidelity,))
 
 
@@ -49,8 +58,8 @@ def table_stderr(examined: Examined) -> Iterator[Finding]:
         exact = [row for row in examined.table.of(fidelity).differences if np.isnan(row.stderr)]
         if exact:
             sentence = (
-                f"{len(exact)} {fidelity!r} differences have no stderr and count as exact up to the model's own error: "
-                f"{few([row.place for row in exact])}."
+                f"{counted(len(exact), f'{fidelity!r} difference has', f'{fidelity!r} differences have')} no stderr, "
+                f"which counts as exact up to the model's own error: {few([row.place for row in exact])}."
             )
             yield finding("warning", "difference-stderr-missing", sentence, (), (fidelity,))
 

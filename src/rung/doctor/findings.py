@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rung.data.structure import Structure
+from rung.errors import counted
 from rung.results.findings import Finding, Severity
 
 NAMED = 3
@@ -41,4 +42,4 @@ def few(names: Sequence[str]) -> str:
 
 def frames(n: int) -> str:
     """Return ``1 frame`` or ``2 frames``."""
-    return f"{n} frame" if n == 1 else f"{n} frames"
+    return counted(n, "frame")

@@ -16,8 +16,9 @@ from rung.data.readers.structures import reading_of
 from rung.data.splits import ELSEWHERE, HOWEVER, overlaps
 from rung.data.structure import Structure, composition_matrix, elements_in
 from rung.doctor.examined import Examined
-from rung.doctor.findings import few, finding, frames, ids
+from rung.doctor.findings import few, finding, ids
 from rung.doctor.states import state_differences
+from rung.errors import counted
 from rung.results.findings import Finding
 
 IMPOSSIBLE = 0.3
@@ -34,11 +35,11 @@ CELLS = 1000
 """Cells from the origin: a file that writes eight digits has less than 1e-4 Å left there."""
 
 WHAT = {
-    "impossible-cell": "have a cell smaller than matter can be, or not in Å",
-    "impossible-density": "have atoms closer together than matter can be, or not in Å",
-    "coincident-atoms": "have two atoms at one place",
+    "impossible-cell": "a cell smaller than matter can be, or not in Å",
+    "impossible-density": "atoms closer together than matter can be, or not in Å",
+    "coincident-atoms": "two atoms at one place",
 }
-"""What a reason for which matter cannot be like that says of frames."""
+"""What a reason for which matter cannot be like that says that frames have."""
 
 REPEATED = {
     True: ("", "a copy is no second label. A fit takes it once, unless it streams; leave copies out"),
@@ -59,8 +60,8 @@ def impossible_geometries(examined: Examined) -> Iterator[Finding]:
             yield finding(
                 "error",
                 code,
-                f"{split}: {frames(len(concerned))} {WHAT[code]}: {few(ids([one for one, _ in concerned]))}; "
-                f"{first.structure_id} {sentence}.",
+                f"{split}: {counted(len(concerned), 'frame has', 'frames have')} {WHAT[code]}: "
+                f"{few(ids([one for one, _ in concerned]))}; {first.structure_id} {sentence}.",
                 (split,),
                 (),
                 ids([one for one, _ in concerned]),
@@ -77,9 +78,9 @@ def far_from_cell(examined: Examined) -> Iterator[Finding]:
             yield finding(
                 "warning",
                 "far-from-cell",
-                f"{split}: {frames(len(far))} have atoms more than {CELLS} cells away from the origin, in {name} "
-                f"{count:.3g} cells: {few(tuple(far))}. rung wraps them, but other programs lose digits, and so may "
-                "the file; write wrapped positions.",
+                f"{split}: {counted(len(far), 'frame has', 'frames have')} atoms more than {CELLS} cells away from the "
+                f"origin, in {name} {count:.3g} cells: {few(tuple(far))}. rung wraps them, but other programs lose "
+                "digits, and so may the file; write wrapped positions.",
                 (split,),
                 (),
                 tuple(far),
@@ -98,8 +99,8 @@ def atoms_too_close(examined: Examined) -> Iterator[Finding]:
                 yield finding(
                     "error" if severity == "error" else "warning",
                     "atoms-too-close",
-                    f"{split}: {frames(len(near))} have atoms closer than {high} of the sum of their covalent radii; "
-                    f"{nearest}.",
+                    f"{split}: {counted(len(near), 'frame has', 'frames have')} atoms closer than {high} of the sum of "
+                    f"their covalent radii; {nearest}.",
                     (split,),
                     (),
                     tuple(near),
@@ -117,8 +118,8 @@ def fragments_apart(examined: Examined) -> Iterator[Finding]:
             yield finding(
                 "warning",
                 "fragments-apart",
-                f"{split}: {frames(len(apart))} hold fragments farther apart than the base's cutoff of {cutoff:g} Å: "
-                f"{few(ids(apart))}; no readout can learn how they act on one another.",
+                f"{split}: {counted(len(apart), 'frame holds', 'frames hold')} fragments farther apart than the base's "
+                f"cutoff of {cutoff:g} Å: {few(ids(apart))}; no readout can learn how they act on one another.",
                 (split,),
                 (),
                 ids(apart),
@@ -138,7 +139,8 @@ def unknown_elements(examined: Examined) -> Iterator[Finding]:
             yield finding(
                 "error",
                 "unknown-elements",
-                f"{split}: {frames(len(concerned))} hold {', '.join(missing)}; the base knows {there}.",
+                f"{split}: {counted(len(concerned), 'frame holds', 'frames hold')} {', '.join(missing)}; the base "
+                f"knows {there}.",
                 (split,),
                 (),
                 ids(concerned),
@@ -156,8 +158,8 @@ def geometry_in_two_splits(examined: Examined) -> Iterator[Finding]:
         yield finding(
             "error",
             "two-splits",
-            f"{pair[0]} and {pair[1]} share the {what} of {len(here)} structures{turned}: {few(names)}; a test on "
-            f"what was learnt measures nothing, {ELSEWHERE}.",
+            f"{pair[0]} and {pair[1]} share the {what} of {counted(len(here), 'structure')}{turned}: {few(names)}; a "
+            f"test on what was learnt measures nothing, {ELSEWHERE}.",
             pair,
             (),
             names,
@@ -179,8 +181,8 @@ def nearly_in_two_splits(examined: Examined) -> Iterator[Finding]:
         yield finding(
             "warning",
             "nearly-two-splits",
-            f"{pair[0]} and {pair[1]} share {len(twins)} structures that are alike but for the last digits, "
-            f"{HOWEVER}: {few([' = '.join(names) for names in twins])}.",
+            f"{pair[0]} and {pair[1]} share {counted(len(twins), 'structure that is', 'structures that are')} alike "
+            f"but for the last digits, {HOWEVER}: {few([' = '.join(names) for names in twins])}.",
             pair,
             (),
             tuple(dict.fromkeys(name for names in twins for name in names)),
@@ -201,7 +203,8 @@ def two_energies(examined: Examined) -> Iterator[Finding]:
             concerned = [structure for _, structure in repeating]
             splits = tuple(dict.fromkeys(split for split, _ in repeating))
             sentence = (
-                f"{', '.join(splits)}: {frames(len(concerned))} repeat a geometry with another {fidelity!r} energy, "
+                f"{', '.join(splits)}: {counted(len(concerned), 'frame repeats', 'frames repeat')} a geometry with "
+                f"another {fidelity!r} energy, "
                 f"up to {max(gap for gap, _ in contradictions):.3g} eV apart: {few([_place(one) for one in concerned])}"
             )
             differing = [state_differences([structure for _, structure in group]) for _, group in contradictions]
@@ -222,7 +225,8 @@ def repeated_label(examined: Examined) -> Iterator[Finding]:
                     yield finding(
                         "warning",
                         "repeated-label",
-                        f"{split}: {frames(len(found))} repeat a geometry and its {fidelity!r} energy{words}: "
+                        f"{split}: {counted(len(found), 'frame repeats', 'frames repeat')} a geometry and its "
+                        f"{fidelity!r} energy{words}: "
                         f"{few(pairs)}; {remedy}.",
                         (split,),
                         (fidelity,),
@@ -243,7 +247,7 @@ def one_composition(examined: Examined) -> Iterator[Finding]:
             if len(elements) < 2 or np.linalg.matrix_rank(counts) == len(elements):
                 continue
             sentence = (
-                f"{split}: all {len(labelled)} frames with a {fidelity!r} energy are {formulas[0]}, so reference "
+                f"{split}: every frame with a {fidelity!r} energy ({len(labelled)}) is {formulas[0]}, so reference "
                 "energies hold for that composition only."
                 if len(formulas) == 1
                 else f"{split}: the {len(formulas)} compositions with a {fidelity!r} energy cannot tell the reference "

@@ -11,8 +11,8 @@ from rung.data.readers.structures import reading_of
 from rung.data.soundness import LARGEST, any_torn, any_wild, torn_keys, wild_keys
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
-from rung.doctor.findings import few, finding, frames, ids
-from rung.errors import one_of
+from rung.doctor.findings import few, finding, ids
+from rung.errors import counted, one_of
 from rung.results.findings import Finding, Severity
 
 
@@ -26,7 +26,10 @@ def bare_keys(examined: Examined) -> Iterator[Finding]:
                 found = {key for structure in concerned for key in reading_of(structure).bare_keys}
                 keys = _without_virials(sorted(found))
                 remedy = f"rename them to <fidelity>{ENERGY}, <fidelity>{FORCES} and so on"
-                problem = f"{split}: {frames(len(concerned))} carry {', '.join(keys)} without a fidelity; {remedy}"
+                problem = (
+                    f"{split}: {counted(len(concerned), 'frame carries', 'frames carry')} {', '.join(keys)} without a "
+                    f"fidelity; {remedy}"
+                )
                 yield finding(
                     "error" if lost else "warning",
                     "bare-keys",
@@ -87,8 +90,8 @@ def virial_keys(examined: Examined) -> Iterator[Finding]:
             yield finding(
                 "warning",
                 "virial-keys",
-                f"{split}: {frames(len(concerned))} carry {few(keys)}, and virials are not read; write "
-                f"<fidelity>{STRESS} = -virial / volume, in eV/Å³, as nine numbers or xx yy zz yz xz xy.",
+                f"{split}: {counted(len(concerned), 'frame carries', 'frames carry')} {few(keys)}, and virials are not "
+                f"read; write <fidelity>{STRESS} = -virial / volume, in eV/Å³, as nine numbers or xx yy zz yz xz xy.",
                 (split,),
                 (),
                 ids(concerned),
@@ -129,7 +132,8 @@ def empty_fidelity(examined: Examined) -> Iterator[Finding]:
             yield finding(
                 "warning" if fidelity in full else "error",
                 "empty-fidelity",
-                f"{split}: {frames(len(members))} carry keys of {fidelity!r} and every value is NaN.",
+                f"{split}: {counted(len(members), 'frame carries', 'frames carry')} keys of {fidelity!r} and every "
+                "value is NaN.",
                 (split,),
                 (fidelity,),
                 ids(members),
@@ -160,16 +164,16 @@ def not_finite(examined: Examined) -> Iterator[Finding]:
         torn = [structure for structure in members if torn_keys(structure.labels[fidelity])] if any_torn(labels) else []
         if wild:
             sentence = (
-                f"{split}: {frames(len(wild))} have an infinite {fidelity!r} label, or one beyond {LARGEST:.0e}: "
-                f"{few(ids(wild))}."
+                f"{split}: {counted(len(wild), 'frame has', 'frames have')} an infinite {fidelity!r} label, or one "
+                f"beyond {LARGEST:.0e}: {few(ids(wild))}."
             )
             yield finding("error", "infinite-label", sentence, (split,), (fidelity,), ids(wild))
         if torn:
             yield finding(
                 "error",
                 "nan-label",
-                f"{split}: {frames(len(torn))} have NaN among their {fidelity!r} forces or stress: {few(ids(torn))}; "
-                "leave the whole label out where it is not known.",
+                f"{split}: {counted(len(torn), 'frame has', 'frames have')} NaN among {fidelity!r} forces or "
+                f"stress: {few(ids(torn))}; leave the whole label out where it is not known.",
                 (split,),
                 (fidelity,),
                 ids(torn),
@@ -206,16 +210,16 @@ def zero_labels(examined: Examined) -> Iterator[Finding]:
         forces = [structure for structure in larger if _all_zero(structure.labels[fidelity])]
         if energies:
             sentence = (
-                f"{split}: {frames(len(energies))} have a {fidelity!r} energy of exactly 0: {few(ids(energies))}; "
-                "an absent label has no key, or NaN."
+                f"{split}: {counted(len(energies), 'frame has', 'frames have')} a {fidelity!r} energy of exactly 0: "
+                f"{few(ids(energies))}; an absent label has no key, or NaN."
             )
             one = len({structure.geometry_hash for structure in energies}) == 1  # may be where energies count from
             severity: Severity = "warning" if one else "error"
             yield finding(severity, "zero-energy", sentence, (split,), (fidelity,), ids(energies))
         if forces:
             sentence = (
-                f"{split}: {frames(len(forces))} have {fidelity!r} forces that are all exactly 0: "
-                f"{few(ids(forces))}; an absent label has no key, or NaN."
+                f"{split}: {counted(len(forces), 'frame has', 'frames have')} {fidelity!r} forces that are all exactly "
+                f"0: {few(ids(forces))}; an absent label has no key, or NaN."
             )
             yield finding("warning", "zero-forces", sentence, (split,), (fidelity,), ids(forces))
 

@@ -12,7 +12,8 @@ from rung.data.neighbours import Indices, neighbour_lengths, sorted_neighbours
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
-from rung.doctor.findings import few, finding, frames, ids
+from rung.doctor.findings import few, finding, ids
+from rung.errors import counted
 from rung.results.findings import Finding
 
 BONDED = (0.75, 1.2)
@@ -52,7 +53,8 @@ def periodicity_lost(examined: Examined) -> Iterator[Finding]:
             yield finding(
                 "warning",
                 "periodicity-lost",
-                f"{split}: {frames(len(cut))} have a cell and are not periodic, though atoms would be bonded to images "
+                f"{split}: {counted(len(cut), 'frame has', 'frames have')} a cell and no periodicity, though atoms "
+                "would be bonded to images "
                 f"across its faces: {few(ids(cut))}; is pbc missing? Without it, models do not see these bonds.",
                 (split,),
                 (),

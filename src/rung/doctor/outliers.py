@@ -9,6 +9,7 @@ from rung.data.structure import Structure, composition_matrix, elements_in
 from rung.doctor.examined import Examined
 from rung.doctor.findings import few, finding, ids
 from rung.doctor.slopes import weighted_median
+from rung.errors import counted
 from rung.results.findings import Finding
 
 FAR = 10.0
@@ -45,8 +46,8 @@ def outliers(examined: Examined) -> Iterator[Finding]:
                 yield finding(
                     "warning",
                     "outliers",
-                    f"{split}: {len(far_off)} {fidelity!r} energies lie far from a robust fit of reference energies"
-                    f"{against}: {few(ids(far_off))}.",
+                    f"{split}: {counted(len(far_off), f'{fidelity!r} energy lies', f'{fidelity!r} energies lie')} far "
+                    f"from a robust fit of reference energies{against}: {few(ids(far_off))}.",
                     (split,),
                     (fidelity,),
                     ids(far_off),

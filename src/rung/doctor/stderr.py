@@ -8,7 +8,8 @@ from rung.data.labels import ENERGY_STDERR
 from rung.data.soundness import any_not_positive, negative_keys
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
-from rung.doctor.findings import few, finding, frames, ids
+from rung.doctor.findings import few, finding, ids
+from rung.errors import counted
 from rung.results.findings import Finding
 
 TINY = 1.0e-6
@@ -31,8 +32,9 @@ def stderr_missing(examined: Examined) -> Iterator[Finding]:
             yield finding(
                 "warning",
                 "stderr-missing",
-                f"{split}: {len(without)} of {len(with_energy)} {fidelity!r} energies have no energy_stderr and count "
-                f"as exact beside those that have one: {few(ids(without))}.",
+                f"{split}: {len(without)} of {len(with_energy)} {fidelity!r} energies "
+                f"{'has' if len(without) == 1 else 'have'} no energy_stderr and "
+                f"count{'s' if len(without) == 1 else ''} as exact beside those that have one: {few(ids(without))}.",
                 (split,),
                 (fidelity,),
                 ids(without),
@@ -56,15 +58,19 @@ def stderr_sign(examined: Examined) -> Iterator[Finding]:
         negative = [structure for structure in members if negative_keys(structure.labels[fidelity])]
         zero = [structure for structure in noisy if structure.labels[fidelity].energy_stderr == 0.0]
         if negative:
-            sentence = f"{split}: {frames(len(negative))} have a negative {fidelity!r} error: {few(ids(negative))}."
+            sentence = (
+                f"{split}: {counted(len(negative), 'frame has', 'frames have')} a negative {fidelity!r} error: "
+                f"{few(ids(negative))}."
+            )
             yield finding("error", "stderr-negative", sentence, (split,), (fidelity,), ids(negative))
         if zero:
             some = len(zero) < len(noisy)
             yield finding(
                 "error" if some else "warning",
                 "stderr-zero",
-                f"{split}: {len(zero)} of {len(noisy)} {fidelity!r} energies have an energy_stderr of 0, so they would "
-                f"outweigh all others; leave {fidelity}{ENERGY_STDERR} out where the energy is exact.",
+                f"{split}: {len(zero)} of {len(noisy)} {fidelity!r} energies {'has' if len(zero) == 1 else 'have'} an "
+                f"energy_stderr of 0 and would outweigh all others; leave {fidelity}{ENERGY_STDERR} out where the "
+                "energy is exact.",
                 (split,),
                 (fidelity,),
                 ids(zero),
@@ -79,12 +85,16 @@ def stderr_absurd(examined: Examined) -> Iterator[Finding]:
         alone = [structure for structure in noisy if not structure.labels[fidelity].has_energy]
         if tiny:
             sentence = (
-                f"{split}: {frames(len(tiny))} have a {fidelity!r} energy_stderr of {TINY:.0e} eV or less: "
+                f"{split}: {counted(len(tiny), 'frame has', 'frames have')} a {fidelity!r} energy_stderr of "
+                f"{TINY:.0e} eV or less: "
                 f"{few(ids(tiny))}; is it in eV?"
             )
             yield finding("warning", "stderr-tiny", sentence, (split,), (fidelity,), ids(tiny))
         if alone:
-            sentence = f"{split}: {frames(len(alone))} have a {fidelity!r} energy_stderr and no energy."
+            sentence = (
+                f"{split}: {counted(len(alone), 'frame has', 'frames have')} a {fidelity!r} energy_stderr and no "
+                "energy."
+            )
             yield finding("warning", "stderr-alone", sentence, (split,), (fidelity,), ids(alone))
         yield from _larger_than_spread(split, fidelity, noisy)
 
@@ -110,7 +120,8 @@ def stderr_uneven(examined: Examined) -> Iterator[Finding]:
                 yield finding(
                     "warning",
                     "stderr-uneven",
-                    f"{split}: {frames(len(concerned))} have a {fidelity!r} energy_stderr far from the others', in "
+                    f"{split}: {counted(len(concerned), 'frame has', 'frames have')} a {fidelity!r} energy_stderr "
+                    "far from the others', in "
                     f"{noisy[worst].structure_id} {stderr[worst]:.3g} eV where the median is {median:.3g} eV: "
                     f"{few(ids(concerned))}; {outcome}. Are all in eV?",
                     (split,),

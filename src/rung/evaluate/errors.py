@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rung.data.labels import Array
-from rung.errors import DataError
+from rung.errors import DataError, counted
 from rung.evaluate.calibration import calibration
 from rung.evaluate.coverage import against_labels
 from rung.results.metrics import Calibration, SplitErrors
@@ -75,7 +75,10 @@ class ErrorSums:
         known = _known(label, "energy_label")
         predicted = _column(energy, size, "energy")
         if len(formulas) != size:
-            raise DataError(f"There are {len(formulas)} formulas for {size} structures; give one each.")
+            raise DataError(
+                f"There {'is' if len(formulas) == 1 else 'are'} {counted(len(formulas), 'formula')} for "
+                f"{counted(size, 'structure')}; give one each."
+            )
         _require_finite(predicted[known], "energy")
         sigma = _optional(energy_stderr_label, size, "energy_stderr_label")
         bar = _optional(energy_stderr, size, "energy_stderr")
@@ -176,7 +179,10 @@ def relative_errors(errors: Array, formulas: Sequence[str]) -> Array:
 def _column(values: ArrayLike, size: int, what: str) -> Array:
     column = np.asarray(values, dtype=float).reshape(-1)
     if len(column) != size:
-        raise DataError(f"{what} has {len(column)} values for {size} structures; give one each, NaN where unknown.")
+        raise DataError(
+            f"{what} has {counted(len(column), 'value')} for {counted(size, 'structure')}; give one each, NaN where "
+            "unknown."
+        )
     return column
 
 
@@ -201,7 +207,9 @@ def _flat(blocks: Blocks, n_atoms: int, what: str) -> Array:
     else:
         flat = np.asarray(blocks, dtype=float).reshape(-1)
     if len(flat) != 3 * n_atoms:
-        raise DataError(f"{what} has {len(flat)} components for {n_atoms} atoms; there must be three an atom.")
+        raise DataError(
+            f"{what} has {counted(len(flat), 'component')} for {counted(n_atoms, 'atom')}; there must be three an atom."
+        )
     return flat
 
 
@@ -226,7 +234,10 @@ def _known(labels: Array, what: str) -> NDArray[np.bool_]:
 def _require_finite(values: Array, what: str) -> None:
     bad = int(np.count_nonzero(~np.isfinite(values)))
     if bad:
-        raise DataError(f"{bad} predicted {what} values are not finite; the potential broke down on these structures.")
+        raise DataError(
+            f"{counted(bad, f'predicted {what} value is', f'predicted {what} values are')} not finite; the potential "
+            "broke down on these structures."
+        )
 
 
 def _variance(sigma: Array, bar: Array) -> Array:

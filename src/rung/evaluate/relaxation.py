@@ -13,7 +13,7 @@ from pydantic import Field
 
 from rung.data.held import Held
 from rung.data.labels import Array
-from rung.errors import ConfigError, DataError
+from rung.errors import ConfigError, DataError, counted
 from rung.evaluate.identity import beyond_geometry, exact_geometry, physics_key
 from rung.evaluate.optimisation import KeptBFGS, Stand, optimise
 from rung.progress import SILENT, Progress
@@ -177,8 +177,8 @@ def _require_stress(atoms: Atoms, *, plane: bool) -> None:
         )
     if atoms.cell.rank < 3:
         raise DataError(
-            f"{formula} has {atoms.cell.rank} lattice vectors, so no cell to relax; give it a third one, across vacuum "
-            "where it is a layer."
+            f"{formula} has {counted(int(atoms.cell.rank), 'lattice vector')}, so no cell to relax; give it three, one "
+            "across vacuum where it is a layer."
         )
     if plane and not atoms.pbc[:2].all():
         raise DataError(

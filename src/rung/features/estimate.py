@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rung.errors import counted
 from rung.features.cache import EntryKind
 from rung.features.measure import PassCosts
 from rung.progress import duration, memory_size
@@ -61,7 +62,7 @@ class Estimate:
     def sentence(self) -> str:
         """The same in words."""
         return (
-            f"{self.n_structures} structures: about {duration(self.seconds)} on this machine, "
+            f"{counted(self.n_structures, 'structure')}: about {duration(self.seconds)} on this machine, "
             f"up to {memory_size(self.memory)} of memory, {memory_size(self.stored)} to keep"
         )
 

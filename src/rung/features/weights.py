@@ -12,7 +12,7 @@ from torch import Tensor
 from rung.data.batch import Batch, collate
 from rung.data.labels import Array
 from rung.data.structure import Structure
-from rung.errors import ConfigError
+from rung.errors import ConfigError, counted
 from rung.model.protocols import Prediction
 from rung.model.trainable import TrainablePotential
 from rung.progress import memory_size
@@ -50,9 +50,9 @@ def require_memory(rows: int, weights: int) -> None:
     needed, there = 8 * rows * weights, machine_memory()
     if needed > there:
         raise ConfigError(
-            f"The derivatives of {rows} labels by {weights} weights take {memory_size(needed)} and this machine has "
-            f"{memory_size(there)}: let fewer layers move (layers: products|readouts), give fewer energies, or use the "
-            "method readout."
+            f"The derivatives of {counted(rows, 'label')} by {counted(weights, 'weight')} take {memory_size(needed)} "
+            f"and this machine has {memory_size(there)}: let fewer layers move (layers: products|readouts), give fewer "
+            "energies, or use the method readout."
         )
 
 

@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.data import chemical_symbols, ground_state_magnetic_moments
 
 from rung.data.attributes import CHARGES, MOMENTS
-from rung.errors import DataError
+from rung.errors import DataError, counted
 
 _WHOLE = 1e-3
 
@@ -70,8 +70,8 @@ def electrons_of(name: str, atoms: Atoms, charge: int | None = None, multiplicit
         told = _usual(atoms, total, n_electrons)
     if told < 1 or (n_electrons - (told - 1)) % 2 or told - 1 > n_electrons:
         raise DataError(
-            f"{name}: {n_electrons} electrons do not have the multiplicity {told}; it is 2S + 1, so "
-            f"{'odd' if n_electrons % 2 == 0 else 'even'} here."
+            f"{name}: {counted(n_electrons, 'electron does', 'electrons do')} not have the multiplicity {told}; it is "
+            f"2S + 1, so {'odd' if n_electrons % 2 == 0 else 'even'} here."
         )
     return Electrons(total, told)
 

@@ -13,7 +13,7 @@ import numpy as np
 from ase import Atoms
 from pydantic import Field
 
-from rung.errors import ConfigError, DataError, UnconvergedError
+from rung.errors import ConfigError, DataError, UnconvergedError, counted
 from rung.label.electrons import Electrons, symbol
 from rung.label.packages import package
 from rung.settings import Settings
@@ -154,7 +154,8 @@ def converged_field(mole: Any, settings: MeanField, kind: Callable[[Any], Any]) 
         field.kernel(field.mo_coeff, field.mo_occ)
     if not field.converged or not np.isfinite(field.e_tot):
         raise UnconvergedError(
-            f"The self-consistent field did not converge in {settings.max_cycle} cycles, nor by Newton's method."
+            f"The self-consistent field did not converge in {counted(settings.max_cycle, 'cycle')}, nor by Newton's "
+            "method."
         )
     return field
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from rung.collect.hdf5 import SIGNATURE, opened
 from rung.data.labels import Array
-from rung.errors import ConfigError, DataError, UnconvergedError
+from rung.errors import ConfigError, DataError, UnconvergedError, counted
 from rung.label.packages import package
 from rung.label.walkers import seeded
 from rung.storage import atomic_path
@@ -132,7 +132,7 @@ def trial_of(mole: Any, field: Any, how: Optimisation) -> Trial:
             if how.given is None:
                 _write(how.file, wave.parameters)
             return Trial(mole, wave, energies, without, full, np.asarray(walkers.configs))
-    what = "that the file holds" if file is not None else f"after {how.steps} steps"
+    what = "that the file holds" if file is not None else f"after {counted(how.steps, 'step')}"
     raise UnconvergedError(
         f"The Jastrow factor {what} is no better than none: energy {full.energy:.4f} ± {full.stderr:.4f} Hartree with "
         f"a spread of {full.spread:.3f}, against {without.energy:.4f} ± {without.stderr:.4f} with {without.spread:.3f}."

@@ -12,7 +12,7 @@ import numpy as np
 from rung.data.labels import Labels
 from rung.data.readers.structures import read_structures, text_of, write_structures
 from rung.data.structure import Structure
-from rung.errors import DataError
+from rung.errors import DataError, counted
 from rung.label.plan import JOB, Piece, failure
 from rung.results.label import LabelEntry, Labelled, LabelRecord, LabelState
 from rung.results.metrics import METRICS_FILE
@@ -117,5 +117,7 @@ def labelled(structure: Structure, record: LabelRecord, fidelity: str, source: s
 def _read(path: Path) -> Structure:
     structures = read_structures(path)
     if len(structures) != 1:
-        raise DataError(f"{path} holds {len(structures)} structures and should hold one; restore or remove its folder.")
+        raise DataError(
+            f"{path} holds {counted(len(structures), 'structure')} and should hold one; restore or remove its folder."
+        )
     return structures[0]

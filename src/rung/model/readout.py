@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rung.data.labels import Array
-from rung.errors import ModelError, one_of
+from rung.errors import ModelError, counted, one_of
 from rung.storage import content_hash
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -85,7 +85,9 @@ class ReadoutBlock:
     def basis(self, features: Tensor) -> Tensor:
         """Return the basis functions of this block, shape ``(N, P_block)``."""
         if max(self.columns, default=0) >= features.shape[1]:
-            raise ModelError(f"The readout reads feature {max(self.columns)} of {features.shape[1]} features.")
+            raise ModelError(
+                f"The readout reads feature {max(self.columns)} of {counted(features.shape[1], 'feature')}."
+            )
         value = features[:, list(self.columns)]
         for layer in self.layers:
             weight = torch.as_tensor(layer.weight).to(value)

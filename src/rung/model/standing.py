@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rung.errors import counted
 from rung.model.domain import Place
 from rung.results.base import DomainWord
 from rung.results.domain import DomainNumbers
@@ -57,18 +58,21 @@ class Standing:
         Parameters
         ----------
         what
-            What they are, in the plural.
+            What they are, in the plural, such as frames of test; the first word ends in s.
         inside, outside
             What holds where all are inside, and where some are not: the end of a sentence without its full stop.
         """
         count, away = len(self.places), self.outside
         first, reasons = (away[0][0], away[0][1].reasons) if away else ("", ())
+        noun, *rest = what.split(maxsplit=1)
+        these = counted(count, " ".join((noun.removesuffix("s"), *rest)), what)
         if away:
-            verdict = f"Outside the domain: {len(away)} of {count} {what}, the first {first} ({'; '.join(reasons)}). "
+            verdict = f"Outside the domain: {len(away)} of {these}, the first {first} ({'; '.join(reasons)}). "
             verdict += f"{outside[:1].upper()}{outside[1:]}."
         elif count:
             verdict = (
-                f"Inside the domain: all {count} {what}. No atom is farther than {self.distance:.1f} spreads from "
+                f"Inside the domain: {'' if count == 1 else 'all '}{these}. No atom is farther than "
+                f"{self.distance:.1f} spreads from "
             )
             verdict += f"the nearest training environment (limit {self.limit:.1f}). {inside[:1].upper()}{inside[1:]}."
         else:

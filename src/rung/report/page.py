@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rung import __version__
-from rung.errors import StorageError
+from rung.errors import StorageError, counted
 from rung.report import figures
 from rung.report.beside import sections as beside_sections
 from rung.report.beside.runs import Runs, read_runs
@@ -141,7 +141,7 @@ def write_study_report(folder: Path) -> Path:
     heading = study.summary.title or folder.resolve().name
     methods = list(dict.fromkeys(row.method for row in study.rows if row.method != "base"))
     seeds = len({row.seed for row in study.rows})
-    subtitle = f"Study of {', '.join(methods)}; {seeds} seeds"
+    subtitle = f"Study of {', '.join(methods)}; {counted(seeds, 'seed')}"
     top = "".join(body for _, body in pen.sections(_STUDY_TOP, study))
     return write_page(
         folder / REPORT, heading, subtitle, study.summary.notice, top, parts, molecules=study.summary.molecules

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import model_validator
 
+from rung.errors import counted
 from rung.results.base import Entry, Number, Numbers, entries_of
 from rung.storage import read_json, write_json
 
@@ -31,7 +32,10 @@ class Curve(Entry):
         for name in ("coordinate", "stderr", "stderr_total"):
             values = getattr(self, name)
             if values is not None and len(values) != len(self.energies):
-                raise ValueError(f"{name} has {len(values)} numbers for {len(self.energies)} energies")
+                raise ValueError(
+                    f"{name} has {counted(len(values), 'number')} for "
+                    f"{counted(len(self.energies), 'energy', 'energies')}"
+                )
         return self
 
 

@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import ConfigDict, model_validator
 
+from rung.errors import counted
 from rung.results.base import Result
 from rung.results.predictions import Blocks
 
@@ -29,7 +30,8 @@ class Geometries(Result):
     def _one_entry_a_structure(self) -> Self:
         for name in ("symbols", "positions", "cells"):
             if len(getattr(self, name)) != len(self.rows):
-                raise ValueError(f"{name} has {len(getattr(self, name))} entries for {len(self.rows)} structures")
+                entries = counted(len(getattr(self, name)), "entry", "entries")
+                raise ValueError(f"{name} has {entries} for {counted(len(self.rows), 'structure')}")
         for symbols, block in zip(self.symbols, self.positions, strict=True):
             if block is None or len(block) != len(symbols.split()):
                 raise ValueError(f"positions has no row for each of the atoms {symbols[:40]}")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, ConfigDict, SkipValidation, model_validator
 
+from rung.errors import counted
 from rung.results.base import Atoms, Result
 
 PREDICTIONS = "predictions"
@@ -94,11 +95,14 @@ class Predictions(Result):
         for name in type(self).model_fields:
             values = getattr(self, name)
             if name not in ("fidelity", "kind_key") and values is not None and len(values) != len(self.n_atoms):
-                raise ValueError(f"{name} has {len(values)} entries for {len(self.n_atoms)} structures")
+                entries = counted(len(values), "entry", "entries")
+                raise ValueError(f"{name} has {entries} for {counted(len(self.n_atoms), 'structure')}")
         for name in ("forces", "forces_stderr", "forces_label", "forces_base"):
             for block, count in zip(getattr(self, name) or (), self.n_atoms, strict=False):
                 if block is not None and len(block) != count:
-                    raise ValueError(f"{name} has {len(block)} rows for a structure of {count} atoms")
+                    raise ValueError(
+                        f"{name} has {counted(len(block), 'row')} for a structure of {counted(count, 'atom')}"
+                    )
         return self
 
     @property

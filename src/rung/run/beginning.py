@@ -13,7 +13,7 @@ from rung.config import load_config
 from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import formula, grouped_split, key_of, overlaps
 from rung.data.structure import Structure
-from rung.errors import ConfigError, DataError, one_of
+from rung.errors import ConfigError, DataError, counted, one_of
 from rung.progress import SILENT, Progress
 from rung.run.file_settings import InitSettings
 from rung.storage import require_own, write_text
@@ -65,7 +65,7 @@ class Census:
 
     def words(self) -> str:
         """Return it as a comment has it."""
-        parts = [f"{self.energies} energies"]
+        parts = [counted(self.energies, "energy", "energies")]
         if np.isfinite(self.stderr):
             parts[0] += f" (σ {1000.0 * self.stderr:.3g} meV, median)"
         parts += [
@@ -264,7 +264,10 @@ def _group(structures: Sequence[Structure], settings: InitSettings) -> str:
 def _warnings(census: Mapping[str, Mapping[str, Census]], target: str) -> Iterator[str]:
     number = census["train"][target].energies
     if number < FEW:
-        yield f"{number} energies of {target} are few: the error bars will be the main result."
+        yield (
+            f"{counted(number, 'energy', 'energies')} of {target} {'is little' if number == 1 else 'are few'}: the "
+            "error bars will be the main result."
+        )
     if not np.isfinite(census["train"][target].stderr):
         yield (
             f"The energies of {target} have no {target}_energy_stderr and are taken for exact, which no calculation "

@@ -7,7 +7,7 @@ from rung.data.frames import StreamedStructures
 from rung.data.splits import evenly_spaced
 from rung.data.structure import Structure
 from rung.doctor import diagnose
-from rung.errors import FindingsError
+from rung.errors import FindingsError, counted
 from rung.fit.lift import Base
 from rung.progress import SILENT, Progress
 from rung.results.findings import Diagnosis
@@ -42,8 +42,7 @@ def sound_diagnosis(
     errors = diagnosis.of_severity("error")
     if errors:
         listed = " ".join(f"({number}) {finding.sentence}" for number, finding in enumerate(errors, start=1))
-        counted = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
-        raise FindingsError(f"The data hold {counted}, so nothing was fitted: {listed}")
+        raise FindingsError(f"The data hold {counted(len(errors), 'error')}, so nothing was fitted: {listed}")
     return diagnosis
 
 

@@ -141,10 +141,16 @@ def fitted_splits(
     return {**taken, "train": without_copies(taken["train"], config.target)}
 
 
+def _alone(count: int) -> str:
+    if count == 1:
+        return "is a single atom or has no neighbours and is"
+    return "are single atoms or have no neighbours and are"
+
+
 def left_out(splits: Mapping[str, Sequence[Structure]], taken: Mapping[str, Sequence[Structure]]) -> tuple[str, ...]:
     """Return a sentence for each split of which a fit leaves frames out; none where it takes all."""
     return tuple(
-        f"{name}: {count} of {len(members)} frames are single atoms or have no neighbours and are left out of the fit; "
+        f"{name}: {count} of {len(members)} frames {_alone(count)} left out of the fit; "
         "data.single_atoms: fit keeps them."
         for name, members in splits.items()
         if (count := len(members) - len(taken[name]))

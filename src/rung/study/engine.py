@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rung.config import write_config
-from rung.errors import MissingExtraError
+from rung.errors import MissingExtraError, counted
 from rung.evaluate.draws import Moments, Values, moments
 from rung.jobs import Executor, Here, HerePool, Job, Pool, Processes, open_pool, require_parsl
 from rung.progress import SILENT, Progress, Task
@@ -150,7 +150,7 @@ def compare(
             with progress.task("Fits", status.n_fits) as task:
                 _fit_all(config, workshop, executor, _bar(task))
         study = _concluded(config, workshop, before, notices, folder)
-        folder.note(f"{study.n_new} fits done, {len(study.failures)} failed")
+        folder.note(f"{counted(study.n_new, 'fit')} done, {len(study.failures)} failed")
         return study
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from rung.errors import counted
 from rung.evaluate.draws import FEWEST_DRAWS, Values, moments, repeated
 from rung.results.study import WORSE_FORCES, MethodComparison, StudyRow
 from rung.study.comparison import judged_splits
@@ -53,8 +54,9 @@ def _each(rows: Sequence[StudyRow], split: str, number: int) -> Iterator[str]:
     for method, by_number in values_of(rows, split, "energy_rmse").items():
         if number in by_number and number in forces.get(method, {}):
             yield (
-                f"On {split} with {number} energies, {method}: energies err by {_told(by_number[number], 1)} meV/atom, "
-                f"a force component {word} {_told(forces[method][number], 0)} meV/Å."
+                f"On {split} with {counted(number, 'energy', 'energies')}, {method}: energies err by "
+                f"{_told(by_number[number], 1)} meV/atom, a force component {word} {_told(forces[method][number], 0)} "
+                "meV/Å."
             )
 
 
@@ -66,7 +68,7 @@ def _ranking(table: Sequence[MethodComparison]) -> Iterator[str]:
     others = [one for one in table if not one.best]
     what, unit = ("energy", "meV/atom") if best.metric == "energy_rmse" else ("force", "meV/Å")
     n_draws = max(one.n_draws for one in others)
-    where = f"on {best.split} with {best.n_labels} energies"
+    where = f"on {best.split} with {counted(best.n_labels, 'energy', 'energies')}"
     if n_draws < 2:
         yield (
             f"{best.method} has the least {what} error {where} ({best.mean:.1f} {unit}), but there is one draw alone: "
@@ -104,8 +106,8 @@ def _worse_forces(rows: Sequence[StudyRow], split: str) -> Iterator[str]:
     for numbers in sorted(set(map(tuple, worse.values()))):
         listed = ", ".join(method for method, own in worse.items() if tuple(own) == numbers)
         yield (
-            f"On {split} with {_listed(numbers)} energies the forces of {listed} {WORSE_FORCES} "
-            f"({_told(before[numbers[-1]], 0)} meV/Å): do not use these models for forces."
+            f"On {split} with {_listed(numbers)} {'energy' if numbers == (1,) else 'energies'} the forces of {listed} "
+            f"{WORSE_FORCES} ({_told(before[numbers[-1]], 0)} meV/Å): do not use these models for forces."
         )
 
 
@@ -148,18 +150,19 @@ def caveats(
     found = [*_draws(config), *_same_draws(rows), *_tuned_less(config), *_flat(config), *_low_fidelity(rows)]
     if n_valid:
         found.append(
-            f"The {n_valid} target energies of data.valid are not counted among the labels, yet methods that stop by "
-            "validation, and every choice among trials, saw them."
+            f"The {counted(n_valid, 'target energy of data.valid is', 'target energies of data.valid are')} not "
+            "counted among the labels, yet methods that stop by validation, and every choice among trials, saw them."
         )
     if n_left_out:
         found.append(
-            f"{n_left_out} of the training frames, single atoms or without neighbours, are left out of all fits, and "
-            "labels are drawn among the others; data.single_atoms: fit keeps them."
+            f"{n_left_out} of the training frames, single atoms or without neighbours, "
+            f"{'is' if n_left_out == 1 else 'are'} left out of all fits, and labels are drawn among the others; "
+            "data.single_atoms: fit keeps them."
         )
     if failures:
         listed = ", ".join(failure.name for failure in failures)
-        counted = "1 fit failed and is" if len(failures) == 1 else f"{len(failures)} fits failed and are"
-        found.append(f"{counted} not in the table ({listed}); means are over the others.")
+        what = counted(len(failures), "fit failed and is", "fits failed and are")
+        found.append(f"{what} not in the table ({listed}); means are over the others.")
     return tuple(found)
 
 
@@ -186,8 +189,9 @@ def _same_draws(rows: Sequence[StudyRow]) -> Iterator[str]:
     }
     if same:
         yield (
-            f"With {_listed(sorted(same))} labels the draws of a method are the same, for each takes every label: they "
-            "are one draw, without a spread. What a training shows after ± there is its own start from other seeds."
+            f"With {_listed(sorted(same))} {'label' if same == {1} else 'labels'} the draws of a method are the same, "
+            "for each takes every label: they are one draw, without a spread. What a training shows after ± there is "
+            "its own start from other seeds."
         )
 
 
@@ -203,11 +207,14 @@ def _tuned_less(config: StudyConfig) -> Iterator[str]:
     if less:
         listed = ", ".join(f"{row} ({number or 'none'})" for row, number in less.items())
         yield (
-            f"Tuned less than the {most} trials of {', '.join(row for row in numbers if row not in less)}: {listed}; "
-            "a low place of theirs may be for want of tuning."
+            f"Tuned less than the {counted(most, 'trial')} of {', '.join(row for row in numbers if row not in less)}: "
+            f"{listed}; a low place of theirs may be for want of tuning."
         )
     else:
-        yield f"Every method was tuned by {most} trials with {config.tune.labels} energies, scored on validation alone."
+        yield (
+            f"Every method was tuned by {counted(most, 'trial')} with "
+            f"{counted(config.tune.labels, 'energy', 'energies')}, scored on validation alone."
+        )
 
 
 def _flat(config: StudyConfig) -> Iterator[str]:

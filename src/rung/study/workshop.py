@@ -22,7 +22,7 @@ from rung.data.splits import (
     without_labels,
 )
 from rung.data.structure import Structure
-from rung.errors import ConfigError, DataError
+from rung.errors import ConfigError, DataError, counted
 from rung.fit.lift import Base, Context, FitResult, Lift, NamedSettings, StepZero
 from rung.fit.methods import MethodSettings, method_of
 from rung.model.posterior import Posterior
@@ -151,8 +151,8 @@ class Workshop:
             if known < most:
                 where = "" if config.split.folds is None else f" of fold {fold}"
                 raise DataError(
-                    f"{most} energies of {config.target!r} were asked for; only {known} training structures{where} "
-                    "have one."
+                    f"{counted(most, f'energy of {config.target!r} was', f'energies of {config.target!r} were')} asked "
+                    f"for; only {known} of the training structures{where} {'has' if known == 1 else 'have'} one."
                 )
 
     def _require_apart(self) -> None:
@@ -300,8 +300,8 @@ class Workshop:
         judged = grouped_split(labelled, shares, seed, key_of(self.config.split.by))["judged"]
         if not judged or len(judged) == len(labelled):
             raise DataError(
-                f"{len(labelled)} labels cannot spare a share of {fraction} to score a trial; raise tune.labels, or "
-                "give data.valid."
+                f"{counted(len(labelled), 'label')} cannot spare a share of {fraction} to score a trial; raise "
+                "tune.labels, or give data.valid."
             )
         gone = {structure.structure_id for structure in judged}
         left = tuple(without_labels(one, target) if one.structure_id in gone else one for one in train)

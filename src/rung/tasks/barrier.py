@@ -11,7 +11,7 @@ from ase import Atoms
 from pydantic import Field, field_validator
 
 from rung.data.readers.extxyz import frame_text
-from rung.errors import ConfigError, DataError
+from rung.errors import ConfigError, DataError, counted
 from rung.evaluate.error_bars import Bar
 from rung.evaluate.identity import PHYSICS, geometry_key, physics_key
 from rung.evaluate.paths.barrier import BandSettings, Barrier, BarrierSettings, relaxed_barrier
@@ -298,7 +298,8 @@ def _with_draws(
         )
         if draws.n_converged < len(draws.barriers):
             notes.append(
-                f"The band relaxed on {draws.n_converged} of {len(draws.barriers)} posterior draws; the others are not "
+                f"The band relaxed on {draws.n_converged} of {counted(len(draws.barriers), 'posterior draw')}; the "
+                "others are not "
                 "in the error bar" + ("." if np.isfinite(draws.stderr) else ", which is that of first order instead.")
             )
     return replace(barrier, draws=draws, notes=tuple(notes))

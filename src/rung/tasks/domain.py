@@ -15,7 +15,7 @@ from ase import Atoms
 from rung.data.readers.structures import read_structures, require_possible, write_structures
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
-from rung.errors import ConfigError, DataError
+from rung.errors import ConfigError, DataError, counted
 from rung.evaluate.paths.band import StaticBarrier
 from rung.evaluate.paths.endpoints import displacements
 from rung.model.standing import NOT_KEPT, Standing, standing
@@ -185,7 +185,7 @@ def _members(folder: Path) -> list[Any]:
     levels = sorted({str(checkpoint.metadata.get("target")) for checkpoint in checkpoints})
     if len(checkpoints) < 2 or len(levels) != 1:
         raise DataError(
-            f"{folder} is no committee: it holds {len(checkpoints)} finished models of "
+            f"{folder} is no committee: it holds {counted(len(checkpoints), 'finished model')} of "
             f"{', '.join(levels) or 'no level'} in its folders, and two or more of one level are needed."
         )
     return [RungCalculator(checkpoint, fidelity=levels[0]) for checkpoint in checkpoints]

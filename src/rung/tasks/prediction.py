@@ -17,7 +17,7 @@ from rung.data.labels import Labels, empty_labels
 from rung.data.readers import reader_of
 from rung.data.readers.structures import complete_atoms, listed_paths, read_structures, require_matter, text_of
 from rung.data.structure import Structure
-from rung.errors import ConfigError, DataError
+from rung.errors import ConfigError, DataError, counted
 from rung.fidelity import Fidelity
 from rung.progress import SILENT, Progress
 from rung.report.tasks.prediction import page_of, write_prediction_report
@@ -240,13 +240,13 @@ def _labelled(structure: Structure, prediction: Predicted, name: str) -> Structu
 def _warnings(rows: Sequence[PredictedStructure], name: str) -> Iterator[str]:
     if unknown := sum(not one.identified for one in rows):
         yield (
-            f"The energies of {unknown} of {len(rows)} structures have a composition that no label identifies: their "
-            "error bars are unbounded and left out. Energies within one composition can be compared."
+            f"The energies of {unknown} of {counted(len(rows), 'structure')} have a composition that no label "
+            "identifies: their error bars are unbounded and left out. Energies within one composition can be compared."
         )
     if outside := sum(one.domain == "outside" for one in rows):
         yield (
-            f"{outside} of {len(rows)} structures are outside the domain of the fit, where error bars do not apply; "
-            f"{name}_domain says which."
+            f"{outside} of {counted(len(rows), 'structure')} {'is' if outside == 1 else 'are'} outside the domain of "
+            f"the fit, where error bars do not apply; {name}_domain says which."
         )
     if len(rows) and not any(np.isfinite(one.energy_stderr) for one in rows) and all(one.identified for one in rows):
         yield "The model has no error bars at this fidelity."

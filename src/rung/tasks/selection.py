@@ -13,7 +13,7 @@ from rung.data.labels import Array
 from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
-from rung.errors import ConfigError, DataError
+from rung.errors import ConfigError, DataError, counted
 from rung.progress import SILENT, Progress
 from rung.report.tasks.selection import PAGE, selection_summary, write_selection_report
 from rung.results.selection import (
@@ -128,7 +128,10 @@ def select_labels(potential: Opened, task: SelectionTask, out: Path, *, progress
     pool = with_table(read_structures(list(task.pool)), table)
     candidates = [one for one in pool if not one.labelled(potential.fidelity).has_energy]
     if not candidates:
-        raise DataError(f"All {len(pool)} structures of the pool have {potential.fidelity}_energy; add others.")
+        raise DataError(
+            f"{counted(len(pool), 'structure is in the pool and has', 'structures are in the pool and all have')} "
+            f"{potential.fidelity}_energy; add others."
+        )
     warnings = []
     if len(candidates) > MOST_CANDIDATES:
         warnings.append(f"Of {len(candidates)} candidates {MOST_CANDIDATES} are weighed, evenly spread over the pool.")

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from rung.data.trajectory import read_trajectory
-from rung.errors import ConfigError
+from rung.errors import ConfigError, counted
 from rung.evaluate.dynamics.md import MARKER
 from rung.evaluate.transport.analysis import Transport, as_rows, transport
 from rung.evaluate.transport.arrhenius import activations
@@ -161,8 +161,8 @@ def read_runs(
     ):
         if len(values) not in allowed:
             raise ConfigError(
-                f"There are {len(values)} {name} for {len(files)} files; give one each, in the order of the files"
-                + (", or one for all." if name == "temperatures" else ".")
+                f"{name}: {len(values)} for {counted(len(files), 'file')}; give one each, in the order of the "
+                "files" + (", or one for all." if name == "temperatures" else ".")
             )
     kelvin = list(temperatures) * (len(files) if len(temperatures) == 1 else 1)
     if min(kelvin) <= 0:

@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.io import write
 from pydantic import Field
 
-from rung.errors import ConfigError, DataError, StorageError, one_of
+from rung.errors import ConfigError, DataError, StorageError, counted, one_of
 from rung.evaluate.error_bars import UNKNOWN, Bar
 from rung.evaluate.optimisation import Stand
 from rung.evaluate.paths.band_folder import BandFolder
@@ -180,7 +180,9 @@ def _in_cell(
         return before
     hops = _hops(task.monolayer, size, count, way)
     bands: list[Barrier] = []
-    with progress.task(f"{potential.fidelity}, {count} vacancies, {way}, {size[0]}x{size[1]}", len(hops)) as steps:
+    with progress.task(
+        f"{potential.fidelity}, {counted(count, 'vacancy', 'vacancies')}, {way}, {size[0]}x{size[1]}", len(hops)
+    ) as steps:
         for index, hop in enumerate(hops):
             bands.append(_band(hop, bands, potential, task.hop, folder / f"hop-{index}", progress))
             steps.advance()

@@ -13,6 +13,7 @@ from rung.data.held import Held
 from rung.data.labels import Array
 from rung.data.readers.extxyz import frame_text
 from rung.data.readers.structures import structure_from, write_structures
+from rung.errors import counted
 from rung.evaluate.error_bars import Bar
 from rung.evaluate.identity import PHYSICS, geometry_key, physics_key
 from rung.evaluate.paths.mode_errors import ModeErrors, mode_errors
@@ -149,7 +150,7 @@ def _modes_of(
         relaxed=point.relaxed,
     )
     if task.relax and not point.relaxed:
-        reason = f"the largest force is still {point.max_force:.4f} eV/Å after {task.steps} steps"
+        reason = f"the largest force is still {point.max_force:.4f} eV/Å after {counted(task.steps, 'step')}"
         return entry.model_copy(update={"reason": reason})
     calculator = potential.calculator
     modes = kept_modes(point.atoms, calculator, task.vibrations, folder / "modes.npz", progress)

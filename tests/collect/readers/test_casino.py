@@ -121,7 +121,7 @@ def test_damage_is_one_sentence_with_the_line(tmp_path: Path, energies: Array, w
         f"line {head + 62}: a second header begins, so two runs": whole + whole,
         f"line {head + 62}: row 1 follows row 60, so two runs": whole + "".join(lines[head : head + 20]),
         "statistics begin a second time": whole.replace("#### START STATS\n", "#### START STATS\n" * 2),
-        "all 60 rows are equilibration": dmc(energies, weights, None),
+        "60 rows are all equilibration": dmc(energies, weights, None),
         "of version 2": whole.replace("number\n# 1\n", "number\n# 2\n"),
         "ends within its header": "".join(lines[:30]),
         "a line is missing in its header": "".join(lines[:3] + lines[4:]),

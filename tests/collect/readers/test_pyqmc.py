@@ -114,7 +114,7 @@ def test_a_run_that_was_killed_within_a_block_loses_it(tmp_path: Path) -> None:
     series = read(changed(tmp_path, cut))
     assert len(series) == 59
     assert series.energies == pytest.approx(read(SAMPLES / "h2.dmc.hdf5").energies[:59])
-    assert "last 1 blocks are not whole" in series.notes[0]
+    assert "last 1 block is not whole" in series.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_types_alone_are_no_elements(tmp_path: Path) -> None:
         read_structures(path)
     frames = [frame.atoms for frame in dump_frames(path, ["Li", "S"])]
     assert set(frames[0].symbols) == {"Li", "S"}
-    with pytest.raises(DataError, match="has atoms of type 2 and 1 types are named"):
+    with pytest.raises(DataError, match="has atoms of type 2 and 1 type is named"):
         list(dump_frames(path, ["Li"]))
     with pytest.raises(DataError, match="Lx of the types is no element"):
         list(dump_frames(path, ["Li", "Lx"]))

@@ -58,7 +58,7 @@ def test_it_is_refused_where_few_samples_are_left(strength, samples):
     result = reweighted(windows, found, across(strength))
     assert np.isnan(result.change).all()
     assert result.effective.min() < 50
-    assert "Reweighting is refused for 1 of 1 surfaces" in result.reason
+    assert "Reweighting is refused for 1 of 1 surface:" in result.reason
     assert np.isfinite(result.first_order).all()
 
 

@@ -39,7 +39,7 @@ def test_one_composition_gives_the_least_change_and_says_so() -> None:
     fit = fit_composition(structures, np.array([4.0, 4.2, 3.8]), np.full(3, np.nan), (11, 17), floor=0.005)
     np.testing.assert_allclose(fit.energies, [2.0, 2.0], rtol=1e-12)
     assert fit.rank == 1
-    assert "only 1 combinations of the 2 reference energies (Na, Cl)" in fit.warnings[0]
+    assert "only 1 combination of the 2 reference energies (Na, Cl)" in fit.warnings[0]
 
 
 def test_absent_energies_are_left_out() -> None:

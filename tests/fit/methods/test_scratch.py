@@ -160,7 +160,7 @@ def test_folder_keeps_the_table_and_a_second_run_only_reads(tmp_path: Path) -> N
 def test_one_composition_is_warned_of() -> None:
     water = [structure for structure in toy_structures(16) if structure.formula == "H2O"]
     result = run(water)
-    assert "tell only 1 combinations of the 2" in result.warnings[0]
+    assert "tell only 1 combination of the 2" in result.warnings[0]
 
 
 def test_what_cannot_be_is_refused() -> None:

@@ -120,7 +120,7 @@ def test_forces_that_have_no_right_gradient_are_left_out_or_differences(tmp_path
 
 
 def test_what_did_not_converge_is_no_label(tmp_path: Path) -> None:
-    with pytest.raises(UnconvergedError, match="self-consistent field did not converge in 1 cycles"):
+    with pytest.raises(UnconvergedError, match="self-consistent field did not converge in 1 cycle"):
         run(RADICAL, tmp_path, method="hf", max_cycle=1)
     with pytest.raises(UnconvergedError, match="amplitudes of CCSD did not converge in 9 cycles"):
         run(RADICAL, tmp_path, method="ccsd", max_cycle=9)

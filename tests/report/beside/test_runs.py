@@ -72,7 +72,7 @@ def test_another_split_of_the_same_name_is_said(two: list[Path]) -> None:
     content = Predictions.read(path)
     content.model_copy(update={"structure_ids": ("other", *content.structure_ids[1:])}).write(path)
     _, troubles = _page(two)
-    assert troubles == ("test is not one split: 1 of its structures are others in tangent than in readout.",)
+    assert troubles == ("test is not one split: 1 of its structures is another in tangent than in readout.",)
     content.model_copy(update={"energy_label": content.energy_label + 0.01}).write(path)
     _, troubles = _page(two)
     assert troubles == ("test is not one split: 40 of its labels differ between readout and tangent.",)

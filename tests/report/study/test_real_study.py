@@ -58,7 +58,7 @@ def _values(folder: Path, method: str, split: str, metric: str) -> list[float]:
 def test_it_names_the_study_and_says_who_made_the_labels(folder: Path) -> None:
     text = text_of(folder / "report.html")
     assert "curve: high with few energies" in text
-    assert "Study of readout, offset; 1 seeds" in text
+    assert "Study of readout, offset; 1 seed" in text
     assert NOTICE in text
 
 

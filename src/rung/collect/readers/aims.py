@@ -15,7 +15,7 @@ from rung.collect.readers.levels import require
 from rung.collect.readers.reader import OutputReader
 from rung.collect.readers.rows import text_of
 from rung.data.labels import Array
-from rung.errors import DataError
+from rung.errors import DataError, counted
 from rung.units import HARTREE
 
 AIMS_HARTREE = 27.2113845
@@ -48,7 +48,8 @@ def read(path: Path) -> Total:
     energies = _ENERGY.findall(text)
     if len(energies) != 1:
         raise DataError(
-            f"{path} holds {len(energies)} energies, not one; write each calculation into a file of its own."
+            f"{path} holds {counted(len(energies), 'energy', 'energies')}, not one; write each calculation into a file "
+            "of its own."
         )
     scale = HARTREE / AIMS_HARTREE
     atoms = _atoms(path, text)

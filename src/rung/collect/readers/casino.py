@@ -15,7 +15,7 @@ import numpy as np
 from rung.collect.output import Series
 from rung.collect.readers.reader import OutputReader
 from rung.collect.readers.rows import numbered, read_rows, require_finite, require_one_run, text_of
-from rung.errors import DataError
+from rung.errors import DataError, counted
 from rung.units import HARTREE
 
 ENERGY, WEIGHT = "ETOT", "WEIGHT"
@@ -72,7 +72,10 @@ def read(path: Path) -> Series:
     method = header.value(path, _METHOD)
     equilibration = int(np.searchsorted(rows.lines, begin)) if begin else 0
     if method == "DMC" and not begin:
-        raise DataError(f"{path}: all {len(energies)} rows are equilibration, for there is no '{_STATISTICS}' yet.")
+        raise DataError(
+            f"{path}: {counted(len(energies), 'row is', 'rows are all')} equilibration, for there is no "
+            f"'{_STATISTICS}' yet."
+        )
     weights = np.ones_like(energies)
     if WEIGHT in table:
         weights = require_finite(path, rows, table[WEIGHT], WEIGHT)

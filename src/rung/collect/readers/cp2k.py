@@ -15,7 +15,7 @@ from rung.collect.readers.levels import energies_by_level, require
 from rung.collect.readers.reader import OutputReader
 from rung.collect.readers.rows import text_of
 from rung.data.labels import Array
-from rung.errors import DataError
+from rung.errors import DataError, counted
 from rung.units import BOHR, HARTREE
 
 _NUMBER = r"(-?\d+\.\d+(?:E[+-]\d+)?)"
@@ -53,7 +53,10 @@ def read(path: Path) -> Total:
 def _atoms(path: Path, text: str) -> Atoms:
     blocks, vectors = _BLOCK.findall(text), _VECTOR.findall(text)
     if len(set(blocks)) != 1 or len(vectors) < 3:
-        raise DataError(f"{path} holds {len(blocks)} geometries and {len(vectors)} vectors of cells, not one of each.")
+        raise DataError(
+            f"{path} holds {counted(len(blocks), 'geometry', 'geometries')} and {counted(len(vectors), 'vector')} of "
+            "cells, not one and three."
+        )
     rows = [line.split() for line in blocks[0].splitlines()]
     # with a pseudopotential the charge is not the element: the element's number stands beside its symbol
     numbers = [int(words[3]) for words in rows]

@@ -14,7 +14,7 @@ from rung.collect.hdf5 import SIGNATURE, opened
 from rung.collect.output import Series
 from rung.collect.readers.reader import OutputReader
 from rung.data.labels import Array
-from rung.errors import DataError
+from rung.errors import DataError, counted
 from rung.units import HARTREE
 
 ENERGY, BLOCK, OLD_BLOCK, WEIGHT, WALKERS = "energytotal", "block", "step", "weight", "nconfig"
@@ -75,7 +75,7 @@ def _whole(path: Path, table: dict[str, Any]) -> tuple[dict[str, Array], tuple[s
         raise DataError(f"{path} holds no block yet: the run has not finished its first, or it failed.")
     longest = max(len(values) for values in table.values())
     notes = (
-        (f"its last {longest - count} blocks are not whole and left out: the run was killed",)
+        (f"its last {counted(longest - count, 'block is', 'blocks are')} not whole and left out: the run was killed",)
         if longest > count
         else ()
     )

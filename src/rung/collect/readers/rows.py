@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rung.data.labels import Array
-from rung.errors import DataError
+from rung.errors import DataError, counted
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,11 @@ def read_rows(path: Path, lines: Iterable[tuple[int, Sequence[str]]], columns: i
         elif last and len(words) <= columns:
             cut = True
         else:
-            what = f"{len(words)} columns, not {columns}" if len(words) != columns else "a word that is no number"
+            what = (
+                f"{counted(len(words), 'column')}, not {columns}"
+                if len(words) != columns
+                else "a word that is no number"
+            )
             raise DataError(f"{path}, line {line}: the row has {what}; the file is damaged, copy it again.")
     if not values:
         raise DataError(f"{path} holds no rows yet: the run has not finished its first, or it failed.")

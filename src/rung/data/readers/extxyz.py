@@ -28,7 +28,7 @@ from rung.data.readers.comment_keys import key_twice, plain_pairs
 from rung.data.readers.compression import DAMAGE, compressed, inflated, opened
 from rung.data.readers.promises import check_comment, check_kept, check_rows
 from rung.data.readers.reader import Finder, Frame, Reader
-from rung.errors import DataError
+from rung.errors import DataError, counted
 
 CONSTRAINTS = "rung_constraints"
 """The key of ``info`` that holds constraints which ``move_mask`` cannot say, as ASE's dictionaries."""
@@ -165,7 +165,9 @@ def _check_frame(lines: Sequence[str], place: int, stop: int, path: Path, before
     if int(header) == 0:
         raise DataError(f"{path}, line {before + place + 1}: the frame has no atoms.")
     if end > stop:
-        raise DataError(f"{path} is cut short: the frame at line {before + place + 1} announces {header} atoms.")
+        raise DataError(
+            f"{path} is cut short: the frame at line {before + place + 1} announces {counted(int(header), 'atom')}."
+        )
     twice = key_twice(lines[place + 1])
     if twice is not None:
         where = f"{path}, line {before + place + 2}"
@@ -177,7 +179,9 @@ def _check_frame(lines: Sequence[str], place: int, stop: int, path: Path, before
         for k in range(place + 2, end):
             if len(lines[k].split()) != width:
                 where = f"{path}, frame {frame}, line {before + k + 1}"
-                raise DataError(f"{where}: {width} columns are announced, {len(lines[k].split())} found.")
+                raise DataError(
+                    f"{where}: {counted(width, 'column is', 'columns are')} announced, {len(lines[k].split())} found."
+                )
     while end < stop and lines[end].lstrip().startswith("VEC"):
         end += 1
     return end
@@ -320,7 +324,7 @@ def _parsed(path: Path, chunk: Chunk) -> Iterator[Frame]:
     cut = not text.endswith("\n")
     if len(frames) != len(chunk.places):
         raise DataError(
-            f"{path}: ASE reads {len(frames)} frames after line {chunk.line} where {len(chunk.places)} are."
+            f"{path}: ASE reads {counted(len(frames), 'frame')} after line {chunk.line}, not {len(chunk.places)}."
         )
     for k, (place, atoms) in enumerate(zip(chunk.places, frames, strict=True)):
         comment = lines[places[k] + 1]

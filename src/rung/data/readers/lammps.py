@@ -19,7 +19,7 @@ from rung.data.elements import hint, is_element
 from rung.data.labels import LOOKS_LIKE_A_LABEL, Array
 from rung.data.readers.compression import DAMAGE, compressed, inflated, opened
 from rung.data.readers.reader import Frame, Reader
-from rung.errors import DataError
+from rung.errors import DataError, counted
 
 _ANGSTROM = ("metal", "real")
 """Styles of units whose length is Å."""
@@ -186,7 +186,7 @@ def _table(columns: Sequence[str], count: int, lines: _Lines) -> dict[str, NDArr
     for _ in range(count):
         row = lines.needed().split()
         if len(row) != len(columns):
-            raise lines.wrong(f"{len(columns)} columns are announced, {len(row)} found")
+            raise lines.wrong(f"{counted(len(columns), 'column is', 'columns are')} announced, {len(row)} found")
         rows.append(row)
     table = np.array(rows).T
     by_name = dict(zip(columns, table, strict=True))
@@ -252,7 +252,8 @@ def _elements(table: Mapping[str, NDArray[np.str_]], types: Sequence[str], lines
         numbers = _column(table, "type", lines).astype(int)
         if numbers.min() < 1 or numbers.max() > len(types):
             raise lines.wrong(
-                f"the frame has atoms of type {int(numbers.max())} and {len(types)} types are named; name each"
+                f"the frame has atoms of type {int(numbers.max())} and {counted(len(types), 'type is', 'types are')} "
+                "named; name each"
             )
         return [types[number - 1] for number in numbers]
     if "mass" in table:

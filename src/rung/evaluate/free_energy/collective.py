@@ -14,7 +14,7 @@ from pydantic import Field
 from rung.data.held import Held
 from rung.data.labels import Array
 from rung.data.readers.structures import complete_atoms, read_structures, require_matter
-from rung.errors import ConfigError, DataError
+from rung.errors import ConfigError, DataError, counted
 from rung.evaluate.paths.endpoints import HELD_STILL, check_same_atoms, unwrapped
 from rung.settings import Settings
 from rung.yaml_files import read_yaml
@@ -214,7 +214,7 @@ def read_band(path: Path, start: Atoms) -> list[Atoms]:
     """
     images = _structures(path)
     if len(images) < 3:
-        raise DataError(f"{path} has {len(images)} images; a band has at least three.")
+        raise DataError(f"{path} has {counted(len(images), 'image')}; a band has at least three.")
     band: list[Atoms] = []
     held = Held.of(start)
     for index, image in enumerate(images):

@@ -13,6 +13,7 @@ from pydantic import Field
 from scipy.special import logsumexp
 
 from rung.data.labels import Array
+from rung.errors import counted
 from rung.evaluate.free_energy.umbrella import Window
 from rung.results.free_energy import OtherSurfaces
 from rung.settings import Settings
@@ -206,7 +207,7 @@ def _reason(refused: Array, spread: Array, effective: Array) -> str:
         return ""
     surface, window = np.unravel_index(int(np.argmin(effective)), effective.shape)
     return (
-        f"Reweighting is refused for {int(refused.sum())} of {len(refused)} surfaces: a window keeps "
+        f"Reweighting is refused for {int(refused.sum())} of {counted(len(refused), 'surface')}: a window keeps "
         f"{effective[surface, window]:.0f} effective structures where {FEWEST_EFFECTIVE:.0f} are needed (sd(βΔU) is "
         f"{spread[surface, window]:.2f} there); keep more structures, or sample the surface itself."
     )

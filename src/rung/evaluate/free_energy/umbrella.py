@@ -11,7 +11,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from pydantic import Field, field_validator, model_validator
 
 from rung.data.labels import Array
-from rung.errors import ConfigError
+from rung.errors import ConfigError, counted
 from rung.evaluate.dynamics.integrator import (
     Integrator,
     Motion,
@@ -334,7 +334,7 @@ class _Run:
             if reason or motion.step % self.settings.save_every == 0 or motion.step == self.settings.steps:
                 write_motion(file, motion, rng, reason=reason, **series.arrays(len(self.start)))
             task.advance()
-        said = f"after {motion.step} steps {reason}" if reason else ""
+        said = f"after {counted(motion.step, 'step')} {reason}" if reason else ""
         return Window(index, centre, spring, **series.arrays(len(self.start)), steps=motion.step, reason=said)
 
     def _sample(self, motion: Motion, series: "_Series", centre: float, spring: float) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from rung.data.labels import Array
+from rung.errors import counted
 from rung.evaluate.free_energy.mbar import independent_samples, statistical_inefficiency
 from rung.evaluate.free_energy.umbrella import Window
 
@@ -73,7 +74,7 @@ def unusable(windows: Sequence[Window], kept: Sequence[Array]) -> str:
             return f"Window {window.index} at {window.centre:.4g} broke: {window.reason}."
         if len(indices) < _FEWEST_SAMPLES:
             return (
-                f"Window {window.index} at {window.centre:.4g} has {len(indices)} independent samples; "
+                f"Window {window.index} at {window.centre:.4g} has {counted(len(indices), 'independent sample')}; "
                 f"at least {_FEWEST_SAMPLES} are needed: give more steps."
             )
     for one, two in pairwise(windows):
@@ -104,8 +105,8 @@ def warnings_of(statistics: Sequence[WindowStatistics]) -> tuple[str, ...]:
     if few:
         fewest = min(statistics[index].samples for index in few)
         found.append(
-            f"{len(few)} of {len(statistics)} windows have fewer than 50 independent samples (the fewest {fewest}); "
-            "error bars of so few samples are rough: give more steps."
+            f"{len(few)} of {counted(len(statistics), 'window')} {'has' if len(few) == 1 else 'have'} fewer than 50 "
+            f"independent samples (the fewest {fewest}); error bars of so few samples are rough: give more steps."
         )
     return tuple(found)
 

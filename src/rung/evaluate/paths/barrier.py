@@ -13,7 +13,7 @@ from pydantic import Field
 from pydantic_core import to_json
 
 from rung.data.held import Held
-from rung.errors import DataError
+from rung.errors import DataError, counted
 from rung.evaluate.error_bars import ErrorBars
 from rung.evaluate.identity import beyond_geometry, geometry_key
 from rung.evaluate.optimisation import KeptBFGS, KeptFIRE, Stand, optimise
@@ -202,8 +202,8 @@ def _ends_fail(first: Atoms, last: Atoms, relaxed: tuple[bool, bool], settings: 
 
 def _band_fails(steps: int, force: float) -> str:
     if not np.isfinite(force):
-        return f"an image broke down after {steps} steps: its forces are not finite"
-    return f"the band has forces of {force:.3g} eV/Å after {steps} steps"
+        return f"an image broke down after {counted(steps, 'step')}: its forces are not finite"
+    return f"the band has forces of {force:.3g} eV/Å after {counted(steps, 'step')}"
 
 
 def band_key(initial: Atoms, final: Atoms, settings: BarrierSettings, guess: Sequence[Atoms] | None) -> str:

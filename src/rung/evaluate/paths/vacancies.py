@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from rung.data.elements import require_element
 from rung.data.labels import Array
-from rung.errors import DataError
+from rung.errors import DataError, counted
 from rung.evaluate.error_bars import UNKNOWN, Bar, ErrorBars
 from rung.evaluate.paths.endpoints import displacements
 from rung.evaluate.relaxation import RelaxationSettings, relax
@@ -91,7 +91,7 @@ def row_sites(layer: Atoms, chalcogen: str, size: tuple[int, int], count: int, l
         When the row does not fit into the cell.
     """
     if not 1 <= count <= size[0]:
-        raise DataError(f"A row of {count} does not fit into a cell with {size[0]} repeats.")
+        raise DataError(f"A row of {count} does not fit into a cell with {counted(size[0], 'repeat')}.")
     upper = np.flatnonzero((layer.numbers == Atoms(chalcogen).numbers[0]) & (layer.positions[:, 2] > _middle(layer)))
     scaled = layer.get_scaled_positions()[upper][:, :2]
     first = scaled[0]
@@ -188,7 +188,8 @@ def relaxed(atoms: Atoms, calculator: Any, *, fmax: float = 0.02, steps: int = 3
     found = relax(atoms, calculator, RelaxationSettings(fmax=fmax, steps=steps), state=state)
     if not found.converged:
         raise DataError(
-            f"{atoms.get_chemical_formula()} did not relax to {fmax} eV/Å in {steps} steps; allow more steps."
+            f"{atoms.get_chemical_formula()} did not relax to {fmax} eV/Å in {counted(steps, 'step')}; allow more "
+            "steps."
         )
     return found.atoms
 

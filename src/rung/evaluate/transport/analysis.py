@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from ase import units
 
-from rung.errors import DataError
+from rung.errors import DataError, counted
 from rung.evaluate.transport.diffusion import SQUARE_CM_PER_SECOND, LineFit, combined, fit_line
 from rung.evaluate.transport.regime import MeasuredRun, Run, TransportSettings, Window, diffusive_window, measured_run
 from rung.progress import SILENT, Progress
@@ -262,7 +262,10 @@ def _warnings(runs: Sequence[MeasuredRun], window: Window, settings: TransportSe
             f"known, only the error within each; make at least {FEWEST_RUNS}."
         )
     if runs[0].draw is not None and len(counts) < FEWEST_RUNS:
-        said.append(f"There are {len(counts)} draws at {temperature:g} K: the error of the model needs {FEWEST_RUNS}.")
+        said.append(
+            f"There {'is' if len(counts) == 1 else 'are'} {counted(len(counts), 'draw')} at {temperature:g} K: the "
+            f"error of the model needs {FEWEST_RUNS}."
+        )
     worth = sum(run.n_independent for run in runs) / sum(run.n_mobile for run in runs)
     if worth < TOGETHER:
         said.append(

@@ -17,6 +17,7 @@ from rung.data.frames import places_labelled_by, select
 from rung.data.labels import Array
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure, composition_matrix
+from rung.errors import counted
 from rung.fidelity import require_fidelity
 from rung.fit.lift import StepZero
 from rung.model.potential import ReadoutPotential
@@ -123,8 +124,8 @@ class Agreement:
     def warnings(self) -> tuple[str, ...]:
         """Sentences where the two oppose each other."""
         asked = (
-            ("energies", self.energy, self.energy_share, f"{self.n_energies} geometries"),
-            ("forces", self.force, self.force_share, f"{self.n_forces} components"),
+            ("energies", self.energy, self.energy_share, counted(self.n_energies, "geometry", "geometries")),
+            ("forces", self.force, self.force_share, counted(self.n_forces, "component")),
         )
         return tuple(
             f"The {what} of {self.fidelity!r} and {self.target!r} ask the weights that they share for opposite changes "

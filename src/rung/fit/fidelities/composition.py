@@ -8,7 +8,7 @@ from ase.data import chemical_symbols
 
 from rung.data.labels import Array
 from rung.data.structure import Structure, composition_matrix
-from rung.errors import FitError
+from rung.errors import FitError, counted
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ def fit_composition(
     if rank < len(elements):
         names = ", ".join(chemical_symbols[number] for number in elements)
         warnings = (
-            f"The compositions of the training energies tell only {rank} combinations of the {len(elements)} reference "
-            f"energies ({names}) apart; the others have the least possible size, so energies of other compositions "
-            "mean little.",
+            f"The compositions of the training energies tell only {counted(int(rank), 'combination')} of the "
+            f"{len(elements)} reference energies ({names}) apart; the others have the least possible size, so energies "
+            "of other compositions mean little.",
         )
     return CompositionFit(
         tuple(elements), np.asarray(found, dtype=np.float64), energies - composition @ found, int(rank), warnings

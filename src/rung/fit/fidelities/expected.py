@@ -1,5 +1,6 @@
 """What a training will take, before it starts: a few of its steps are done."""
 
+from rung.errors import counted
 from rung.fit.fidelities.several import Start, TrainingData, dtype_of
 from rung.fit.lift import Context, Expected
 from rung.fit.training.rehearsal import Rehearsal, rehearse
@@ -43,8 +44,8 @@ def expected_training(start: Start, data: TrainingData, training: TrainingSettin
 def _an_epoch(seen: Rehearsal, training: TrainingSettings) -> str:
     judged = " with its validation" if seen.n_valid else ""
     return (
-        f"An epoch of {seen.n_rows} rows takes {seen.n_steps} steps of {training.batch_size} at most, about "
-        f"{duration(seen.epoch)}{judged}; the largest batch holds {memory_size(seen.saved)}."
+        f"An epoch of {counted(seen.n_rows, 'row')} takes {counted(seen.n_steps, 'step')} of {training.batch_size} at "
+        f"most, about {duration(seen.epoch)}{judged}; the largest batch holds {memory_size(seen.saved)}."
     )
 
 
@@ -56,8 +57,11 @@ def _cap(training: TrainingSettings) -> str:
     if not isinstance(training.schedule, Endless):
         ends.append(f"the schedule {training.schedule.name}")
     if not ends:
-        return f"The time is that of {training.epochs} epochs."
-    return f"The time is that of {training.epochs} epochs, which is the cap: {' or '.join(ends)} may end it before."
+        return f"The time is that of {counted(training.epochs, 'epoch')}."
+    return (
+        f"The time is that of {counted(training.epochs, 'epoch')}, which is the cap: {' or '.join(ends)} may end it "
+        "before."
+    )
 
 
 def _shared(training: TrainingSettings) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from rung.data.labels import Array
+from rung.errors import counted
 from rung.features.design import Design
 from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.energies import Energies
@@ -317,8 +318,9 @@ def _warnings(problem: Problem, solution: Solution) -> Sequence[str]:
     data = solution.assembly.model.data
     if len(data) <= FEW_LABELS:
         found.append(
-            f"Only {len(data)} energies: they can hardly separate E0 from the readout, and the size of the error bars "
-            "rests partly on what is usual of other levels of theory; label more before a result rests on them."
+            f"Only {counted(len(data), 'energy', 'energies')}: they can hardly separate E0 from the readout, and the "
+            "size of the error bars rests partly on what is usual of other levels of theory; label more before a "
+            "result rests on them."
         )
     found += unidentified_references(data, problem.composition[problem.labelled], solution)
     found += not_reached(problem.base_energy, problem.composition, problem.labelled)
@@ -327,7 +329,8 @@ def _warnings(problem: Problem, solution: Solution) -> Sequence[str]:
     exact = data.label_variance == 0
     if exact.any():
         found.append(
-            f"{int(exact.sum())} energies carry no energy_stderr: they count as exact up to the model's error."
+            f"{counted(int(exact.sum()), 'energy carries', 'energies carry')} no energy_stderr, which counts as exact "
+            "up to the model's error."
         )
     return found
 

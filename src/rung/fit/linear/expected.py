@@ -8,7 +8,7 @@ import numpy as np
 from rung.backends.training import trainable
 from rung.data.batch import by_atoms
 from rung.data.structure import Structure
-from rung.errors import ModelError
+from rung.errors import ModelError, counted
 from rung.features.cost import ATOMS_A_BATCH
 from rung.features.estimate import Estimate, Piece, estimate
 from rung.features.measure import PassCosts, measured_costs, settled_seconds
@@ -80,7 +80,9 @@ def expected_readout(
             if not is_cached(one, backbone, readout, fidelity, context.cache, probe=Probe(0, index), forces=True)
         ]
         took = _time([Piece("probed", len(one), 1) for one in missing], costs)
-        works.append(DesignWork(f"forces along {count} random directions", len(frames), len(frames) * count, took))
+        works.append(
+            DesignWork(f"forces along {counted(count, 'random direction')}", len(frames), len(frames) * count, took)
+        )
     elif frames:
         missing = [one for one in frames if not is_cached(one, backbone, readout, fidelity, context.cache, forces=True)]
         took = _time([_full(one, n_basis, costs) for one in missing], costs)
@@ -113,7 +115,7 @@ def expected_offset(lift: Lift, context: Context) -> Expected:
         designs=(work,),
         seconds=work.cost.seconds,
         memory=work.cost.memory,
-        sentences=(f"Only the reference energies of {len(elements)} elements move.",),
+        sentences=(f"Only the reference energies of {counted(len(elements), 'element')} move.",),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from rung.data.labels import Array
+from rung.errors import counted
 from rung.fit.linear.evidence import HyperPrior, infer
 from rung.fit.linear.terms import Assembly, Choice, required_label_error
 
@@ -44,9 +45,9 @@ class LabelError:
     def sentence(self) -> str:
         """What a user must know of it."""
         return (
-            f"{self.count} labels carry no energy_stderr: evidence gives each an error of {1e3 * self.value:.2g} meV "
-            f"(68 %: {1e3 * self.low:.2g} to {1e3 * self.high:.2g}); errors much below the model's own are not told "
-            "from none."
+            f"{counted(self.count, 'label carries', 'labels carry')} no energy_stderr: evidence gives each an error of "
+            f"{1e3 * self.value:.2g} meV (68 %: {1e3 * self.low:.2g} to {1e3 * self.high:.2g}); errors much below the "
+            "model's own are not told from none."
         )
 
 

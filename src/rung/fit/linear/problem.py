@@ -11,7 +11,7 @@ from rung.data.energy_table import NO_TABLE, EnergyTable
 from rung.data.label_rows import are_special, label_rows, mentioned
 from rung.data.labels import Array
 from rung.data.structure import Structure
-from rung.errors import FitError
+from rung.errors import FitError, counted
 from rung.features.design import Design
 from rung.features.predict import surface_energies
 from rung.fidelity import Fidelity
@@ -323,4 +323,4 @@ def energy_labels(structures: Sequence[Structure], target: Fidelity) -> tuple[Ar
 
 def _require_positive(sigma: Array, target: Fidelity) -> None:
     if (sigma < 0).any():
-        raise FitError(f"{target.name}_energy_stderr is negative in {int((sigma < 0).sum())} frames.")
+        raise FitError(f"{target.name}_energy_stderr is negative in {counted(int((sigma < 0).sum()), 'frame')}.")

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rung.errors import counted
 from rung.settings import Settings
 
 
@@ -102,7 +103,7 @@ class UntilFlat(Settings):
         """Return that the loss was flat after the last step down, or nothing."""
         if self._flat(losses) <= self.steps:
             return ""
-        return f"the validation loss is flat after {self.steps} smaller learning rates"
+        return f"the validation loss is flat after {counted(self.steps, 'smaller learning rate')}"
 
     def _due(self, left: int, epochs: int) -> int:
         """Return how many steps down there must have been when ``left`` of ``epochs`` are to be run."""

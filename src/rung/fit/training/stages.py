@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field
 
+from rung.errors import counted
 from rung.fit.training.decay import DecayToStart
 from rung.fit.training.loss import LossSettings
 from rung.fit.training.processes import Processes
@@ -122,7 +123,7 @@ class Stage:
         if len(self._losses(log)) >= self.epochs:
             return "all epochs were run"
         if exhausted(self._losses(log), settings.patience):
-            return f"no better validation loss in {settings.patience} epochs"
+            return f"no better validation loss in {counted(settings.patience, 'epoch')}"
         return settings.schedule.ended(self._losses(log))
 
     def _losses(self, log: Log) -> list[float]:

@@ -9,7 +9,7 @@ from ase import Atoms
 from pydantic import Field, model_validator
 
 from rung.data.labels import Array
-from rung.errors import ConfigError, UnconvergedError
+from rung.errors import ConfigError, UnconvergedError, counted
 from rung.label.electrons import Electrons, electrons_of
 from rung.label.engine import Engine, Made, Subject
 from rung.label.mean_field import MeanField, converged_field, molecule, spin_warning
@@ -158,7 +158,7 @@ def _amplitudes(field: Any, settings: PyscfEngine) -> tuple[Any, Any]:
     eris = cc.ao2mo()
     cc.kernel(eris=eris)
     if not cc.converged:
-        raise UnconvergedError(f"The amplitudes of CCSD did not converge in {settings.max_cycle} cycles.")
+        raise UnconvergedError(f"The amplitudes of CCSD did not converge in {counted(settings.max_cycle, 'cycle')}.")
     return cc, eris
 
 

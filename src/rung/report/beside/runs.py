@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rung.errors import ConfigError, StorageError
+from rung.errors import ConfigError, StorageError, counted
 from rung.report.read import RunFiles, read_run
 from rung.results.predictions import Predictions
 from rung.results.study import TABLE_FILE
@@ -78,7 +78,7 @@ class Runs:
 
 
 def _counted(one: str, other: str, first: int, second: int) -> str:
-    return "" if first == second else f"{one} has {first} structures there and {other} {second}"
+    return "" if first == second else f"{one} has {counted(first, 'structure')} there and {other} {second}"
 
 
 def _unlike(one: str, other: str, first: Predictions, second: Predictions) -> str:
@@ -86,9 +86,12 @@ def _unlike(one: str, other: str, first: Predictions, second: Predictions) -> st
         return _counted(one, other, len(first.n_atoms), len(second.n_atoms))
     unlike = sum(a != b for a, b in zip(first.structure_ids, second.structure_ids, strict=True))
     if unlike or first.n_atoms != second.n_atoms:
-        return f"{unlike or 'some'} of its structures are others in {other} than in {one}"
+        return (
+            f"{unlike or 'some'} of its structures {'is another' if unlike == 1 else 'are others'} in {other} than in "
+            f"{one}"
+        )
     moved = int((~np.isclose(first.energy_label, second.energy_label, rtol=0.0, atol=1e-6, equal_nan=True)).sum())
-    return f"{moved} of its labels differ between {one} and {other}" if moved else ""
+    return f"{moved} of its labels differ{'s' if moved == 1 else ''} between {one} and {other}" if moved else ""
 
 
 def read_runs(folders: Sequence[Path]) -> Runs:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from rung.errors import counted
 from rung.report import figures
 from rung.report.beside.runs import Runs
 from rung.report.run.predictions import energy_series, force_series
@@ -110,7 +111,7 @@ def _split(runs: Runs, split: str, group: Sequence[str]) -> str:
     rows = [[escape(name), *(_number(name, one, metric, least) for metric in shown)] for name, one in entries]
     target = runs.by_name[group[0]].target
     title = escape(_title(runs, split, group))
-    about = f"{entries[-1][1].n_structures} structures, labels of {escape(target)}"
+    about = f"{counted(entries[-1][1].n_structures, 'structure')}, labels of {escape(target)}"
     return f'<h3>{title} <span class="small">{about}</span></h3>' + table(
         ["Potential", *(_COLUMNS[name] for name in shown)], rows, css="errors"
     )
@@ -202,7 +203,8 @@ def settings(runs: Runs, _: Draw) -> str:
     differing = [key for key in keys if key != "run" and len({column.get(key) for column in columns.values()}) > 1]
     rows = [[f"<code>{escape(key)}</code>", *(cell(one.get(key)) for one in columns.values())] for key in differing]
     same = len(keys) - len(differing) - ("run" in keys)
-    note = f'<p class="note">{same} settings, versions and files are the same in all.</p>'
+    alike = counted(same, "setting, version or file is", "settings, versions and files are")
+    note = f'<p class="note">{alike} the same in all.</p>'
     head = ["", *(escape(name) for name in columns)]
     return (table(head, rows, text=len(head)) if rows else "<p>No setting differs.</p>") + note
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rung.data.labels import Array
+from rung.errors import counted
 from rung.report import figures
 from rung.report.histogram import add_histogram
 from rung.report.read import RunFiles
@@ -111,7 +112,8 @@ def kinds(run: RunFiles, draw: Draw) -> str:
             continue
         found = sorted(_by_kind(content, names), key=lambda one: -one.count)
         shown = found[:MOST_KINDS]
-        left = f'<p class="note">{len(found) - len(shown)} kinds with fewer structures are left out.</p>'
+        less = counted(len(found) - len(shown), "kind with fewer structures is", "kinds with fewer structures are")
+        left = f'<p class="note">{less} left out.</p>'
         word = escape(content.kind_key) if content.kinds else "Composition"
         parts.append(
             f"<h3>{escape(split)}</h3>{_drawn(shown, draw)}{_kind_table(word, shown)}"

@@ -7,6 +7,7 @@ from html import escape
 import numpy as np
 
 from rung.data.labels import Array
+from rung.errors import counted
 from rung.report import figures
 from rung.report.read import RunFiles
 from rung.report.run.words import headline, told
@@ -166,7 +167,7 @@ def _concerned(finding: Finding) -> str:
     """Return the structures that a finding is about, folded away where they are many."""
     if not finding.structures:
         return ""
-    count = "1 structure" if len(finding.structures) == 1 else f"{len(finding.structures)} structures"
+    count = counted(len(finding.structures), "structure")
     return f'<details><summary>{count}</summary><span class="small">{cell(finding.structures)}</span></details>'
 
 
@@ -233,7 +234,7 @@ def _split_name(key: Key, target: str, entry: SplitErrors) -> str:
     name = split if fidelity == target else f"{split} ({fidelity})"
     floor = digits(entry.noise_floor)
     noise = f", noise {floor}" if floor not in (ABSENT, "0") else ""
-    about = f"{entry.n_structures} structures{noise}"
+    about = f"{counted(entry.n_structures, 'structure')}{noise}"
     return f'<span class="split">{escape(name)}</span><br><span class="small">{about}</span>'
 
 

@@ -7,6 +7,7 @@ from json import dumps
 import numpy as np
 
 from rung.data.labels import Array
+from rung.errors import counted
 from rung.report.embedding import inert
 from rung.report.tables import digits
 from rung.results.geometries import Geometries
@@ -45,13 +46,13 @@ def viewer(number: int, content: Predictions, geometries: Geometries) -> str:
         for place in shown
     ]
     first = "the largest error of the energy first" if np.isfinite(errors).any() else "in their order"
-    left = len(content.n_atoms) - len(shown)
-    more = f" {left} others are not on this page." if left else ""
+    left, there = len(content.n_atoms) - len(shown), counted(len(shown), "structure")
+    more = f" {counted(left, 'other is', 'others are')} not on this page." if left else ""
     return (
         f'<div class="viewer only-screen" id="viewer-{number}">'
         f'<div class="stage"></div><div class="choice"><button class="before" aria-label="the one before">‹</button>'
         f'<select aria-label="structure"></select><button class="after" aria-label="the next one">›</button></div>'
-        f'<p class="words"></p><p class="small">{len(shown)} structures, {first}. A click on a point above shows its '
+        f'<p class="words"></p><p class="small">{there}, {first}. A click on a point above shows its '
         f"structure; drag to turn it.{more}</p>"
         f'<script type="application/json">{inert(dumps(entries, ensure_ascii=False))}</script></div>'
     )

@@ -7,6 +7,7 @@ from html import escape
 
 import numpy as np
 
+from rung.errors import counted
 from rung.report import figures
 from rung.report.axes import logarithmic
 from rung.report.read import StudyFiles
@@ -186,7 +187,7 @@ def _cost_figure(points: Sequence[_Cost]) -> object:
             x=[point.seconds for point in own],
             y=[point.energy for point in own],
             name=escape(method),
-            text=[f"{point.n_labels} labels" for point in own],
+            text=[counted(point.n_labels, "label") for point in own],
             mode="lines+markers",
             line={"color": shade, "width": 2, "dash": "dot" if method == "base" else "solid"},
             marker={"size": 8},

@@ -8,6 +8,7 @@ from html import escape
 
 import numpy as np
 
+from rung.errors import counted
 from rung.evaluate.coverage import LEVELS
 from rung.evaluate.coverage import coverage as share_within
 from rung.evaluate.draws import distinct, moments
@@ -67,7 +68,7 @@ def coverage(study: StudyFiles, _: Draw) -> str:
         ]
         for row in rows
     ]
-    header = ["Method", "Split", "Quantity", "due", *(f"{n} labels" for n in labels)]
+    header = ["Method", "Split", "Quantity", "due", *(counted(n, "label") for n in labels)]
     return table(header, cells, text=3) if cells else ""
 
 
@@ -191,7 +192,7 @@ def _means_table(study: StudyFiles, split: str, metric: str) -> str:
     if part and metric.startswith("force"):
         words += f", on {part} structures"
     title = escape(f"{words}, {unit}" if unit else words)
-    return f"<h4>{title}</h4>" + table(["Method", *(f"{n} labels" for n in labels)], cells)
+    return f"<h4>{title}</h4>" + table(["Method", *(counted(n, "label") for n in labels)], cells)
 
 
 def _draws(rows: Iterable[StudyRow]) -> dict[tuple[int, int], float]:

@@ -5,6 +5,7 @@ from html import escape
 from math import isfinite
 from typing import Any
 
+from rung.errors import counted
 from rung.progress import duration
 from rung.report import figures
 from rung.report.axes import logarithmic
@@ -36,7 +37,7 @@ def _content(result: Labelled, pen: Pen) -> Content:
     grid = f'<div class="grid two">{"".join(charts)}</div>' if charts else ""
     spent = duration(sum(one.cpu_seconds for one in timed))
     return Content(
-        f"{len(done)} of {len(result.entries)} labels",
+        f"{len(done)} of {counted(len(result.entries), 'label')}",
         " · ".join(
             [result.fidelity, str(result.engine.get("name", "")), *([f"{spent} of processor time"] * bool(timed))]
         ),

@@ -6,6 +6,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from rung.errors import counted
 from rung.report import figures
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table, number
@@ -44,7 +45,7 @@ def _content(result: PredictionResult, pen: Pen) -> Content:
         sections = [("Error bars", pen.draw(_bars(barred), caption)), *sections]
     sections.append(("Least certain" if barred else "Structures", _table(_least_certain(result.structures))))
     return Content(
-        f"{len(result.structures)} structures predicted",
+        f"{counted(len(result.structures), 'structure')} predicted",
         f"{result.fidelity} · {result.model} · {Path(result.out).name}",
         sections,
         result.warnings,
@@ -105,6 +106,7 @@ def prediction_summary(result: PredictionResult) -> Summary:
     several = len(result.structures) > SHOWN
     title = f"The {SHOWN} least certain of {len(result.structures)} structures" if several else "Predictions"
     told = (
-        f"Wrote {result.out} with {result.name}_energy and {result.name}_forces of {len(result.structures)} structures."
+        f"Wrote {result.out} with {result.name}_energy and {result.name}_forces of "
+        f"{counted(len(result.structures), 'structure')}."
     )
     return Summary((Table(title, HEADINGS, _least_certain(result.structures)),), (told,), warnings=result.warnings)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from rung.errors import counted
 from rung.report import figures
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table, number
@@ -24,7 +25,7 @@ def _content(result: SelectionResult, pen: Pen) -> Content:
         for index, question in enumerate(result.questions)
     )
     return Content(
-        f"{len(result.labels)} labels to compute",
+        f"{counted(len(result.labels), 'label')} to compute",
         f"{result.fidelity} · {result.model}",
         [("What they would tell", charts + _bars(result)), ("Labels", _labels(result))],
         result.warnings,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from rung.errors import counted
 from rung.report import figures
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table, number
@@ -143,7 +144,11 @@ def vacancy_summary(result: VacanciesResult) -> Summary:
         ],
         n_names=2,
     )
-    missing = [f"{hop.fidelity}, {hop.vacancies} vacancies: {hop.reason}." for hop in result.hops if hop.reason]
+    missing = [
+        f"{hop.fidelity}, {counted(hop.vacancies, 'vacancy', 'vacancies')}: {hop.reason}."
+        for hop in result.hops
+        if hop.reason
+    ]
     missing += [f"{defect.fidelity}: {defect.refused}" for defect in result.defects if defect.refused]
     return Summary((hops, defects), warnings=_outside(result), failures=tuple(missing))
 
@@ -151,8 +156,8 @@ def vacancy_summary(result: VacanciesResult) -> Summary:
 def _outside(result: VacanciesResult) -> tuple[str, ...]:
     """Return a sentence for each number whose error bar does not hold."""
     hops = [
-        f"{hop.fidelity}, {hop.vacancies} vacancies, {hop.way}: outside the domain, so no error bar holds "
-        f"({'; '.join(hop.outside)})."
+        f"{hop.fidelity}, {counted(hop.vacancies, 'vacancy', 'vacancies')}, {hop.way}: outside the domain, so no error "
+        f"bar holds ({'; '.join(hop.outside)})."
         for hop in result.hops
         if hop.domain == "outside"
     ]
