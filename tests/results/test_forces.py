@@ -36,6 +36,15 @@ def test_energies_that_got_worse_too_are_not_praised():
     assert "do not use this model for forces" in sentence
 
 
+def test_the_forces_of_another_fidelity_are_no_verdict_on_those_of_the_target():
+    better, worse = split_errors(energy_rmse=12.0, force_rmse=244.0), split_errors(energy_rmse=9.0, force_rmse=70.0)
+    before = split_errors(energy_rmse=30.0, force_rmse=260.0), split_errors(energy_rmse=8.0, force_rmse=65.0)
+    splits, base = {"test": {"cc": better, "low": worse}}, {"test": dict(zip(("cc", "low"), before, strict=True))}
+    assert force_verdicts(Evaluation(splits=splits, base=base, target="cc")) == ()
+    (sentence,) = force_verdicts(Evaluation(splits=splits, base=base, target="low"))
+    assert "the low forces are worse" in sentence
+
+
 def test_without_a_base_and_for_an_untouched_surface_nothing_is_said():
     assert verdicts(None, energy_rmse=12.0, force_rmse=700.0) == ()
     assert verdicts(696.0, energy_rmse=30.0, force_rmse=696.0) == ()

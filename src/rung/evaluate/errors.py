@@ -126,6 +126,10 @@ class ErrorSums:
         chosen = away == outside
         return calibration(error[chosen], _variance(sigma, bar)[chosen], atoms[chosen])
 
+    def n_labelled(self, *, outside: bool) -> int:
+        """Return how many labelled energies are inside the domain of the fit, or outside, with a bar or without."""
+        return int(np.count_nonzero(self._known()[-1] == outside))
+
     def _known(self) -> tuple[Array, ...]:
         """Return error, atoms, σ, bar and whether it is outside, of all labelled energies so far."""
         columns = zip(*self._columns, strict=True) if self._columns else ((np.empty(0),) for _ in range(5))

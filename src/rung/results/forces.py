@@ -10,13 +10,14 @@ def force_verdicts(evaluation: Evaluation) -> tuple[str, ...]:
     """Return a sentence for each split and fidelity on which forces got worse, or no better, beside the base.
 
     Energies that improve can hide it. A surface that the fit did not touch is passed over: all of its errors are the
-    base's.
+    base's. So are other fidelities than the target, where it is known: what a training forgot of them is a warning of
+    its own, and says nothing of the forces that were asked for.
     """
     base = by_split(evaluation.base)
     found = [
         _verdict(split, fidelity, after, base[split, fidelity])
         for (split, fidelity), after in by_split(evaluation.splits).items()
-        if (split, fidelity) in base
+        if (split, fidelity) in base and fidelity == (evaluation.target or fidelity)
     ]
     return tuple(sentence for sentence in found if sentence)
 

@@ -126,6 +126,8 @@ class Evaluation(Result):
     error bars are known, and in runs of 0.1."""
     differences: Mapping[str, DifferenceErrors] = Field(default_factory=dict)
     """Errors of labels of the target that are differences, by split; empty where there are none."""
+    target: str = ""
+    """The fidelity that was lifted to, or evaluated; empty in files of older runs."""
 
 
 class StartDistance(Entry):

@@ -17,7 +17,7 @@ from rung.model.predictions import predict_structures
 from rung.model.standing import standing
 from rung.progress import SILENT, Progress
 from rung.results.geometries import Geometries
-from rung.results.metrics import DomainErrors, SplitErrors
+from rung.results.metrics import Calibration, DomainErrors, SplitErrors
 from rung.results.predictions import Predictions
 
 ATOMS_PER_BATCH = 300
@@ -154,13 +154,28 @@ def domain_errors(
     """
     inside, outside = sums.calibration(outside=False), sums.calibration(outside=True)
     where = standing(places)
-    apart = "no energy there is labelled" if not outside.n else f"there z² is {outside.z2:.2f}"
     numbers = where.numbers(
         f"structures of {split}",
         inside=f"the error bars of {fidelity} apply" + (f", with a z² of {inside.z2:.2f} here" if inside.n else ""),
-        outside=f"quote the error bars of {fidelity} for the others only, whose z² is {inside.z2:.2f}; {apart}",
+        outside=_quoted(fidelity, inside, all_outside=len(where.outside) == len(where.places))
+        + f"; {_apart(outside, sums.n_labelled(outside=True))}",
     )
     return DomainErrors(**numbers.as_json(), inside=inside, outside=outside)
+
+
+def _quoted(fidelity: str, inside: Calibration, *, all_outside: bool) -> str:
+    if all_outside:
+        return f"quote no error bar of {fidelity} here"
+    return f"quote the error bars of {fidelity} for the others only" + (
+        f", whose z² is {inside.z2:.2f}" if inside.n else ""
+    )
+
+
+def _apart(outside: Calibration, n_labelled: int) -> str:
+    """Return how error bars hold outside the domain, for a sentence."""
+    if outside.n:
+        return f"there z² is {outside.z2:.2f}"
+    return "no energy there has an error bar" if n_labelled else "no energy there is labelled"
 
 
 def shares_of(prediction: SplitPrediction, structures: Sequence[Structure], fidelity: str) -> dict[str, float]:

@@ -119,7 +119,7 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
         if (between := _between(table, structures, opened, before)) is not None:
             differences[name] = between
     compared = beside if before is not None else None
-    return Evaluation(splits=errors, base=compared, domain=domain, differences=differences)
+    return Evaluation(splits=errors, base=compared, domain=domain, differences=differences, target=fidelity)
 
 
 def _with_tables(

@@ -231,6 +231,7 @@ def evaluate(work: Work) -> None:
         base=base if shifted is not None else None,
         domain=domain,
         differences=differences,
+        target=target,
         checks=Checks(step_zero=start, warnings=warnings),
         fit=_numbers(fitted, designs),
     ).write(work.folder.metrics)

@@ -15,6 +15,7 @@ from rung.features.passes import build_designs, features_of
 from rung.features.predict import difference_variance, predict_designs
 from rung.fidelity import Fidelity
 from rung.fit.linear.anchor import Scale
+from rung.fit.linear.diagnosis import _within
 from rung.fit.linear.gaussian import EnergyData
 from rung.fit.linear.terms import Band, Energies, EnergyPairs, ReferencePrior, WeightPrior, assemble
 from rung.fit.linear.widen import Widening, widened
@@ -331,6 +332,12 @@ def test_energies_that_only_tell_compositions_apart_are_said_to():
     assert not any(sentence in warning for warning in learnt.warnings)
     numbers = learnt.diagnostics
     assert numbers["within_composition_rmse"] < 0.5 * numbers["within_composition_rmse_base"]
+
+
+def test_a_fit_that_errs_more_than_the_base_is_called_worse_and_by_how_much():
+    worse = _within(0.226, 0.063)
+    assert "errs 3.6 times as much as the base (226 against 63 meV per cell" in worse and "offset" in worse
+    assert "no better than the base (52 against 58" in _within(0.052, 0.058)
 
 
 def test_what_all_labels_share_is_no_error_against_a_label():

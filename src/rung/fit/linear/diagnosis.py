@@ -33,6 +33,9 @@ FEW_DIFFERENCES = 8
 NO_BETTER = 0.8
 """Left-out errors above this share of the base's are no improvement worth the name."""
 
+WORSE = 1.25
+"""Left-out errors above so many times the base's are worse: few labels leave a tenth or two to chance."""
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -76,16 +79,26 @@ def explain(problem: Problem, solution: Solution, terms: Sequence[Term]) -> Expl
             and fitted > NO_BETTER * before
             and solution.gaussian.mean[: len(problem.readout.weights)].any()
         ):
-            warnings.append(
-                f"Within a composition the fit predicts energies no better than the base ({1e3 * fitted:.0f} against "
-                f"{1e3 * before:.0f} meV per cell, each energy left out in turn): it corrects differences between "
-                "compositions alone, and nothing suggests that its forces are better than the base's."
-            )
+            warnings.append(_within(fitted, before))
     if any(isinstance(term, Band) and term.anchor != "none" for term in terms):
         without, forbidden = _beside_energies_alone(problem, solution, terms)
         tables = tables.with_tables(without)
         warnings += forbidden
     return Explanation(numbers, tuple(warnings), tables)
+
+
+def _within(fitted: float, before: float) -> str:
+    """Return what left-out errors within compositions, eV, say of the fit beside the base."""
+    numbers = f"({1e3 * fitted:.0f} against {1e3 * before:.0f} meV per cell, each energy left out in turn)"
+    if fitted > WORSE * before:
+        return (
+            f"Within a composition the fit errs {fitted / before:.1f} times as much as the base {numbers}: its forces "
+            "are probably worse than the base's, too; use the method offset, which keeps those, or label more."
+        )
+    return (
+        f"Within a composition the fit predicts energies no better than the base {numbers}: it corrects differences "
+        "between compositions alone, and nothing suggests that its forces are better than the base's."
+    )
 
 
 def _beside_energies_alone(problem: Problem, solution: Solution, terms: Sequence[Term]) -> tuple[FitDetails, list[str]]:
