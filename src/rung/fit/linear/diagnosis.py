@@ -13,6 +13,7 @@ from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.energies import Energies
 from rung.fit.linear.evidence import HyperPosterior
 from rung.fit.linear.gaussian import MODEL_ERROR
+from rung.fit.linear.outlying import outlying
 from rung.fit.linear.problem import Problem
 from rung.fit.linear.reach import not_reached
 from rung.fit.linear.terms import Band, EnergyPairs, Term, assemble
@@ -72,6 +73,7 @@ def explain(problem: Problem, solution: Solution, terms: Sequence[Term]) -> Expl
     numbers["leave_one_out_z2"] = float(np.mean(error[known] ** 2 / variance[known])) if known.any() else np.nan
     warnings = list(_warnings(problem, solution))
     if len(data) == len(problem.labelled) and not problem.has_differences:
+        warnings += outlying([problem.structures[k].structure_id for k in problem.labelled], error, variance)
         fitted, before, count = _within_compositions(problem, error)
         numbers["within_composition_rmse"], numbers["within_composition_rmse_base"] = fitted, before
         if (

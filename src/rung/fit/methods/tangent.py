@@ -42,6 +42,7 @@ from rung.fit.linear.gaussian import MODEL_ERROR, EnergyData, LinearModel, Prior
 from rung.fit.linear.label_error import with_label_error
 from rung.fit.linear.landing import landing_of
 from rung.fit.linear.model_error import probed_force_ratio
+from rung.fit.linear.outlying import outlying
 from rung.fit.linear.problem import Problem, energy_data, exact_labels
 from rung.fit.linear.reach import not_reached
 from rung.fit.linear.result import domain_of_fit
@@ -155,6 +156,9 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     everything = np.concatenate([before, seen.base_energy]), np.concatenate([composition, seen.composition])
     reach = not_reached(*everything, np.arange(len(labelled)))
     warnings = (*curved, *unidentified_references(assembly.model.data, composition, solution), *reach)
+    if len(assembly.model.data) == len(labelled):
+        left_out = solution.assembly.model.leave_one_out(solution.values)
+        warnings = (*warnings, *outlying([one.structure_id for one in labelled], *left_out))
     if label_error is not None:
         diagnostics["label_error"], warnings = label_error.value, (*warnings, label_error.sentence)
         solution = replace(solution, label_error=label_error)
