@@ -1,5 +1,6 @@
 """What a start says of constraints, masses and electrons reaches every task, and every task writes it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,21 @@ def test_a_potential_that_sees_geometries_alone_refuses_a_charge(tmp_path: Path)
     with pytest.raises(DataError, match=r"The structure has charge=1, and .* sees geometries alone"):
         relax_file(potential, RelaxationTask(start=tmp_path / "ion.extxyz"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_state_of_all_labels_is_taken_and_another_is_not() -> None:
+    opened = replace(Opened.of(lifted(), fidelity="high"), metadata={"states": {"CO": {"charge": "1", "spin": "2"}}})
+    atoms = Atoms("CO", positions=[[0, 0, 0], [0, 0, 1.1]])
+    opened.check_state(atoms)
+    atoms.info.update(total_charge=1, spin=2.0)
+    opened.check_state(atoms)
+    for change in ({"total_charge": 2}, {"spin": 0}):
+        other = atoms.copy()
+        other.info.update(change)
+        with pytest.raises(DataError, match=r"that of its labels, of charge 1, spin 2\. If"):
+            opened.check_state(other)
+    with pytest.raises(DataError, match=r"that of its labels\. If"):
+        opened.check_state(Atoms("O2", positions=[[0, 0, 0], [0, 0, 1.2]], charges=[0.5, 0.5]))
 
 
 def test_ends_of_other_charge_or_isotopes_are_no_path(tmp_path: Path) -> None:

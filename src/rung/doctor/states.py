@@ -1,28 +1,15 @@
 """A check of the electrons' state: a potential sees geometries alone, so one composition should have one state."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-import numpy as np
-
-from rung.data.attributes import CHARGES, is_usual
-from rung.data.readers.structures import reading_of
+from rung.data.attributes import is_usual
+from rung.data.states import SPELLINGS, as_text, said_of, unusual_state
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
 from rung.doctor.findings import few, finding, frames, ids
 from rung.results.findings import Finding
 
-SPELLINGS = {
-    "charge": ("charge", "total_charge"),
-    "spin": ("spin", "total_spin"),
-    "multiplicity": ("multiplicity", "spin_multiplicity"),
-}
-"""Keys of ``info`` that say one thing of the state, by what a sentence calls it."""
-
 ABSENT = "none given"
-
-WHOLE = 0.1
-"""e: charges of single atoms that add up to no whole number within it are of a model of the density, and no state."""
 
 
 def states(examined: Examined) -> Iterator[Finding]:
@@ -36,7 +23,7 @@ def states(examined: Examined) -> Iterator[Finding]:
         same = {
             formula: said
             for formula, members in by_formula.items()
-            if formula not in mixed and (said := _unusual_state(members[0]))
+            if formula not in mixed and (said := _unusual_words(members[0]))
         }
         if mixed:
             splits, begin, concerned = _concerned(examined, by_formula, mixed)
@@ -63,8 +50,8 @@ def state_differences(members: Sequence[Structure]) -> str:
     """
     differing = []
     for name in SPELLINGS:
-        values = [_said(structure, name) for structure in members]
-        distinct = {_text(value) for value in values if value is not None}
+        values = [said_of(structure, name) for structure in members]
+        distinct = {as_text(value) for value in values if value is not None}
         if distinct and None in values and not any(is_usual(name, value) for value in values if value is not None):
             distinct.add(ABSENT)
         if len(distinct) > 1:
@@ -72,32 +59,8 @@ def state_differences(members: Sequence[Structure]) -> str:
     return "; ".join(differing)
 
 
-def _unusual_state(structure: Structure) -> str:
-    said = {name: _said(structure, name) for name in SPELLINGS}
-    return "; ".join(
-        f"{name} {_text(value)}" for name, value in said.items() if value is not None and not is_usual(name, value)
-    )
-
-
-def _said(structure: Structure, name: str) -> Any:
-    """Return what a frame says of its charge, spin or multiplicity; None where it says nothing."""
-    for key in SPELLINGS[name]:
-        if key in structure.info:
-            return structure.info[key]
-    charges = reading_of(structure).columns.get(CHARGES)
-    if name != "charge" or charges is None:
-        return None
-    total = float(np.sum(charges))
-    whole = np.rint(total) + 0.0  # no -0
-    return whole if abs(total - whole) < WHOLE else None
-
-
-def _text(value: Any) -> str:
-    """Return a value as text, alike for 1, 1.0 and the text 1."""
-    try:
-        return f"{float(value):g}"
-    except (TypeError, ValueError):
-        return str(value)
+def _unusual_words(structure: Structure) -> str:
+    return "; ".join(f"{name} {value}" for name, value in unusual_state(structure).items())
 
 
 def _concerned(

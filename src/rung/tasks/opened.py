@@ -17,6 +17,7 @@ from pydantic import Field, field_validator
 from rung.data.attributes import unusual
 from rung.data.held import Held
 from rung.data.readers.structures import complete_atoms, read_structures, require_matter
+from rung.data.states import STATES, state_in
 from rung.errors import ConfigError, DataError, UntrustedError
 from rung.fidelity import require_fidelity
 from rung.settings import Option
@@ -107,11 +108,21 @@ class Opened:
             Names what it has.
         """
         for atoms in structures:
-            if self.stateless and (said := unusual(atoms)):
-                raise DataError(
-                    f"The structure has {said}, and {self.source} sees geometries alone: its one surface is that of "
-                    "its labels. If these were of that state, say --ignore-state, or take it out of the file."
-                )
+            known = self.trained_state(atoms)
+            if not self.stateless or not (said := unusual(atoms)) or (known and state_in(atoms) == known):
+                continue
+            words = ", ".join(f"{name} {value}" for name, value in known.items())
+            raise DataError(
+                f"The structure has {said}, and {self.source} sees geometries alone: its one surface is that of its "
+                + (f"labels, of {words}." if words else "labels.")
+                + " If these were of that state, say --ignore-state, or take it out of the file."
+            )
+
+    def trained_state(self, atoms: Atoms) -> Mapping[str, str]:
+        """Return the charge or open shell of all labels of this composition, by name; empty where that is not known."""
+        states = self.metadata.get(STATES)
+        known = states.get(atoms.get_chemical_formula(mode="hill")) if isinstance(states, Mapping) else None
+        return known if isinstance(known, Mapping) else {}
 
     def at(self, fidelity: str) -> Any:
         """Return a calculator of another fidelity of the same model.
