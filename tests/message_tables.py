@@ -27,7 +27,7 @@ CODED = {"finding": 1, "_finding": 1, "Fault": 0, "Impossible": 0}
 """Functions that are told the code of a finding, and at which place."""
 
 AREAS: Mapping[str, str] = {
-    "Settings and configs": "config settings yaml_files fidelity source units",
+    "Settings and configs": "config settings yaml_files fidelity importing source units",
     "Files and folders": "storage pages checkpoint results progress",
     "Structures and labels": "data doctor",
     "Model files": "backends model",

@@ -62,6 +62,7 @@ def test_code_runs_only_when_it_is_trusted(start: Path, capsys: pytest.CaptureFi
     assert "--trusted" in capsys.readouterr().err
     for model, sentence in (
         ("tests.evaluate.free_energy.umbrella_worlds:no_such", "cannot be imported"),
+        ("not_to_be_found:calculator", "PYTHONPATH=. rung"),
         ("tests.evaluate.free_energy.umbrella_worlds:nothing", "no ASE calculator"),
         ("no-such.rung", "no-such.rung"),
     ):

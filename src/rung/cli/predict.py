@@ -13,7 +13,8 @@ def _predict(potential: OneFidelity, settings: PredictionTask, printing: Printin
 
     A name of their own: rung predict model.rung test.extxyz --fidelity dmc --name dmc_predicted --out predicted.extxyz
 
-    Any ASE calculator: rung predict mymodule:calculator a.xyz --fidelity xtb --trusted --out xtb.extxyz
+    Any ASE calculator: PYTHONPATH=. rung predict mymodule:calculator a.xyz --fidelity xtb --trusted --out
+    xtb.extxyz
     """
     from rung.report.tasks.prediction import prediction_summary
     from rung.tasks.prediction import predict_file

@@ -1,7 +1,6 @@
 # ruff: noqa: PLC0415 - torch takes seconds to import, so it is imported when a model is opened, and --help is quick
 """Open whatever a task may evaluate: a file of rung or of a backend, or any ASE calculator that Python can import."""
 
-import importlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from rung.data.readers.structures import complete_atoms, read_structures, requir
 from rung.data.states import STATES, state_in
 from rung.errors import ConfigError, DataError, UntrustedError
 from rung.fidelity import require_fidelity
+from rung.importing import imported
 from rung.settings import Option
 from rung.source import Opening
 from rung.storage import content_hash
@@ -38,7 +38,8 @@ class Source(Opening):
     """Which potential a task evaluates, and how it is opened."""
 
     model: Annotated[str, Option(positional=True)]
-    """A model.rung, a model file of a backend, or package.module:function that returns an ASE calculator."""
+    """A model.rung, a model file of a backend, or package.module:function that returns an ASE calculator; of a module
+    of yours, PYTHONPATH says where: PYTHONPATH=. rung ..."""
     ignore_state: bool = False
     """Let a model that takes no charge, spin or magnetic moment run a structure that has one: its labels had it too."""
 
@@ -234,7 +235,8 @@ class OptionalModel(PotentialOptions[Callable[[], Opened] | None]):
     """A potential at one fidelity, or none."""
 
     model: str | None = None
-    """A model.rung, a model file of a backend, or package.module:function for an ASE calculator: it makes the runs."""
+    """A model.rung, a model file of a backend, or package.module:function for an ASE calculator: it makes the runs.
+    Of a module of yours, PYTHONPATH says where: PYTHONPATH=. rung ..."""
     fidelity: str | None = None
     """The fidelity to run; needed with a model."""
     ignore_state: bool = False
@@ -293,12 +295,7 @@ def read_start(path: Path) -> Atoms:
 def _imported(source: Source) -> Any:
     if not source.trusted:
         raise UntrustedError(f"{source.model} runs code of that module: say --trusted if you know where it comes from.")
-    module, name = source.model.split(":")
-    try:
-        function = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{source.model} cannot be imported ({error}).") from error
-    calculator = function()
+    calculator = imported(source.model)()
     if not hasattr(calculator, "get_potential_energy"):
         raise ConfigError(f"{source.model} returned a {type(calculator).__name__} and no ASE calculator.")
     return calculator

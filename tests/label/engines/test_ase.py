@@ -92,6 +92,11 @@ def test_what_is_no_label_is_one_sentence(
         run(molecule("H2O"), tmp_path, f"{HERE}:{calculator}", arguments=arguments)
 
 
+def test_a_module_that_python_does_not_find_is_answered_with_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"PYTHONPATH=\. rung"):
+        run(molecule("H2O"), tmp_path, "not_to_be_found.at_all:Calculator")
+
+
 def test_numbers_that_are_not_finite_are_no_label(tmp_path: Path) -> None:
     engine = AseEngine(calculator=f"{HERE}:Broken", arguments={"energy": "nan"}, trusted=True)
     with pytest.raises(UnconvergedError, match="not finite"):

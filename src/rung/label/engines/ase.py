@@ -1,6 +1,5 @@
 """Any calculator of ASE, by the path that it is imported from."""
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +10,7 @@ from pydantic import Field, JsonValue
 
 from rung.data.attributes import state_of
 from rung.errors import ConfigError, DataError, LabelError, UnconvergedError, UntrustedError
+from rung.importing import imported
 from rung.label.engine import Engine, Made, Subject
 from rung.settings import Settings
 
@@ -22,7 +22,8 @@ class AseEngine(Settings):
 
     name: Literal["ase"] = "ase"
     calculator: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
-    """package.module:Class, such as tblite.ase:TBLite; it is called with the arguments."""
+    """package.module:Class, such as tblite.ase:TBLite; it is called with the arguments. Python finds a module of
+    yours where its folder is on PYTHONPATH."""
     arguments: dict[str, JsonValue] = Field(default={})
     """What it is called with, by name; {folder} within a text is the folder of the structure."""
     trusted: bool = False
@@ -100,7 +101,7 @@ def _calculator(settings: AseEngine, folder: Path) -> Any:
 
     arguments = {key: placed(value) for key, value in settings.arguments.items()}
     try:
-        calculator = _named(settings)(**arguments)
+        calculator = imported(settings.calculator)(**arguments)
     except TypeError as error:
         raise ConfigError(f"{settings.calculator} does not take these arguments ({error}).") from error
     if not hasattr(calculator, "get_potential_energy"):
@@ -110,20 +111,12 @@ def _calculator(settings: AseEngine, folder: Path) -> Any:
     return calculator
 
 
-def _named(settings: AseEngine) -> Any:
-    module, _, name = settings.calculator.partition(":")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{settings.calculator} cannot be imported ({error}).") from error
-
-
 def _check(settings: AseEngine) -> None:
     if not settings.trusted:
         raise UntrustedError(
             f"{settings.calculator} runs code of that module: say trusted: true if you know where it comes from."
         )
-    _named(settings)
+    imported(settings.calculator)
 
 
 ENGINE = Engine(AseEngine, label, _check, power=lambda _: 3.0)
