@@ -23,6 +23,7 @@ from rung.storage import (
     content_hash,
     file_hash,
     read_json,
+    require_own,
     write_json,
     write_text,
 )
@@ -89,7 +90,7 @@ def test_a_defect_of_a_writer_is_no_full_disk(tmp_path):
 
 def test_a_folder_that_is_a_file_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="Cannot write"):
+    with pytest.raises(StorageError, match="is a file, and what is written needs a folder"):
         write_text(tmp_path / "file" / "result.txt", "x")
 
 
@@ -149,3 +150,16 @@ def test_a_file_s_hash_is_that_of_its_bytes(tmp_path):
     path.write_bytes(os.urandom(3 << 20))
     expected = subprocess.run(["sha256sum", str(path)], capture_output=True, text=True, check=True).stdout[:32]
     assert file_hash(path) == expected
+
+
+@pytest.mark.parametrize("name", ["there", "there/below", "there/below/it"])
+def test_a_file_in_the_place_of_a_folder_is_said_to_be_one(tmp_path: Path, name: str) -> None:
+    (tmp_path / "there").write_text("mine")
+    sentence = r"there is a file, and what is written needs a folder of its own"
+    with pytest.raises(StorageError, match=sentence), FolderLock(tmp_path / name):
+        pass
+    with pytest.raises(StorageError, match=sentence):
+        require_own(tmp_path / name, ())
+    with pytest.raises(StorageError, match=sentence):
+        write_text(tmp_path / name / "file.json", "new")
+    assert (tmp_path / "there").read_text() == "mine"

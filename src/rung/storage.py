@@ -35,11 +35,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises
     ------
     StorageError
-        When the operating system refuses (no space, no permission), with one sentence that names the file; whichever
-        library writes, and whatever it makes of the refusal.
+        When a file stands where the folder should, or the operating system refuses (no space, no permission), with one
+        sentence that names the file; whichever library writes, and whatever it makes of the refusal.
     """
     path = Path(path)
     temporary: Path | None = None
+    require_no_file(path.parent)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=TEMPORARY, dir=path.parent)
@@ -264,9 +265,10 @@ def require_own(folder: Path, markers: Iterable[str], *, beside: Iterable[str] =
     Raises
     ------
     StorageError
-        When it holds anything else.
+        When it holds anything else, or is a file.
     """
     folder = Path(folder)
+    require_no_file(folder)
     if not folder.is_dir() or any(next(folder.glob(marker), None) for marker in markers):
         return
     passed = {".lock", *beside}
@@ -277,6 +279,17 @@ def require_own(folder: Path, markers: Iterable[str], *, beside: Iterable[str] =
             f"{folder} holds files that rung did not make ({foreign[0]}{more}), so nothing is written there; choose "
             "another folder, one that is new or empty."
         )
+
+
+def require_no_file(folder: Path) -> None:
+    """Raise a :class:`~rung.errors.StorageError` where a file stands in the place of ``folder``, or of one above it."""
+    for path in (folder, *folder.parents):
+        if path.is_dir():
+            return
+        if path.exists():
+            raise StorageError(
+                f"{path} is a file, and what is written needs a folder of its own; name another, or move the file."
+            )
 
 
 class FolderLock:
@@ -294,6 +307,7 @@ class FolderLock:
 
     def __enter__(self) -> "FolderLock":
         """Take the lock or raise."""
+        require_no_file(self.folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("a+")
