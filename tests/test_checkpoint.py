@@ -152,6 +152,8 @@ def test_not_a_checkpoint(tmp_path: Path) -> None:
         load(path)
     with pytest.raises(ModelError, match="no model file"):
         load(tmp_path / "nowhere.rung")
+    with pytest.raises(ModelError, match=r"is a folder and no model file; give the model of the run, .*model\.rung"):
+        load(tmp_path)
 
 
 def test_opening_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

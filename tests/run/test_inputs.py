@@ -21,6 +21,7 @@ from rung.run.evaluation import predict
 from rung.run.file_settings import EvaluationSettings
 from rung.run.files import evaluate_files
 from rung.run.inputs import lift_of, open_splits, read_splits, require_used
+from rung.run.provenance import require_files
 from rung.run.stages import run_fit
 from rung.study.config import load_study_config
 from tests.run.small_world import SmallWorld
@@ -157,3 +158,15 @@ def test_a_difference_to_a_single_atom_is_refused_before_any_work(world: SmallWo
     with pytest.raises(FitError, match=r"line 2: atom is a single atom .* data.single_atoms: fit"):
         run_fit(load_config(path))
     assert not (world.folder / "run").exists()
+
+
+def test_the_folder_of_a_run_as_base_is_answered_with_its_model(world: SmallWorld, tmp_path: Path) -> None:
+    config = load_config(world.config())
+    assert config.base is not None
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "model.rung").write_text("")
+    moved = config.model_copy(update={"base": config.base.model_copy(update={"file": tmp_path / "base"})})
+    with pytest.raises(
+        DataError, match=r"base is a folder and no file \(base\.file\); give the model of the run, .*rung"
+    ):
+        require_files(moved)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rung.errors import ModelError, UntrustedError
+from rung.results.fit import MODEL_FILE
 
 CHECKPOINT = ("format", "rung")
 """How the mapping in a checkpoint of rung begins, in every version."""
@@ -96,9 +97,18 @@ def untrusted(path: Path, reason: str) -> str:
     )
 
 
+def model_within(folder: Path) -> str:
+    """Return which file to name in place of ``folder``: the model of a run, where it is one that has fitted."""
+    model = folder / MODEL_FILE
+    return f"give the model of the run, {model}" if model.is_file() else "give a file"
+
+
 def require_file(path: Path) -> None:
     """Raise a :class:`~rung.errors.ModelError` unless ``path`` is a file."""
-    if not Path(path).is_file():
+    path = Path(path)
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder and no model file; {model_within(path)}.")
+    if not path.is_file():
         raise ModelError(f"There is no model file {path}.")
 
 

@@ -14,6 +14,7 @@ from rung.data.readers.structures import read_structures, write_structures
 from rung.data.structure import Structure
 from rung.label.labelling import Labelling, label_structures
 from rung.results.campaign import Answer, MadeLabel, RoundAnswers, RoundLabels
+from rung.results.fit import MODEL_FILE
 from rung.run.stages import run_fit
 from rung.tasks.opened import Opened, Source, open_calculator
 
@@ -64,7 +65,7 @@ def answer(work: Work) -> tuple[Opened, list[Answered]]:
     if not here.folder.train.exists():
         work.world.write_training(work.before, here)
     run = run_fit(work.world.run_config(here), progress=work.world.progress)
-    source = Source(model=str(here.folder.fit / "model.rung"), device=config.device)
+    source = Source(model=str(here.folder.fit / MODEL_FILE), device=config.device)
     potential = open_calculator(source, config.target)
     bars_of(potential)
     said = [

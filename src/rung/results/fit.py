@@ -7,7 +7,7 @@ from pydantic import Field, JsonValue
 
 from rung.results.base import Entry, Number, Result
 
-FIT_FILE, FEATURES_FILE = "fit.json", "features.json"
+FIT_FILE, FEATURES_FILE, MODEL_FILE = "fit.json", "features.json", "model.rung"
 
 
 class HyperParameter(Entry):

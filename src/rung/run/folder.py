@@ -10,7 +10,7 @@ from rung.errors import StorageError
 from rung.results.config import CONFIG_FILE
 from rung.results.demo import DEMO_FILE, DEMO_LOCK
 from rung.results.findings import FINDINGS_FILE
-from rung.results.fit import FEATURES_FILE, FIT_FILE
+from rung.results.fit import FEATURES_FILE, FIT_FILE, MODEL_FILE
 from rung.results.geometries import GEOMETRIES
 from rung.results.metrics import METRICS_FILE
 from rung.results.predictions import PREDICTIONS
@@ -64,7 +64,7 @@ class RunFolder:
     @property
     def model(self) -> Path:
         """The fitted potential with its posterior."""
-        return self.path / "model.rung"
+        return self.path / MODEL_FILE
 
     @property
     def fit(self) -> Path:

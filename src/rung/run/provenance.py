@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rung import __version__
+from rung.backends.archive import model_within
 from rung.backends.versions import versions
 from rung.config import DataSettings, RunConfig
 from rung.errors import DataError
@@ -37,6 +38,8 @@ SINGLE_ATOMS = DataSettings.model_fields["single_atoms"].default
 def require_files(config: RunConfig) -> None:
     """Raise a :class:`~rung.errors.DataError` that names the first file of ``config`` that does not exist."""
     for key, path in config.files().items():
+        if path.is_dir():
+            raise DataError(f"{path} is a folder and no file ({key}); {model_within(path)}.")
         if not path.is_file():
             raise DataError(f"There is no file {path} ({key}).")
 
