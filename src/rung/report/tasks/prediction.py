@@ -43,7 +43,8 @@ def _content(result: PredictionResult, pen: Pen) -> Content:
     if barred:
         caption = "One sigma of the energy of each structure over its atoms, the model's own error among it."
         sections = [("Error bars", pen.draw(_bars(barred), caption)), *sections]
-    sections.append(("Least certain" if barred else "Structures", _table(_least_certain(result.structures))))
+    whole = "Least certain" if _ranked(result.structures) else "Structures"
+    sections.append((_title(result.structures, whole), _table(_least_certain(result.structures))))
     return Content(
         f"{counted(len(result.structures), 'structure')} predicted",
         f"{result.fidelity} · {result.model} · {Path(result.out).name}",
@@ -72,6 +73,19 @@ def _forces(rows: Sequence[PredictedStructure]) -> Any:
     figure.add_histogram(x=figures.short([one.largest_force for one in rows]), marker={"color": figures.colour("", 0)})
     figures.styled(figure, "Largest force, eV/Å", "Structures", 340)
     return figure
+
+
+def _ranked(rows: Sequence[PredictedStructure]) -> bool:
+    """Return whether more is known of some structures than of others."""
+    return any(isfinite(one.energy_stderr) or not one.identified or one.domain == "outside" for one in rows)
+
+
+def _title(rows: Sequence[PredictedStructure], whole: str) -> str:
+    """Return what the table is of, by which of the structures it shows; ``whole`` where it shows them all."""
+    if len(rows) <= SHOWN:
+        return whole
+    shown = f"{SHOWN} least certain" if _ranked(rows) else f"first {SHOWN}"
+    return f"The {shown} of {len(rows)} structures"
 
 
 def _least_certain(rows: Sequence[PredictedStructure]) -> list[tuple[str, ...]]:
@@ -103,8 +117,7 @@ def _table(rows: Sequence[tuple[str, ...]]) -> str:
 
 def prediction_summary(result: PredictionResult) -> Summary:
     """Return the structures of which least is known, and what a reader should know."""
-    several = len(result.structures) > SHOWN
-    title = f"The {SHOWN} least certain of {len(result.structures)} structures" if several else "Predictions"
+    title = _title(result.structures, "Predictions")
     told = (
         f"Wrote {result.out} with {result.name}_energy and {result.name}_forces of "
         f"{counted(len(result.structures), 'structure')}."
