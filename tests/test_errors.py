@@ -2,7 +2,7 @@
 
 import pytest
 
-from rung.errors import counted
+from rung.errors import counted, one_of
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,7 @@ from rung.errors import counted
 )
 def test_one_thing_is_not_many(number: int, words: tuple[str, ...], said: str) -> None:
     assert counted(number, *words) == said
+
+
+def test_the_nearest_name_is_found_in_capitals() -> None:
+    assert one_of("dft", ["DFT", "ccsd"], "fidelity").endswith("Did you mean 'DFT'?")

@@ -68,10 +68,11 @@ class WaitingError(LabelError):
 
 
 def one_of(name: str, known: Iterable[str], what: str) -> str:
-    """Return a sentence for an unknown ``name``: what there is, and the nearest of it."""
+    """Return a sentence for an unknown ``name``: what there is, and the nearest of it, in capitals or not."""
     choices = sorted(known)
-    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    plain = {choice.casefold(): choice for choice in reversed(choices)}
+    close = difflib.get_close_matches(name.casefold(), plain, n=1, cutoff=0.5)
+    hint = f" Did you mean {plain[close[0]]!r}?" if close else ""
     listed = ", ".join(choices) if choices else "none"
     return f"Unknown {what} {name!r}; there is: {listed}.{hint}"
 

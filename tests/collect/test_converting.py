@@ -170,6 +170,8 @@ def test_files_and_labels_that_are_there_are_left_alone(tmp_path: Path) -> None:
         convert(told(tmp_path, path, keys={"energy": "E"}, **STATED))
     with pytest.raises(DataError, match="No frame has a label"):
         convert(told(tmp_path, path, fidelity="other"))
+    with pytest.raises(DataError, match=r"key 'e'; there is: E, cc_energy.* Did you mean 'E'"):
+        convert(told(tmp_path, path, fidelity="other", keys={"energy": "e"}, **STATED))
     (tmp_path / "out.extxyz").write_text("mine")
     with pytest.raises(StorageError, match="is there already"):
         convert(told(tmp_path, path, fidelity="other", keys={"energy": "E"}, **STATED))

@@ -81,3 +81,30 @@ def test_a_key_that_is_nearly_a_label_is_answered_with_the_label(tmp_path, key, 
     diagnosis = diagnose({"train": read_structures(tmp_path / "a.xyz")})
     (found,) = [one for one in diagnosis.findings if one.code == "unread-keys"]
     assert f"did you mean {meant}?" in found.sentence
+
+
+def unlabelled(tmp_path, info, arrays):
+    atoms = molecule("H2O")
+    atoms.info.update(info)
+    atoms.arrays.update(arrays)
+    write(tmp_path / "a.xyz", atoms, format="extxyz")
+    diagnosis = diagnose({"train": read_structures(tmp_path / "a.xyz")})
+    return {one.code: one.sentence for one in diagnosis.findings}
+
+
+def test_numbers_under_other_keys_are_named_with_the_command_that_renames_them(tmp_path):
+    said = unlabelled(tmp_path, {"DFT_E": -1.5, "step": 3, "charge": 0.0}, {"my_grad": np.ones((3, 3))})
+    assert "DFT_E, my_grad hold numbers" in said["no-labels"]
+    assert "rung convert --keys energy=DFT_E gradient=my_grad --fidelity NAME" in said["no-labels"]
+
+
+def test_a_number_whose_name_says_nothing_is_not_called_an_energy(tmp_path):
+    said = unlabelled(tmp_path, {"value": -1.5}, {})
+    assert "value holds numbers" in said["no-labels"]
+    assert "--keys energy=KEY" in said["no-labels"]
+
+
+def test_bare_keys_are_renamed_by_convert(tmp_path):
+    said = unlabelled(tmp_path, {"energy": -1.5}, {})
+    assert said["no-labels"] == "train: no frame carries a label of any fidelity."
+    assert "rung convert --fidelity NAME" in said["bare-keys"]

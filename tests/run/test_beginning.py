@@ -77,6 +77,13 @@ def test_what_cannot_be_told_is_asked(world: SmallWorld, tmp_path: Path) -> None
     write_structures(tmp_path / "bare.extxyz", [replace(one, labels={}) for one in frames])
     with pytest.raises(DataError, match="rung convert"):
         begin(InitSettings(files=(tmp_path / "bare.extxyz",), out=out))
+    with pytest.raises(
+        ConfigError, match=r"rung convert --keys energy=KEY_energy --fidelity cc, .*fidelities\.cc\.key"
+    ):
+        begin(InitSettings(files=(file,), target="cc", out=out))
+    write_structures(tmp_path / "named.extxyz", [replace(one, labels={}, info={"DFT_E": -1.0}) for one in frames])
+    with pytest.raises(DataError, match="rung convert --keys energy=DFT_E --fidelity NAME"):
+        begin(InitSettings(files=(tmp_path / "named.extxyz",), out=out))
     gold = frames[0].atoms.copy()
     gold.numbers[0] = 79
     label = {"low": frames[0].labels["low"], "high": replace(frames[0].labels["high"], energy=-1.0)}

@@ -84,7 +84,10 @@ def convert(settings: ConvertSettings, *, progress: Progress = SILENT) -> Conver
     labels = [structure.labelled(settings.fidelity) for structure in structures]
     if not any(one.says_anything for one in labels):
         what = ", ".join(settings.keys.values()) or "a calculator of ASE"
-        raise DataError(f"No frame has a label ({what}), so nothing is written; say what the file calls it by --keys.")
+        raise DataError(
+            f"No frame has a label ({what}), so nothing is written; say what the file calls it by --keys."
+            f"{_hint(settings)}"
+        )
     write_structures(settings.out, structures)
     return Converted(
         settings.out,
@@ -93,6 +96,27 @@ def convert(settings: ConvertSettings, *, progress: Progress = SILENT) -> Conver
         sum(one.has_forces for one in labels),
         sum(one.has_stress for one in labels),
     )
+
+
+def _hint(settings: ConvertSettings) -> str:
+    """Return what files hold in place of the labels that were asked for, as a sentence after another."""
+    read = (path for path in settings.paths if not _of_arrays(path, settings))  # arrays are asked for one by one
+    there = {key for path in read for frame in reader_of(path).frames(path) for key in _keys_of(frame)}
+    for name in settings.keys.values():
+        if name not in there:
+            return f" {one_of(name, there, 'key')}"
+    return f" There is: {', '.join(sorted(there)) or 'none'}."
+
+
+def _keys_of(frame: Frame) -> Iterator[str]:
+    """Yield what a frame has beyond its geometry, also what ASE moved into a calculator."""
+    atoms = frame.atoms
+    results = atoms.calc.results if atoms.calc is not None else {}
+    yield from (str(key) for key in (*atoms.info, *atoms.arrays, *results) if key not in ("numbers", "positions"))
+
+
+def _of_arrays(path: Path, settings: ConvertSettings) -> bool:
+    return path.suffix.lower() in ARRAYS and bool(settings.keys)
 
 
 def _checked(settings: ConvertSettings) -> Scales:
@@ -116,7 +140,7 @@ def _checked(settings: ConvertSettings) -> Scales:
 
 
 def _structures(path: Path, settings: ConvertSettings, scales: Scales) -> Iterator[Structure]:
-    if path.suffix.lower() in ARRAYS and settings.keys:
+    if _of_arrays(path, settings):
         yield from _from_arrays(path, settings, scales)
         return
     for name in GEOMETRY:

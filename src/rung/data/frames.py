@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.data.fingerprint import Fingerprint, fingerprint, first_of_each
+from rung.data.other_keys import no_such_label
 from rung.data.readers import reader_of
 from rung.data.readers.reader import Finder
-from rung.data.readers.structures import listed_paths, numbered_frames, require_usable, structure_of
+from rung.data.readers.structures import APART, listed_paths, numbered_frames, require_usable, structure_of
 from rung.data.splits import HOWEVER, REMEDY
 from rung.data.structure import Structure
-from rung.errors import DataError, one_of
+from rung.errors import DataError
 from rung.storage import content_hash, file_hash
 
 Places = NDArray[np.int64]
@@ -209,7 +210,7 @@ def stream_structures(
     for name in fidelities or ():
         if name not in labelled:
             where = ", ".join(str(file.path) for file in files)
-            raise DataError(f"{where}: {one_of(name, labelled, 'fidelity')}")
+            raise DataError(f"{where}: {no_such_label(name, labelled)}")
     return StreamedStructures(frames, np.arange(len(names), dtype=np.int64))
 
 
@@ -282,7 +283,8 @@ def _check_names(frames: _Frames) -> None:
     order = sorted(range(len(frames.names)), key=lambda index: frames.names[index])
     for one, other in pairwise(order):
         if frames.names[one] == frames.names[other] and frames.geometries[one] != frames.geometries[other]:
-            raise DataError(f"structure_id {frames.names[one]!r} names two geometries, frames {one} and {other}.")
+            name = frames.names[one]
+            raise DataError(f"structure_id {name!r} names two geometries, frames {one} and {other}; {APART}")
 
 
 def _stamp(path: Path) -> tuple[int, int]:

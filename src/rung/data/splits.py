@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rung.data.congruence import SAME
 from rung.data.fingerprint import fingerprint, first_of_each
 from rung.data.labels import empty_labels
+from rung.data.other_keys import no_such_label
 from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError, counted, one_of
 
@@ -218,7 +219,7 @@ def draw_labels(
         raise ConfigError(f"A draw needs n of 0 or more and positive noise, not n = {n} and noise = {noise}.")
     able = labelled_with(structures, fidelity)
     if not able and n:
-        raise DataError(f"No energies to draw from: {one_of(fidelity, _labelled_fidelities(structures), 'fidelity')}")
+        raise DataError(f"No energies to draw from: {no_such_label(fidelity, _labelled_fidelities(structures))}")
     if n > len(able):
         raise DataError(
             f"{counted(n, f'energy of {fidelity!r} was', f'energies of {fidelity!r} were')} asked for; only "

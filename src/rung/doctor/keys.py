@@ -7,12 +7,13 @@ import numpy as np
 
 from rung.data.label_rows import mentioned
 from rung.data.labels import ENERGY, FORCES, STRESS, VIRIALS, Array, Labels
+from rung.data.other_keys import conversion, no_such_label, right_key
 from rung.data.readers.structures import reading_of
 from rung.data.soundness import LARGEST, any_torn, any_wild, torn_keys, wild_keys
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
 from rung.doctor.findings import few, finding, ids
-from rung.errors import counted, one_of
+from rung.errors import counted
 from rung.results.findings import Finding, Severity
 
 
@@ -25,7 +26,7 @@ def bare_keys(examined: Examined) -> Iterator[Finding]:
             if concerned:
                 found = {key for structure in concerned for key in reading_of(structure).bare_keys}
                 keys = _without_virials(sorted(found))
-                remedy = f"rename them to <fidelity>{ENERGY}, <fidelity>{FORCES} and so on"
+                remedy = f"rung convert --fidelity NAME renames them to NAME{ENERGY}, NAME{FORCES} and so on"
                 problem = (
                     f"{split}: {counted(len(concerned), 'frame carries', 'frames carry')} {', '.join(keys)} without a "
                     f"fidelity; {remedy}"
@@ -46,39 +47,23 @@ def unread_keys(examined: Examined) -> Iterator[Finding]:
         concerned = [structure for structure in members if _without_virials(reading_of(structure).unread_keys)]
         if concerned:
             keys = _without_virials(sorted({key for one in concerned for key in reading_of(one).unread_keys}))
+            words = "looks like a label and is not read" if len(keys) == 1 else "look like labels and are not read"
             yield finding(
                 "warning",
                 "unread-keys",
-                f"{split}: {few(keys)} look like labels and are not read; {_meant(keys)}.",
+                f"{split}: {few(keys)} {words}; {_meant(keys)}.",
                 (split,),
                 (),
                 ids(concerned),
             )
 
 
-ENDINGS = {
-    ENERGY: ("_energies", "_en", "_e", "_etot", "_total_energy", "_potential_energy"),
-    FORCES: ("_force", "_f", "_frc", "_forcess"),
-    STRESS: ("_stresses", "_strs"),
-}
-"""How the names of labels are spelt in the files of others."""
-
-
 def _meant(keys: Sequence[str]) -> str:
     """Return what the keys may have been meant for, or how labels are called."""
-    meant = dict.fromkeys(name for key in keys if (name := _right(key)))
+    meant = dict.fromkeys(name for key in keys if (name := right_key(key)))
     if meant:
         return f"did you mean {few(list(meant))}? Rename them in the file, or with rung convert"
-    return f"a label is called <fidelity>{ENERGY}, <fidelity>{FORCES} and so on"
-
-
-def _right(key: str) -> str:
-    lower = key.lower()
-    for ending, others in ENDINGS.items():
-        for other in (ending, *others):
-            if lower.endswith(other) and len(key) > len(other):
-                return key[: -len(other)] + ending
-    return ""
+    return f"a label is called <fidelity>{ENERGY}, <fidelity>{FORCES} and so on, as {conversion(keys)} writes it"
 
 
 def virial_keys(examined: Examined) -> Iterator[Finding]:
@@ -117,7 +102,10 @@ def no_labels(examined: Examined) -> Iterator[Finding]:
     """Find splits in which no structure carries a label."""
     for split, members in examined.splits.items():
         if members and not any(label.says_anything for structure in members for label in structure.labels.values()):
-            yield finding("error", "no-labels", f"{split}: no frame carries a label of any fidelity.", (split,))
+            keys = sorted({key for structure in members for key in reading_of(structure).numbers})
+            hold = "holds numbers: a label gets its name" if len(keys) == 1 else "hold numbers: labels get their names"
+            hint = f"; {few(keys)} {hold} by {conversion(keys)}" if keys else ""
+            yield finding("error", "no-labels", f"{split}: no frame carries a label of any fidelity{hint}.", (split,))
 
 
 def empty_fidelity(examined: Examined) -> Iterator[Finding]:
@@ -148,7 +136,7 @@ def no_target(examined: Examined) -> Iterator[Finding]:
             continue
         if place == 0:
             labelled = {name for structure in members for name, label in structure.labels.items() if label.has_energy}
-            hint = "" if target in examined.fidelities else f" {one_of(target, labelled, 'fidelity')}"
+            hint = "" if target in examined.fidelities else f" {no_such_label(target, labelled)}"
             sentence = f"{split}: no frame has an energy of the target {target!r}, so nothing can be learnt.{hint}"
             yield finding("error", "no-target-energies", sentence, (split,), (target,))
         elif not any(structure.labelled(target).has_forces for structure in members):

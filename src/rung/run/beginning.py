@@ -10,10 +10,11 @@ import yaml
 
 from rung.checkpoint import open_model
 from rung.config import load_config
-from rung.data.readers.structures import read_structures, write_structures
+from rung.data.other_keys import conversion, no_such_label
+from rung.data.readers.structures import read_structures, reading_of, write_structures
 from rung.data.splits import formula, grouped_split, key_of, overlaps
 from rung.data.structure import Structure
-from rung.errors import ConfigError, DataError, counted, one_of
+from rung.errors import ConfigError, DataError, counted
 from rung.progress import SILENT, Progress
 from rung.run.file_settings import InitSettings
 from rung.storage import require_own, write_text
@@ -138,6 +139,8 @@ def begin(settings: InitSettings, *, progress: Progress = SILENT) -> Beginning:
             task.advance()
     every = [one for structures in content.values() for one in structures]
     known = {name: Census.of(every, name) for name in sorted({name for one in every for name in one.labels})}
+    if not known:
+        raise DataError(f"No structure has a label under <fidelity>_energy; {_remedy(every)} gives labels such names.")
     target, low = _fidelities(settings, known)
     if settings.base is not None:
         _require_base(settings, settings.base, low, every)
@@ -166,15 +169,19 @@ def begin(settings: InitSettings, *, progress: Progress = SILENT) -> Beginning:
     return begun
 
 
+def _remedy(structures: Sequence[Structure]) -> str:
+    """Return the command that names the labels of structures that have them under no name that rung reads."""
+    readings = [reading_of(structure) for structure in structures]
+    if any(reading.bare_keys for reading in readings):
+        return "rung convert --fidelity NAME"
+    return conversion(sorted({key for reading in readings for key in (*reading.unread_keys, *reading.numbers)}))
+
+
 def _fidelities(settings: InitSettings, known: Mapping[str, Census]) -> tuple[str, str]:
     """Return the fidelity to lift to and that of the base."""
-    if not known:
-        raise DataError(
-            "No structure has a label under <fidelity>_energy; give the labels such names with rung convert --keys."
-        )
     for name in (settings.target, settings.base_fidelity):
         if name is not None and name not in known:
-            raise ConfigError(one_of(name, known, "fidelity"))
+            raise ConfigError(no_such_label(name, known))
     with_energies = [name for name, one in known.items() if one.energies]
     low = settings.base_fidelity
     target = settings.target or _target_among([name for name in with_energies if name != low], known)

@@ -9,6 +9,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from rung.data.labels import Array, Labels
+from rung.data.other_keys import no_such_label
 from rung.data.readers.structures import read_structures, require_usable, structure_from
 from rung.data.structure import Structure
 from rung.errors import DataError, one_of
@@ -157,7 +158,8 @@ def read_target_energies(file: Path, target: str | None) -> TargetEnergies:
     structures = read_structures(file)
     fidelities = sorted({name for structure in structures for name in structure.labels})
     if target is None or target not in fidelities:
-        raise DataError(f"{file}: {one_of(target or '', fidelities, 'fidelity of the target energies')}")
+        what = one_of("", fidelities, "fidelity of the target energies")
+        raise DataError(f"{file}: {no_such_label(target, fidelities) if target else what}")
     require_usable(structures, [target])
     return TargetEnergies(file, target, structures)
 

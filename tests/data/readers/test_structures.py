@@ -76,7 +76,7 @@ def test_several_files_and_compressed_ones_are_read_in_order(tmp_path):
         (CRYSTAL.replace("0.006", ""), "pbe_stress has shape (5,)"),
         (CRYSTAL.replace("2.7 0.0 2.7", "0.0 2.7 2.7"), "one plane or line"),
         (CRYSTAL.replace('Lattice="0.0 2.7 2.7 2.7 0.0 2.7 2.7 2.7 0.0"', ""), "without a cell vector"),
-        (WATER + WATER.replace("0.119", "0.120"), "names two geometries"),
+        (WATER + WATER.replace("0.119", "0.120"), "#1; give each its own, or leave the key out"),
         (b"\xff\xfe" + WATER.encode(), "is not text"),
     ],
 )
@@ -107,6 +107,12 @@ def test_an_unknown_fidelity_lists_what_there_is(tmp_path):
     with pytest.raises(DataError, match=r"Unknown fidelity 'pbee'; there is: dmc, pbe. Did you mean 'pbe'\?"):
         read_structures(path, fidelities=["dmc", "pbee"])
     assert set(read_structures(path, fidelities=["dmc"])[0].labels) == {"dmc", "pbe"}
+
+
+def test_labels_of_another_name_are_answered_with_how_to_rename_them(tmp_path):
+    path = put(tmp_path, CRYSTAL.replace("pbe", "REF"))
+    with pytest.raises(DataError, match=r"is: REF\. .* rung convert --keys energy=REF_energy --fidelity cc, .*cc.key"):
+        read_structures(path, fidelities=["cc"])
 
 
 def test_bare_keys_are_recorded_and_never_become_labels(tmp_path):
@@ -206,7 +212,7 @@ def test_writing_and_reading_gives_every_bit_back(tmp_path, structure):
 def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
     structure = Structure(Atoms("H"), "h", {})
     (tmp_path / "taken").write_text("")
-    with pytest.raises(StorageError, match="nothing was left"):
+    with pytest.raises(StorageError, match="taken is a file, and what is written needs a folder"):
         write_structures(tmp_path / "taken" / "frames.extxyz", [structure])
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 

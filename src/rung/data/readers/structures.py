@@ -27,13 +27,17 @@ from rung.data.labels import (
     write_labels,
 )
 from rung.data.matter import check_matter, check_numbers
+from rung.data.other_keys import no_such_label, numbers_in
 from rung.data.readers import reader_of
 from rung.data.readers.extxyz import CONSTRAINTS, frame_text
 from rung.data.readers.reader import Frame
 from rung.data.soundness import impossible_label, misspelt_label, unusable_label
 from rung.data.structure import Structure
-from rung.errors import DataError, one_of
+from rung.errors import DataError
 from rung.storage import atomic_path
+
+APART = "give each its own, or leave the key out, so that rung names a frame after its geometry."
+"""What to do where one ``structure_id`` names two geometries."""
 
 READING = "rung_reading"
 """The key of ``Structure.info`` that holds the :class:`Reading`; it is never written to a file."""
@@ -51,6 +55,8 @@ class Reading:
         Label keys without a fidelity that the frame carried, also those that ASE moved into a calculator.
     unread_keys
         Keys that look like labels but follow no convention that rung reads.
+    numbers
+        Of a frame without labels, what else holds numbers as labels do: see :func:`~rung.data.other_keys.numbers_in`.
     fixed_atoms
         Indices of atoms that cannot move at all.
     constraints
@@ -64,6 +70,7 @@ class Reading:
     source: str = ""
     bare_keys: tuple[str, ...] = ()
     unread_keys: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
     fixed_atoms: tuple[int, ...] = ()
     unfinished: bool = False
     constraints: tuple[Any, ...] = field(default=(), compare=False)
@@ -199,7 +206,7 @@ def read_structures(
     for name in fidelities or ():
         if name not in labelled:
             where = ", ".join(str(path) for path in listed)
-            raise DataError(f"{where}: {one_of(name, labelled, 'fidelity')}")
+            raise DataError(f"{where}: {no_such_label(name, labelled)}")
     require_usable(structures, fidelities or ())
     return structures
 
@@ -257,6 +264,7 @@ def structure_of(frame: Frame, path: Path, number: int, keys: Mapping[str, str])
         f"{path.name}#{number}",
         tuple(bare),
         tuple(unread),
+        () if labels else numbers_in(info, arrays),
         _fixed_atoms(atoms, constraints),
         frame.unfinished,
         constraints,
@@ -365,7 +373,9 @@ def _check_ids(structures: Sequence[Structure]) -> None:
         other = first.setdefault(structure.structure_id, structure)
         if other.geometry_hash != structure.geometry_hash:
             here, there = reading_of(structure).source, reading_of(other).source
-            raise DataError(f"structure_id {structure.structure_id!r} names two geometries, in {there} and {here}.")
+            raise DataError(
+                f"structure_id {structure.structure_id!r} names two geometries, in {there} and {here}; {APART}"
+            )
 
 
 def text_of(structure: Structure) -> str:
