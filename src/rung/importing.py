@@ -22,7 +22,7 @@ def imported(path: str) -> Any:
         if error.name != package:
             raise ConfigError(f"{path} cannot be imported ({error}).") from error
         raise ConfigError(
-            f"{path} cannot be imported, for Python finds no {package}: install it, or where it is a file of yours, "
+            f"{path} cannot be imported, for Python finds no {package!r}: install it, or where it is a file of yours, "
             "put its folder on PYTHONPATH, as in PYTHONPATH=. rung … for the folder that you are in."
         ) from error
     except (ImportError, AttributeError) as error:

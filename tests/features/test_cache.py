@@ -190,7 +190,7 @@ def test_a_file_where_the_folder_should_be_is_an_error_in_one_sentence(tmp_path)
     (tmp_path / "cache").write_text("")
     with pytest.raises(StorageError, match="Cannot read"):
         DesignCache(tmp_path / "cache").get(KEY)
-    with pytest.raises(StorageError, match="Cannot write"):
+    with pytest.raises(StorageError, match="is a file, and what is written needs a folder"):
         DesignCache(tmp_path / "cache").put(KEY, ARRAYS)
 
 
