@@ -121,6 +121,16 @@ def test_differences_of_labels_keep_the_errors_of_the_base_out():
     assert one.diagnostics["n_energies"] == 14.0
 
 
+def test_a_note_says_that_the_bars_of_a_difference_of_labels_leave_the_base_s_error_out():
+    plain, wrong = (with_labels(geometries(14), "low", "high", error=size) for size in (0.0, 0.8))
+    one, two = (fit(frames, features_settings("labels")) for frames in (plain, wrong))
+    assert_allclose(one.posterior.covariance, two.posterior.covariance, atol=1e-12)
+    [note] = [note for note in two.details.notes if "leave out the base's own error at low" in note]
+    size = 1000 * 0.8 / 4 * np.sqrt(np.mean(np.sin(7.0 * np.arange(14)) ** 2))
+    assert f"{size:.3g} meV/atom, r.m.s., on 14 training structures" in note
+    assert not any("leave out" in note for note in fit(wrong, features_settings("base")).details.notes)
+
+
 def test_errors_of_a_difference_add_in_quadrature_and_absence_spreads():
     missing = np.full((1, 3), np.nan)
     first = Labels(5.0, 0.3, np.ones((1, 3)), np.full((1, 3), 0.6), np.arange(6.0))

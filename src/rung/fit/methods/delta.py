@@ -18,6 +18,7 @@ from rung.backends.registry import DEFAULT
 from rung.backends.training import trainable
 from rung.data.batch import collate
 from rung.data.structure import Structure
+from rung.errors import counted
 from rung.fit.fidelities.agreement import STEP_ZERO_STRUCTURES
 from rung.fit.fidelities.differences import Learns, difference, differences, require_pairs, require_two
 from rung.fit.fidelities.expected import expected_training
@@ -34,6 +35,7 @@ from rung.fit.methods.readout import ReadoutSettings, fit_readout, force_frames,
 from rung.fit.training.stages import TrainingSettings
 from rung.model.delta import summed
 from rung.model.potential import ReadoutPotential
+from rung.results.fit import FitDetails
 from rung.settings import ChosenBy, Settings
 from rung.units import MILLI
 
@@ -201,14 +203,17 @@ def _begun(
 
 def _with_features(lift: Lift, base: Base, learns: Learns, learner: FeaturesLearner, context: Context) -> FitResult:
     """Return the base with its readout moved by the fitted difference: one potential of the base's own kind."""
-    if learns == "labels":
-        goal, target = lift.goal, lift.target
-        train = _shifted_to_base(lift.train, base, target, context)
-        require_pairs(train, target, base.fidelity)
-        shared = math.hypot(goal.energy_shared_stderr, lift.fidelities[base.fidelity].energy_shared_stderr)
-        fidelities = {**lift.fidelities, target: replace(goal, energy_shared_stderr=shared)}
-        lift = replace(lift, train=train, fidelities=fidelities)
-    return fit_readout(lift, _readout(learner), context)
+    readout = _readout(learner)
+    if learns == "base":
+        return fit_readout(lift, readout, context)
+    goal, target = lift.goal, lift.target
+    train = _shifted_to_base(lift.train, base, target, context)
+    require_pairs(train, target, base.fidelity)
+    shared = math.hypot(goal.energy_shared_stderr, lift.fidelities[base.fidelity].energy_shared_stderr)
+    fidelities = {**lift.fidelities, target: replace(goal, energy_shared_stderr=shared)}
+    result = fit_readout(replace(lift, train=train, fidelities=fidelities), readout, context)
+    note = _left_out_of_bars(lift.train, train, target, base.fidelity)
+    return replace(result, details=result.details.with_tables(FitDetails(notes=(*result.details.notes, note))))
 
 
 def _readout(learner: FeaturesLearner) -> ReadoutSettings:
@@ -245,6 +250,21 @@ def _shifted_to_base(structures: Sequence[Structure], base: Base, target: str, c
             labels[target] = replace(change, energy=predicted[k].energy + change.energy)
         shifted.append(replace(item, labels=labels))
     return shifted
+
+
+def _left_out_of_bars(train: Sequence[Structure], shifted: Sequence[Structure], target: str, source: str) -> str:
+    """Return the sentence that the base's own error, which a label shifted to the base carries, is in no error bar."""
+    errors = [
+        (after.labels[target].energy - before.labels[target].energy) / len(before)
+        for before, after in zip(train, shifted, strict=True)
+        if after.labelled(target).has_energy
+    ]
+    size, pairs = MILLI * math.sqrt(sum(error**2 for error in errors) / len(errors)), len(errors)
+    return (
+        f"Error bars are those of the difference that was learnt. They leave out the base's own error at {source}, "
+        f"which stays in every prediction: {size:.3g} meV/atom, r.m.s., on {counted(pairs, 'training structure')} with "
+        "both labels."
+    )
 
 
 def _differences(settings: DeltaSettings) -> bool:
