@@ -173,6 +173,15 @@ def test_forces_that_got_worse_are_said_before_the_table(capsys: pytest.CaptureF
     assert "1237 against 1088" in capsys.readouterr().out.splitlines()[0]
 
 
+def test_errors_of_a_part_of_a_split_say_of_how_many_structures_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    both = {"cc": split_errors(n_structures=180), "gfn2": split_errors(n_structures=60)}
+    print_errors(Evaluation(splits={"test": both, "fit": {"cc": split_errors(n_structures=20)}}, base={}))
+    rows = [line.split("│") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    text = " ".join(" ".join(row[1] for row in rows).split())  # of the first column, however narrow it is
+    assert "test (gfn2, 60 of 180 structures)" in text
+    assert "test (cc)" in text and "fit (cc)" in text
+
+
 def test_in_a_terminal_work_within_work_takes_the_place_of_the_bar() -> None:
     console = Console(force_terminal=True, width=100, file=io.StringIO())
     progress = TerminalProgress(console)

@@ -10,7 +10,7 @@ from rung.demo import FinishedDemo
 from rung.errors import counted
 from rung.features.cache import CacheEntry
 from rung.report.study.verdict import verdicts
-from rung.report.summary import UNKNOWN, number
+from rung.report.summary import UNKNOWN, number, of_split
 from rung.results.findings import Diagnosis
 from rung.results.forces import force_verdicts
 from rung.results.metrics import Evaluation, SplitErrors, by_split
@@ -57,7 +57,8 @@ def print_errors(evaluation: Evaluation) -> None:
         table.add_column(heading, justify="right")
     for key, after in errors.items():
         before = base.get(key)
-        split = key[0] if len(fidelities) == 1 else f"{key[0]} ({key[1]})"
+        about = [text for text in (key[1] if len(fidelities) > 1 else "", of_split(errors, key)) if text]
+        split = f"{key[0]} ({', '.join(about)})" if about else key[0]
         if before is not None:
             table.add_row(split, "base, E0 refitted", *_numbers(before))
         table.add_row("" if before is not None else split, "model", *_numbers(after), end_section=True)

@@ -1,8 +1,11 @@
 """A result in a few words: tables and sentences, as a terminal or a log shows them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from rung.errors import counted
+from rung.results.metrics import SplitErrors
 
 UNKNOWN = "–"
 """Stands for a number that nobody knows."""
@@ -11,6 +14,23 @@ UNKNOWN = "–"
 def number(value: float | None, places: int = 3) -> str:
     """Return a number with so many decimals, or a dash where it is unknown."""
     return UNKNOWN if value is None or not math.isfinite(value) else f"{value:.{places}f}"
+
+
+def of_split(errors: Mapping[tuple[str, str], SplitErrors], key: tuple[str, str]) -> str:
+    """Return ``60 of 180 structures`` where errors are of fewer structures than others of their split, else nothing.
+
+    A run looks at some structures only for what became of another fidelity, and errors of unlike sets do not compare.
+
+    Parameters
+    ----------
+    errors
+        By split and fidelity.
+    key
+        Whose structures are counted.
+    """
+    most = max(entry.n_structures for (split, _), entry in errors.items() if split == key[0])
+    count = errors[key].n_structures
+    return f"{count} of {counted(most, 'structure')}" if count < most else ""
 
 
 @dataclass(frozen=True)

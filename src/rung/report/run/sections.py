@@ -12,6 +12,7 @@ from rung.report import figures
 from rung.report.read import RunFiles
 from rung.report.run.words import headline, told
 from rung.report.section import Draw
+from rung.report.summary import of_split
 from rung.report.tables import ABSENT, cell, digits, electronvolts, pairs, quantity, table, with_error
 from rung.results.barrier import BarrierEntry, Curve, Panel
 from rung.results.findings import SEVERITIES, CensusRow, Finding
@@ -68,7 +69,7 @@ def errors(run: RunFiles, _: Draw) -> str:
         best = {name: min((_value(entry, name) for _, entry in entries), key=_nan_last) for name in _ERRORS}
         for place, (name, entry) in enumerate(entries):
             cells = [_marked(_table_value(name, entry, metric), best.get(metric), len(entries) > 1) for metric in names]
-            rows.append([_split_name(key, run.target, entry) if place == 0 else "", escape(name), *cells])
+            rows.append([_split_name(key, run.target, lifted) if place == 0 else "", escape(name), *cells])
     header = ["Split", "Potential", *(_header(name) for name in names)]
     notes = _error_notes(names, compared=bool(run.base_errors))
     return table(header, rows, text=2, css="errors") + notes + _whole_molecules(run)
@@ -229,12 +230,12 @@ def _marked(value: float, best: float | None, compared: bool) -> str:
     return f"<b>{text}</b>" if compared and best is not None and value == best else text
 
 
-def _split_name(key: Key, target: str, entry: SplitErrors) -> str:
-    split, fidelity = key
+def _split_name(key: Key, target: str, errors: Mapping[Key, SplitErrors]) -> str:
+    entry, (split, fidelity) = errors[key], key
     name = split if fidelity == target else f"{split} ({fidelity})"
     floor = digits(entry.noise_floor)
     noise = f", noise {floor}" if floor not in (ABSENT, "0") else ""
-    about = f"{counted(entry.n_structures, 'structure')}{noise}"
+    about = f"{of_split(errors, key) or counted(entry.n_structures, 'structure')}{noise}"
     return f'<span class="split">{escape(name)}</span><br><span class="small">{about}</span>'
 
 
