@@ -10,6 +10,7 @@ from rung.data.labels import Array
 from rung.data.structure import Structure, composition_matrix, elements_in
 from rung.doctor.examined import Examined
 from rung.doctor.findings import finding
+from rung.doctor.relaxed import least_change, still
 from rung.doctor.slopes import ENERGY_UNITS, FORCE_UNITS, explained, slope_through_zero
 from rung.results.findings import Finding
 
@@ -26,7 +27,7 @@ ENOUGH = 8
 """Independent numbers that a slope needs."""
 
 LEAST = 1.0e-4
-"""eV or eV/Å, r.m.s.: a surface that changes less, such as that of relaxed frames, tells nothing."""
+"""eV/Å, r.m.s.: forces of another surface that are smaller tell nothing."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Compared:
         The other surface's values and the labels, less what reference energies explain, in eV or eV/Å.
     free
         How many of them are independent.
+    least
+        R.m.s. of the other surface's values below which they tell nothing, in eV or eV/Å.
     """
 
     against: str
@@ -50,6 +53,7 @@ class Compared:
     x: Array
     y: Array
     free: int
+    least: float = LEAST
 
     @property
     def sizes(self) -> tuple[float, float]:
@@ -65,7 +69,7 @@ class Compared:
     def are_differences(self) -> bool:
         """Whether the labels are small and all but level, and no unit explains it."""
         small, large = self.sizes
-        if self.free < ENOUGH or large < LEAST or not 1e-9 < small / large < SMALL:
+        if self.free < ENOUGH or large < self.least or not 1e-9 < small / large < SMALL:
             return False
         left = self.y - self.slope * self.x
         stderr = float(np.sqrt(left @ left / (self.x @ self.x) / self.free))
@@ -117,13 +121,21 @@ def _energies(words: str, structures: Sequence[Structure], against: Sequence[flo
     energies = np.column_stack([against, [structure.labels[fidelity].energy for structure in structures]])
     left = energies - composition @ (np.linalg.pinv(composition) @ energies)
     free = len(structures) - int(np.linalg.matrix_rank(composition))
-    return Compared(words, "energies", left[:, 0], left[:, 1], free)
+    return Compared(words, "energies", left[:, 0], left[:, 1], free, least_change(structures))
 
 
 def _forces(words: str, structures: Sequence[Structure], against: Sequence[Array], fidelity: str) -> Compared:
-    x = np.concatenate([np.empty(0), *(np.ravel(one) for one in against)])
-    y = np.concatenate([np.empty(0), *(np.ravel(structure.labels[fidelity].forces) for structure in structures)])
-    return Compared(words, "forces", x, y, len(structures))
+    """Return forces of the frames that are not relaxed at ``fidelity``; of none where most are.
+
+    Forces of a relaxed frame are small beside any other level's, as differences are, and do not follow them.
+    """
+    labels = [structure.labels[fidelity].forces for structure in structures]
+    moving = [k for k, at_rest in enumerate(still(labels)) if not at_rest]
+    if 2 * len(moving) < len(labels):
+        moving = []
+    x = np.concatenate([np.empty(0), *(np.ravel(against[k]) for k in moving)])
+    y = np.concatenate([np.empty(0), *(np.ravel(labels[k]) for k in moving)])
+    return Compared(words, "forces", x, y, len(moving))
 
 
 def _rms(values: Array) -> float:

@@ -19,6 +19,7 @@ from rung.data.splits import evenly_spaced, evenly_spread
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
 from rung.doctor.findings import few, finding, frames, ids
+from rung.doctor.relaxed import STILL, at_rest, least_change, telling_forces
 from rung.doctor.slopes import ENERGY_UNITS, FORCE_UNITS, Slope, explanations, slope_through_zero
 from rung.doctor.symmetry import balanced_sites
 from rung.results.findings import Finding
@@ -45,9 +46,6 @@ NET_FORCE = 0.01
 
 PULLED = 0.2
 """eV/Å, r.m.s.: above it bonds decide which way the atoms are pulled."""
-
-STILL = 0.05
-"""eV/Å: below it a frame is relaxed and an exact zero may be symmetry."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def gradients_as_forces(examined: Examined) -> Iterator[Finding]:
     for split, members in examined.splits.items():
         for one, other in examined.pairs():
             both = [s for s in members if s.labelled(one).has_forces and s.labelled(other).has_forces]
-            slope = slope_through_zero(_stacked(both, one), _stacked(both, other)) if both else Slope(np.nan, 0.0, 0)
+            slope = slope_through_zero(*telling_forces(_forces(both, one), _forces(both, other)))
             pair = {(split, one), (split, other)}
             if slope.is_sure and slope.value < 0 and not pair & accused:
                 yield finding(
@@ -185,9 +183,12 @@ def steps(members: Sequence[Structure], fidelity: str) -> Slope:
             move = near.atoms.positions - structure.atoms.positions
             work = -0.5 * float(((here.forces + there.forces) * move).sum())
             noise = float(np.sqrt(np.nansum([here.energy_stderr**2, there.energy_stderr**2])))
-            if abs(work) > 3.0 * noise:
+            change = there.energy - here.energy
+            # Frames at one minimum, one of them turned: no mean force gives the little that lies between.
+            turned = max(abs(work), abs(change)) < least_change((near,)) and at_rest(structure) and at_rest(near)
+            if abs(work) > 3.0 * noise and not turned:
                 expected.append(work)
-                changes.append(there.energy - here.energy)
+                changes.append(change)
     slope = slope_through_zero(expected, changes)
     # Relaxed frames differ in energy and have no forces to speak of: their slopes are large and scatter.
     return slope if slope.is_tight else replace(slope, agreement=0.0)
@@ -214,6 +215,7 @@ def nearest_frames(group: Sequence[Structure]) -> Iterator[tuple[Structure, Stru
 def bonds(members: Sequence[Structure], fidelity: str) -> Slope:
     """Return the slope of the pull along each bond on its stretch, within a pair of elements; positive for forces."""
     able = [s for s, pulled in zip(members, _pulled(members, fidelity), strict=True) if pulled and len(s) > 1]
+    able = [s for s in able if not at_rest(s)]  # relaxed bonds differ by their place, not by a stretch
     kinds, stretches, pulls = [], [], []
     for structure in evenly_spread(able, BOND_FRAMES):
         kind, stretch, pull = _bonds_of(structure, structure.labels[fidelity].forces)
@@ -270,12 +272,8 @@ def _witnesses(examined: Examined, split: str, fidelity: str, members: Sequence[
     predictions = [
         one for one in examined.predictions if one.split == split and one.structure.labelled(fidelity).has_forces
     ]
-    base = Slope(np.nan, 0.0, 0)
-    if predictions:
-        forces = np.concatenate([one.forces for one in predictions])
-        base = slope_through_zero(
-            forces, np.concatenate([one.structure.labels[fidelity].forces for one in predictions])
-        )
+    labels = _forces([one.structure for one in predictions], fidelity)
+    base = slope_through_zero(*telling_forces([one.forces for one in predictions], labels))
     return (
         Witness("finite steps between near frames", _steps(examined, split, fidelity, members)),
         Witness("stretched bonds that push", bonds(members, fidelity)),
@@ -283,8 +281,8 @@ def _witnesses(examined: Examined, split: str, fidelity: str, members: Sequence[
     )
 
 
-def _stacked(members: Sequence[Structure], fidelity: str) -> Array:
-    return np.concatenate([structure.labels[fidelity].forces for structure in members])
+def _forces(members: Sequence[Structure], fidelity: str) -> list[Array]:
+    return [structure.labels[fidelity].forces for structure in members]
 
 
 def _net(members: Sequence[Structure], fidelity: str) -> Array:

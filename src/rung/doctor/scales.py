@@ -9,10 +9,12 @@ from rung.data.structure import Structure, composition_matrix, elements_in
 from rung.doctor.examined import BasePrediction, Examined
 from rung.doctor.findings import finding
 from rung.doctor.per_atom import per_atom
+from rung.doctor.relaxed import least_change, telling_forces
 from rung.doctor.slopes import (
     ENERGY_UNITS,
     FORCE_UNITS,
     Slope,
+    centred,
     explained,
     slope_through_zero,
     slope_within_groups,
@@ -45,13 +47,13 @@ def force_units(examined: Examined) -> Iterator[Finding]:
     for split, members in examined.splits.items():
         for one, other in examined.pairs():
             both = [s for s in members if s.labelled(one).has_forces and s.labelled(other).has_forces]
-            slope = _pooled([s.labels[one].forces for s in both], [s.labels[other].forces for s in both])
+            forces = ([s.labels[name].forces for s in both] for name in (one, other))
+            slope = slope_through_zero(*telling_forces(*forces))
             contradiction = explained(slope, f"{one!r} forces", f"{other!r} forces", FORCE_UNITS)
             yield from _finding(contradiction, "force-unit", split, (one, other), "atom by atom")
         for fidelity, predictions in _against_base(examined, split, lambda labels: labels.has_forces).items():
-            slope = _pooled(
-                [one.forces for one in predictions], [one.structure.labels[fidelity].forces for one in predictions]
-            )
+            labels = [one.structure.labels[fidelity].forces for one in predictions]
+            slope = slope_through_zero(*telling_forces([one.forces for one in predictions], labels))
             contradiction = explained(slope, "", f"{fidelity!r} forces", FORCE_UNITS)
             yield from _finding(contradiction, "force-unit", split, (fidelity,), "atom by atom")
 
@@ -59,25 +61,27 @@ def force_units(examined: Examined) -> Iterator[Finding]:
 def _of_energies(structures: Sequence[Structure], against: Sequence[float], fidelity: str) -> tuple[str, Slope]:
     """Return how the energies of ``fidelity`` change with others: within a composition, or else beyond all E0.
 
-    Where hardly two frames share a composition, what any reference energies explain is taken out of both.
+    Where hardly two frames share a composition, or those that do are relaxed to one minimum, what any reference
+    energies explain is taken out of both.
     """
     labels = [structure.labels[fidelity].energy for structure in structures]
-    within = slope_within_groups(against, labels, [structure.formula for structure in structures])
-    if within.is_sure or not structures:
+    formulas = [structure.formula for structure in structures]
+    within = slope_within_groups(against, labels, formulas)
+    if not structures:
+        return "within one composition", within
+    energies, least = np.column_stack([against, labels]), least_change(structures)
+    if within.is_sure and _change(centred(energies, np.array(formulas))) > least:
         return "within one composition", within
     composition = composition_matrix(structures, elements_in(structures))
-    energies = np.column_stack([against, labels])
     left = energies - composition @ (np.linalg.pinv(composition) @ energies)
     freedom = len(structures) - int(np.linalg.matrix_rank(composition))
-    return "beyond any reference energies", slope_through_zero(left[:, 0], left[:, 1], freedom)
+    slope = slope_through_zero(left[:, 0], left[:, 1], freedom if _change(left) > least else 0)
+    return "beyond any reference energies", slope
 
 
-def _pooled(x: Sequence[Array], y: Sequence[Array]) -> Slope:
-    if not x:
-        return Slope(np.nan, 0.0, 0)
-    return slope_through_zero(
-        np.concatenate([np.ravel(one) for one in x]), np.concatenate([np.ravel(one) for one in y])
-    )
+def _change(energies: Array) -> float:
+    """Return the larger r.m.s. of two columns: in whatever unit, what changes little in both tells nothing."""
+    return float(np.sqrt(np.mean(energies**2, axis=0)).max())
 
 
 def _against_base(examined: Examined, split: str, has: Callable[[Labels], bool]) -> Mapping[str, list[BasePrediction]]:

@@ -126,6 +126,13 @@ def slope_within_groups(x: Sequence[float], y: Sequence[float], groups: Sequence
     return slope_through_zero(_joined(steps_x), _joined(steps_y), n)
 
 
+def centred(values: Array, groups: Array) -> Array:
+    """Return values less the mean of each group, ``(n, m)``."""
+    _, place, count = np.unique(groups, return_inverse=True, return_counts=True)
+    means = np.stack([np.bincount(place, weights=column) / count for column in values.T], axis=1)
+    return np.asarray(values - means[place])
+
+
 def thinned_pairs(size: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return about ``count`` of the pairs ``i < j`` below ``size``, at even places in their order, or all if fewer.
 

@@ -10,7 +10,7 @@ from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
 from rung.doctor.findings import finding
-from rung.doctor.slopes import GPA, STRESS_UNITS, Slope, explained, nearest_unit, slope_within_groups
+from rung.doctor.slopes import GPA, STRESS_UNITS, Slope, centred, explained, nearest_unit, slope_within_groups
 from rung.doctor.strains import ORDERS, RIGHT, Strained, strained_pairs
 from rung.results.findings import Finding
 
@@ -71,7 +71,7 @@ class Beside:
     def fits(self) -> tuple[Mapping[str, float], int]:
         """Return how well the shears fit in each order (a correlation), and from how many numbers."""
         formulas = np.array([structure.formula for structure in self.structures])
-        across, up = _centred(self.against[:, 3:], formulas), _centred(self.labels[:, 3:], formulas)
+        across, up = centred(self.against[:, 3:], formulas), centred(self.labels[:, 3:], formulas)
         free = 3 * (len(formulas) - len(set(formulas.tolist())))
         return {name: abs(_correlation(across, up[:, list(place)])) for name, place in ORDERS.items()}, free
 
@@ -172,13 +172,6 @@ def _order(evidence: Beside | Strained, split: str) -> Iterator[Finding]:
 
 def _stresses(structures: Sequence[Structure], fidelity: str) -> Array:
     return np.array([structure.labels[fidelity].stress for structure in structures])
-
-
-def _centred(values: Array, groups: Array) -> Array:
-    """Return values less the mean of each group, shape of ``values``."""
-    _, place, count = np.unique(groups, return_inverse=True, return_counts=True)
-    means = np.stack([np.bincount(place, weights=column) / count for column in values.T], axis=1)
-    return np.asarray(values - means[place])
 
 
 def _correlation(one: Array, other: Array) -> float:
