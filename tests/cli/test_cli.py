@@ -86,6 +86,16 @@ def test_fit_prints_a_table_and_where_everything_is(
     assert "finished before" in said.err
 
 
+def test_the_table_says_of_how_many_energies_the_scores_are_where_not_all_have_a_bar(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    some, every = (split_errors(energy_z2=0.25, n_energies=12, n_energy_bars=bars) for bars in (3, 12))
+    for errors, words in ((some, "0.25 (3 of 12)"), (every, "0.25 ")):
+        print_errors(Evaluation(splits={"test": {"high": errors}}, base=None))
+        said = " ".join(capsys.readouterr().out.split())
+        assert words in said and ("of 12" in said) == (errors is some)
+
+
 def test_evaluate_and_export_agree_with_the_run(
     finished: SmallWorld,
     capsys: pytest.CaptureFixture[str],

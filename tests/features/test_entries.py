@@ -9,7 +9,7 @@ import torch
 from numpy.testing import assert_allclose
 
 from rung.data.structure import Structure
-from rung.errors import DataError, ModelError
+from rung.errors import DataError, ModelError, counted
 from rung.features import entries
 from rung.features.cache import DesignCache
 from rung.features.passes import build_designs, features_of
@@ -170,9 +170,8 @@ def test_a_large_build_says_what_it_costs_before_it_starts_and_only_what_is_miss
     for some, count in ((structures[:1], 1), (structures, len(structures) - 1), (structures, 0)):
         listening = Listening()
         build_designs(some, backbone, readout, forces=True, fidelity="low", cache=cache, progress=listening)
-        assert [sentence.split(": ")[0] for sentence in listening.said] == [f"Designs of {count} structures"] * (
-            count > 0
-        )
+        said = f"Designs of {counted(count, 'structure')}"
+        assert [sentence.split(": ")[0] for sentence in listening.said] == [said] * (count > 0)
     small = Listening()
     monkeypatch.setattr(entries, "WORTH_SAYING", 1e9)
     build_designs(structures, backbone, readout, forces=True, fidelity="low", progress=small)

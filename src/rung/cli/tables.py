@@ -52,7 +52,6 @@ def print_errors(evaluation: Evaluation) -> None:
         "z²",
         "CRPS",
         "within 68 %",
-        "with a bar",
     ):
         table.add_column(heading, justify="right")
     for key, after in errors.items():
@@ -213,16 +212,18 @@ def _numbers(errors: SplitErrors) -> list[str]:
         (errors.energy_rmse_rel, 1),
         (errors.force_rmse, 0),
         (errors.force_departure_rmse, 0),
-        (errors.energy_z2, 2),
-        (errors.energy_crps, 2),
-        (100 * errors.coverage_energy_68, 0),
     )
-    return [*(number(value, places) for value, places in numbers), _with_bar(errors)]
+    bars = ((errors.energy_crps, 2), (100 * errors.coverage_energy_68, 0))
+    return [number(value, places) for value, places in numbers] + [
+        number(errors.energy_z2, 2) + _of_some(errors),
+        *(number(value, places) for value, places in bars),
+    ]
 
 
-def _with_bar(errors: SplitErrors) -> str:
-    """Return how many of the labelled energies the scores of error bars are of; files of older runs do not say."""
-    return f"{errors.n_energy_bars} of {errors.n_energies}" if errors.n_energy_bars else UNKNOWN
+def _of_some(errors: SplitErrors) -> str:
+    """Return of how many energies the scores of error bars are, where not all that are labelled have one."""
+    some = 0 < errors.n_energy_bars < errors.n_energies
+    return f" ({errors.n_energy_bars} of {errors.n_energies})" if some else ""
 
 
 def _spread(pair: tuple[float, float] | None, places: int) -> str:

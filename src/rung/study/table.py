@@ -12,7 +12,7 @@ from rung.results.study import COLUMNS, StudyRow
 from rung.storage import atomic_path
 from rung.study.plan import Fit
 
-COUNTS = ("n_structures", "n_energies", "n_forces", "n_stresses", "noise_floor")
+COUNTS = ("n_structures", "n_energies", "n_forces", "n_stresses", "n_energy_bars", "noise_floor")
 """What does not change from fit to fit, and so is no row."""
 
 OTHER_FIDELITY = ("energy_rmse", "energy_rmse_rel", "force_rmse")
