@@ -70,17 +70,29 @@ def far_from_fit(structures: Sequence[Structure], fidelity: str, beside: Array |
     if len(structures) < max(ENOUGH, 4 * len(elements)):
         return np.zeros(len(structures))
     sizes = np.array([len(structure) for structure in structures], dtype=float)
-    columns = [composition_matrix(structures, elements)]
-    if beside is not None:
-        columns.append((beside - np.median(beside))[:, None])
+    matrix = rows_per_atom(structures, None if beside is None else beside - np.median(beside))
     energies = np.array([structure.labels[fidelity].energy for structure in structures])
     stderr = np.nan_to_num([structure.labels[fidelity].energy_stderr for structure in structures])
-    matrix = np.hstack(columns) / sizes[:, None]
     residual = robust_residual(matrix, energies / sizes)
-    # A fit of least absolute error goes through as many points as it has columns; they say nothing of the scatter.
-    scatter = np.median(np.sort(np.abs(residual))[matrix.shape[1] :])
-    scale = np.sqrt((1.4826 * scatter) ** 2 + (stderr / sizes) ** 2)
+    scale = np.sqrt((1.4826 * scatter_of(residual, matrix.shape[1])) ** 2 + (stderr / sizes) ** 2)
     return np.asarray(np.abs(residual) / np.maximum(FAR * scale, FLOOR))
+
+
+def rows_per_atom(structures: Sequence[Structure], beside: Array | None) -> Array:
+    """Return what energies are fitted with, per atom: the composition, and other energies, eV, where there are any."""
+    sizes = np.array([len(structure) for structure in structures], dtype=float)
+    columns = [composition_matrix(structures, elements_in(structures))]
+    if beside is not None:
+        columns.append(beside[:, None])
+    return np.asarray(np.hstack(columns) / sizes[:, None])
+
+
+def scatter_of(residual: Array, n_columns: int) -> float:
+    """Return the middle size of the residuals of a fit of nearly least absolute error.
+
+    It goes through as many points as it has columns; they say nothing of the scatter.
+    """
+    return float(np.median(np.sort(np.abs(residual))[n_columns:]))
 
 
 def robust_residual(matrix: Array, values: Array) -> Array:

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from rung.data.labels import Array
-from rung.data.structure import Structure, composition_matrix, elements_in
+from rung.data.structure import Structure, elements_in
 from rung.doctor.examined import Examined
 from rung.doctor.findings import finding
-from rung.doctor.outliers import energies_beside, robust_residual
+from rung.doctor.outliers import energies_beside, robust_residual, rows_per_atom, scatter_of
 from rung.results.findings import Finding
 
 NEARER = 4.0
@@ -78,10 +78,7 @@ def nearness(structures: Sequence[Structure], fidelity: str, beside: Array | Non
     elements = elements_in(structures)
     if len(structures) < 6 + 2 * len(elements) or len(np.unique(sizes)) < 2:
         return 1.0
-    columns = [composition_matrix(structures, elements)]
-    if beside is not None:
-        columns.append((beside - np.median(beside / sizes) * sizes)[:, None])
-    matrix = np.hstack(columns) / sizes[:, None]
+    matrix = rows_per_atom(structures, None if beside is None else beside - np.median(beside / sizes) * sizes)
     energies = np.array([structure.labels[fidelity].energy for structure in structures])
     total, each = (_scatter(matrix, values) for values in (energies / sizes, energies))
     shifted = _scatter(np.hstack([matrix, 1.0 / sizes[:, None]]), energies / sizes)
@@ -92,5 +89,4 @@ def nearness(structures: Sequence[Structure], fidelity: str, beside: Array | Non
 def _scatter(matrix: Array, values: Array) -> float:
     """Return the middle distance of values from a robust fit, over their middle size."""
     size = float(np.median(np.abs(values)))
-    distance = np.sort(np.abs(robust_residual(matrix, values)))[matrix.shape[1] :]
-    return float(np.median(distance)) / size if size > 0 else 0.0
+    return scatter_of(robust_residual(matrix, values), matrix.shape[1]) / size if size > 0 else 0.0
