@@ -102,8 +102,12 @@ class Problem:
     @cached_property
     def spread(self) -> float:
         """R.m.s. of the base's energies beyond their composition, eV/√atom; zero where no two frames tell it."""
-        _, first = np.unique([structure.geometry_hash for structure in self.structures], return_index=True)
-        return spread_beyond(self.base_energy[first], self.composition[first])
+        return spread_beyond(self.base_energy[self._distinct], self.composition[self._distinct])
+
+    @cached_property
+    def _distinct(self) -> NDArray[np.intp]:
+        """Positions of the first frame of each geometry, so that adding a frame twice changes nothing."""
+        return np.sort(np.unique([structure.geometry_hash for structure in self.structures], return_index=True)[1])
 
     @cached_property
     def column_scale(self) -> Array:
@@ -111,8 +115,7 @@ class Problem:
 
         Over distinct geometries, so that adding a frame twice changes nothing.
         """
-        _, first = np.unique([structure.geometry_hash for structure in self.structures], return_index=True)
-        rows = np.sort(first)
+        rows = self._distinct
         composition, design = self.composition[rows], self.energy_design[rows]
         rest = without_composition(design, composition)
         scale = np.sqrt(np.mean(rest**2 / self.n_atoms[rows, None], axis=0))

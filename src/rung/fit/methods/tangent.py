@@ -147,8 +147,9 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     agreed = _agreed(course, assembly, size, partial(step_of, rows, spans))
     solution = agreed.solution
     _finish(model, elements, target, solution, combination @ agreed.arrival.change)
+    error, variance = solution.assembly.model.leave_one_out(solution.values)
     diagnostics = {
-        **_numbers(solution),
+        **_numbers(solution, error),
         "n_parameters": float(rows.stacked.shape[1]),
         "curvature": agreed.arrival.curvature,
     }
@@ -157,8 +158,7 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     reach = not_reached(*everything, np.arange(len(labelled)))
     warnings = (*curved, *unidentified_references(assembly.model.data, composition, solution), *reach)
     if len(assembly.model.data) == len(labelled):
-        left_out = solution.assembly.model.leave_one_out(solution.values)
-        warnings = (*warnings, *outlying([one.structure_id for one in labelled], *left_out))
+        warnings = (*warnings, *outlying([one.structure_id for one in labelled], error, variance))
     if label_error is not None:
         diagnostics["label_error"], warnings = label_error.value, (*warnings, label_error.sentence)
         solution = replace(solution, label_error=label_error)
@@ -273,8 +273,8 @@ def _agreed(course: Course, assembly: Assembly, size: float, step_of: Callable[[
     return fixed(where_equal(lambda error: fixed(error).arrival.curvature, first.solution.model_error, most))
 
 
-def _numbers(solution: Solution) -> dict[str, float]:
-    error, _ = solution.assembly.model.leave_one_out(solution.values)
+def _numbers(solution: Solution, error: Array) -> dict[str, float]:
+    """Return the numbers of a fit, given each label's error when it is left out, eV, shape ``(n,)``."""
     assert solution.hypers is not None  # noqa: S101 - there are energies, so evidence chose
     return {
         **dict(solution.values),
