@@ -1,6 +1,6 @@
 """The electrons' state that frames speak of: charge, spin and multiplicity, under any of their keys."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ def unusual_state(structure: Structure) -> dict[str, str]:
     return _unusual({name: said_of(structure, name) for name in SPELLINGS})
 
 
-def common_states(structures: Sequence[Structure]) -> dict[str, dict[str, str]]:
+def common_states(structures: Iterable[Structure]) -> dict[str, dict[str, str]]:
     """Return the state of each composition whose structures are all of one charge or open shell, by formula."""
     found: dict[str, dict[str, str]] = {}
     mixed = set()

@@ -166,7 +166,7 @@ def fit(work: Work) -> None:
             "target": target,
             "method": work.config.method.name,
             "target_labels": cells_of(work.lift.train, target),
-            STATES: common_states([one for one in work.lift.train if one.labelled(target).says_anything]),
+            STATES: common_states(one for one in work.lift.train if one.labelled(target).says_anything),
             REFERENCE_ENERGY: _reference_energy(work.lift.train, result.potential, target),
             ORIGIN: origin_of(work.config, work.lift, known.files).as_json(),
         },
