@@ -37,7 +37,8 @@ from rung.features.cache import DesignCache
 from rung.features.errorbars import JointEnergies, joint_energies
 from rung.features.tangent_errors import TangentEnergies
 from rung.fidelity import Fidelity
-from rung.fit.lift import Base, Context, FitResult, Lift, NamedSettings
+from rung.fit.lift import Base, Context, FitResult, Lift
+from rung.fit.method import NamedSettings
 from rung.fit.methods import method_of
 from rung.fit.methods.auto import EVIDENCE
 from rung.fit.methods.readout import ReadoutSettings

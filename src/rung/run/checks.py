@@ -11,8 +11,9 @@ from rung.features.cache import DesignCache
 from rung.features.predict import surface_energies
 from rung.fit.fidelities.agreement import tolerance_of
 from rung.fit.fidelities.heldout import has_label
-from rung.fit.lift import Base, Lift, NamedSettings, StepZero
+from rung.fit.lift import Base, Lift
 from rung.fit.linear.probing import ForceDesigns
+from rung.fit.method import NamedSettings, StepZero
 from rung.fit.methods import method_of
 from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress

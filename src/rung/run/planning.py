@@ -11,7 +11,8 @@ from ase.data import chemical_symbols
 from rung.config import RunConfig
 from rung.data.structure import Structure, composition_matrix
 from rung.features.weights import machine_memory
-from rung.fit.lift import Expected, Lift
+from rung.fit.lift import Lift
+from rung.fit.method import Expected
 from rung.fit.methods import method_of
 from rung.progress import SILENT, Progress, duration, memory_size
 from rung.results.plan import FitPlan, PlannedDesigns

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rung.fit.lift import NamedSettings
+from rung.fit.method import NamedSettings
 from rung.fit.methods import MethodSettings, method_of
 from rung.fit.methods.offset import OffsetSettings
 from rung.jobs import Job

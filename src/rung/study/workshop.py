@@ -23,7 +23,8 @@ from rung.data.splits import (
 )
 from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError, counted
-from rung.fit.lift import Base, Context, FitResult, Lift, NamedSettings, StepZero
+from rung.fit.lift import Base, Context, FitResult, Lift
+from rung.fit.method import NamedSettings, StepZero
 from rung.fit.methods import MethodSettings, method_of
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential

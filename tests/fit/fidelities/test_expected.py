@@ -3,7 +3,8 @@
 import pytest
 
 from rung.errors import ConfigError
-from rung.fit.lift import Context, Expected
+from rung.fit.lift import Context
+from rung.fit.method import Expected
 from rung.fit.methods import METHODS
 from rung.fit.methods.readout import ReadoutSettings, expected_fit
 from rung.model.potential import ReadoutPotential

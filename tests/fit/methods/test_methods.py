@@ -7,7 +7,8 @@ import pytest
 
 from rung.errors import ConfigError
 from rung.features.cache import DesignCache
-from rung.fit.lift import Base, Context, NamedSettings
+from rung.fit.lift import Base, Context
+from rung.fit.method import NamedSettings
 from rung.fit.methods import METHODS, method_of
 from tests.fit.lifts import lift_of
 from tests.fit.pair_world import geometries, labelled, pair_base, truth

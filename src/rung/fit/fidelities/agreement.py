@@ -19,7 +19,7 @@ from rung.data.splits import evenly_spread
 from rung.data.structure import Structure, composition_matrix
 from rung.errors import counted
 from rung.fidelity import require_fidelity
-from rung.fit.lift import StepZero
+from rung.fit.method import StepZero
 from rung.model.potential import ReadoutPotential
 from rung.model.predictions import Predicts, predict_structures
 from rung.model.trainable import TrainablePotential

@@ -2,7 +2,8 @@
 
 from rung.errors import counted
 from rung.fit.fidelities.several import Start, TrainingData, dtype_of
-from rung.fit.lift import Context, Expected
+from rung.fit.lift import Context
+from rung.fit.method import Expected
 from rung.fit.training.rehearsal import Rehearsal, rehearse
 from rung.fit.training.schedule import Endless
 from rung.fit.training.stages import TrainingSettings

@@ -19,7 +19,8 @@ from rung.fit.fidelities.normalisation import normalisation, refuse_strangers
 from rung.fit.fidelities.references import close_references, move_references, named
 from rung.fit.fidelities.replay import with_own_labels
 from rung.fit.fidelities.rows import FidelityRows, RowSettings, restricted, split_rows, training_fidelities
-from rung.fit.lift import Base, Context, FitResult, Lift, NamedSettings
+from rung.fit.lift import Base, Context, FitResult, Lift
+from rung.fit.method import NamedSettings
 from rung.fit.training.outcome import fidelity_errors, result_of
 from rung.fit.training.stages import SeveralTraining, TrainingSettings
 from rung.fit.training.trainer import train as run_training

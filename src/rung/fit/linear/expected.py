@@ -15,12 +15,13 @@ from rung.features.measure import PassCosts, measured_costs, settled_seconds
 from rung.features.passes import is_cached
 from rung.features.probes import Probe
 from rung.features.weights import energy_row, moving_tensors
-from rung.fit.lift import Base, Context, DesignWork, Expected, Lift
+from rung.fit.lift import Base, Context, Lift
 from rung.fit.linear.course import ATOMS_AT_ONCE
 from rung.fit.linear.landing import LOOKED_AT
 from rung.fit.linear.probing import LEAST, ForceDesigns, directions_for
 from rung.fit.linear.terms import Band
 from rung.fit.linear.walk import STEPS
+from rung.fit.method import DesignWork, Expected
 from rung.model.predictions import collated, predict_rows
 
 ITEMSIZE = 4

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from rung.fit.lift import Method, NamedSettings
+from rung.fit.method import Method, NamedSettings
 from rung.fit.methods.auto import AUTO
 from rung.fit.methods.delta import DELTA
 from rung.fit.methods.joint import JOINT

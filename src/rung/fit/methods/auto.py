@@ -13,8 +13,9 @@ from pydantic import model_validator
 from scipy.special import softmax
 
 from rung.errors import ConfigError
-from rung.fit.lift import Context, Designs, Expected, FitResult, Lift, Method, NamedSettings, all_differences
+from rung.fit.lift import Context, FitResult, Lift
 from rung.fit.linear.terms import Energies
+from rung.fit.method import Designs, Expected, Method, NamedSettings, all_differences
 from rung.fit.methods.readout import READOUT, ReadoutSettings
 from rung.fit.methods.tangent import TANGENT, TangentSettings
 from rung.results.fit import Alternative, FitDetails

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from rung.fit.lift import Base, Context, Expected, FitResult, Lift
+from rung.fit.lift import Base, Context, FitResult, Lift
+from rung.fit.method import Expected
 from rung.fit.methods.readout import ReadoutSettings, expected_fit, fit_readout
 from rung.model.trainable import TrainablePotential
 

@@ -27,10 +27,11 @@ from rung.fit.fidelities.normalisation import refuse_strangers
 from rung.fit.fidelities.replay import predicted_labels
 from rung.fit.fidelities.rows import RowSettings
 from rung.fit.fidelities.several import Start, TrainingData, fit_together, start_new, training_data
-from rung.fit.lift import Base, Context, Designs, Expected, FitResult, Lift, Method, NamedSettings
+from rung.fit.lift import Base, Context, FitResult, Lift
 from rung.fit.linear.expected import expected_readout, n_weights_of
 from rung.fit.linear.terms import Energies, EnergyPairs, ReferencePrior, WeightPrior
 from rung.fit.linear.widen import Widening
+from rung.fit.method import Designs, Expected, Method, NamedSettings
 from rung.fit.methods.readout import ReadoutSettings, fit_readout, force_frames, gather
 from rung.fit.training.stages import TrainingSettings
 from rung.model.delta import summed

@@ -10,7 +10,8 @@ from typing import Literal
 from rung.errors import ConfigError
 from rung.fit.fidelities.expected import expected_training
 from rung.fit.fidelities.several import SeveralSettings, begin, fit_together
-from rung.fit.lift import Base, Context, Expected, FitResult, Lift, Method
+from rung.fit.lift import Base, Context, FitResult, Lift
+from rung.fit.method import Expected, Method
 from rung.fit.methods.closing import expected_with_closing, with_closing_readout, with_readout_fit
 from rung.fit.methods.offset import OffsetSettings, fit_offset
 from rung.fit.methods.readout import ReadoutSettings, expected_fit, fit_readout

@@ -12,7 +12,7 @@ from rung.data.structure import Structure
 from rung.errors import FitError
 from rung.features.predict import surface_energies
 from rung.fidelity import Fidelity
-from rung.fit.lift import Base, Context, Designs, FitResult, Lift, Method, NamedSettings, all_differences
+from rung.fit.lift import Base, Context, FitResult, Lift
 from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.diagnosis import explain
 from rung.fit.linear.evidence import HyperPrior
@@ -22,6 +22,7 @@ from rung.fit.linear.model_error import feature_error
 from rung.fit.linear.problem import Problem, energy_labels, grouped_by, spread_beyond
 from rung.fit.linear.result import moved_surface, posterior_of
 from rung.fit.linear.terms import Assembly, Energies, Term, WeightPrior, assemble, misfit, model_error_prior
+from rung.fit.method import Designs, Method, NamedSettings, all_differences
 from rung.model.potential import ReadoutPotential
 
 FROZEN = 1e-12

@@ -21,7 +21,8 @@ from rung.fit.fidelities.several import (
     start_from,
     training_data,
 )
-from rung.fit.lift import Base, Context, Expected, FitResult, Lift, Method
+from rung.fit.lift import Base, Context, FitResult, Lift
+from rung.fit.method import Expected, Method
 from rung.fit.methods.closing import expected_with_closing, with_closing_readout
 from rung.fit.methods.readout import ReadoutSettings
 from rung.model.potential import ReadoutPotential

@@ -13,7 +13,7 @@ from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
 from rung.features.cache import DesignCache
 from rung.features.passes import build_designs, features_of
-from rung.fit.lift import Context, Designs, Expected, FitResult, Lift, Method, NamedSettings, all_differences
+from rung.fit.lift import Context, FitResult, Lift
 from rung.fit.linear.closed_form import Solution, hinge_solution, quadratic_solution
 from rung.fit.linear.diagnosis import explain
 from rung.fit.linear.expected import expected_readout
@@ -24,6 +24,7 @@ from rung.fit.linear.result import moved_surface, posterior_of
 from rung.fit.linear.surrogate import surrogate_ratio, with_ratio
 from rung.fit.linear.terms import Band, Energies, Term, WeightPrior, assemble
 from rung.fit.linear.widen import Widening, widened
+from rung.fit.method import Designs, Expected, Method, NamedSettings, all_differences
 from rung.model.potential import ReadoutPotential, Surface
 from rung.progress import Progress
 

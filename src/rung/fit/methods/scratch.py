@@ -10,7 +10,8 @@ from rung.errors import ConfigError
 from rung.fit.fidelities.expected import expected_training
 from rung.fit.fidelities.rows import FidelityLabels, RowSettings
 from rung.fit.fidelities.several import Start, TrainingData, fit_together, start_new, training_data
-from rung.fit.lift import Context, Expected, FitResult, Lift, Method, NamedSettings
+from rung.fit.lift import Context, FitResult, Lift
+from rung.fit.method import Expected, Method, NamedSettings
 from rung.fit.training.stages import TrainingSettings
 
 

@@ -20,18 +20,7 @@ from rung.data.splits import evenly_spread
 from rung.data.structure import Structure, composition_matrix
 from rung.features.weights import energy_row, moving_tensors
 from rung.fit.fidelities.agreement import step_zero
-from rung.fit.lift import (
-    DOMAIN_STRUCTURES,
-    Base,
-    Context,
-    Expected,
-    FitResult,
-    Lift,
-    Method,
-    NamedSettings,
-    StepZero,
-    all_differences,
-)
+from rung.fit.lift import DOMAIN_STRUCTURES, Base, Context, FitResult, Lift
 from rung.fit.linear.closed_form import Solution, quadratic_solution
 from rung.fit.linear.course import Arrival, Course
 from rung.fit.linear.derivatives import derivative_rows, design_derivatives, displaced, energies_of
@@ -49,6 +38,7 @@ from rung.fit.linear.result import domain_of_fit
 from rung.fit.linear.spans import Rows, Span, Surroundings, posterior_of, spans_of, step_of
 from rung.fit.linear.terms import Assembly, Choice, band_prior, misfit, model_error_prior, required_label_error
 from rung.fit.linear.walk import where_equal
+from rung.fit.method import Expected, Method, NamedSettings, StepZero, all_differences
 from rung.model.device import require_device
 from rung.model.environments import KnownEnvironments
 from rung.model.trainable import TrainablePotential

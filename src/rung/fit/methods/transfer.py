@@ -23,7 +23,8 @@ from rung.fit.fidelities.several import (
     training_data,
     with_fitted_references,
 )
-from rung.fit.lift import Base, Context, Expected, FitResult, Lift, Method, NamedSettings
+from rung.fit.lift import Base, Context, FitResult, Lift
+from rung.fit.method import Expected, Method, NamedSettings
 from rung.fit.methods.closing import expected_with_closing, with_closing_readout
 from rung.fit.methods.readout import ReadoutSettings
 from rung.fit.training.blocks import Blocks, freeze_others
