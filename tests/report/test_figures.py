@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rung.report import figures
+from rung.report import drawing, figures
 from rung.report.axes import round_ticks
 from rung.report.figures import Learning, Series
 from rung.report.read import RunFiles
@@ -86,13 +86,13 @@ def test_training_draws_every_loss():
 
 
 def test_thinning_keeps_pairs_together():
-    x = np.arange(10 * figures.MOST_POINTS, dtype=float)
+    x = np.arange(10 * drawing.MOST_POINTS, dtype=float)
     x[5] = NAN
-    kept, double = figures.thinned(x, 2 * x)
-    assert len(kept) == figures.MOST_POINTS
+    kept, double = drawing.thinned(x, 2 * x)
+    assert len(kept) == drawing.MOST_POINTS
     assert (double == 2 * kept).all()
     assert np.isfinite(kept).all()
-    few = figures.thinned(np.array([1.0, NAN]), np.array([2.0, 3.0]))
+    few = drawing.thinned(np.array([1.0, NAN]), np.array([2.0, 3.0]))
     assert [list(one) for one in few] == [[1.0], [2.0]]
 
 
@@ -103,8 +103,8 @@ def test_names_from_files_are_escaped():
 
 def test_the_words_of_the_design_have_colours_of_their_own():
     names = ("base", "truth", "energies alone", "readout", "tangent", "transfer", "joint", "delta")
-    assert len({figures.colour(name) for name in names}) == len(names)
-    assert figures.colour("else", 1) != figures.colour("else", 2)
+    assert len({drawing.colour(name) for name in names}) == len(names)
+    assert drawing.colour("else", 1) != drawing.colour("else", 2)
 
 
 class TestParityOfEnergies:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rung.data.labels import Array
-from rung.report import figures
+from rung.report import drawing
 
 
 def add_histogram(figure: Any, values: Array, edges: Array, name: str, index: int) -> None:
@@ -24,9 +24,9 @@ def add_histogram(figure: Any, values: Array, edges: Array, name: str, index: in
     """
     heights, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
     figure.add_scatter(
-        x=figures.short(0.5 * (edges[1:] + edges[:-1])),
-        y=figures.short(100.0 * heights / len(values)),
+        x=drawing.short(0.5 * (edges[1:] + edges[:-1])),
+        y=drawing.short(100.0 * heights / len(values)),
         name=name,
         mode="lines",
-        line={"color": figures.shade(index), "width": 2, "shape": "hvh"},
+        line={"color": drawing.shade(index), "width": 2, "shape": "hvh"},
     )

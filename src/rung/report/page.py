@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from rung import __version__
 from rung.errors import StorageError, counted
-from rung.report import figures
+from rung.report import drawing
 from rung.report.beside import sections as beside_sections
 from rung.report.beside.runs import Runs, read_runs
 from rung.report.embedding import packed, plot
@@ -108,7 +108,7 @@ def write_report(folder: Path, *, title: str | None = None) -> Path:
     MissingExtraError
         When plotly is not installed.
     """
-    figures.plotly()
+    drawing.plotly()
     folder = Path(folder)
     run = read_run(folder)
     pen = Pen()
@@ -131,7 +131,7 @@ def write_study_report(folder: Path) -> Path:
     MissingExtraError
         When plotly is not installed.
     """
-    figures.plotly()
+    drawing.plotly()
     folder = Path(folder)
     study = read_study(folder)
     if not study.rows:
@@ -167,7 +167,7 @@ def write_beside_report(folders: Sequence[Path], path: Path) -> tuple[Path, tupl
     MissingExtraError
         When plotly is not installed.
     """
-    figures.plotly()
+    drawing.plotly()
     runs = read_runs(folders)
     troubles = tuple(runs.troubles())
     top = "".join(f"<li>{escape(sentence)}</li>" for sentence in troubles)

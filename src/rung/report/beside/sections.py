@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from rung.errors import counted
-from rung.report import figures
+from rung.report import drawing, figures
 from rung.report.beside.runs import Runs
 from rung.report.run.predictions import energy_series, force_series
 from rung.report.run.words import told
@@ -51,22 +51,22 @@ def _values(runs: Runs, metric: str) -> dict[str, list[tuple[str, float]]]:
 
 
 def _bars(runs: Runs, metric: str) -> Any:
-    figure, shades = figures.plotly().Figure(), _shades(runs)
+    figure, shades = drawing.plotly().Figure(), _shades(runs)
     for name, values in _values(runs, metric).items():
         figure.add_bar(
             x=[escape(split) for split, _ in values],
-            y=figures.short([value for _, value in values]),
+            y=drawing.short([value for _, value in values]),
             name=escape(name),
-            marker={"color": shades.get(name, figures.BASE)},
+            marker={"color": shades.get(name, drawing.BASE)},
         )
-    figures.styled(figure, "", figures.metric_title(metric), 340)
+    drawing.styled(figure, "", figures.metric_title(metric), 340)
     figure.update_layout(barmode="group", bargap=0.3)
     return figure
 
 
 def _shades(runs: Runs) -> dict[str, str]:
     """Return a colour for each run, the same in every figure."""
-    return {name: figures.shade(index) for index, name in enumerate(runs.by_name)}
+    return {name: drawing.shade(index) for index, name in enumerate(runs.by_name)}
 
 
 def _entries(runs: Runs, split: str, group: Sequence[str]) -> Iterator[tuple[str, SplitErrors]]:
@@ -167,7 +167,7 @@ def parity(runs: Runs, draw: Draw) -> str:
 
 def _parity(runs: Runs, split: str, group: Sequence[str], draw: Draw) -> str:
     known = {name: one for name in group if (one := runs.by_name[name].predictions.get(split)) is not None}
-    most = max(500, figures.MOST_POINTS // max(1, len(known)))
+    most = max(500, drawing.MOST_POINTS // max(1, len(known)))
     energies = [series[-1] for name, content in known.items() if (series := energy_series(content, name))]
     pulled = [force_series(content, name, most=most) for name, content in known.items()]
     forces = [series[-1] for series, _, x_title in pulled if series and x_title.startswith("Label")]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rung.data.labels import Array
-from rung.report import figures
+from rung.report import drawing
 from rung.report.histogram import add_histogram
 from rung.report.read import RunFiles
 from rung.report.section import Draw
@@ -68,13 +68,13 @@ def _sentence(split: str, ratios: Array) -> str:
 
 
 def _histogram(departures: dict[str, Array], tau: float) -> Any:
-    figure = figures.plotly().Figure()
+    figure = drawing.plotly().Figure()
     end = max(2.5 * tau, *(float(np.quantile(values, 0.99)) for values in departures.values()))
     edges = np.linspace(0.0, end, BINS + 1)
     for index, (split, values) in enumerate(departures.items()):
         add_histogram(figure, values, edges, escape(split), index)
-    figure.add_vline(x=tau, line={"color": figures.MUTED, "width": 1.5, "dash": "dash"})
-    figures.styled(figure, "Departure from the anchor, eV/Å", "Share of atoms, %", 340)
+    figure.add_vline(x=tau, line={"color": drawing.MUTED, "width": 1.5, "dash": "dash"})
+    drawing.styled(figure, "Departure from the anchor, eV/Å", "Share of atoms, %", 340)
     figure.update_xaxes(range=[0.0, end])
     return figure
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from rung.data.labels import Array
 from rung.errors import counted
-from rung.report import figures
+from rung.report import drawing
 from rung.report.histogram import add_histogram
 from rung.report.read import RunFiles
 from rung.report.section import Draw
@@ -93,13 +93,13 @@ def _rms(values: Array) -> float:
 
 
 def _histogram(found: list[_Element]) -> Any:
-    figure = figures.plotly().Figure()
+    figure = drawing.plotly().Figure()
     everything = np.concatenate([one.errors for one in found])
     end = float(np.quantile(np.abs(everything), 0.99)) or 1.0
     edges = np.linspace(-end, end, BINS + 1)
     for index, one in enumerate(found):
         add_histogram(figure, one.errors, edges, escape(one.symbol), index)
-    figures.styled(figure, "Error, meV/Å", "Share of components, %", 340)
+    drawing.styled(figure, "Error, meV/Å", "Share of components, %", 340)
     return figure
 
 
@@ -190,17 +190,17 @@ def _drawn(shown: list[_Kind], draw: Draw) -> str:
     ):
         if not any(np.isfinite(value) for _, value in values):
             continue
-        figure = figures.plotly().Figure()
-        for name, column, shade in (("base", 0, figures.BASE), ("fit", 1, figures.LIFTED)):
+        figure = drawing.plotly().Figure()
+        for name, column, shade in (("base", 0, drawing.BASE), ("fit", 1, drawing.LIFTED)):
             heights = [pair[column] for pair in values]
             if any(np.isfinite(height) for height in heights):
                 figure.add_bar(
                     x=[escape(one.name) for one in shown],
-                    y=figures.short(heights),
+                    y=drawing.short(heights),
                     name=name,
                     marker={"color": shade},
                 )
-        figures.styled(figure, "", f"{what}, {unit}", 340)
+        drawing.styled(figure, "", f"{what}, {unit}", 340)
         figure.update_layout(barmode="group", bargap=0.3)
         figure.update_xaxes(type="category", automargin=True)
         plots.append(draw(figure, caption))

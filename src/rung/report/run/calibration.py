@@ -9,7 +9,7 @@ import numpy as np
 
 from rung.data.labels import Array
 from rung.evaluate.coverage import against_labels, coverage
-from rung.report import figures
+from rung.report import drawing
 from rung.report.axes import logarithmic
 from rung.report.read import RunFiles
 from rung.report.section import Draw
@@ -98,20 +98,20 @@ def _curve(run: RunFiles) -> Any:
     lines = [line for split, content in run.by_split.items() for line in _lines(split, content)]
     if not lines:
         return None
-    figure = figures.plotly().Figure()
+    figure = drawing.plotly().Figure()
     ends = [0, 100]
-    figure.add_scatter(x=ends, y=ends, mode="lines", line={"color": figures.MUTED, "width": 1, "dash": "dot"})
+    figure.add_scatter(x=ends, y=ends, mode="lines", line={"color": drawing.MUTED, "width": 1, "dash": "dot"})
     figure.data[0].update(showlegend=False, hoverinfo="skip")
     for index, (name, found) in enumerate(lines):
         figure.add_scatter(
-            x=figures.short(100 * _LEVELS),
-            y=figures.short(100 * found),
+            x=drawing.short(100 * _LEVELS),
+            y=drawing.short(100 * found),
             name=escape(name),
             mode="lines+markers",
-            line={"color": figures.colour(name, index), "width": 2},
+            line={"color": drawing.colour(name, index), "width": 2},
             marker={"size": 5},
         )
-    figures.styled(figure, "Share due, %", "Share found, %", 340)
+    drawing.styled(figure, "Share due, %", "Share found, %", 340)
     return figure
 
 
@@ -132,7 +132,7 @@ def _clouds(run: RunFiles) -> Iterator[_Cloud]:
         errors = MILLI * np.abs(content.energy - content.energy_label) / content.atoms
         usable = (bars > 0) & (errors > 0)
         rows = np.arange(len(bars), dtype=float)
-        bars, errors, rows = figures.thinned(np.where(usable, bars, np.nan), errors, rows)
+        bars, errors, rows = drawing.thinned(np.where(usable, bars, np.nan), errors, rows)
         if len(bars) >= _FEWEST:
             yield _Cloud(split, bars, errors, [content.structure_ids[int(row)] for row in rows])
 
@@ -142,22 +142,22 @@ def _residuals(run: RunFiles) -> Any:
     clouds = list(_clouds(run))
     if not clouds:
         return None
-    figure = figures.plotly().Figure()
+    figure = drawing.plotly().Figure()
     floor = 0.02 * float(np.median(np.concatenate([one.bars for one in clouds])))
     ends = np.array([min(one.bars.min() for one in clouds) / 1.3, 1.3 * max(one.bars.max() for one in clouds)])
     for factor, dash in ((1.0, "solid"), (2.0, "dot")):
-        figure.add_scatter(x=figures.short(ends), y=figures.short(factor * ends), mode="lines", showlegend=False)
-        figure.data[-1].update(line={"color": figures.MUTED, "width": 1, "dash": dash}, hoverinfo="skip")
+        figure.add_scatter(x=drawing.short(ends), y=drawing.short(factor * ends), mode="lines", showlegend=False)
+        figure.data[-1].update(line={"color": drawing.MUTED, "width": 1, "dash": dash}, hoverinfo="skip")
     for index, one in enumerate(clouds):
         figure.add_scatter(
-            x=figures.short(one.bars),
-            y=figures.short(np.maximum(one.errors, floor)),
+            x=drawing.short(one.bars),
+            y=drawing.short(np.maximum(one.errors, floor)),
             name=escape(one.split),
             mode="markers",
             text=[escape(name) for name in one.names],
-            marker={"color": figures.shade(index), "size": 6, "opacity": 0.6},
+            marker={"color": drawing.shade(index), "size": 6, "opacity": 0.6},
         )
-    figures.styled(figure, "Error bar, meV/atom", "Error, meV/atom", 340)
+    drawing.styled(figure, "Error bar, meV/atom", "Error, meV/atom", 340)
     logarithmic(figure, "x", most=4)
     logarithmic(figure, "y")
     return figure

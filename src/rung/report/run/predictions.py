@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rung.data.labels import Array
 from rung.evaluate.coverage import against_labels, coverage_table
-from rung.report import figures
+from rung.report import drawing, figures
 from rung.report.figures import Series
 from rung.report.read import RunFiles
 from rung.report.run.structures import viewer
@@ -96,7 +96,7 @@ def _means(values: Array, formulas: NDArray[np.str_], known: NDArray[np.bool_]) 
     return np.asarray(np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)[group])
 
 
-def force_series(content: Predictions, name: str, most: int = figures.MOST_POINTS) -> tuple[list[Series], str, str]:
+def force_series(content: Predictions, name: str, most: int = drawing.MOST_POINTS) -> tuple[list[Series], str, str]:
     """Return at most ``most`` force components of base and fit, with a caption and the title of their axis."""
     forces, label, base = (
         content.components(blocks) for blocks in (content.forces, content.forces_label, content.forces_base)
@@ -105,7 +105,7 @@ def force_series(content: Predictions, name: str, most: int = figures.MOST_POINT
         return [], "", ""
     rows = np.repeat(np.arange(len(content.n_atoms), dtype=np.float64), 3 * np.array(content.n_atoms))
     if label is not None and np.isfinite(label).any():
-        x, y, z, rows = figures.thinned(
+        x, y, z, rows = drawing.thinned(
             label, forces, base if base is not None else np.zeros_like(label), rows, most=most
         )
         series = [Series("base", x, z, rows=rows)] if base is not None else []
@@ -114,7 +114,7 @@ def force_series(content: Predictions, name: str, most: int = figures.MOST_POINT
         return [*series, Series(name, x, y, rows=rows)], f"Force components.{drawn}", "Label, eV/Å"
     if base is None:
         return [], "", ""
-    x, y, rows = figures.thinned(base, forces, rows, most=most)
+    x, y, rows = drawing.thinned(base, forces, rows, most=most)
     return [Series(name, x, y, rows=rows)], "Force components against the base's: a departure, no error.", "Base, eV/Å"
 
 

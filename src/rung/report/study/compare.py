@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 
 from rung.errors import counted
-from rung.report import figures
+from rung.report import drawing
 from rung.report.axes import logarithmic
 from rung.report.read import StudyFiles
 from rung.report.section import Draw
@@ -149,9 +149,9 @@ def _scored(trial: TrialEntry) -> str:
 
 def _validation_curves(trials: Sequence[TrialEntry]) -> object:
     """Draw the scores of the trials in the order of the config, one line a method, each seed a faint point."""
-    figure = figures.plotly().Figure()
+    figure = drawing.plotly().Figure()
     for index, method in enumerate(dict.fromkeys(trial.method for trial in trials)):
-        shade = figures.colour(method, index)
+        shade = drawing.colour(method, index)
         own = [trial for trial in trials if trial.method == method]
         places = list(range(1, len(own) + 1))
         figure.add_scatter(
@@ -171,18 +171,18 @@ def _validation_curves(trials: Sequence[TrialEntry]) -> object:
             line={"color": shade, "width": 2},
             marker={"size": [12 if trial.chosen else 7 for trial in own], "color": shade},
         )
-    figures.styled(figure, "Trial, in the order of the config", "Energy error on validation, meV/atom", 340)
+    drawing.styled(figure, "Trial, in the order of the config", "Energy error on validation, meV/atom", 340)
     return figure
 
 
 def _cost_figure(points: Sequence[_Cost]) -> object:
     """Draw the energy error against the time of a fit, one line a method over its numbers of labels."""
-    figure = figures.plotly().Figure()
+    figure = drawing.plotly().Figure()
     for index, method in enumerate(dict.fromkeys(point.method for point in points)):
         own = [point for point in points if point.method == method and point.seconds > 0.0 and point.energy > 0.0]
         if not own:
             continue
-        shade = figures.colour(method, index)
+        shade = drawing.colour(method, index)
         figure.add_scatter(
             x=[point.seconds for point in own],
             y=[point.energy for point in own],
@@ -192,7 +192,7 @@ def _cost_figure(points: Sequence[_Cost]) -> object:
             line={"color": shade, "width": 2, "dash": "dot" if method == "base" else "solid"},
             marker={"size": 8},
         )
-    figures.styled(figure, "Time of a fit, s", "Energy error, r.m.s., meV/atom", 340)
+    drawing.styled(figure, "Time of a fit, s", "Energy error, r.m.s., meV/atom", 340)
     logarithmic(figure, "x")
     logarithmic(figure, "y")
     return figure

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rung.report import figures
+from rung.report import drawing, figures
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table, number
 from rung.report.tables import ABSENT, digits, electronvolts, table
@@ -38,15 +38,15 @@ def band_figure(panel: TaskPanel) -> Any:
     points = panel.points
     if points is not None:
         figure.add_scatter(
-            x=figures.short(points.coordinate),
-            y=figures.short(points.energies, 5),
+            x=drawing.short(points.coordinate),
+            y=drawing.short(points.energies, 5),
             name=escape(points.name),
             mode="markers",
-            marker={"color": figures.TRUTH, "size": 8, "symbol": "diamond"},
+            marker={"color": drawing.TRUTH, "size": 8, "symbol": "diamond"},
             error_y={
                 "type": "data",
-                "array": figures.short(points.stderr),
-                "color": figures.TRUTH,
+                "array": drawing.short(points.stderr),
+                "color": drawing.TRUTH,
                 "thickness": 1.4,
                 "width": 4,
             },
@@ -139,21 +139,21 @@ def _draws(entries: Sequence[TaskBarrier], pen: Pen) -> str:
     series = {entry.name: entry.draws.barriers for entry in entries if entry.draws is not None}
     if not series:
         return ""
-    go = figures.plotly()
+    go = drawing.plotly()
     figure = go.Figure()
     for index, (name, values) in enumerate(series.items()):
         finite = np.array(values)[np.isfinite(values)]
         figure.add_box(
-            x=figures.short(finite, 5),
+            x=drawing.short(finite, 5),
             name=escape(name),
             boxpoints="all",
             jitter=0.4,
             pointpos=0,
-            marker={"color": figures.colour(name, index), "size": 7},
+            marker={"color": drawing.colour(name, index), "size": 7},
             line={"width": 1},
             showlegend=False,
         )
-    figures.styled(figure, "Barrier, eV", "", 120 + 90 * len(series))
+    drawing.styled(figure, "Barrier, eV", "", 120 + 90 * len(series))
     return "<h3>Posterior draws</h3>" + pen.draw(
         figure, "Each point: the band relaxed again on one draw of the weights."
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rung.report import figures
+from rung.report import drawing
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table, number
 from rung.report.tables import table
@@ -115,51 +115,51 @@ def _question(asked: Asked, result: CampaignResult, pen: Pen) -> str:
 
 
 def _answer_figure(asked: Asked, course: Sequence[tuple[Round, Answer]]) -> Any:
-    go = figures.plotly()
+    go = drawing.plotly()
     figure = go.Figure()
     cost = [one.cost for one, _ in course]
     values = [answer.value for _, answer in course]
     bars = [answer.bar if np.isfinite(answer.bar) else 0.0 for _, answer in course]
     figure.add_scatter(
-        x=figures.short(cost),
-        y=figures.short(values, 5),
+        x=drawing.short(cost),
+        y=drawing.short(values, 5),
         mode="lines+markers",
-        line={"color": figures.LIFTED, "width": 2},
+        line={"color": drawing.LIFTED, "width": 2},
         marker={
             "size": 9,
-            "color": [figures.LIFTED if answer.domain == "inside" else "white" for _, answer in course],
-            "line": {"color": figures.LIFTED, "width": 2},
+            "color": [drawing.LIFTED if answer.domain == "inside" else "white" for _, answer in course],
+            "line": {"color": drawing.LIFTED, "width": 2},
         },
         error_y={
             "type": "data",
-            "array": figures.short(bars),
-            "color": figures.LIFTED,
+            "array": drawing.short(bars),
+            "color": drawing.LIFTED,
             "thickness": 1.4,
             "width": 4,
         },
         showlegend=False,
     )
-    figures.styled(figure, "Cost of the labels so far", f"Answer, {escape(asked.unit)}", 360)
+    drawing.styled(figure, "Cost of the labels so far", f"Answer, {escape(asked.unit)}", 360)
     return figure
 
 
 def _bar_figure(asked: Asked, course: Sequence[tuple[Round, Answer]]) -> Any:
-    go = figures.plotly()
+    go = drawing.plotly()
     figure = go.Figure()
     cost = [one.cost for one, _ in course]
     for name, values, shade, dash in (
-        ("bar", [answer.bar for _, answer in course], figures.LIFTED, "solid"),
-        ("model's own error", [answer.model_error for _, answer in course], figures.ALONE, "dot"),
-        ("tolerance", [asked.tolerance] * len(course), figures.TRUTH, "dash"),
+        ("bar", [answer.bar for _, answer in course], drawing.LIFTED, "solid"),
+        ("model's own error", [answer.model_error for _, answer in course], drawing.ALONE, "dot"),
+        ("tolerance", [asked.tolerance] * len(course), drawing.TRUTH, "dash"),
     ):
         figure.add_scatter(
-            x=figures.short(cost),
-            y=figures.short(values),
+            x=drawing.short(cost),
+            y=drawing.short(values),
             name=name,
             mode="lines" if dash == "dash" else "lines+markers",
             line={"color": shade, "width": 2, "dash": dash},
         )
-    figures.styled(figure, "Cost of the labels so far", f"Error bar, {escape(asked.unit)}", 360)
+    drawing.styled(figure, "Cost of the labels so far", f"Error bar, {escape(asked.unit)}", 360)
     figure.update_yaxes(rangemode="tozero", automargin=True)
     return figure
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rung.report import figures
+from rung.report import drawing
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table
 from rung.report.tables import digits, table, with_error
@@ -45,34 +45,34 @@ write_free_energy_report = TaskPage(FREE_ENERGY_FILE, PAGE, FreeEnergyResult.rea
 
 def profile_figure(results: Sequence[FreeEnergyResult], names: Sequence[str] = ()) -> Any:
     """Draw profiles with their statistical error, each with zero at its lowest; results without one are left out."""
-    go = figures.plotly()
+    go = drawing.plotly()
     figure = go.Figure()
     for index, result in enumerate(results):
         if result.profile is None:
             continue
         name = names[index] if names else result.fidelity
-        shade = figures.colour(name, index) if names else figures.LIFTED
+        shade = drawing.colour(name, index) if names else drawing.LIFTED
         x, y, bars = (
             np.array(values)
             for values in (result.profile.coordinate, result.profile.free_energy, result.profile.stderr)
         )
         finite = np.isfinite(y)
-        figures.shaded(figure, x[finite], y[finite], bars[finite], shade, 0.28)
+        drawing.shaded(figure, x[finite], y[finite], bars[finite], shade, 0.28)
         figure.add_scatter(
-            x=figures.short(x[finite]),
-            y=figures.short(y[finite], 5),
+            x=drawing.short(x[finite]),
+            y=drawing.short(y[finite], 5),
             name=escape(name),
             mode="lines",
             line={"color": shade, "width": 2.5},
         )
         if result.barrier is not None:
             figure.add_vline(x=result.barrier.transition_state, line={"color": shade, "width": 1, "dash": "dot"})
-    figures.styled(figure, _axis(results[0].unit), "Free energy, eV", 440)
+    drawing.styled(figure, _axis(results[0].unit), "Free energy, eV", 440)
     return figure
 
 
 def _histograms(result: FreeEnergyResult) -> Any:
-    go = figures.plotly()
+    go = drawing.plotly()
     figure = go.Figure()
     samples = [np.asarray(window.values, dtype=float) for window in result.samples]
     filled = [values for values in samples if len(values)]
@@ -85,13 +85,13 @@ def _histograms(result: FreeEnergyResult) -> Any:
             if len(seen):
                 inside = slice(max(seen[0] - 1, 0), seen[-1] + 2)
                 figure.add_scatter(
-                    x=figures.short(middles[inside]),
+                    x=drawing.short(middles[inside]),
                     y=counts[inside].tolist(),
                     mode="lines",
-                    line={"width": 1.5, "color": figures.LIFTED if index % 2 else figures.ALONE},
+                    line={"width": 1.5, "color": drawing.LIFTED if index % 2 else drawing.ALONE},
                     showlegend=False,
                 )
-    figures.styled(figure, _axis(result.unit), "Samples", 260)
+    drawing.styled(figure, _axis(result.unit), "Samples", 260)
     return figure
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rung.errors import counted
 from rung.progress import duration
-from rung.report import figures
+from rung.report import drawing
 from rung.report.axes import logarithmic
 from rung.report.page import Pen
 from rung.report.summary import number
@@ -51,34 +51,34 @@ write_label_report = TaskPage(LABEL_FILE, PAGE, Labelled.read, _content)
 
 
 def _errors(done: Sequence[LabelEntry]) -> Any:
-    figure = figures.plotly().Figure()
+    figure = drawing.plotly().Figure()
     figure.add_scatter(
         x=list(range(1, len(done) + 1)),
-        y=figures.short([MILLI * one.energy_stderr for one in done]),
+        y=drawing.short([MILLI * one.energy_stderr for one in done]),
         mode="markers",
         text=[escape(one.structure_id) for one in done],
-        marker={"color": figures.LIFTED, "size": 7},
+        marker={"color": drawing.LIFTED, "size": 7},
         showlegend=False,
     )
     wanted = {one.stderr_wanted for one in done if isfinite(one.stderr_wanted)}
     for value in sorted(wanted):
-        figure.add_hline(y=MILLI * value, line={"color": figures.MUTED, "width": 1, "dash": "dot"})
-    figures.styled(figure, "Label, in the order of the folder", "Error of the energy, meV", 340)
+        figure.add_hline(y=MILLI * value, line={"color": drawing.MUTED, "width": 1, "dash": "dot"})
+    drawing.styled(figure, "Label, in the order of the folder", "Error of the energy, meV", 340)
     figure.update_yaxes(rangemode="tozero")
     return figure
 
 
 def _costs(done: Sequence[LabelEntry]) -> Any:
-    figure = figures.plotly().Figure()
+    figure = drawing.plotly().Figure()
     figure.add_scatter(
         x=list(range(1, len(done) + 1)),
-        y=figures.short([one.cpu_seconds for one in done]),
+        y=drawing.short([one.cpu_seconds for one in done]),
         mode="markers",
         text=[escape(one.structure_id) for one in done],
-        marker={"color": figures.ALONE, "size": 7},
+        marker={"color": drawing.ALONE, "size": 7},
         showlegend=False,
     )
-    figures.styled(figure, "Label, in the order of the folder", "Processor time, s", 340)
+    drawing.styled(figure, "Label, in the order of the folder", "Processor time, s", 340)
     logarithmic(figure, "y")
     return figure
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rung.data.labels import Array
-from rung.report import figures
+from rung.report import drawing
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table
 from rung.report.tables import digits, table, with_error
@@ -38,50 +38,50 @@ def _times(run: MDResult) -> Array:
 
 
 def _energy(run: MDResult) -> Any:
-    figure = figures.plotly().Figure()
+    figure = drawing.plotly().Figure()
     potential, kinetic = np.asarray(run.samples.potential), np.asarray(run.samples.kinetic)
     per_atom = 1000.0 / run.n_atoms
     total = potential + kinetic
     for name, values, shade in (
-        ("total", total - total[0], figures.LIFTED),
-        ("potential", potential - potential.mean(), figures.BASE),
+        ("total", total - total[0], drawing.LIFTED),
+        ("potential", potential - potential.mean(), drawing.BASE),
     ):
         figure.add_scatter(
-            x=figures.short(_times(run)),
-            y=figures.short(per_atom * values, 5),
+            x=drawing.short(_times(run)),
+            y=drawing.short(per_atom * values, 5),
             name=name,
             mode="lines",
             line={"color": shade, "width": 1.5},
         )
-    figures.styled(figure, "Time, ps", "Energy, meV/atom", 340)
+    drawing.styled(figure, "Time, ps", "Energy, meV/atom", 340)
     return figure
 
 
 def _temperature(run: MDResult) -> Any:
-    figure = figures.plotly().Figure()
+    figure = drawing.plotly().Figure()
     figure.add_scatter(
-        x=figures.short(_times(run)),
-        y=figures.short(run.samples.temperature),
+        x=drawing.short(_times(run)),
+        y=drawing.short(run.samples.temperature),
         mode="lines",
-        line={"color": figures.ALONE, "width": 1.5},
+        line={"color": drawing.ALONE, "width": 1.5},
         showlegend=False,
     )
-    figure.add_hline(y=run.settings.temperature, line={"color": figures.MUTED, "width": 1, "dash": "dot"})
-    figures.styled(figure, "Time, ps", "Temperature, K", 300)
+    figure.add_hline(y=run.settings.temperature, line={"color": drawing.MUTED, "width": 1, "dash": "dot"})
+    drawing.styled(figure, "Time, ps", "Temperature, K", 300)
     return figure
 
 
 def _radial(run: MDResult) -> Any:
-    figure = figures.plotly().Figure()
+    figure = drawing.plotly().Figure()
     for index, (name, values) in enumerate(run.radial.pairs.items()):
         figure.add_scatter(
-            x=figures.short(run.radial.distance),
-            y=figures.short(values),
+            x=drawing.short(run.radial.distance),
+            y=drawing.short(values),
             name=escape(name),
             mode="lines",
-            line={"color": figures.colour(name, index), "width": 2},
+            line={"color": drawing.colour(name, index), "width": 2},
         )
-    figures.styled(figure, "Distance, Å", "g(r)", 340)
+    drawing.styled(figure, "Distance, Å", "g(r)", 340)
     return figure
 
 

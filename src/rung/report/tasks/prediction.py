@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rung.errors import counted
-from rung.report import figures
+from rung.report import drawing
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table, number
 from rung.report.tables import capital, table
@@ -54,24 +54,24 @@ def _content(result: PredictionResult, pen: Pen) -> Content:
 
 
 def _bars(rows: Sequence[PredictedStructure]) -> Any:
-    go = figures.plotly()
+    go = drawing.plotly()
     figure = go.Figure()
     for position, (word, said) in enumerate(WORDS.items()):
         values = [1000.0 * one.energy_stderr / one.n_atoms for one in rows if one.domain == word]
         if values:
             figure.add_histogram(
-                x=figures.short(values), name=said, marker={"color": figures.colour(word, position)}, opacity=0.75
+                x=drawing.short(values), name=said, marker={"color": drawing.colour(word, position)}, opacity=0.75
             )
     figure.update_layout(barmode="overlay")
-    figures.styled(figure, "Error bar of the energy, meV/atom", "Structures", 340)
+    drawing.styled(figure, "Error bar of the energy, meV/atom", "Structures", 340)
     return figure
 
 
 def _forces(rows: Sequence[PredictedStructure]) -> Any:
-    go = figures.plotly()
+    go = drawing.plotly()
     figure = go.Figure()
-    figure.add_histogram(x=figures.short([one.largest_force for one in rows]), marker={"color": figures.colour("", 0)})
-    figures.styled(figure, "Largest force, eV/Å", "Structures", 340)
+    figure.add_histogram(x=drawing.short([one.largest_force for one in rows]), marker={"color": drawing.colour("", 0)})
+    drawing.styled(figure, "Largest force, eV/Å", "Structures", 340)
     return figure
 
 

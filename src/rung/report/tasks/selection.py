@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 from rung.errors import counted
-from rung.report import figures
+from rung.report import drawing
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table, number
 from rung.report.tables import capital, table
@@ -37,18 +37,18 @@ write_selection_report = TaskPage(SELECTION_FILE, PAGE, SelectionResult.read, _c
 
 
 def _figure(question: QuestionBars, index: int, courses: Sequence[Course]) -> Any:
-    go = figures.plotly()
+    go = drawing.plotly()
     figure = go.Figure()
     for position, course in enumerate(courses):
-        shade = figures.colour(course.way, position)
+        shade = drawing.colour(course.way, position)
         figure.add_scatter(
-            x=figures.short(course.cost),
-            y=figures.short(course.bars[index]),
+            x=drawing.short(course.cost),
+            y=drawing.short(course.bars[index]),
             name=WORDS[course.way],
             mode="lines+markers",
             line={"color": shade, "width": 2.5},
         )
-    figures.styled(figure, "Cost of the labels", f"Error bar, {question.unit}", 380)
+    drawing.styled(figure, "Cost of the labels", f"Error bar, {question.unit}", 380)
     figure.update_yaxes(rangemode="tozero")
     return figure
 

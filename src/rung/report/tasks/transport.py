@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rung.errors import StorageError
-from rung.report import figures
+from rung.report import drawing
 from rung.report.axes import logarithmic
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table
@@ -157,16 +157,16 @@ def _displacements(
     rows: Sequence[Displacement], temperatures: Sequence[AtTemperature], name: Literal["msd", "collective_msd"]
 ) -> tuple[Any, str]:
     """Draw every run's squared displacements against time, both logarithmic, and where they were fitted."""
-    figure = figures.plotly().Figure()
-    shades = {one.temperature: figures.colour("", index) for index, one in enumerate(temperatures)}
+    figure = drawing.plotly().Figure()
+    shades = {one.temperature: drawing.colour("", index) for index, one in enumerate(temperatures)}
     seen: set[float] = set()
     for run, kelvin in dict.fromkeys((row.run, row.temperature) for row in rows):
         of_run = [row for row in rows if row.run == run and row.temperature == kelvin]
         values = np.array([[row.time_ps, row.msd if name == "msd" else row.collective_msd] for row in of_run])
         values = values[values[:, 1] > 0]
         figure.add_scatter(
-            x=figures.short(values[:, 0]),
-            y=figures.short(values[:, 1]),
+            x=drawing.short(values[:, 0]),
+            y=drawing.short(values[:, 1]),
             name=f"{kelvin:g} K",
             legendgroup=f"{kelvin:g}",
             showlegend=kelvin not in seen,
@@ -180,7 +180,7 @@ def _displacements(
             shade = shades[one.temperature]
             figure.add_vrect(x0=first, x1=last, fillcolor=shade, opacity=0.06, line_width=0)
     what = "Mean squared displacement of one ion, Å²" if name == "msd" else "Of all ions together over their number, Å²"
-    figures.styled(figure, "Time, ps", what, 420)
+    drawing.styled(figure, "Time, ps", what, 420)
     logarithmic(figure, "x")
     logarithmic(figure, "y")
     return figure, "One line a run; shaded is what was fitted. Diffusion has slope 1."
@@ -192,7 +192,7 @@ def _arrhenius(activation: Mapping[str, ActivationNumbers], temperatures: Sequen
 
 def _line(name: str, one: ActivationNumbers, temperatures: Sequence[AtTemperature]) -> Any:
     """Draw one quantity against the inverse temperature, with the fit through it."""
-    figure = figures.plotly().Figure()
+    figure = drawing.plotly().Figure()
     points = [
         (at.temperature, value.value, value.stderr)
         for at in temperatures
@@ -201,24 +201,24 @@ def _line(name: str, one: ActivationNumbers, temperatures: Sequence[AtTemperatur
     positive = np.array([point for point in points if point[1] > 0])
     factor = positive[:, 0] if name == "conductivity" else np.ones(len(positive))
     figure.add_scatter(
-        x=figures.short(1000 / positive[:, 0]),
-        y=figures.short(factor * positive[:, 1]),
-        error_y={"array": figures.short(factor * positive[:, 2])},
+        x=drawing.short(1000 / positive[:, 0]),
+        y=drawing.short(factor * positive[:, 1]),
+        error_y={"array": drawing.short(factor * positive[:, 2])},
         mode="markers",
-        marker={"size": 9, "color": figures.LIFTED},
+        marker={"size": 9, "color": drawing.LIFTED},
         showlegend=False,
     )
     ends = np.array([*one.extrapolated, *positive[:, 0]])
     line = np.linspace(1 / ends.max(), 1 / ends.min(), 40)
     values = np.exp(one.fit.log_prefactor - one.fit.activation_energy / BOLTZMANN * line)
     figure.add_scatter(
-        x=figures.short(1000 * line),
-        y=figures.short(values),
+        x=drawing.short(1000 * line),
+        y=drawing.short(values),
         mode="lines",
-        line={"color": figures.MUTED, "dash": "dot"},
+        line={"color": drawing.MUTED, "dash": "dot"},
         showlegend=False,
     )
-    figures.styled(figure, "1000/T, 1/K", one.quantity[:1].upper() + one.quantity[1:], 400)
+    drawing.styled(figure, "1000/T, 1/K", one.quantity[:1].upper() + one.quantity[1:], 400)
     logarithmic(figure, "y")
     return figure
 

@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 from rung.errors import counted
-from rung.report import figures
+from rung.report import drawing
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table, number
 from rung.report.tables import electronvolts, table
@@ -38,30 +38,30 @@ write_vacancy_report = TaskPage(VACANCIES_FILE, PAGE, VacanciesResult.read, _con
 
 def hop_figure(hops: Sequence[RowHop]) -> Any:
     """Draw the barrier for each atom against the number of vacancies, a line for each fidelity and way."""
-    go = figures.plotly()
+    go = drawing.plotly()
     figure = go.Figure()
     ways = dict.fromkeys(hop.way for hop in hops)
     for index, fidelity in enumerate(dict.fromkeys(hop.fidelity for hop in hops)):
         for way in ways:
             line = [hop for hop in hops if hop.fidelity == fidelity and hop.way == way]
-            shade = figures.colour(fidelity, index)
+            shade = drawing.colour(fidelity, index)
             bars = [hop.stderr_total / _shared(hop) for hop in line]
             figure.add_scatter(
                 x=[hop.vacancies for hop in line],
-                y=figures.short([hop.per_atom for hop in line]),
+                y=drawing.short([hop.per_atom for hop in line]),
                 name=escape(f"{fidelity}, {way}" if len(ways) > 1 else fidelity),
                 mode="lines+markers",
                 line={"color": shade, "width": 2.5, "dash": "solid" if way == "concerted" else "dash"},
                 marker={"size": 9, "symbol": ["circle" if hop.converged else "circle-open" for hop in line]},
                 error_y={
                     "type": "data",
-                    "array": [0.0 if value is None else value for value in figures.short(bars)],
+                    "array": [0.0 if value is None else value for value in drawing.short(bars)],
                     "color": shade,
                     "thickness": 1.2,
                     "width": 4,
                 },
             )
-    figures.styled(figure, "Vacancies in the row", "Barrier for each atom that moves, eV", 440)
+    drawing.styled(figure, "Vacancies in the row", "Barrier for each atom that moves, eV", 440)
     figure.update_xaxes(dtick=1)
     return figure
 

@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Any
 
 from rung.evaluate.paths.vibrations import WAVENUMBER
-from rung.report import figures
+from rung.report import drawing
 from rung.report.page import Pen
 from rung.report.summary import Summary, Table, number
 from rung.report.tables import ABSENT, capital, table
@@ -47,23 +47,23 @@ write_vibrations_report = TaskPage(VIBRATIONS_FILE, PAGE, VibrationsResult.read,
 
 
 def _figure(some: Sequence[FidelityModes]) -> Any:
-    go = figures.plotly()
+    go = drawing.plotly()
     figure = go.Figure()
     for index, one in enumerate(some):
-        shade = figures.colour(one.fidelity, index)
+        shade = drawing.colour(one.fidelity, index)
         known = any(isfinite(value) for value in one.stderr_smooth)
         figure.add_scatter(
-            x=figures.short(one.wavenumbers, 6),
+            x=drawing.short(one.wavenumbers, 6),
             y=[escape(one.fidelity)] * len(one.wavenumbers),
             mode="markers",
             text=[f"mode {place}: {_in_words(share)}" for place, share in enumerate(one.shares, start=1)],
             marker={"symbol": "line-ns", "size": 28, "line": {"color": shade, "width": 2}, "color": shade},
-            error_x={"type": "data", "array": figures.short(one.stderr_smooth), "color": shade, "thickness": 1.4}
+            error_x={"type": "data", "array": drawing.short(one.stderr_smooth), "color": shade, "thickness": 1.4}
             if known
             else None,
             showlegend=False,
         )
-    figures.styled(figure, "Wavenumber, cm⁻¹", "", 130 + 90 * len(some))
+    drawing.styled(figure, "Wavenumber, cm⁻¹", "", 130 + 90 * len(some))
     figure.update_yaxes(autorange="reversed")
     return figure
 
