@@ -42,7 +42,7 @@ from rung.fit.method import Expected, Method, NamedSettings, StepZero, all_diffe
 from rung.model.device import require_device
 from rung.model.environments import KnownEnvironments
 from rung.model.trainable import TrainablePotential
-from rung.results.fit import FitDetails
+from rung.results.fit import FitDetails, HyperParameter
 
 MEANING = ("eV/√atom", "energy by which all moving weights together may move a frame")
 
@@ -135,34 +135,25 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     assembly, label_error = with_label_error(assembly, exact, settings.label_error)
     course = _course(model, lift, rows.energy, before, settings)
     agreed = _agreed(course, assembly, size, partial(step_of, rows, spans))
-    solution = agreed.solution
+    solution = replace(agreed.solution, label_error=label_error)
     _finish(model, elements, target, solution, combination @ agreed.arrival.change)
     error, variance = solution.assembly.model.leave_one_out(solution.values)
-    diagnostics = {
-        **_numbers(solution, error),
-        "n_parameters": float(rows.stacked.shape[1]),
-        "curvature": agreed.arrival.curvature,
-    }
-    curved = () if agreed.sound else (CURVED,)
-    everything = np.concatenate([before, seen.base_energy]), np.concatenate([composition, seen.composition])
-    reach = not_reached(*everything, np.arange(len(labelled)))
-    warnings = (*curved, *unidentified_references(assembly.model.data, composition, solution), *reach)
-    if len(assembly.model.data) == len(labelled):
-        warnings = (*warnings, *outlying([one.structure_id for one in labelled], error, variance))
-    if label_error is not None:
-        diagnostics["label_error"], warnings = label_error.value, (*warnings, label_error.sentence)
-        solution = replace(solution, label_error=label_error)
-    rows_of_hypers = hyper_rows(solution, {name: MEANING for name in solution.values if name.startswith("alpha")})
+    numbers = {**_numbers(agreed, solution, error), "n_parameters": float(rows.stacked.shape[1])}
     potential = model.to(base.plain.device).frozen()
-    landing = landing_of(
-        potential, target, base, labelled, course.inspected, diagnostics["leave_one_out_rmse"], lift.table
+    landing = landing_of(potential, target, base, labelled, course.inspected, numbers["leave_one_out_rmse"], lift.table)
+    warnings = (
+        *landing.warnings,
+        *(() if agreed.sound else (CURVED,)),
+        *unidentified_references(assembly.model.data, composition, solution),
+        *_beyond(seen, before, composition),
+        *_off([one.structure_id for one in labelled], error, variance),
+        *(() if label_error is None else (label_error.sentence,)),
     )
-    diagnostics, warnings = {**diagnostics, **landing.numbers}, (*landing.warnings, *warnings)
     notes = (*landing.notes, *composition_notes(assembly.model.data, solution))
-    details = FitDetails(hyperparameters=rows_of_hypers, notes=notes)
+    details = FitDetails(hyperparameters=_hypers(solution), notes=notes)
     shared, around = lift.goal.energy_shared_stderr, _surroundings(base, seen, known, context)
     posterior = posterior_of(solution, spans, rows, base, composition, around, shared, combination)
-    return FitResult(potential, posterior, settings, diagnostics, warnings, details)
+    return FitResult(potential, posterior, settings, {**numbers, **landing.numbers}, warnings, details)
 
 
 def _start(lift: Lift) -> TrainablePotential:
@@ -263,7 +254,7 @@ def _agreed(course: Course, assembly: Assembly, size: float, step_of: Callable[[
     return fixed(where_equal(lambda error: fixed(error).arrival.curvature, first.solution.model_error, most))
 
 
-def _numbers(solution: Solution, error: Array) -> dict[str, float]:
+def _numbers(agreed: Agreed, solution: Solution, error: Array) -> dict[str, float]:
     """Return the numbers of a fit, given each label's error when it is left out, eV, shape ``(n,)``."""
     assert solution.hypers is not None  # noqa: S101 - there are energies, so evidence chose
     return {
@@ -272,7 +263,24 @@ def _numbers(solution: Solution, error: Array) -> dict[str, float]:
         "leave_one_out_rmse": float(np.sqrt(np.nanmean(error**2))),
         "log_evidence": solution.hypers.log_evidence,
         "log_marginal": solution.hypers.log_marginal,
+        "curvature": agreed.arrival.curvature,
+        **({} if solution.label_error is None else {"label_error": solution.label_error.value}),
     }
+
+
+def _beyond(seen: Problem, before: Array, composition: Array) -> tuple[str, ...]:
+    """Return a warning where the labelled structures, of the base's energies ``before``, reach little of the others."""
+    energies = np.concatenate([before, seen.base_energy])
+    return not_reached(energies, np.concatenate([composition, seen.composition]), np.arange(len(before)))
+
+
+def _off(names: Sequence[str], error: Array, variance: Array) -> tuple[str, ...]:
+    """Return a warning of labels that the others do not predict; differences have no structure to name."""
+    return outlying(names, error, variance) if len(error) == len(names) else ()
+
+
+def _hypers(solution: Solution) -> Sequence[HyperParameter]:
+    return hyper_rows(solution, {name: MEANING for name in solution.values if name.startswith("alpha")})
 
 
 def _assembly(
