@@ -176,3 +176,12 @@ def test_files_and_labels_that_are_there_are_left_alone(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="is there already"):
         convert(told(tmp_path, path, fidelity="other", keys={"energy": "E"}, **STATED))
     assert (tmp_path / "out.extxyz").read_text() == "mine"
+
+
+def test_a_key_that_no_frame_has_is_told_although_another_is_there(tmp_path: Path) -> None:
+    atoms, path = frame(E=-2.0), tmp_path / "a.extxyz"
+    atoms.arrays["my_forces"] = np.zeros((2, 3))
+    write(path, atoms)
+    with pytest.raises(DataError, match=r"No frame has a label \(my_force\), so nothing is written; .*'my_forces'"):
+        convert(told(tmp_path, path, keys={"energy": "E", "forces": "my_force"}, **STATED))
+    assert not (tmp_path / "out.extxyz").exists()

@@ -82,10 +82,9 @@ def convert(settings: ConvertSettings, *, progress: Progress = SILENT) -> Conver
             structures += _structures(path, settings, scales)
             task.advance()
     labels = [structure.labelled(settings.fidelity) for structure in structures]
-    if not any(one.says_anything for one in labels):
-        what = ", ".join(settings.keys.values()) or "a calculator of ASE"
+    if absent := _absent(settings, labels):
         raise DataError(
-            f"No frame has a label ({what}), so nothing is written; say what the file calls it by --keys."
+            f"No frame has a label ({', '.join(absent)}), so nothing is written; say what the file calls it by --keys."
             f"{_hint(settings)}"
         )
     write_structures(settings.out, structures)
@@ -96,6 +95,21 @@ def convert(settings: ConvertSettings, *, progress: Progress = SILENT) -> Conver
         sum(one.has_forces for one in labels),
         sum(one.has_stress for one in labels),
     )
+
+
+def _absent(settings: ConvertSettings, labels: Sequence[Labels]) -> list[str]:
+    """Return what was asked for and no frame has: one key that is misspelt would go unseen beside the others."""
+    if not settings.keys:
+        return [] if any(one.says_anything for one in labels) else ["a calculator of ASE"]
+    has_forces = any(one.has_forces for one in labels)
+    found = {
+        "energy": any(one.has_energy for one in labels),
+        "forces": has_forces,
+        "gradient": has_forces,
+        "stress": any(one.has_stress for one in labels),
+    }
+    nowhere = [name for meaning, name in settings.keys.items() if not found.get(meaning, True)]
+    return nowhere or ([] if any(found.values()) else list(settings.keys.values()))
 
 
 def _hint(settings: ConvertSettings) -> str:
