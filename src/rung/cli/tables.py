@@ -222,8 +222,7 @@ def _numbers(errors: SplitErrors) -> list[str]:
 
 def _of_some(errors: SplitErrors) -> str:
     """Return of how many energies the scores of error bars are, where not all that are labelled have one."""
-    some = 0 < errors.n_energy_bars < errors.n_energies
-    return f" ({errors.n_energy_bars} of {errors.n_energies})" if some else ""
+    return f" ({errors.n_energy_bars} of {errors.n_energies})" if errors.some_have_bars else ""
 
 
 def _spread(pair: tuple[float, float] | None, places: int) -> str:

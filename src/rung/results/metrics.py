@@ -67,6 +67,11 @@ class SplitErrors(Entry):
     noise_floor: Number
     """R.m.s. of σ per atom, meV/atom: what the energy error of a perfect potential would show against these labels."""
 
+    @property
+    def some_have_bars(self) -> bool:
+        """Whether the scores of error bars are of a part of the labelled energies only."""
+        return 0 < self.n_energy_bars < self.n_energies
+
 
 Errors = Mapping[str, Mapping[str, SplitErrors]]
 """Errors by split, then by fidelity."""

@@ -80,7 +80,7 @@ def _honesty(split: str, errors: SplitErrors) -> list[str]:
         return []
     factor = math.sqrt(z2)
     told = f"z² = {digits(z2, 2)}"
-    if 0 < errors.n_energy_bars < errors.n_energies:
+    if errors.some_have_bars:
         told += f"; {errors.n_energy_bars} of {errors.n_energies} energies have one"
     if 0.8 <= factor <= 1.25:
         return [f"Energy error bars on {split} are of the right size ({told})."]
