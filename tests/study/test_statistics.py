@@ -90,6 +90,13 @@ def test_the_best_is_named_and_the_sign_is_the_others_excess() -> None:
     assert compare({"a": values["a"]}) == []
 
 
+def test_a_method_that_lacks_the_hard_draw_is_not_the_best() -> None:
+    """Its mean is smaller than those of methods that beat it on every draw that it has."""
+    values = {"a": {(0, 0): 1.0, (1, 0): 100.0}, "b": {(0, 0): 2.0, (1, 0): 101.0}, "lacks": {(0, 0): 3.0}}
+    found = {one.method: (one.best, one.difference.mean, one.difference.n) for one in compare(values)}
+    assert found == {"b": ("a", 1.0, 2), "lacks": ("a", 2.0, 1)}
+
+
 def test_the_choice_of_test_structures_is_a_further_spread() -> None:
     """Against repeated test sets from the same population: the bootstrap of one tells how their differences scatter."""
     random = np.random.default_rng(11)

@@ -95,6 +95,19 @@ def test_draws_that_take_every_label_are_one(tmp_path: Path) -> None:
     assert "With 100 labels the draws of a method are the same" in noted
 
 
+def test_a_method_whose_fit_of_the_hard_draw_failed_is_not_called_the_least() -> None:
+    errors = {"readout": (1.0, 100.0), "offset": (2.0, 101.0), "tangent": (3.0,)}
+    said = said_of(rows({name: {"energy_rmse": own, "force_rmse": own} for name, own in errors.items()}))
+    assert "readout has the least" in said and "tangent has the least" not in said
+    assert "tangent (+2.0, no interval)" in said
+
+
+def test_methods_without_a_draw_in_common_are_not_compared_by_a_number() -> None:
+    table = rows({"readout": {"energy_rmse": (1.0, 2.0)}, "offset": {"energy_rmse": (3.0, 4.0)}})
+    apart = [row for row in table if (row.method, row.seed) in {("readout", 0), ("offset", 1)}]
+    assert "nan" not in said_of(apart)
+
+
 def test_energies_are_never_told_without_forces() -> None:
     table = rows({"readout": {"energy_rmse": (10.0, 12.0), "force_departure_rmse": (40.0, 42.0)}})
     (sentence,) = verdict(config_of(), table, ())

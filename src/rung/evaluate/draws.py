@@ -58,3 +58,17 @@ def moments(values: Values) -> Moments:
         return Moments(float("nan"), float("nan"), 0)
     spread = float(known.std(ddof=1)) if known.size > 1 else float("nan")
     return Moments(float(known.mean()), spread, known.size)
+
+
+def in_order(values: Mapping[str, Values]) -> list[str]:
+    """Return the methods, the least mean first, and after the others those that lack draws which another has.
+
+    Draws are not equally hard, so the mean of a method whose fit of a hard draw failed is no smaller error.
+    """
+    draws = {draw for own in values.values() for draw in own}
+
+    def place(method: str) -> tuple[int, float]:
+        own = {draw for draw, value in values[method].items() if np.isfinite(value)}
+        return len(draws - own), moments(values[method]).mean
+
+    return sorted(values, key=place)

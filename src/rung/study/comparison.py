@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from rung.data.labels import Array
-from rung.evaluate.draws import Values, moments
+from rung.evaluate.draws import Values, in_order, moments
 from rung.results.fits import StructureErrors, StudyFit
 from rung.results.study import MethodComparison, StudyRow
 from rung.study.config import StudyConfig
@@ -25,7 +25,7 @@ def judged_splits(config: StudyConfig, rows: Sequence[StudyRow]) -> list[str]:
 
 
 def comparisons(config: StudyConfig, rows: Sequence[StudyRow], fits: Fits) -> tuple[MethodComparison, ...]:
-    """Return each method beside the one with the least mean error, wherever two methods or more were judged.
+    """Return each method beside the one that errs least in the mean, wherever two methods or more were judged.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def _table(
         if one < other and one in values and other in values
     }
     against = {comparison.method: comparison for comparison in compare(values, added)}
-    for method in sorted(values, key=lambda name: float(np.mean(list(values[name].values())))):
+    for method in in_order(values):
         yield _row(split, metric, n_labels, method, values[method], against.get(method))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from rung.data.labels import Array
-from rung.evaluate.draws import FEWEST_DRAWS, Values, repeated
+from rung.evaluate.draws import FEWEST_DRAWS, Values, in_order, repeated
 
 LEVEL = 0.05
 """Share of tables of equal methods in which something may be called worse."""
@@ -125,7 +125,9 @@ class Comparison:
 def compare(
     values: Mapping[str, Values], test_stderr: Mapping[tuple[str, str], float] | None = None
 ) -> list[Comparison]:
-    """Return every method beside the one with the least mean, in the order given; empty with fewer than two.
+    """Return every method beside the one that errs least, in the order given; empty with fewer than two.
+
+    The one that errs least is the first of :func:`rung.evaluate.draws.in_order`.
 
     Parameters
     ----------
@@ -142,7 +144,7 @@ def compare(
         pair: paired(values[pair[0]], values[pair[1]], added.get(pair, added.get(pair[::-1], 0.0))) for pair in pairs
     }
     corrected = dict(zip(pairs, holm([differences[pair].p for pair in pairs]), strict=True))
-    best = min(values, key=lambda method: float(np.mean(list(values[method].values()))))
+    best = in_order(values)[0]
     found = []
     for method in values:
         if method == best:

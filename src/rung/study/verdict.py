@@ -83,12 +83,16 @@ def _ranking(table: Sequence[MethodComparison]) -> Iterator[str]:
         sentence += f"; worse: {listed} {unit}"
     if rest:
         shown = "no difference is shown" if n_draws >= FEWEST_DRAWS else "too few draws to call one worse"
-        listed = ", ".join(f"{one.method} ({one.difference:+.1f}, {_interval(one)})" for one in rest)
+        listed = ", ".join(f"{one.method} ({_beside(one)})" for one in rest)
         sentence += f"; {shown}: {listed} {unit}"
         sizes = [one.detectable for one in rest if np.isfinite(one.detectable)]
         if sizes and n_draws >= FEWEST_DRAWS:
             sentence += f". Differences below {max(sizes):.1f} {unit} would mostly have gone unseen"
     yield sentence + "."
+
+
+def _beside(one: MethodComparison) -> str:
+    return f"{one.difference:+.1f}, {_interval(one)}" if np.isfinite(one.difference) else "no draw in common"
 
 
 def _interval(one: MethodComparison) -> str:
@@ -162,7 +166,10 @@ def caveats(
     if failures:
         listed = ", ".join(failure.name for failure in failures)
         what = counted(len(failures), "fit failed and is", "fits failed and are")
-        found.append(f"{what} not in the table ({listed}); means are over the others.")
+        found.append(
+            f"{what} not in the table ({listed}); means are over the others, and a method that lacks a draw comes "
+            "after those that have all."
+        )
     return tuple(found)
 
 

@@ -54,3 +54,17 @@ def test_without_a_table_every_sentence_is_shown() -> None:
     page = verdict(StudyFiles(summary=StudySummary(title="", verdict=(TOLD, MISSED))), lambda _: "")
     assert "<details" not in page
     assert page.index("energies err by") < page.index("do not use")
+
+
+def test_a_difference_of_one_draw_has_one_sign() -> None:
+    """Where the least lacks a draw it may err more than another on those that both have."""
+    least, other = compared()
+    summary = StudySummary(title="", comparisons=(least, other.model_copy(update={"difference": -0.5})))
+    page = verdict(StudyFiles(rows=rows(), summary=summary), lambda _: "")
+    assert "−0.500; one draw" in page and "+" not in page.split("one draw")[0][-12:]
+
+
+def test_methods_without_a_draw_in_common_have_no_difference() -> None:
+    least, other = compared()
+    summary = StudySummary(title="", comparisons=(least, other.model_copy(update={"difference": nan, "n_draws": 0})))
+    assert "no draw in common" in verdict(StudyFiles(rows=rows(), summary=summary), lambda _: "")

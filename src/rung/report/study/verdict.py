@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from rung.evaluate.draws import FEWEST_DRAWS, Values, moments
+from rung.evaluate.draws import FEWEST_DRAWS, Values, in_order, moments
 from rung.report.read import StudyFiles
 from rung.report.section import Draw
 from rung.report.tables import ABSENT, capital, digits, table
@@ -108,8 +108,8 @@ def _lines(
     at = {(one.method, one.n_labels, one.metric): one for one in own}
     values = _values(rows, split)
     for n_labels in sorted({one.n_labels for one in own}):
-        methods = {method for method, n, metric in values if n == n_labels and metric == ENERGIES}
-        for method in sorted(methods, key=lambda name: _rank(values, name, n_labels)):
+        errors = {method: own for (method, n, metric), own in values.items() if (n, metric) == (n_labels, ENERGIES)}
+        for method in sorted(in_order(errors), key=lambda name: name != BASE):
             energies, pulled = (values.get((method, n_labels, metric), {}) for metric in (ENERGIES, forces))
             yield VerdictLine(
                 n_labels=n_labels,
@@ -130,13 +130,6 @@ def _values(rows: Sequence[StudyRow], split: str) -> dict[tuple[str, int, str], 
     return values
 
 
-def _rank(
-    values: dict[tuple[str, int, str], dict[tuple[int, int], float]], method: str, n_labels: int
-) -> tuple[bool, float]:
-    """Return the place of a method in the table: the base first, then by the energy error."""
-    return method != BASE, moments(values[method, n_labels, ENERGIES]).mean
-
-
 def _told(values: Values) -> str:
     one = moments(values)
     return digits(one.mean) + (f" ± {digits(one.spread, 2)}" if math.isfinite(one.spread) else "")
@@ -148,10 +141,12 @@ def _worth(one: MethodComparison | None) -> str:
         return ""
     if one.best:
         return "least"
-    if not math.isfinite(one.low):
-        return f"+{digits(one.difference)}; one draw"
-    said = WORSE if one.worse else ", not shown" if one.n_draws >= FEWEST_DRAWS else ", too few draws"
+    if not math.isfinite(one.difference):
+        return "no draw in common"
     sign = "+" if one.difference >= 0 else ""
+    if not math.isfinite(one.low):
+        return f"{sign}{digits(one.difference)}; one draw"
+    said = WORSE if one.worse else ", not shown" if one.n_draws >= FEWEST_DRAWS else ", too few draws"
     return f"{sign}{digits(one.difference)} ({digits(one.low, 2)} to {digits(one.high, 2)}){said}"
 
 
