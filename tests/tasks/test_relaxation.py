@@ -1,5 +1,6 @@
 """A relaxation from files: what the command says of it, and whose folder it is."""
 
+from math import isnan
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ from ase.io import read, write
 from rung.cli import main
 from rung.errors import DataError, StorageError
 from rung.evaluate.relaxation import RelaxationSettings
+from rung.report.tasks.relaxation import relaxation_summary
+from rung.results.relaxation import RelaxationResult
 from rung.storage import FolderLock, read_json
 from rung.tasks.opened import Opened
 from rung.tasks.relaxation import RelaxationTask, relax_file
+from tests.tasks.test_domain import hop, known, two_levels
 
 
 def test_the_command_says_when_it_is_not_relaxed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,3 +45,28 @@ def test_a_folder_belongs_to_one_start_and_to_one_process(tmp_path: Path) -> Non
         relax_file(potential, RelaxationTask(start=tmp_path / "other.xyz", relaxation=RelaxationSettings()), out)
     with FolderLock(out), pytest.raises(StorageError, match="Another process"):
         relax_file(potential, RelaxationTask(start=tmp_path / "start.xyz", relaxation=RelaxationSettings()), out)
+
+
+def test_where_it_ends_has_an_error_bar_and_is_looked_for_in_the_domain(tmp_path: Path) -> None:
+    images = hop()
+    settings = RelaxationSettings(steps=1)
+    for image, near, domain in ((images[0], images[:1], "inside"), (images[3], images[:1], "outside")):
+        write(tmp_path / f"{domain}.xyz", image, format="extxyz")
+        potential = Opened.of(two_levels(domain=known(near)), fidelity="high", source="model.rung")
+        task = RelaxationTask(start=tmp_path / f"{domain}.xyz", relaxation=settings)
+        result = relax_file(potential, task, tmp_path / domain)
+        assert result.domain is not None and result.domain.domain == domain
+        end = read(tmp_path / domain / "relaxed.extxyz")
+        assert result.energy_stderr == pytest.approx(potential.error_bars.combination([end], [1.0]).total, rel=1e-6)
+        summary = relaxation_summary(RelaxationResult.read(tmp_path / domain / "relax.json"))
+        assert result.domain.verdict in (summary.sentences if domain == "inside" else summary.warnings)
+        assert f" ± {result.energy_stderr:.3f} eV" in summary.sentences[0]
+
+
+def test_other_calculators_have_neither(tmp_path: Path) -> None:
+    write(tmp_path / "start.xyz", bulk("Cu", cubic=True), format="extxyz")
+    result = relax_file(
+        Opened.of(EMT(), fidelity="emt"), RelaxationTask(start=tmp_path / "start.xyz"), tmp_path / "out"
+    )
+    assert result.domain is None and isnan(result.energy_stderr)
+    assert "±" not in relaxation_summary(result).sentences[0]

@@ -1,6 +1,7 @@
 """``relax.json``: a relaxed structure in numbers."""
 
 from rung.results.base import Number, Numbers, Result
+from rung.results.domain import DomainNumbers
 from rung.results.settings import SettingsEntry
 
 RELAXATION_FILE = "relax.json"
@@ -24,6 +25,8 @@ class RelaxationResult(Result):
     """Of the relaxation."""
     energy: Number
     """eV."""
+    energy_stderr: Number = float("nan")
+    """One-sigma error of the energy in all, eV; null without error bars, infinite where no label identifies it."""
     max_force: Number
     """Largest force left on an atom, eV/Å."""
     steps: int
@@ -34,5 +37,7 @@ class RelaxationResult(Result):
     """Vectors of the cell at the start, Å."""
     cell: tuple[Numbers, ...]
     """Vectors of the cell at the end, Å."""
+    domain: DomainNumbers | None = None
+    """Whether the relaxed structure is inside the domain of the fit; null without error bars."""
     warnings: tuple[str, ...]
     """What a reader should know."""

@@ -8,6 +8,7 @@ from ase import Atoms
 from rung.data.cells import cell_warning
 from rung.data.held import Held
 from rung.data.readers.structures import structure_from, write_structures
+from rung.evaluate.error_bars import UNKNOWN
 from rung.evaluate.identity import PHYSICS, geometry_key, physics_key
 from rung.evaluate.relaxation import Relaxation, RelaxationSettings, relax
 from rung.progress import SILENT, Progress
@@ -15,9 +16,16 @@ from rung.report.tasks.relaxation import relaxation_summary
 from rung.results.relaxation import RELAXATION_FILE, RelaxationResult, RelaxationSettingsEntry
 from rung.settings import Option, Settings
 from rung.storage import content_hash
+from rung.tasks.domain import standing_of
 from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import OneFidelity, Opened, read_start
 from rung.tasks.task import Task
+
+INSIDE = "the error bar of its energy applies"
+OUTSIDE = (
+    "no error bar of the potential holds there, and the structure may be one that the potential alone finds stable: "
+    "compare with the base, or label it and fit again"
+)
 
 STRUCTURE = "relaxed.extxyz"
 STATE = "relaxation.npz"
@@ -77,16 +85,23 @@ def _result(potential: Opened, settings: RelaxationSettings, relaxation: Relaxat
         warnings.append(cell_warning(potential.metadata, potential.fidelity))
         if held := Held.of(start).words():
             warnings.append(f"The cell relaxed, and what is held keeps its place as fractions of it: {held}.")
+    bars, domain, bar = potential.error_bars, None, UNKNOWN
+    if bars is not None:
+        bar = bars.combination([relaxation.atoms], [1.0])
+        standing = standing_of(potential, {STRUCTURE: relaxation.atoms})
+        domain = standing.numbers("structures at the end", inside=INSIDE, outside=OUTSIDE)
     return RelaxationResult(
         fidelity=potential.fidelity,
         model=potential.source,
         settings=RelaxationSettingsEntry.model_validate(settings.model_dump(mode="json")),
         energy=relaxation.energy,
+        energy_stderr=bar.total,
         max_force=relaxation.max_force,
         steps=relaxation.steps,
         converged=relaxation.converged,
         cell_before=start.cell.array.tolist(),
         cell=relaxation.atoms.cell.array.tolist(),
+        domain=domain,
         warnings=tuple(warning for warning in warnings if warning),
     )
 
