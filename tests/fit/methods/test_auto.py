@@ -55,6 +55,8 @@ def test_probabilities_are_those_of_the_evidences(fits):
     assert_allclose(told.diagnostics["probability"], max(choice.probability.values()))
     assert [row.name for row in told.details.alternatives] == ["readout", "tangent"]
     assert told.settings == AutoSettings()
+    notes, own = told.details.notes, both[choice.best].details.notes
+    assert notes[0].startswith(f"auto kept {choice.best}: ") and notes[1:] == own
 
 
 def test_what_has_no_evidence_or_no_base_is_refused(fits, molecules, tiny_potential):

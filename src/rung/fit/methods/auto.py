@@ -71,6 +71,14 @@ class Choice:
         return max(self.evidence, key=self.evidence.__getitem__)
 
     @property
+    def sentence(self) -> str:
+        """Which fit this is, and how surely."""
+        best, share = self.best, self.probability[self.best]
+        others = " and ".join(name for name in self.fits if name != best)
+        sure = f"{share:.2f}" if share < 0.995 else "above 0.99"
+        return f"auto kept {best}: beside {others} the energies give it a probability of {sure}."
+
+    @property
     def alternatives(self) -> tuple[Alternative, ...]:
         """One row a fit, for the report."""
         return tuple(
@@ -119,7 +127,9 @@ def described(choice: Choice, settings: AutoSettings) -> FitResult:
         best,
         settings=settings,
         diagnostics={**best.diagnostics, **evidences, "probability": choice.probability[choice.best]},
-        details=best.details.with_tables(FitDetails(alternatives=choice.alternatives)),
+        details=best.details.with_tables(
+            FitDetails(alternatives=choice.alternatives, notes=(choice.sentence, *best.details.notes))
+        ),
     )
 
 
