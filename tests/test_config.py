@@ -114,6 +114,24 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path: Path, changes: dict[str
 
 
 @pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ({"small": {"name": "delta", "learnz": "base"}}, ["compare.small.learnz", "learner, learns, name. Did"]),
+        ({"small": {"name": "delta", "training": {}}}, ["there is: learner, learner.training, learns, name."]),
+        ({"offset": {"average": 3}}, ["compare.offset.average", "there is: name."]),
+        ({"transfer": {"training": {"epoch": 3}}}, ["compare.transfer.training.epoch", "Did you mean 'epochs'"]),
+    ],
+)
+def test_what_is_wrong_in_a_row_of_a_study_is_held_against_its_method(
+    tmp_path: Path, rows: dict[str, object], words: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_study_config(_write(tmp_path, labels=[12], seeds=[0], compare=rows))
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [("", "holds no settings"), ("- a\n- b\n", "holds no settings"), ("run: [a", "is not YAML"), ("\x00", "not YAML")],
 )

@@ -252,11 +252,11 @@ class ChosenBy:
             raise PydanticKnownError("union_tag_invalid", context)
         return classes[name].model_validate(value)
 
-    def candidates(self, value: Any) -> list[type[BaseModel]]:
-        """Return the class of a value, or all of them where it does not tell."""
+    def candidates(self, value: Any, place: str = "") -> list[type[BaseModel]]:
+        """Return the class of a value, or else that of the name of its place, or else all of them."""
         classes = self.classes()
-        name = self._name(value) if isinstance(value, Mapping) else None
-        return [classes[name]] if name is not None and name in classes else list(classes.values())
+        name = (self._name(value) if isinstance(value, Mapping) else None) or place
+        return [classes[name]] if name in classes else list(classes.values())
 
     def _name(self, value: Mapping[str, Any]) -> str | None:
         name = value.get(self.key, self.default)
@@ -269,7 +269,8 @@ def _sentence(settings: type[BaseModel], error: ValidationError, values: Any) ->
     location = [str(part) for part in first["loc"]]
     place = ".".join(location)
     if first["type"] == "extra_forbidden":
-        names = set(_field_names(settings, location[:-1], values))
+        models, there = _models_along(settings, location[:-1], values)
+        names = {name for model in models for name in (*model.model_fields, *_deeper(model, location[-1], there))}
         return f"at {place!r}: {one_of(location[-1], names, 'key')}"
     if first["type"] == "missing":
         return f"the key {place!r} is missing."
@@ -286,18 +287,29 @@ def _sentence(settings: type[BaseModel], error: ValidationError, values: Any) ->
     return f"at {place!r}: {first['msg'].removeprefix('Value error, ').rstrip('.')} (given: {short})."
 
 
-def _field_names(settings: type[BaseModel], path: list[str], values: Any) -> Iterator[str]:
-    """Yield the names of fields that are known at ``path`` in ``values``, looking through unions and tagged unions."""
-    models = [settings]
+def _models_along(settings: type[BaseModel], path: list[str], values: Any) -> tuple[list[type[BaseModel]], Any]:
+    """Return the classes that may stand at ``path`` in ``values``, and what stands there.
+
+    It looks through unions and tagged unions, and into lists and mappings whose entries say what they are.
+    """
+    models, within = [settings], list[ChosenBy]()
     for part in path:
         if tagged := [model for model in models if part in _tags(model)]:
             models = tagged  # a tag stands in the path, not in the values
             continue
         values = _inside(values, part)
         following = [inner for model in models for inner in _models_at(model, part, values)]
-        models = following or models  # the position in a list or the key of a mapping is no field
-    for model in models:
-        yield from model.model_fields
+        chosen = [inner for chooser in within for inner in chooser.candidates(values, part)]
+        within = [chooser for model in models for chooser in _choosers_at(model, part)]
+        models = following or chosen or models  # the position in a list or the key of a mapping is no field
+    return models, values
+
+
+def _deeper(model: type[BaseModel], key: str, values: Any) -> Iterator[str]:
+    """Yield where ``key`` stands one group deeper, with a dot."""
+    for name in model.model_fields:
+        if any(key in inner.model_fields for inner in _models_at(model, name, _inside(values, name))):
+            yield f"{name}.{key}"
 
 
 def _inside(values: Any, part: str) -> Any:
@@ -313,6 +325,19 @@ def _models_at(model: type[BaseModel], name: str, value: Any) -> list[type[BaseM
         return []
     chosen = next((item for item in field.metadata if isinstance(item, ChosenBy)), None)
     return _models_in(field.annotation) if chosen is None else chosen.candidates(value)
+
+
+def _choosers_at(model: type[BaseModel], name: str) -> Iterator[ChosenBy]:
+    """Yield what tells the classes of the entries of a field that holds several."""
+    field = model.model_fields.get(name)
+    if field is not None:
+        yield from _choosers_in(field.annotation)
+
+
+def _choosers_in(annotation: Any) -> Iterator[ChosenBy]:
+    yield from (item for item in getattr(annotation, "__metadata__", ()) if isinstance(item, ChosenBy))
+    for inner in get_args(annotation):
+        yield from _choosers_in(inner)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
