@@ -71,7 +71,7 @@ def test_a_table_that_weighs_some_twists_is_refused(tmp_path: Path) -> None:
 
 def test_several_runs_are_one_only_where_that_is_said(tmp_path: Path) -> None:
     paths = [write_scalar(tmp_path / f"run{k}" / "c.s001.scalar.dat", run_of(k, rows=40 * k)) for k in (1, 2)]
-    with pytest.raises(DataError, match=r"has 2 runs .* add --join"):
+    with pytest.raises(DataError, match=r"has 2 runs \(.*run1/c.*, .*run2/c.*\); .* add --join"):
         label(read(*paths))
     joined = label(read(*paths), Averaging(equilibration=0, join=True))
     shares = np.array([run.independent for run in joined.runs])

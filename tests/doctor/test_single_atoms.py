@@ -59,3 +59,21 @@ def test_compositions_are_those_of_what_is_fitted(mos2, use, noted):
     atoms = [lone(symbol, -5.0, symbol, fidelities=("r2scan",)) for symbol in ("Mo", "S")]
     diagnosis = diagnose({"train": (*frames, *atoms)}, target="r2scan", single_atoms=SingleAtoms(np.inf, use))
     assert any(one.code == "one-composition" for one in diagnosis.findings) == noted
+
+
+def test_errors_that_are_missing_are_counted_among_what_is_fitted(mos2):
+    """Nothing that a fit leaves out counts as exact there; what is tested on does."""
+    noisy = tuple(
+        replace(one, labels={"r2scan": replace(one.labels["r2scan"], energy_stderr=0.02)})
+        for one in mos2["train"]
+        if one.labelled("r2scan").has_energy
+    )
+    atom = lone("Mo", -5.0, "Mo", fidelities=("r2scan",))
+
+    def missing(splits, use):
+        diagnosis = diagnose(splits, target="r2scan", single_atoms=SingleAtoms(np.inf, use))
+        return [one.splits for one in diagnosis.findings if one.code == "stderr-missing"]
+
+    assert missing({"train": (*noisy, atom)}, "leave_out") == []
+    assert missing({"train": (*noisy, atom)}, "fit") == [("train",)]
+    assert missing({"train": noisy[1:], "test": (noisy[0], atom)}, "leave_out") == [("test",)]

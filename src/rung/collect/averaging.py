@@ -186,7 +186,10 @@ def _order(name: RunName) -> tuple[tuple[str, str, int], int]:
 
 
 def _listed(calculations: Sequence[Sequence[ReadOutput]]) -> str:
-    names = [calculation[0].candidate.path.name for calculation in calculations]
+    paths = [calculation[0].candidate.path for calculation in calculations]
+    names = [path.name for path in paths]
+    if len(set(names)) < len(names):  # programs that call every output alike, such as vasprun.xml
+        names = [str(path) for path in paths]
     shown = ", ".join(names[:4])
     return f"{shown} and {len(names) - 4} more" if len(names) > 4 else shown
 
