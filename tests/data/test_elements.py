@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rung.data.elements import hint, is_element, require_element
+from rung.data.elements import hint, is_element, require_element, symbols
 from rung.data.readers.lammps import dump_frames
 from rung.data.readers.structures import read_structures
 from rung.data.structure import Structure
@@ -63,3 +63,8 @@ def test_symbols_and_hints() -> None:
     assert not any(is_element(word) for word in ("X", "D", "T", "h", "", "Xx"))
     assert require_element("He") == "He"
     assert hint("d").startswith("deuterium") and hint("Q").startswith("name an element")
+
+
+def test_symbols_of_a_sentence() -> None:
+    assert symbols([8, 1, 8]) == "H, O"
+    assert symbols(range(1, 90)).endswith("K, Ca and 69 more")

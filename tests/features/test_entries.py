@@ -180,7 +180,7 @@ def test_a_large_build_says_what_it_costs_before_it_starts_and_only_what_is_miss
 
 def test_an_element_that_the_base_lacks_is_named():
     structures = pair_structures(PairBackbone(species=(6, 9)))
-    with pytest.raises(ModelError, match=r"\[9\].*'pair-0'"):
+    with pytest.raises(ModelError, match=r"know F of .*'pair-0'"):
         features_of(structures, PairBackbone(), fidelity="low")
 
 

@@ -98,7 +98,7 @@ def test_an_element_without_reference_energy_has_no_bar() -> None:
     )
     carbon = replace(designs()[0], composition=np.array([8.0, 0.0]))
     assert joint_energies([carbon], ELEMENTS, without_oxygen).covariance().shape == (1, 1)
-    with pytest.raises(ModelError, match=r"\[8\]"):
+    with pytest.raises(ModelError, match=r"\bO\b"):
         energy_gradient(designs()[0], ELEMENTS, without_oxygen)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from ase.data import chemical_symbols
 from numpy.testing import assert_allclose
 
 from rung.data.batch import collate
@@ -82,7 +83,7 @@ def test_reference_energies_of_other_fidelities_or_without_an_element_are_refuse
         model.set_references({"low": ReferenceEnergies(REFERENCE)})
     number = min(REFERENCE)
     without = ReferenceEnergies({key: value for key, value in REFERENCE.items() if key != number})
-    with pytest.raises(ModelError, match=rf"'high' has no reference energy for the atomic numbers \[{number}\]"):
+    with pytest.raises(ModelError, match=rf"'high' has no reference energy for {chemical_symbols[number]}"):
         model.set_references({"low": ReferenceEnergies(REFERENCE), "high": without})
 
 

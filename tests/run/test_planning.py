@@ -10,7 +10,7 @@ from rung.cli import main
 from rung.cli.plan import print_plan
 from rung.config import load_config
 from rung.data.readers.structures import read_structures, write_structures
-from rung.errors import FindingsError
+from rung.errors import DataError, FindingsError
 from rung.features.cache import DesignCache
 from rung.fit.linear import probing
 from rung.results.plan import FitPlan
@@ -141,3 +141,14 @@ def test_json_holds_it_and_the_terminal_shows_it(world: SmallWorld, capsys: pyte
     shown = capsys.readouterr().out
     for words in ("Labels that would be read", "all components of forces", "weights move", "Nothing was written"):
         assert words in shown
+
+
+def test_elements_of_the_test_set_that_a_new_model_never_sees_are_refused(world: SmallWorld) -> None:
+    methane = [one for one in read_structures(world.folder / "train.extxyz") if one.formula == "CH4"]
+    write_structures(world.folder / "methane.extxyz", methane)
+    method = {"name": "scratch", "architecture": {"channels": 2, "layers": 1}, "training": {"epochs": 1}}
+    data = {"train": "methane.extxyz", "evaluate": {"test": "test.extxyz"}}
+    config = load_config(world.config(method=method, target="low", base=None, data=data))
+    for work in (plan_fit, run_fit):
+        with pytest.raises(DataError, match="holds O, which structures to evaluate on hold, so it could say nothing"):
+            work(config)

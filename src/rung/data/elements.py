@@ -1,6 +1,10 @@
 """Symbols of elements: what is none is named as one, and isotopes with what to write in their place."""
 
-from ase.data import atomic_numbers
+from collections.abc import Iterable
+
+from ase.data import atomic_numbers, chemical_symbols
+
+_LISTED = 20
 
 _ISOTOPES = {
     "D": "deuterium is H with a mass of its own: write H and a column masses of 2.014",
@@ -11,6 +15,13 @@ _ISOTOPES = {
 def is_element(symbol: str) -> bool:
     """Return whether ``symbol`` is that of an element; ``X``, which stands for nothing, and isotopes are not."""
     return atomic_numbers.get(symbol, 0) > 0
+
+
+def symbols(numbers: Iterable[int]) -> str:
+    """Return the symbols of elements for a sentence, by atomic number, without repeats; of many, the first 20."""
+    listed = [chemical_symbols[number] for number in sorted({int(number) for number in numbers})]
+    more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
+    return ", ".join(listed[:_LISTED]) + more
 
 
 def hint(symbol: str) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rung.data.batch import Batch, collate
+from rung.data.elements import symbols
 from rung.data.structure import Structure
 from rung.data.wrapping import near_origin
 from rung.errors import DataError, ModelError
@@ -256,7 +257,8 @@ class EntryMaker:
             unknown = sorted({int(number) for number in structure.atoms.numbers} - self.backbone.elements)
             if unknown:
                 raise ModelError(
-                    f"The base does not know the atomic numbers {unknown} of structure {structure.structure_id!r}."
+                    f"The base does not know {symbols(unknown)} of structure {structure.structure_id!r}; it knows "
+                    f"{symbols(self.backbone.elements)}."
                 )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from rung.data.batch import collate
+from rung.data.elements import symbols
 from rung.data.labels import Array
 from rung.data.structure import Structure
 from rung.errors import ModelError
@@ -47,7 +48,7 @@ def energy_gradient(design: Design, elements: Sequence[int], posterior: Posterio
     counts = dict(zip(elements, design.composition, strict=True))
     missing = sorted(number for number, count in counts.items() if count and number not in posterior.elements)
     if missing:
-        raise ModelError(f"The fit had no reference energy for the atomic numbers {missing}, so no error bar is known.")
+        raise ModelError(f"The fit had no reference energy for {symbols(missing)}, so no error bar is known.")
     return np.concatenate([design.energy, [counts.get(number, 0.0) for number in posterior.elements]])
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rung.data.batch import Batch, collate
+from rung.data.elements import symbols
 from rung.data.labels import Array
 from rung.data.structure import Structure, composition_matrix
 from rung.errors import ModelError
@@ -95,9 +96,7 @@ class TangentErrors:
         for structure, counts in zip(structures, composition, strict=True):
             if counts.sum() < len(structure):
                 missing = sorted(set(structure.atoms.numbers.tolist()) - set(elements))
-                raise ModelError(
-                    f"The fit had no reference energy for the atomic numbers {missing}, so no error bar is known."
-                )
+                raise ModelError(f"The fit had no reference energy for {symbols(missing)}, so no error bar is known.")
         shared = shared_environments(self._designs(structures), self.posterior.coordinates)
         return TangentEnergies(self, np.array([self._row(structure) for structure in structures]), composition, shared)
 

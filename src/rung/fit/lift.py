@@ -46,6 +46,9 @@ class Context:
         Of new models and of features, as torch spells them: ``cpu``, ``cuda``; ``float32``, ``float64``.
     progress
         Where long work reports.
+    asked
+        Atomic numbers of the structures that the result will be asked for: a new model that none of its labels tells of
+        one of them is refused before its training.
     """
 
     seed: int = 0
@@ -54,6 +57,7 @@ class Context:
     device: str = "cpu"
     dtype: str = "float32"
     progress: Progress = SILENT
+    asked: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

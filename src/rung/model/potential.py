@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rung.data.batch import Batch
+from rung.data.elements import symbols
 from rung.errors import ModelError
 from rung.fidelity import require_fidelity
 from rung.model.protocols import Backbone, FoldableBackbone, Handed, Prediction
@@ -115,7 +116,7 @@ class ReadoutPotential:
         """Return energies, and forces and stress where asked for, each row at its fidelity."""
         unknown = sorted({int(number) for number in batch.numbers.unique()} - self.elements)
         if unknown:
-            raise ModelError(f"The potential does not know the atomic numbers {unknown}.")
+            raise ModelError(f"The potential does not know {symbols(unknown)}; it knows {symbols(self.elements)}.")
         with torch.enable_grad():
             return self._predict(batch, forces=forces, stress=stress)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rung.data.elements import symbols
 from rung.data.labels import Array
 from rung.errors import ModelError
 
@@ -42,7 +43,7 @@ class ReferenceEnergies:
         energies = torch.where(numbers < len(table), table[inside], torch.nan)
         if bool(torch.isnan(energies).any()):
             missing = sorted({int(number) for number in numbers[torch.isnan(energies)]})
-            raise ModelError(f"There is no reference energy for the atomic numbers {missing}.")
+            raise ModelError(f"There is no reference energy for {symbols(missing)}.")
         return energies
 
     def moved(self, elements: tuple[int, ...], change: Array) -> "ReferenceEnergies":

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rung.data.batch import Batch
+from rung.data.elements import symbols
 from rung.errors import ModelError
 from rung.fidelity import require_fidelity
 from rung.model.potential import ReadoutPotential, gradients_of, voigt_stress
@@ -131,7 +132,7 @@ class TrainablePotential(torch.nn.Module, ABC):
             reference = references[name]
             missing = sorted(self.elements - set(reference.energies))
             if missing:
-                raise ModelError(f"Fidelity {name!r} has no reference energy for the atomic numbers {missing}.")
+                raise ModelError(f"Fidelity {name!r} has no reference energy for {symbols(missing)}.")
             for number, energy in reference.energies.items():
                 table[row, number] = energy
         self.references: Mapping[str, ReferenceEnergies] = {name: references[name] for name in self._fidelities}

@@ -10,6 +10,7 @@ import yaml
 
 from rung.checkpoint import open_model
 from rung.config import load_config
+from rung.data.elements import symbols
 from rung.data.other_keys import conversion, no_such_label
 from rung.data.readers.structures import read_structures, reading_of, write_structures
 from rung.data.splits import formula, grouped_split, key_of, overlaps
@@ -214,7 +215,8 @@ def _require_base(settings: InitSettings, base: Path, low: str, structures: Sequ
     opened = open_model(base, fidelity=low, trusted=settings.trusted, head=settings.base_head)
     unknown = {int(number) for one in structures for number in one.atoms.numbers} - opened.potential.elements
     if unknown:
-        raise ConfigError(f"{base} does not know the elements with atomic numbers {sorted(unknown)} of the structures.")
+        there = symbols(opened.potential.elements)
+        raise ConfigError(f"{base} does not know {symbols(unknown)}, which the structures hold; it knows {there}.")
 
 
 def _splits(

@@ -66,5 +66,10 @@ class Work:
     def context(self) -> Context:
         """Where and how the fit runs."""
         return context_of(
-            self.config, self.base, seed=self.config.seed, folder=self.folder.checkpoints, progress=self.progress
+            self.config,
+            self.base,
+            seed=self.config.seed,
+            folder=self.folder.checkpoints,
+            progress=self.progress,
+            evaluated=self.evaluated.values(),
         )

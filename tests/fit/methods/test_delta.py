@@ -200,7 +200,16 @@ def test_what_cannot_be_learnt_is_refused():
         fit(geometries(6), model_settings())
     strange = geometries(1)[0].atoms.copy()
     strange.numbers[0] = 7
-    with pytest.raises(DataError, match=r"\[7\]"):
+    with pytest.raises(DataError, match=r"\bN\b"):
         fit([*frames, Structure(strange, "strange", frames[0].labels)], model_settings())
     with pytest.raises(ConfigError, match="band"):
         DeltaSettings.read({"learner": {"name": "features", "terms": [{"kind": "band"}]}})
+
+
+def test_elements_that_the_difference_model_never_sees_are_refused_before_the_training() -> None:
+    """The base knows them, the sum would not."""
+    train = with_labels(geometries(4), "low", "high")
+    lift, context = lift_of(train, pair_base()), replace(CONTEXT, asked=frozenset({99}))
+    with pytest.raises(DataError, match="trains the new model holds Es"):
+        fit_delta(lift, model_settings(), context)
+    assert fit_delta(lift, features_settings(), context).posterior is not None

@@ -14,6 +14,7 @@ from rung.backends.mace.extract import Layout, layout_of, readout_of, reference_
 from rung.backends.precision import say_precision, smaller_type
 from rung.backends.protocol import Heads
 from rung.data.batch import Batch
+from rung.data.elements import symbols
 from rung.errors import ModelError, one_of
 from rung.fidelity import require_fidelity
 from rung.model.potential import ReadoutPotential, Surface
@@ -163,7 +164,7 @@ class MaceBackbone:
         index = torch.where(batch.numbers < len(table), table[batch.numbers.clamp(max=len(table) - 1)], -1)
         if bool((index < 0).any()):
             unknown = sorted({int(number) for number in batch.numbers[index < 0]})
-            raise ModelError(f"The model does not know the atomic numbers {unknown}; it knows {sorted(self.elements)}.")
+            raise ModelError(f"The model does not know {symbols(unknown)}; it knows {symbols(self.elements)}.")
         return torch.nn.functional.one_hot(index, len(self.numbers)).to(self.dtype)
 
     def run(self, batch: Batch) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from rung.backends.mace.describe import class_name, heads_of
 from rung.backends.mace.engine import modules, o3
 from rung.backends.mace.extract import readout_of, reference_of, scale_shift_of
 from rung.backends.mace.rebuild import building, give_bias
+from rung.data.elements import symbols
 from rung.data.labels import Array
 from rung.errors import ModelError
 from rung.model.potential import ReadoutPotential, Surface
@@ -83,7 +84,7 @@ def _write_constants(model: Any, head: int, surface: Surface) -> None:
     missing = sorted(set(was) - set(surface.reference.energies))
     if missing:
         raise ModelError(
-            f"There is no reference energy for the atomic numbers {missing}, which the MACE model knows, so a MACE "
+            f"There is no reference energy for {symbols(missing)}, which the MACE model knows, so a MACE "
             "file would be wrong for them."
         )
     table = torch.atleast_2d(model.atomic_energies_fn.atomic_energies)[head]  # a view: writing reaches the buffer

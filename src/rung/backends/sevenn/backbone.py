@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rung.backends.sevenn.description import Description
 from rung.data.batch import Batch
+from rung.data.elements import symbols
 from rung.errors import ModelError
 from rung.storage import content_hash
 
@@ -137,7 +138,7 @@ class SevenNetBackbone:
         types = self._types[numbers.clamp(max=len(self._types) - 1)]
         if bool((types < 0).any()):
             unknown = sorted({int(number) for number in numbers[types < 0]})
-            raise ModelError(f"The model does not know the atomic numbers {unknown}; it knows {sorted(self.elements)}.")
+            raise ModelError(f"The model does not know {symbols(unknown)}; it knows {symbols(self.elements)}.")
         return types
 
     def fixed_energy(self, batch: Batch) -> Tensor:

@@ -14,6 +14,7 @@ from rung.backends.sevenn.backbone import SevenNetBackbone
 from rung.backends.sevenn.description import Description
 from rung.backends.sevenn.readouts import NAME, weights_of, write_weights
 from rung.backends.sevenn.rebuild import HIDDEN, OUT, SURFACE, build, state_of
+from rung.data.elements import symbols
 from rung.errors import ModelError
 from rung.model.potential import ReadoutPotential, Surface
 from rung.storage import atomic_path
@@ -81,7 +82,7 @@ def _scale_and_shift(backbone: SevenNetBackbone, surface: Surface) -> tuple[list
     missing = sorted(set(elements) - set(energies))
     if missing:
         raise ModelError(
-            f"There is no reference energy for the atomic numbers {missing}, which the SevenNet model knows, so a "
+            f"There is no reference energy for {symbols(missing)}, which the SevenNet model knows, so a "
             "checkpoint would be wrong for them."
         )
     factors = np.array(backbone.element_scales or [1.0] * len(elements))

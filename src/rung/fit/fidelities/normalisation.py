@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from ase.data import atomic_numbers
 
+from rung.data.elements import symbols
 from rung.data.frames import select
 from rung.data.labels import Array
 from rung.data.stream import Indices, PackedRows, in_order, spans
@@ -160,7 +161,8 @@ def refuse_strangers(structures: Sequence[Structure], elements: Sequence[int]) -
     """Raise a :class:`~rung.errors.DataError` where ``structures`` hold an element that is not among ``elements``."""
     strange = sorted(set(elements_in(structures)) - set(elements))
     if strange:
-        raise DataError(f"Structures hold the atomic numbers {strange}, which the model does not know.")
+        known = symbols(elements)
+        raise DataError(f"Structures hold {symbols(strange)}, which the model does not know; it knows {known}.")
 
 
 def _of(name: str, sentence: str, n_fidelities: int) -> str:
@@ -171,7 +173,7 @@ def _given(given: Mapping[str, float], elements: Sequence[int]) -> Array:
     energies = {atomic_numbers[symbol]: float(energy) for symbol, energy in given.items()}
     missing = sorted(set(elements) - set(energies))
     if missing:
-        raise ConfigError(f"reference_energies has no energy for the atomic numbers {missing} of the training data.")
+        raise ConfigError(f"reference_energies has no energy for {symbols(missing)}, which the training data hold.")
     return np.array([energies[number] for number in elements])
 
 

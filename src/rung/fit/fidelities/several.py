@@ -10,9 +10,10 @@ from pydantic import Field
 from rung.backends import torch_dtype
 from rung.backends.architectures import AnyArchitecture, new_architecture
 from rung.backends.training import build_trainable, trainable
+from rung.data.elements import symbols
 from rung.data.frames import names_of, select
 from rung.data.stream import PackedRows
-from rung.errors import ConfigError
+from rung.errors import ConfigError, DataError
 from rung.fidelity import require_fidelity
 from rung.fit.fidelities.agreement import Agreement, agreement, step_zero
 from rung.fit.fidelities.normalisation import normalisation, refuse_strangers
@@ -211,10 +212,11 @@ def start_new(
     ConfigError
         When a fidelity of ``references`` is unknown, or an element is missing there.
     DataError
-        When what is held out has an element that no training structure has.
+        When what is held out, or what the model will be asked for, has an element that no training structure has.
     """
     elements = data.rows.elements
     refuse_strangers(data.held.structures, elements)
+    _require_asked(context, elements)
     for name in references or {}:
         require_fidelity(name, data.names)
     measured = normalisation(data.rows.structures, data.packed, elements, floor, references)
@@ -237,6 +239,15 @@ def start_new(
         facts |= {f"scale_{name}" if several else "scale": scale, f"shift_{name}" if several else "shift": shift}
     fitted = tuple(name for name in data.names if name not in (references or {}))
     return Start(model, facts, measured.warnings, fitted=fitted, new=True)
+
+
+def _require_asked(context: Context, elements: Sequence[int]) -> None:
+    unknown = context.asked.difference(elements)
+    if unknown:
+        raise DataError(
+            f"No structure that trains the new model holds {symbols(unknown)}, which structures to evaluate on hold, "
+            "so it could say nothing of them: give it labels of such structures, or leave these out of data.evaluate."
+        )
 
 
 def start_from(
