@@ -3,6 +3,8 @@ r"""Methods on geometries and compositions that have no label of the target: err
     OMP_NUM_THREADS=1 python benchmarks/withheld.py benchmarks/testbed/ingan/study.yaml \
         --out docs/results/withheld.md#ingan
 
+``--curves FILE.svg`` draws the course of the trainings beside it, of the runs that are there.
+
 Reads the config of a study (``rung compare`` takes the same file), makes one run a method and seed in the folder that
 it names, so that a second call does only what is missing, and prints a table: mean and standard deviation over seeds.
 What is withheld stands under ``split.withhold``. A split called ``relaxed`` with ``x`` in its frames also gives mixing
@@ -17,6 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 from study_table import shown
 
@@ -30,6 +34,8 @@ from rung.run.folder import RunFolder
 from rung.run.stages import run_fit
 from rung.storage import read_json
 from rung.study.config import StudyConfig, load_study_config
+
+mpl.use("Agg")
 
 CATIONS = (31, 49)
 """Ga and In."""
@@ -125,12 +131,42 @@ def table(found: dict[str, list[dict[str, float]]], n_labels: int, command: str)
     return "\n".join([*lines, "", note, "", f"```sh\n{command}\n```", ""])
 
 
+def draw_curves(config: StudyConfig, n_labels: int, out: Path) -> None:
+    """Draw the target's validation error of energies over the epochs of each training.
+
+    A method is a colour, a seed a line; the dot is the epoch that was kept.
+    """
+    figure, axes = plt.subplots(figsize=(6.5, 3.6))
+    colours = iter(plt.rcParams["axes.prop_cycle"].by_key()["color"])
+    for row in config.methods():
+        runs = [RunFolder(run_of(config, row, n_labels, seed).run) for seed in config.seeds]
+        fits = [read_json(run.fit) for run in runs if run.metrics.exists()]
+        courses = [(fit["details"]["epochs"], fit["diagnostics"]["best_epoch"]) for fit in fits
+                   if fit["details"].get("epochs")]  # fmt: skip
+        if not courses or row == "delta":  # whose training learns the difference, on another scale
+            continue
+        colour, most = next(colours), max(len(epochs) for epochs, _ in courses)
+        for number, (epochs, best) in enumerate(courses):
+            done = np.array([one["epoch"] for one in epochs])
+            error = np.array([one.get(f"{config.target}_energy_rmse", one["energy_rmse"]) for one in epochs])
+            share, kept = done / done[-1], int(np.flatnonzero(done == best)[0])
+            axes.semilogy(share, error, color=colour, lw=1, label="" if number else f"{row}, {most} epochs")
+            axes.plot(share[kept], error[kept], "o", ms=4, color=colour)
+    axes.set_xlabel("share of the epochs")
+    axes.set_ylabel("target energies on validation, meV/atom", fontsize=8)
+    axes.legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    figure.savefig(out)
+    plt.close(figure)
+
+
 def main() -> None:
     """Do every run that is missing, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("config", type=Path)
     parser.add_argument("--rows", nargs="*", help="methods by name; all by default")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--curves", type=Path, help="picture of the trainings")
     parser.add_argument("--finished", action="store_true", help="make no run, tell of those that are there")
     options = parser.parse_args()
     config = load_study_config(options.config)
@@ -148,6 +184,8 @@ def main() -> None:
             print(f"{row}, seed {seed}: {time.monotonic() - started:.0f} s {said}", flush=True)
     out = f" --out {options.out}" if options.out else ""
     command = f"OMP_NUM_THREADS=1 python benchmarks/withheld.py {options.config}{out}"
+    if options.curves:
+        draw_curves(config, n_labels, options.curves)
     text = table(found, n_labels, command)
     print(text)
     if options.out:
