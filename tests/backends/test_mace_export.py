@@ -195,7 +195,7 @@ def test_what_mace_cannot_hold_is_refused(tiny_potential: ReadoutPotential, tmp_
     cases = {
         "bias": Surface(replace(readout, blocks=(replace(linear, bias=0.3), last)), surface.reference),
         "other blocks": Surface(replace(readout, blocks=(last,)), surface.reference),
-        r"\[8\]": Surface(readout, partial),
+        r"for O": Surface(readout, partial),
     }
     for match, wrong in cases.items():
         with pytest.raises(ModelError, match=match):
