@@ -116,8 +116,12 @@ def system_of(name: str, folder: Path | None) -> System:
 
 def fitted(system: System, method: str, count: int, seed: int, cache: DesignCache) -> FitResult:
     frames = draw_labels(system.train, system.target, count, 2000 + seed, noise=system.noise)
+    return lifted(system, frames, method, cache)
+
+
+def lifted(system: System, frames: Sequence[Structure], method: str, cache: DesignCache) -> FitResult:
     fidelities = {system.low: Fidelity(system.low), system.target: Fidelity(system.target)}
-    lift = Lift(frames, (), Base(system.base, system.low), fidelities, system.target)
+    lift = Lift(tuple(frames), (), Base(system.base, system.low), fidelities, system.target)
     settings = METHODS[method]
     return method_of(settings).fit(lift, settings, Context(cache=cache))
 

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from coverage import METHODS, System, system_of
+from coverage import System, lifted, system_of
 
 from rung.data.readers.structures import read_structures
 from rung.data.splits import draw_labels
@@ -29,16 +29,13 @@ from rung.demo_data import folder
 from rung.doctor.per_atom import NEARER, nearness
 from rung.features.cache import DesignCache
 from rung.features.predict import surface_energies
-from rung.fidelity import Fidelity
-from rung.fit.lift import Base, Context, FitResult, Lift
+from rung.fit.lift import Base, FitResult
 from rung.fit.linear.reach import not_reached
-from rung.fit.methods import method_of
 from rung.pages import write_table
 from rung.run.predictor import Predictor
 
 SYSTEMS = ("mos2", "ingan", "li6ps5cl")
 TITLES = {"mos2": "MoS₂ hop", "ingan": "InGaN", "li6ps5cl": "Li₆PS₅Cl"}
-METHOD = METHODS["readout"]
 SHIFT = 2.0
 """By which the wrong label is off, eV a cell."""
 
@@ -55,9 +52,7 @@ def labelled(system: System) -> np.ndarray:
 
 def fit(system: System, frames: Sequence[Structure], cache: DesignCache) -> FitResult:
     """Return the fit of ``readout`` with its defaults."""
-    fidelities = {name: Fidelity(name) for name in (system.low, system.target)}
-    lift = Lift(tuple(frames), (), Base(system.base, system.low), fidelities, system.target)
-    return method_of(METHOD).fit(lift, METHOD, Context(cache=cache))
+    return lifted(system, frames, "readout", cache)
 
 
 def of_kind(system: System, kind: str) -> tuple[Structure, ...]:

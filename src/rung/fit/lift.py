@@ -46,9 +46,9 @@ class Context:
         Of new models and of features, as torch spells them: ``cpu``, ``cuda``; ``float32``, ``float64``.
     progress
         Where long work reports.
-    asked
-        Atomic numbers of the structures that the result will be asked for: a new model that none of its labels tells of
-        one of them is refused before its training.
+    evaluated
+        Splits of structures that the result will be asked for: a new model whose training holds no structure with one
+        of their elements is refused before it. They are read only where a model is new.
     """
 
     seed: int = 0
@@ -57,7 +57,7 @@ class Context:
     device: str = "cpu"
     dtype: str = "float32"
     progress: Progress = SILENT
-    asked: frozenset[int] = frozenset()
+    evaluated: Sequence[Sequence[Structure]] = ()
 
 
 @dataclass(frozen=True)

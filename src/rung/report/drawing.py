@@ -51,7 +51,7 @@ def plotly() -> Any:
 
 def colour(name: str, index: int = 0) -> str:
     """Return the colour of a method or surface: its own where it has one, else one by its place."""
-    return ROLES.get(name.strip().lower(), _OTHERS[index % len(_OTHERS)])
+    return ROLES.get(name.strip().lower(), shade(index))
 
 
 def shade(index: int) -> str:

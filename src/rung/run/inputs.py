@@ -1,7 +1,7 @@
 """What a config names, read: structures, the base, the cache; and where a fit runs."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from math import inf
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from rung.data.frames import check_apart, stream_structures
 from rung.data.readers.structures import read_structures, require_matter, require_possible
 from rung.data.single_atoms import SingleAtoms
 from rung.data.splits import labelled_with
-from rung.data.structure import Structure, elements_in
+from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
 from rung.features.cache import DesignCache
 from rung.fit.lift import Base, Context, Lift
@@ -196,7 +196,7 @@ def context_of(
     seed: int,
     folder: Path,
     progress: Progress = SILENT,
-    evaluated: Iterable[Sequence[Structure]] = (),
+    evaluated: Sequence[Sequence[Structure]] = (),
 ) -> Context:
     """Return where and how a fit of ``config`` runs, whose result is then evaluated on splits of structures."""
     dtype = "float32" if base is None else str(base.potential.dtype).removeprefix("torch.")
@@ -207,7 +207,7 @@ def context_of(
         device=config.device,
         dtype=config.dtype or dtype,
         progress=progress,
-        asked=frozenset(number for structures in evaluated for number in elements_in(structures)),
+        evaluated=evaluated,
     )
 
 

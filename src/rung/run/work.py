@@ -71,5 +71,5 @@ class Work:
             seed=self.config.seed,
             folder=self.folder.checkpoints,
             progress=self.progress,
-            evaluated=self.evaluated.values(),
+            evaluated=[self.splits[name] for name in self.config.data.evaluate],
         )

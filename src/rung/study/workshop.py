@@ -1,7 +1,7 @@
 """What the fits of one study share: structures, base, designs, each read when first needed."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -228,7 +228,7 @@ class Workshop:
         if method.base == "none":
             lift = replace(lift, base=None)
         started = time.monotonic()
-        context = self._context(seed, folder / "checkpoints", [[*judged], *sides.evaluate.values()])
+        context = self._context(seed, folder / "checkpoints", [judged, *sides.evaluate.values()])
         result = method.fit(lift, chosen, context)
         result = replace(result, warnings=(*coarse_base(config, lift.base), *result.warnings))
         numbers = StudyFitNumbers(
@@ -341,7 +341,7 @@ class Workshop:
             )
         return self._before[fold, name]
 
-    def _context(self, seed: int, folder: Path, evaluated: Iterable[Sequence[Structure]] = ()) -> Context:
+    def _context(self, seed: int, folder: Path, evaluated: Sequence[Sequence[Structure]] = ()) -> Context:
         return context_of(self.config, self.base, seed=seed, folder=folder, progress=self.progress, evaluated=evaluated)
 
 

@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from ase import Atoms
 from numpy.testing import assert_allclose
 
 from rung.data.batch import collate
@@ -209,7 +210,7 @@ def test_what_cannot_be_learnt_is_refused():
 def test_elements_that_the_difference_model_never_sees_are_refused_before_the_training() -> None:
     """The base knows them, the sum would not."""
     train = with_labels(geometries(4), "low", "high")
-    lift, context = lift_of(train, pair_base()), replace(CONTEXT, asked=frozenset({99}))
+    lift, context = lift_of(train, pair_base()), replace(CONTEXT, evaluated=[[Structure(Atoms("Es"), "es", {})]])
     with pytest.raises(DataError, match="trains the new model holds Es"):
         fit_delta(lift, model_settings(), context)
     assert fit_delta(lift, features_settings(), context).posterior is not None

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 
 from rung.backends import export, load_base
 from rung.data.batch import collate
@@ -192,7 +193,8 @@ def test_float64_is_float64_all_the_way() -> None:
 
 
 def test_elements_that_it_will_be_asked_for_and_never_sees_are_refused_before_the_training(tmp_path: Path) -> None:
+    hydrogen, helium = ([Structure(Atoms(symbol), symbol, {})] for symbol in ("H", "He"))
     with pytest.raises(DataError, match="trains the new model holds He, which structures to evaluate on hold"):
-        run(toy_structures(4), asked=frozenset({1, 2}), folder=tmp_path)
+        run(toy_structures(4), evaluated=[hydrogen, helium], folder=tmp_path)
     assert not list(tmp_path.iterdir())
-    assert run(toy_structures(4), settings=settings_of(epochs=0), asked=frozenset({1})).potential.elements >= {1}
+    assert run(toy_structures(4), settings=settings_of(epochs=0), evaluated=[hydrogen]).potential.elements >= {1}

@@ -13,6 +13,7 @@ from rung.backends.training import build_trainable, trainable
 from rung.data.elements import symbols
 from rung.data.frames import names_of, select
 from rung.data.stream import PackedRows
+from rung.data.structure import elements_in
 from rung.errors import ConfigError, DataError
 from rung.fidelity import require_fidelity
 from rung.fit.fidelities.agreement import Agreement, agreement, step_zero
@@ -242,8 +243,8 @@ def start_new(
 
 
 def _require_asked(context: Context, elements: Sequence[int]) -> None:
-    unknown = context.asked.difference(elements)
-    if unknown:
+    held = {number for structures in context.evaluated for number in elements_in(structures)}
+    if unknown := held.difference(elements):
         raise DataError(
             f"No structure that trains the new model holds {symbols(unknown)}, which structures to evaluate on hold, "
             "so it could say nothing of them: give it labels of such structures, or leave these out of data.evaluate."
