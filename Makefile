@@ -125,7 +125,7 @@ study-h3: $(INSTALLED)
 	$(BIN)/python examples/h3_qmc/study.py h3_qmc/study --data h3_qmc/labels --write docs/results
 
 # Hours on one core, and it goes on where it stopped.
-NUMBER ?= 200
+NUMBER ?= 240
 study-molecules: $(INSTALLED)
 	$(BIN)/python examples/molecules/labels.py molecules/labels --number $(NUMBER)
 	$(BIN)/python examples/molecules/assemble.py molecules/labels molecules/data

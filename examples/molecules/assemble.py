@@ -1,11 +1,13 @@
 """Make one file of the labels that there are, and one of the reference values: minima, modes, barriers and atoms.
 
     python examples/molecules/assemble.py FOLDER OUT
+    python examples/molecules/assemble.py FOLDER OUT --with EARLIER    # EARLIER: what this wrote before
 
 Only geometries with labels of GFN2, MP2 and CCSD(T) are taken. Those of a T1 diagnostic above 0.03 are left out: one
 determinant does not do there, and coupled cluster is no truth.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +22,7 @@ from geometries import MINIMA, PATHS
 from rung import read_structures, write_structures
 from rung.data.labels import Labels
 from rung.data.structure import Structure
+from rung.demo.molecules import number_of
 from rung.results.label import LabelRecord
 from rung.storage import write_text
 
@@ -82,11 +85,6 @@ def complete(structure: Structure) -> bool:
     return all(structure.labelled(level).has_energy for level in NEEDED)
 
 
-def number_of(structure: Structure) -> int:
-    """Return the number that ends a name."""
-    return int(structure.structure_id.rsplit("_", 1)[1])
-
-
 def part_of(number: int) -> str:
     """Return the part of a geometry by its number: of each ten, seven train, one validates, and two test."""
     return "test" if tested(number) else "valid" if number % 10 == 7 else "train"
@@ -130,16 +128,43 @@ def atoms_of(folder: Path) -> Mapping[str, Mapping[str, float]]:
     }
 
 
-def main(folder: Path, out: Path) -> None:
-    """Write ``frames.extxyz`` and ``references.json``."""
-    out.mkdir(parents=True, exist_ok=True)
+def merged(earlier: Sequence[Structure], later: Sequence[Structure]) -> list[Structure]:
+    """Return earlier structures and later ones that are not among them, molecule by molecule, each by its numbers."""
+    known = {one.structure_id for one in earlier}
+    every = [*earlier, *(one for one in later if one.structure_id not in known)]
+    order = list(MINIMA)
+
+    def place(one: Structure) -> tuple[int, bool, int]:
+        return order.index(str(one.info["molecule"])), one.info["part"] == "scan", number_of(one)
+
+    return sorted(every, key=place)
+
+
+def write(folder: Path, out: Path, earlier: Path | None) -> None:
+    """Write ``frames.extxyz`` and ``references.json``; the latter is that of ``earlier`` where there is one."""
     structures = list(frames(folder))
+    if earlier is None:
+        written = references(structures, folder)
+    else:
+        structures = merged(read_structures(earlier / "frames.extxyz"), structures)
+        written = json.loads((earlier / "references.json").read_text())
+    out.mkdir(parents=True, exist_ok=True)
     write_structures(out / "frames.extxyz", structures)
-    write_text(out / "references.json", json.dumps(references(structures, folder), indent=None) + "\n")
+    write_text(out / "references.json", json.dumps(written, indent=None) + "\n")
     counts = {part: sum(one.info["part"] == part for one in structures) for part in ("train", "valid", "test", "scan")}
     checks = sum(one.labelled("ccsdt").has_forces for one in structures)
     print(f"{len(structures)} structures: {counts}; {checks} with forces of CCSD(T)")
 
 
+def main() -> None:
+    """Make the two files."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where the labels are")
+    parser.add_argument("out", type=Path, help="where the two files go")
+    parser.add_argument("--with", type=Path, dest="earlier", metavar="EARLIER", help="a folder of two earlier files")
+    given = parser.parse_args()
+    write(given.folder, given.out, given.earlier)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main()

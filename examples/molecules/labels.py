@@ -1,7 +1,10 @@
 """Label the molecules level by level, and find their minima and paths; a second call goes on where the first stopped.
 
-    python examples/molecules/labels.py FOLDER                # 200 geometries of each molecule
-    python examples/molecules/labels.py FOLDER --number 300   # 100 more of each
+    python examples/molecules/labels.py FOLDER                # 240 geometries of each molecule
+    python examples/molecules/labels.py FOLDER --number 300   # 60 more of each
+    python examples/molecules/labels.py FOLDER --first 120 --number 240 --molecules HNCO CH3OH
+
+The last form makes what another machine has not: geometries from number 120 on, and neither paths nor minima.
 
 The work is done in rounds of a few geometries of every molecule at every level, so that whatever is there is a
 balanced set; ``assemble.py`` makes one file of it at any time.
@@ -176,14 +179,29 @@ def steps(number: int, folder: Path) -> Iterator[str]:
         yield f"B3LYP of {name}"
 
 
+def more(names: Sequence[str], first: int, number: int, folder: Path) -> Iterator[str]:
+    """Label geometries from number ``first`` on, and nothing else, and yield what was done."""
+    for upto in range(first + ROUND, number + ROUND, ROUND):
+        for name in names:
+            wanted = range(first, min(upto, number))
+            every_level(name, [geometry(name, one) for one in wanted], folder)
+            yield f"geometries {wanted[0]} to {wanted[-1]} of {name}"
+
+
 def main() -> None:
     """Make all labels that are missing."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where the labels go")
-    parser.add_argument("--number", type=int, default=200, help="geometries of each molecule (default %(default)s)")
-    arguments = parser.parse_args()
-    for done in steps(arguments.number, arguments.folder):
+    parser.add_argument("--number", type=int, default=240, help="geometries of each molecule (default %(default)s)")
+    parser.add_argument("--first", type=int, help="begin at this number, and make nothing but geometries")
+    parser.add_argument("--molecules", nargs="+", choices=ORDER, default=ORDER, help="of --first: these alone")
+    given = parser.parse_args()
+    if given.first is None:
+        work = steps(given.number, given.folder)
+    else:
+        work = more(given.molecules, given.first, given.number, given.folder)
+    for done in work:
         print(done, flush=True)
 
 

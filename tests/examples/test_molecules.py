@@ -4,6 +4,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +20,7 @@ from tests.examples.scripts import FOLDER, part
 
 DATA = folder("molecules")
 LEVELS = ("gfn2", "mp2", "ccsdt")
+SCRIPTS = ("levels", "geometries", "labels", "assemble")
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +37,14 @@ def references() -> dict[str, dict[str, dict[str, object]]]:
 def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
     """Yield the programs, which import each other by name."""
     monkeypatch.syspath_prepend(str(FOLDER / "molecules"))
-    yield {name: part("molecules", name) for name in ("levels", "geometries")}
-    for name in ("levels", "geometries"):
+    yield {name: part("molecules", name) for name in SCRIPTS}
+    for name in SCRIPTS:
         sys.modules.pop(name, None)
 
 
 def test_every_frame_has_the_labels_that_the_readme_says(frames: list[Structure]) -> None:
     counts = Counter(str(one.info["molecule"]) for one in frames if one.info["part"] != "scan")
-    assert len(frames) == 1452 and len(counts) == 12 and min(counts.values()) == 80
+    assert len(frames) == 2926 and len(counts) == 12 and min(counts.values()) == 236
     for one in frames:
         gfn2, mp2, cluster = (one.labelled(level) for level in LEVELS)
         assert gfn2.has_forces and mp2.has_forces and cluster.has_energy
@@ -108,6 +110,41 @@ def test_the_geometries_are_those_of_the_script(frames: list[Structure], scripts
     found, due = amplitudes(made.positions), amplitudes(shipped.atoms.positions)
     assert due.max() > 0.05
     assert np.abs(found - due).max() < 2e-3
+
+
+def test_later_frames_follow_those_of_their_molecule_and_replace_none(
+    frames: list[Structure], scripts: dict[str, ModuleType]
+) -> None:
+    water, ammonia, path = (next(one for one in frames if one.structure_id.startswith(name))
+                            for name in ("H2O_modes_000", "NH3_modes_000", "NH3_scan_00"))  # fmt: skip
+    more = replace(water, structure_id="H2O_modes_241"), replace(ammonia, structure_id="NH3_path_241")
+    other = replace(water, labels={})
+    joined = scripts["assemble"].merged([water, ammonia, path], [other, *more])
+    assert [one.structure_id for one in joined] == [
+        water.structure_id, "H2O_modes_241", ammonia.structure_id, "NH3_path_241", path.structure_id,
+    ]  # fmt: skip
+    assert joined[0] is water
+
+
+@pytest.mark.slow
+def test_more_geometries_join_those_that_are_there(
+    frames: list[Structure], scripts: dict[str, ModuleType], tmp_path: Path
+) -> None:
+    """Another machine labels numbers 241 and 242 alone, and every frame of before stays as it is."""
+    pytest.importorskip("pyscf")
+    labels, assemble = scripts["labels"], scripts["assemble"]
+    assert list(labels.more(["H2O"], 241, 243, tmp_path)) == ["geometries 241 to 242 of H2O"]
+    assemble.write(tmp_path, tmp_path / "out", DATA)
+    written = read_structures(tmp_path / "out" / "frames.extxyz")
+    known = {one.structure_id: one for one in frames}
+    new = [one for one in written if one.structure_id not in known]
+    assert [one.structure_id for one in new] == ["H2O_modes_241", "H2O_modes_242"]
+    assert all(one.labelled(level).has_energy for one in new for level in LEVELS)
+    assert written[-1].structure_id == frames[-1].structure_id and len(written) == len(frames) + 2
+    for one in written:
+        if one.structure_id in known:
+            assert one.labelled("mp2").energy == known[one.structure_id].labelled("mp2").energy
+    assert (tmp_path / "out" / "references.json").read_text() == (DATA / "references.json").read_text()
 
 
 @pytest.mark.slow
