@@ -282,7 +282,7 @@ _JOBS: Mapping[Name, Callable[[Path, Path, Progress], FinishedDemo]] = {
         files=molecule_files,
         learnt={"train": "learnt", "valid": "valid", "test": "test"},
         curve=configs.MOLECULES_CURVE,
-        compared={"offset": {}, "energies alone": configs.ENERGIES_ONLY},
+        compared={"readout": {}},
         barriers=lambda files, config, *_: molecule_barriers(files, config),
     ),
 }

@@ -25,6 +25,9 @@ TITLES: Mapping[str, str] = {
 }
 """The molecules whose barrier is shown."""
 
+GEOMETRIES = 80
+"""Of each molecule, the first ones: the base trains in a minute, and more data do not change the demo."""
+
 NAMES = ("learnt", "valid", "train", "few", "test", *TITLES)
 
 
@@ -37,7 +40,7 @@ def molecule_files(data: Path, folder: Path) -> dict[str, Path]:
     files = {name: folder / "data" / f"{name}.extxyz" for name in NAMES}
     if all(path.exists() for path in files.values()):
         return files
-    frames = read_structures(data / "frames.extxyz")
+    frames = [one for one in read_structures(data / "frames.extxyz") if number_of(one) < GEOMETRIES]
     parts = {part: [one for one in frames if one.info["part"] == part] for part in ("train", "valid", "test", "scan")}
     train = energies_only([only(one, "gfn2", "ccsdt") for one in parts["train"]], "ccsdt")
     written: dict[str, Sequence[Structure]] = {
@@ -51,6 +54,11 @@ def molecule_files(data: Path, folder: Path) -> dict[str, Path]:
     for name, structures in written.items():
         write_structures(files[name], structures)
     return files
+
+
+def number_of(structure: Structure) -> int:
+    """Return the number that ends a name: that of a geometry of its molecule, or of a point on its path."""
+    return int(structure.structure_id.rsplit("_", 1)[1])
 
 
 def uphill(scan: Sequence[Structure]) -> list[Structure]:
