@@ -10,11 +10,11 @@ machine can begin at the draw that is missing: ``--first 3 --draws 5`` does the 
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from claims_data import LEVELS, PATHS, SPLITS, claim_files
+from claims_data import GEOMETRIES, LEVELS, PATHS, SPLITS, Pair, claim_files, size_of
 from claims_tables import write_page
 
 from rung import demo_data, run_fit
@@ -24,10 +24,14 @@ from rung.progress import SILENT
 from rung.study.config import StudyConfig
 from rung.study.engine import compare
 
-TITLES = {"gfn2": "GFN2", "mp2": "MP2", "ccsdt": "CCSD(T)"}
+FAR, NEAR, UP = Pair("gfn2", "mp2"), Pair("mp2", "ccsdt"), Pair("gfn2", "ccsdt")
+"""The first pair is far apart and has forces of both, the second is near."""
 
-PAIRS = (("gfn2", "mp2"), ("mp2", "ccsdt"), ("gfn2", "ccsdt"))
-"""Low and high level; the first pair is far apart and has forces of both, the second is near."""
+MANY = replace(FAR, geometries=240)
+"""The first pair with three times the geometries: then there are labels enough for draws of 800."""
+
+PAIRS = (FAR, MANY, replace(FAR, tuned=True), NEAR, UP)
+"""The blocks of the tables."""
 
 NUMBERS = (50, 200)
 """Energies of the high level: 7 and 30 % of the geometries with labels of the low level."""
@@ -37,6 +41,9 @@ MOST = 350
 
 FEW = 7
 """One per cent."""
+
+LARGE = (200, 800)
+"""Of the larger set of data."""
 
 ARCHITECTURE: Mapping[str, Any] = {
     "channels": 16,
@@ -73,8 +80,8 @@ class Part:
 
     Parameters
     ----------
-    low, high
-        The levels.
+    pair
+        The levels, and on how many geometries.
     kind
         ``closed``, lifts of one base without training; ``matrix``, new models of every choice of labels;
         ``geometries``, the same labels on paired and on disjoint geometries, and another choice of the epoch;
@@ -84,15 +91,19 @@ class Part:
         Energies of the high level.
     """
 
-    low: str
-    high: str
+    pair: Pair
     kind: str
     numbers: tuple[int, ...] = NUMBERS
 
     @property
     def name(self) -> str:
         """The name of its folder."""
-        return f"{self.kind}-{self.low}-{self.high}"
+        return f"{self.kind}-{self.pair.name}"
+
+    @property
+    def tuned(self) -> "Part":
+        """The same with settings that trials choose, in a folder of its own; draws of 350 labels are nearly one."""
+        return replace(self, pair=replace(self.pair, tuned=True), numbers=NUMBERS)
 
     @property
     def based(self) -> bool:
@@ -102,28 +113,30 @@ class Part:
     @property
     def levels(self) -> tuple[str, ...]:
         """The levels whose labels may train."""
-        return tuple(LEVELS) if self.kind == "three" else (self.low, self.high)
+        return tuple(LEVELS) if self.kind == "three" else (self.pair.low, self.pair.high)
 
     @property
     def rows(self) -> dict[str, dict[str, Any]]:
         """The rows of the study, by name."""
-        return ROWS[self.kind](self.low, self.high)
+        return ROWS[self.kind](self.pair.low, self.pair.high)
 
 
 PARTS = {
     part.name: part
     for part in (
-        Part("gfn2", "mp2", "closed", (FEW, *NUMBERS, MOST)),
-        Part("gfn2", "mp2", "matrix", (*NUMBERS, MOST)),
-        Part("gfn2", "mp2", "lifts"),
-        Part("gfn2", "mp2", "geometries", (*NUMBERS, MOST)),
-        Part("gfn2", "mp2", "variants"),
-        Part("mp2", "ccsdt", "closed", (FEW, *NUMBERS, MOST)),
-        Part("mp2", "ccsdt", "matrix"),
-        Part("gfn2", "ccsdt", "closed", (FEW, *NUMBERS, MOST)),
-        Part("gfn2", "ccsdt", "three"),
-        Part("mp2", "ccsdt", "lifts"),
-        Part("gfn2", "ccsdt", "matrix"),
+        Part(FAR, "closed", (FEW, *NUMBERS, MOST)),
+        Part(FAR, "matrix", (*NUMBERS, MOST)),
+        Part(FAR, "lifts"),
+        Part(FAR, "geometries", (*NUMBERS, MOST)),
+        Part(FAR, "variants"),
+        Part(NEAR, "closed", (FEW, *NUMBERS, MOST)),
+        Part(NEAR, "matrix"),
+        Part(UP, "closed", (FEW, *NUMBERS, MOST)),
+        Part(UP, "three"),
+        Part(NEAR, "lifts"),
+        Part(UP, "matrix"),
+        Part(MANY, "closed", LARGE),
+        Part(MANY, "matrix", LARGE),
     )
 }
 """The parts, in the order of their worth."""
@@ -228,28 +241,29 @@ def trials(rows: Mapping[str, Mapping[str, Any]], high: str) -> dict[str, list[d
     return tried
 
 
-def base_of(low: str, files: Mapping[str, Path], folder: Path) -> Path:
+def base_of(low: str, files: Mapping[str, Path], folder: Path, geometries: int = GEOMETRIES) -> Path:
     """Train the base on a low level, once, and return its checkpoint."""
     config = {
         "fidelities": {low: {"level_of_theory": LEVELS[low]}},
         "target": low,
         "threads": 1,
-        "run": folder / f"base-{low}",
+        "run": folder / f"base-{low}{size_of(geometries)}",
         "data": {"train": files["low"], "valid": files["low-valid"], "evaluate": {"test": files["low-test"]}},
         "method": {"name": "scratch", "architecture": dict(ARCHITECTURE), "training": dict(TRAINING)},
     }
     return run_fit(RunConfig.read(config).resolved(folder)).folder.model
 
 
-def study_of(part: Part, seeds: Sequence[int], data: Path, folder: Path, *, tuned: bool) -> StudyConfig:
+def study_of(part: Part, seeds: Sequence[int], data: Path, folder: Path) -> StudyConfig:
     """Return the config of a part over some draws; the base is trained where it is not there."""
-    files = claim_files(data, folder, part.levels)
+    pair = part.pair
+    files = claim_files(data, folder, part.levels, pair.geometries)
     ending = "-energies" if part.based else ""
     rows = part.rows
     first = next(iter(rows))
     config: dict[str, Any] = {
         "fidelities": {name: {"level_of_theory": LEVELS[name]} for name in part.levels},
-        "target": part.high,
+        "target": pair.high,
         "threads": 1,
         "run": folder / part.name,
         "data": {
@@ -265,17 +279,17 @@ def study_of(part: Part, seeds: Sequence[int], data: Path, folder: Path, *, tune
         "force_structures": 200,
     }
     if part.based:
-        config["base"] = {"file": base_of(part.low, files, folder), "fidelity": part.low}
-    if tuned and part.kind != "closed":
-        config["tune"] = {"labels": NUMBERS[0], "seeds": [0], "trials": trials(rows, part.high)}
+        config["base"] = {"file": base_of(pair.low, files, folder, pair.geometries), "fidelity": pair.low}
+    if pair.tuned:
+        config["tune"] = {"labels": NUMBERS[0], "seeds": [0], "trials": trials(rows, pair.high)}
     return StudyConfig.read(config).resolved(folder)
 
 
-def done(parts: Sequence[Part], draws: range, data: Path, folder: Path, *, tuned: bool) -> Iterator[str]:
+def done(parts: Sequence[Part], draws: range, data: Path, folder: Path) -> Iterator[str]:
     """Do the parts draw after draw, and yield what was done."""
     for last in draws:
         for part in parts:
-            config = study_of(part, range(draws.start, last + 1), data, folder, tuned=tuned)
+            config = study_of(part, range(draws.start, last + 1), data, folder)
             study = compare(config, executor=Here(), progress=SILENT)
             yield f"{part.name}: {study.n_new} new fits of draw {last}, {len(study.failures)} failed"
             yield from (f"  {failure.name}: {failure.sentence}" for failure in study.failures)
@@ -288,7 +302,9 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=list(PARTS), metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--draws", type=int, default=5, help="draws of labels (default %(default)s)")
     parser.add_argument("--first", type=int, default=0, help="the number of the first of them (default %(default)s)")
-    parser.add_argument("--tune", action="store_true", help="choose the settings of each row by three trials first")
+    parser.add_argument(
+        "--tune", action="store_true", help="choose what trains by three trials, in folders of their own"
+    )
     parser.add_argument("--data", type=Path, help="the folder of frames.extxyz; by default that of the package")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write tables and pictures, and train nothing")
     chosen = parser.parse_args()
@@ -296,11 +312,14 @@ def main() -> None:
     if unknown := [name for name in chosen.parts if name not in PARTS]:
         parser.error(f"there is no part {unknown[0]}; there are {', '.join(PARTS)}")
     if chosen.write is not None:
-        write_page(folder, {f"{TITLES[low]} → {TITLES[high]}": (low, high) for low, high in PAIRS}, chosen.write)
+        write_page(folder, PAIRS, chosen.write)
         return
     data = chosen.data or demo_data.folder("molecules")
     draws = range(chosen.first, chosen.draws)
-    for line in done([PARTS[name] for name in chosen.parts], draws, data, folder, tuned=chosen.tune):
+    parts = [PARTS[name] for name in chosen.parts]
+    if chosen.tune:  # a lift in closed form chooses by its evidence
+        parts = [part.tuned for part in parts if part.kind != "closed"]
+    for line in done(parts, draws, data, folder):
         print(line, flush=True)
 
 

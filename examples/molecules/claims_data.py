@@ -1,15 +1,18 @@
 """The files of the studies of the claims: which labels of which level may be learnt, and what is tested."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rung import read_structures, write_structures
 from rung.data.splits import energies_only
 from rung.data.structure import Structure
 from rung.demo.labelled import only
-from rung.demo.molecules import uphill
+from rung.demo.molecules import number_of, uphill
 
 LEVELS: Mapping[str, str] = {"gfn2": "GFN2-xTB", "mp2": "MP2/cc-pVDZ", "ccsdt": "CCSD(T)/cc-pVDZ"}
+
+TITLES: Mapping[str, str] = {"gfn2": "GFN2", "mp2": "MP2", "ccsdt": "CCSD(T)"}
 
 GEOMETRIES = 80
 """Of each molecule, the first ones: a larger set of data leaves the studies as they are."""
@@ -28,15 +31,53 @@ SPLITS = ("test", "absent", "above")
 """What is tested: like the labels, molecules without any, and geometries of higher energy."""
 
 
-def claim_files(data: Path, folder: Path, levels: Sequence[str]) -> dict[str, Path]:
+@dataclass(frozen=True)
+class Pair:
+    """A low and a high level, on some geometries: what studies have in common, and one block of the tables.
+
+    Parameters
+    ----------
+    low, high
+        The levels.
+    geometries
+        Of each molecule, the first ones.
+    tuned
+        Whether the settings of each row were chosen by trials.
+    """
+
+    low: str
+    high: str
+    geometries: int = GEOMETRIES
+    tuned: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the folders of its studies end with."""
+        return f"{self.low}-{self.high}{size_of(self.geometries)}{'-tuned' if self.tuned else ''}"
+
+    @property
+    def title(self) -> str:
+        """What the tables call it."""
+        size = f", {self.geometries} geometries" if self.geometries != GEOMETRIES else ""
+        return f"{TITLES[self.low]} → {TITLES[self.high]}{size}{', tuned' if self.tuned else ''}"
+
+
+def size_of(geometries: int) -> str:
+    """Return what the name of a folder has where it is not about the usual number of geometries."""
+    return f"-{geometries}" if geometries != GEOMETRIES else ""
+
+
+def claim_files(data: Path, folder: Path, levels: Sequence[str], geometries: int = GEOMETRIES) -> dict[str, Path]:
     """Write the files of some levels, the lowest first, once, and return them by name.
+
+    They are about the first ``geometries`` of each molecule.
 
     ``train`` has the lower levels on every geometry, and the highest where its labels may be drawn; ``valid`` likewise.
     ``test`` is like these labels; ``absent`` has the molecules without any, ``above`` the geometries of higher energy.
     The files with ``-energies`` lack the forces of the highest level, those with ``low`` all levels but the lowest.
     """
     *lower, high = levels
-    place = folder / "data" / "-".join(levels)
+    place = folder / "data" / ("-".join(levels) + size_of(geometries))
     names = [f"{part}{ending}" for part in ("train", "valid") for ending in ("", "-energies")]
     names += ["low", "low-valid", "low-test", *SPLITS, *PATHS]
     files = {name: place / f"{name}.extxyz" for name in names}
@@ -46,7 +87,7 @@ def claim_files(data: Path, folder: Path, levels: Sequence[str]) -> dict[str, Pa
     lowest = lowest_energies(frames)
     parts = {part: [one for one in frames if one.info["part"] == part] for part in ("train", "valid", "test", "scan")}
     for part in ("train", "valid", "test"):
-        parts[part] = [one for one in parts[part] if number_of(one) < GEOMETRIES]
+        parts[part] = [one for one in parts[part] if number_of(one) < geometries]
 
     def learnable(one: Structure) -> bool:
         return one.info["molecule"] not in ABSENT and height(one, lowest) < HIGHEST
@@ -70,11 +111,6 @@ def claim_files(data: Path, folder: Path, levels: Sequence[str]) -> dict[str, Pa
 def side_of(structure: Structure, learnable: bool) -> str:
     """Return the split that tests a geometry."""
     return "test" if learnable else "absent" if structure.info["molecule"] in ABSENT else "above"
-
-
-def number_of(structure: Structure) -> int:
-    """Return the number that ends a name."""
-    return int(structure.structure_id.rsplit("_", 1)[1])
 
 
 def lowest_energies(frames: Sequence[Structure]) -> dict[str, float]:

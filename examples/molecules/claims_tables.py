@@ -9,12 +9,13 @@ from pathlib import Path
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from claims_data import Pair
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, ScalarFormatter
 
 from rung.pages import keep_values, write_table
 from rung.results.fits import StudyFit
-from rung.study.config import load_study_config
-from rung.study.plan import fit_steps
+from rung.study.config import StudyConfig, load_study_config
+from rung.study.plan import choose, fit_steps
 from rung.study.table import rows_of
 
 mpl.use("Agg")
@@ -63,6 +64,9 @@ KEPT = {"energy_rmse", "energy_rmse_rel", "force_rmse", "low_force_rmse", "barri
 
 COLUMNS = ("levels", "labels", "energies", "draw", "split", "metric")
 
+TRIAL = "trial"
+"""The split of the scores of trials, in place of a test: the metric is what a trial changes, the draw its number."""
+
 Key = tuple[str, int, str, str]
 """Row, number of energies, split, metric."""
 
@@ -70,25 +74,64 @@ Values = Mapping[Key, Mapping[int, float]]
 """The value of each draw."""
 
 
-def values_of(folder: Path, low: str, high: str) -> Values:
+def values_of(folder: Path, pair: Pair) -> Values:
     """Return what the finished fits of a pair of levels say; a study goes on while it is read."""
     values: dict[Key, dict[int, float]] = defaultdict(dict)
     for kind in dict.fromkeys(kind for kind, _ in NAMES):
-        place = folder / f"{kind}-{low}-{high}"
+        place = folder / f"{kind}-{pair.name}"
         if not (place / "config.yaml").exists():
             continue
         config = load_study_config(place / "config.yaml")
+        values |= scores_of(config, kind)
         for step in fit_steps(config):
             name = NAMES.get((kind, step.fit.method))  # a base's row stands beside every study of lifts
             if step.job is None or not step.job.done or name is None:
                 continue
             result = StudyFit.read(step.job.result)
-            for row in rows_of(step.fit, result, high, low):
+            for row in rows_of(step.fit, result, pair.high, pair.low):
                 values[name, row.n_labels, row.split, row.metric][row.seed] = row.value
             for fact in ("epochs", "best_epoch"):
                 if fact in result.fit.hyperparameters:
                     values[name, step.fit.n_labels, "fit", fact][step.fit.seed] = result.fit.hyperparameters[fact]
     return values
+
+
+def scores_of(config: StudyConfig, kind: str) -> Values:
+    """Return the validation errors of the trials of each row, meV/atom, by what a trial changes."""
+    found: dict[Key, dict[int, float]] = {}
+    for row in config.methods():
+        name = NAMES.get((kind, row))
+        for number, trial in enumerate(choose(config, row).trials):
+            if name is not None and np.isfinite(trial.score):
+                found[name, config.tune.labels, TRIAL, change_of(trial.change)] = {number: trial.score}
+    return found
+
+
+def change_of(change: Mapping[str, object]) -> str:
+    """Return the words for what a trial changes."""
+    ((key, value),) = change.items()
+    return f"learning rate {value:g}" if key.endswith("learning_rate") else "weight of the target 10"
+
+
+def trials(values: Values) -> Iterator[str]:
+    """Yield the table of trials: what each scored on validation, the least of each row in bold."""
+    yield "| labels, method | validation, meV/atom, as given | second trial | third trial | gain of the best |"
+    yield "|---|---|---|---|---|"
+    for name in dict.fromkeys(NAMES.values()):
+        scores = {
+            number: (score, change)
+            for (row, _, split, change), found in values.items()
+            if (row, split) == (name, TRIAL)
+            for number, score in found.items()
+        }
+        if not scores:
+            continue
+        best = min(scores, key=scores.__getitem__)
+        cells = [
+            f"{'**' * (number == best)}{score:.1f}{'**' * (number == best)} ({change})"
+            for number, (score, change) in sorted(scores.items())
+        ]
+        yield f"| {name} | {' | '.join(cells)} | {1 - scores[best][0] / scores[0][0]:.0%} |"
 
 
 def spread(numbers: Sequence[float], digits: int) -> str:
@@ -104,7 +147,7 @@ def rows(values: Values) -> Iterator[str]:
     heads = ["energies", "labels, method", "draws", "epochs", "energy", "forces", "absent: energy", "absent: forces"]
     yield "| " + " | ".join([*heads, "above: energy", "above: forces", "NH₃, eV", "HONO, eV"]) + " |"
     yield "|" + "---|" * (len(heads) + 4)
-    for number in sorted({number for _, number, _, _ in values}):
+    for number in sorted({number for _, number, split, _ in values if split != TRIAL}):
         for name in dict.fromkeys(NAMES.values()):
             draws = values.get((name, number, "test", "force_rmse"), {})
             if not draws:
@@ -131,7 +174,7 @@ def ratio(values: Values, one: str, other: str, number: int, split: str = "test"
 
 def ratios(pairs: Mapping[str, Values]) -> Iterator[str]:
     """Yield the ratios of force errors, by pair and number of labels."""
-    numbers = sorted({number for values in pairs.values() for _, number, _, _ in values})
+    numbers = sorted({number for values in pairs.values() for _, number, split, _ in values if split != TRIAL})
     yield "| force error of | over that of | levels | " + " | ".join(f"{number} energies" for number in numbers) + " |"
     yield "|" + "---|" * (3 + len(numbers))
     for one, other in RATIOS:
@@ -142,11 +185,11 @@ def ratios(pairs: Mapping[str, Values]) -> Iterator[str]:
                 yield f"| {one} | {other} | {levels} | " + " | ".join(shown) + " |"
 
 
-def curves(folder: Path, low: str, high: str, number: int, draw: int, out: Path) -> None:
+def curves(folder: Path, pair: Pair, number: int, draw: int, out: Path) -> None:
     """Draw the validation loss of the target over epochs, one line a training."""
     tables = {}
     for (kind, method), name in NAMES.items():
-        place = folder / f"{kind}-{low}-{high}" / "fits" / f"{method}-n{number}-s{draw}"
+        place = folder / f"{kind}-{pair.name}" / "fits" / f"{method}-n{number}-s{draw}"
         table = next(place.rglob("epochs.csv"), None) if kind in ("matrix", "lifts") else None
         if table is not None and (place / "metrics.json").exists():
             tables[name] = table
@@ -194,7 +237,7 @@ class Picture:
             axes.set_xscale("log")
             axes.set_yscale("log")
             axes.set_xlabel("energies of the high level", fontsize=8)
-            axes.xaxis.set_major_locator(FixedLocator([7, 50, 200, 350]))
+            axes.xaxis.set_major_locator(FixedLocator([7, 50, 200, 350, 800]))
             axes.xaxis.set_minor_locator(NullLocator())
             axes.xaxis.set_major_formatter(ScalarFormatter())
             axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -237,33 +280,34 @@ PICTURES = {
 """A picture of each claim, by the name of its file."""
 
 
-def every_value(folder: Path, levels: Mapping[str, tuple[str, str]], file: Path) -> dict[str, Values]:
+def every_value(folder: Path, levels: Sequence[Pair], file: Path) -> dict[str, Values]:
     """Return the values of all pairs of levels: what ``file`` has kept, and what the studies say, which it then has."""
     found = {
-        (title, name, str(number), str(draw), split, metric): value
-        for title, (low, high) in levels.items()
-        for (name, number, split, metric), draws in values_of(folder, low, high).items()
-        if metric in KEPT
+        (pair.title, name, str(number), str(draw), split, metric): value
+        for pair in levels
+        for (name, number, split, metric), draws in values_of(folder, pair).items()
+        if metric in KEPT or split == TRIAL
         for draw, value in draws.items()
     }
-    pairs: dict[str, dict[Key, dict[int, float]]] = {title: defaultdict(dict) for title in levels}
+    pairs: dict[str, dict[Key, dict[int, float]]] = {pair.title: defaultdict(dict) for pair in levels}
     for (title, name, number, draw, split, metric), value in keep_values(file, COLUMNS, found).items():
         pairs[title][name, int(number), split, metric][int(draw)] = value
     return {title: values for title, values in pairs.items() if values}
 
 
-def write_page(folder: Path, levels: Mapping[str, tuple[str, str]], target: Path) -> None:
-    """Write one table, ``page.md#ratios`` or ``page.md#rows``, or both, and the pictures beside the page.
+def write_page(folder: Path, levels: Sequence[Pair], target: Path) -> None:
+    """Write one table of the page, such as ``page.md#ratios``, or all, and the pictures beside the page.
 
     The numbers of all draws stay in ``claims.csv`` beside the page.
     """
     name, _, chosen = target.name.partition("#")
     pairs = every_value(folder, levels, target.with_name("claims.csv"))
     blocks = [f"**{title}**\n\n" + "\n".join(rows(values)) for title, values in pairs.items()]
-    for table, content in (("ratios", "\n".join(ratios(pairs))), ("rows", "\n\n".join(blocks))):
+    tuned = {key: draws for values in pairs.values() for key, draws in values.items() if key[2] == TRIAL}
+    tables = {"ratios": "\n".join(ratios(pairs)), "trials": "\n".join(trials(tuned)), "rows": "\n\n".join(blocks)}
+    for table, content in tables.items():
         if chosen in ("", table):
             write_table(target.with_name(f"{name}#{table}"), content)
     for file, picture in PICTURES.items():
         picture.draw(pairs, target.with_name(f"{file}.svg"))
-    low, high = next(iter(levels.values()))
-    curves(folder, low, high, 50, 0, target.with_name("claims-curves.svg"))
+    curves(folder, levels[0], 50, 0, target.with_name("claims-curves.svg"))

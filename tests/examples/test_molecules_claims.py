@@ -83,13 +83,41 @@ def test_a_path_begins_at_its_lowest_image(files: dict[str, list[Structure]]) ->
 
 def test_a_part_is_a_study_of_rows_with_three_settings_each(scripts: dict[str, ModuleType], place: Path) -> None:
     claims = scripts["claims"]
-    config = claims.study_of(claims.PARTS["matrix-gfn2-mp2"], range(2), folder("molecules"), place, tuned=True)
-    assert config.run.name == "matrix-gfn2-mp2" and config.seeds == (0, 1)
+    part = claims.PARTS["matrix-gfn2-mp2"]
+    config = claims.study_of(part.tuned, range(2), folder("molecules"), place)
+    assert config.run.name == "matrix-gfn2-mp2-tuned" and config.seeds == (0, 1)
     assert len(config.methods()) == 4
     for row, settings in config.methods().items():
         assert len(config.trials(row)) == 3 and config.trials(row)[0] == settings
-    given = claims.study_of(claims.PARTS["matrix-gfn2-mp2"], range(2), folder("molecules"), place, tuned=False)
-    assert given.tune is None and given.methods() == config.methods()  # so fits of before the trials stay
+    given = claims.study_of(part, range(2), folder("molecules"), place)
+    assert given.tune is None and given.methods() == config.methods()
+    assert given.run.name == "matrix-gfn2-mp2"  # both stand beside each other
+
+
+def test_a_larger_part_has_files_of_its_own(scripts: dict[str, ModuleType], place: Path) -> None:
+    claims, data = scripts["claims"], scripts["claims_data"]
+    config = claims.study_of(claims.PARTS["matrix-gfn2-mp2-240"], range(1), folder("molecules"), place)
+    usual = claims.study_of(claims.PARTS["matrix-gfn2-mp2"], range(1), folder("molecules"), place)
+    assert config.labels == claims.LARGE and config.methods() == usual.methods()
+    assert config.data.train[0].parent.name == "gfn2-mp2-240" and usual.data.train[0].parent.name == "gfn2-mp2"
+    learnt = [one for one in read_structures(config.data.train[0]) if one.labelled("mp2").has_energy]
+    assert len(learnt) > max(claims.LARGE)  # draws of 800 differ
+    first = {one.structure_id for one in read_structures(usual.data.train[0])}
+    assert first < {one.structure_id for one in read_structures(config.data.train[0])}
+    assert data.Pair("gfn2", "mp2", 240).title == "GFN2 → MP2, 240 geometries"
+
+
+def test_trials_stand_in_a_table_and_the_least_is_bold(scripts: dict[str, ModuleType]) -> None:
+    tables = scripts["claims_tables"]
+    values = {
+        ("HL-E", 50, "trial", "learning rate 0.02"): {0: 40.0},
+        ("HL-E", 50, "trial", "learning rate 0.01"): {1: 30.0},
+        ("HL-E", 50, "test", "force_rmse"): {0: 100.0},
+    }
+    assert list(tables.trials(values))[2:] == [
+        "| HL-E | 40.0 (learning rate 0.02) | **30.0** (learning rate 0.01) | 25% |"
+    ]
+    assert tables.change_of({"training.loss.fidelity_weights": {"mp2": 10.0}}) == "weight of the target 10"
 
 
 def test_every_row_of_every_part_is_a_method(scripts: dict[str, ModuleType]) -> None:
@@ -144,12 +172,14 @@ def test_ratios_are_taken_draw_by_draw(scripts: dict[str, ModuleType]) -> None:
 def test_draws_of_another_machine_stay_beside_the_page(scripts: dict[str, ModuleType], tmp_path: Path) -> None:
     """Where no study is at hand, the tables show what the file has; the pictures of trainings stay as they are."""
     tables = scripts["claims_tables"]
-    kept = {("far", "HL-E", "50", str(draw), "test", "force_rmse"): 100.0 + draw for draw in (3, 4)}
+    kept = {("GFN2 → MP2", "HL-E", "50", str(draw), "test", "force_rmse"): 100.0 + draw for draw in (3, 4)}
     tables.keep_values(tmp_path / "claims.csv", tables.COLUMNS, kept)
     page = tmp_path / "claims.md"
-    page.write_text("".join(f"<!-- table: {name} -->\n<!-- end of table -->\n" for name in ("ratios", "rows")))
-    tables.write_page(tmp_path / "empty", {"far": ("gfn2", "mp2"), "near": ("mp2", "ccsdt")}, page)
-    assert "| 50 | HL-E | 2 | – | – | 104 ± 1 |" in page.read_text() and "**near**" not in page.read_text()
+    tables_of_page = ("ratios", "trials", "rows")
+    page.write_text("".join(f"<!-- table: {name} -->\n<!-- end of table -->\n" for name in tables_of_page))
+    claims = scripts["claims"]
+    tables.write_page(tmp_path / "empty", (claims.FAR, claims.NEAR), page)
+    assert "| 50 | HL-E | 2 | – | – | 104 ± 1 |" in page.read_text() and "**MP2 → CCSD(T)**" not in page.read_text()
     assert (tmp_path / "claims.svg").exists() and not (tmp_path / "claims-curves.svg").exists()
 
 
