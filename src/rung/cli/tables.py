@@ -14,6 +14,7 @@ from rung.report.summary import UNKNOWN, number, of_split
 from rung.results.findings import Diagnosis
 from rung.results.forces import force_verdicts
 from rung.results.metrics import Evaluation, SplitErrors, by_split
+from rung.results.references import open_sentences
 from rung.run.stages import FinishedRun
 from rung.study import FinishedStudy
 
@@ -39,7 +40,7 @@ def print_errors(evaluation: Evaluation) -> None:
     """Print errors of every split, the base's beside."""
     errors, base = by_split(evaluation.splits), by_split(evaluation.base)
     fidelities = sorted({fidelity for _, fidelity in errors})
-    for sentence in force_verdicts(evaluation):
+    for sentence in (*open_sentences(evaluation.open_references), *force_verdicts(evaluation)):
         OUT.print(sentence, style=STYLES["warning"], markup=False)
     table = Table(title=f"Errors against {', '.join(fidelities)} (r.m.s.; energies meV/atom, forces meV/Å)")
     for heading in ("split", "potential"):

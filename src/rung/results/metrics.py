@@ -7,6 +7,7 @@ from pydantic import Field
 
 from rung.results.base import Entry, Number, Result
 from rung.results.domain import DomainNumbers
+from rung.results.references import OpenReferences
 
 METRICS_FILE = "metrics.json"
 
@@ -133,6 +134,9 @@ class Evaluation(Result):
     """Errors of labels of the target that are differences, by split; empty where there are none."""
     target: str = ""
     """The fidelity that was lifted to, or evaluated; empty in files of older runs."""
+    open_references: Mapping[str, OpenReferences] = Field(default_factory=dict)
+    """Labelled energies of the target of which the fit's labels leave reference energies open, by split; splits without
+    such energies are absent, and so are all where the model does not say what it was fitted to."""
 
 
 class StartDistance(Entry):

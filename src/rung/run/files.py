@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rung.checkpoint import Checkpoint, open_model
 from rung.data.batch import by_atoms
+from rung.data.determined import determined_of
 from rung.data.energy_table import NO_TABLE, EnergyTable, read_energy_tables, require_faultless, with_table
 from rung.data.frames import stream_structures
 from rung.data.readers import reader_of
@@ -23,6 +24,7 @@ from rung.model.potential import ReadoutPotential
 from rung.progress import SILENT, Progress
 from rung.results.findings import Diagnosis
 from rung.results.metrics import DifferenceErrors, DomainErrors, Evaluation, SplitErrors
+from rung.results.references import OpenReferences
 from rung.run.differences import difference_errors
 from rung.run.evaluation import SplitPrediction, add_errors, domain_errors, has_stress, named_places, predict
 from rung.run.file_settings import CheckSettings, EvaluationSettings
@@ -105,12 +107,16 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
     beside: dict[str, dict[str, SplitErrors]] = {}
     domain: dict[str, DomainErrors] = {}
     differences: dict[str, DifferenceErrors] = {}
+    known = determined_of(opened.metadata) if opened.metadata.get("target") == fidelity else None
+    left_open: dict[str, OpenReferences] = {}
     for name, structures in splits.items():
         sums, sums_beside = ErrorSums(), ErrorSums()
         places: list[tuple[str, Place | None]] = []
         with progress.task(f"Predictions of {name} ({fidelity})", len(structures)) as task:
             for part in by_atoms(structures, ATOMS_PER_PART):
                 places += _add(sums, sums_beside, part, fidelity, opened, before)
+                if known is not None:
+                    left_open[name] = known.open_among(part, fidelity).plus(left_open.get(name))
                 task.advance(len(part))
         errors[name] = {fidelity: sums.errors()}
         beside[name] = {fidelity: sums_beside.errors()}
@@ -118,8 +124,14 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
             domain[name] = domain_errors(sums, places, name, fidelity)
         if (between := _between(table, structures, opened, before)) is not None:
             differences[name] = between
-    compared = beside if before is not None else None
-    return Evaluation(splits=errors, base=compared, domain=domain, differences=differences, target=fidelity)
+    return Evaluation(
+        splits=errors,
+        base=beside if before is not None else None,
+        domain=domain,
+        differences=differences,
+        target=fidelity,
+        open_references={name: one for name, one in left_open.items() if one.n_open},
+    )
 
 
 def _with_tables(

@@ -1,21 +1,20 @@
 """What a run would read, fit and compute, and what it would cost; nothing is written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
-import numpy as np
-from ase.data import chemical_symbols
-
 from rung.config import RunConfig
-from rung.data.structure import Structure, composition_matrix
+from rung.data.determined import determined_by
+from rung.data.elements import symbols
 from rung.features.weights import machine_memory
 from rung.fit.lift import Lift
 from rung.fit.method import Expected
 from rung.fit.methods import method_of
 from rung.progress import SILENT, Progress, duration, memory_size
 from rung.results.plan import FitPlan, PlannedDesigns
+from rung.results.references import open_sentences
 from rung.run.inputs import coarse_base
 from rung.run.stages import STAGES, check
 from rung.run.work import Work
@@ -82,6 +81,7 @@ def plan_fit(config: RunConfig, *, progress: Progress = SILENT) -> FitPlan:
             *coarse_base(config, work.base),
             *warned,
             *([] if identified else [verdict]),
+            *open_sentences(work.open_references),
             *_costly(expected),
         ),
         sentences=(*expected.sentences, *_unknown(method.name, expected)),
@@ -90,18 +90,15 @@ def plan_fit(config: RunConfig, *, progress: Progress = SILENT) -> FitPlan:
 
 def reference_verdict(lift: Lift) -> tuple[bool, str]:
     """Return whether the labels identify every reference energy of their elements, and a sentence."""
-    labelled: Sequence[Structure] = lift.labelled
-    if not labelled:
+    if not lift.labelled:
         return False, f"No training structure has {lift.target}_energy."
-    numbers = sorted({int(number) for one in labelled for number in one.atoms.numbers})
-    composition = composition_matrix(labelled, numbers)
-    rank = int(np.linalg.matrix_rank(composition))
-    symbols = ", ".join(chemical_symbols[number] for number in numbers)
-    if rank == len(numbers):
-        return True, f"The labelled compositions identify the reference energies of {symbols}."
+    known = determined_by(lift.train, lift.target, lift.table)
+    listed = symbols(known.elements)
+    if known.rank == len(known.elements):
+        return True, f"The labelled compositions identify the reference energies of {listed}."
     return False, (
-        f"The labelled compositions identify {rank} of {len(numbers)} combinations of the reference energies of "
-        f"{symbols}: energies of other compositions will have no error bar."
+        f"The labelled compositions identify {known.rank} of {len(known.elements)} combinations of the reference "
+        f"energies of {listed}: energies of other compositions will have no error bar."
     )
 
 

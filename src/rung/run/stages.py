@@ -17,6 +17,7 @@ from rung.backends.precision import (
 from rung.checkpoint import save as save_checkpoint
 from rung.config import RunConfig
 from rung.data.cells import cells_of
+from rung.data.determined import DETERMINED
 from rung.data.states import STATES, common_states
 from rung.data.structure import Structure
 from rung.errors import ModelError
@@ -166,6 +167,7 @@ def fit(work: Work) -> None:
             "target": target,
             "method": work.config.method.name,
             "target_labels": cells_of(work.lift.train, target),
+            DETERMINED: work.determined.metadata,
             STATES: common_states(one for one in work.lift.train if one.labelled(target).says_anything),
             REFERENCE_ENERGY: _reference_energy(work.lift.train, result.potential, target),
             ORIGIN: origin_of(work.config, work.lift, known.files).as_json(),
@@ -234,6 +236,7 @@ def evaluate(work: Work) -> None:
         domain=domain,
         differences=differences,
         target=target,
+        open_references=work.open_references,
         checks=Checks(step_zero=start, warnings=warnings),
         fit=_numbers(fitted, designs),
     ).write(work.folder.metrics)

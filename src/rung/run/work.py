@@ -7,10 +7,12 @@ from functools import cached_property
 from rung.checkpoint import Checkpoint
 from rung.checkpoint import load as load_checkpoint
 from rung.config import RunConfig
+from rung.data.determined import Determined, determined_by
 from rung.data.structure import Structure
 from rung.features.cache import DesignCache
 from rung.fit.lift import Base, Context, Lift
 from rung.progress import SILENT, Progress
+from rung.results.references import OpenReferences
 from rung.run.folder import RunFolder
 from rung.run.inputs import context_of, design_cache, left_out, lift_of, open_base, open_splits
 
@@ -61,6 +63,18 @@ class Work:
     def evaluated(self) -> dict[str, tuple[Structure, ...]]:
         """The splits that are evaluated on, by name."""
         return {name: tuple(self.splits[name]) for name in self.config.data.evaluate}
+
+    @cached_property
+    def determined(self) -> Determined:
+        """What the labels that the fit learns from tell of reference energies."""
+        return determined_by(self.lift.train, self.config.target, self.lift.table)
+
+    @property
+    def open_references(self) -> dict[str, OpenReferences]:
+        """Energies to evaluate on of which the labels leave reference energies open, by split; no split without any."""
+        names, target = self.config.data.evaluate, self.config.target
+        found = {name: self.determined.open_among(self.splits[name], target) for name in names}
+        return {name: one for name, one in found.items() if one.n_open}
 
     @cached_property
     def context(self) -> Context:

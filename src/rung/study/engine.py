@@ -36,6 +36,7 @@ from rung.storage import DamagedFileWarning
 from rung.study.comparison import comparisons
 from rung.study.config import StudyConfig
 from rung.study.plan import DESIGNS, FIT, Fit, Step, choose, designs_job, fit_steps, names, reads_designs, trial_steps
+from rung.study.references import open_references, open_sentences
 from rung.study.status import Failure, StatusReader, StudyStatus
 from rung.study.table import require_arrow, rows_of, values_of, write_parquet
 from rung.study.verdict import caveats, verdict
@@ -253,6 +254,7 @@ def _concluded(
     failures = StatusReader(config).read().failures
     compared = comparisons(config, rows, results)
     said = (
+        *open_sentences(config, open_references(workshop)),
         *verdict(config, rows, compared),
         *caveats(config, rows, failures, _validated(config, results), _left_out(results)),
     )

@@ -8,6 +8,7 @@ from rung.report.tables import digits, electronvolts, quantity, with_error
 from rung.results.barrier import BarrierEntry, Panel
 from rung.results.forces import force_verdicts
 from rung.results.metrics import SplitErrors
+from rung.results.references import open_sentences
 
 REFERENCES = ("base", "truth", "energies alone")
 """Barriers that others are held against."""
@@ -19,7 +20,9 @@ _EQUAL = 0.02
 def headline(run: RunFiles) -> list[str]:
     """Return sentences, plain text, that say what the run did to energies, forces and barriers."""
     base = run.base_errors
-    lines = [_what(run), *(() if run.metrics is None else force_verdicts(run.metrics))]
+    lines = [_what(run)]
+    if run.metrics is not None:
+        lines += [*open_sentences(run.metrics.open_references), *force_verdicts(run.metrics)]
     for (split, fidelity), errors in run.errors.items():
         if fidelity == run.target:
             lines.append(" ".join(_split_sentences(split, errors, base.get((split, fidelity)))))

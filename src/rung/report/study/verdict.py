@@ -9,6 +9,7 @@ from rung.evaluate.draws import FEWEST_DRAWS, Values, in_order, moments
 from rung.report.read import StudyFiles
 from rung.report.section import Draw
 from rung.report.tables import ABSENT, capital, digits, table
+from rung.results.references import OPEN_REFERENCES
 from rung.results.study import WORSE_FORCES, JudgedForces, MethodComparison, StudyRow
 
 BASE = "base"
@@ -160,7 +161,7 @@ def verdict(study: StudyFiles, _: Draw) -> str:
     sentences, tables = list(dict.fromkeys(study.summary.verdict)), _tables(study)
     if not tables:
         return warnings + _listed(sentences)
-    first = [sentence for sentence in sentences if WORSE_FORCES in sentence]
+    first = [sentence for sentence in sentences if OPEN_REFERENCES in sentence or WORSE_FORCES in sentence]
     rest = _listed([sentence for sentence in sentences if sentence not in first])
     folded = f"<details><summary>In sentences, with what limits them</summary>{rest}</details>" if rest else ""
     return tables + _listed(first) + warnings + folded
