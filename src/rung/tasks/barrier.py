@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,13 +10,13 @@ from ase import Atoms
 from pydantic import Field, field_validator
 
 from rung.data.readers.extxyz import frame_text
-from rung.errors import ConfigError, DataError, counted
+from rung.errors import ConfigError, DataError
 from rung.evaluate.error_bars import Bar
 from rung.evaluate.identity import PHYSICS, geometry_key, physics_key
 from rung.evaluate.paths.barrier import BandSettings, Barrier, BarrierSettings, relaxed_barrier
 from rung.evaluate.paths.endpoints import check_endpoints, check_same_atoms, displacements, hold_together, matched
 from rung.evaluate.paths.rates import HarmonicRate, along_band, harmonic_rate, saddle_sentence
-from rung.evaluate.paths.refinement import BarrierDraws, RefinementSettings, converged_barrier, relaxed_draws
+from rung.evaluate.paths.refinement import BarrierDraws, RefinementSettings, converged_barrier
 from rung.evaluate.paths.vibrations import Vibrations, VibrationSettings
 from rung.progress import SILENT, Progress
 from rung.report.tasks.barrier import PAGE, barrier_summary, write_barrier_report
@@ -25,8 +24,8 @@ from rung.results.barrier import BARRIER_FILE, write_panels
 from rung.results.barrier_task import BandSize, TaskBarrier, TaskPanel
 from rung.settings import Option, Settings
 from rung.storage import content_hash, write_text
+from rung.tasks.band_draws import band_on_draws
 from rung.tasks.domain import FRAMES, EnvelopeSettings, Evidence, evidence_of, judged, write_frames
-from rung.tasks.error_bars import PosteriorBars
 from rung.tasks.fixed_paths import read_band, read_labelled_band, static_panel, target_panel
 from rung.tasks.folder import TaskFolder
 from rung.tasks.kept_modes import kept_modes
@@ -271,8 +270,18 @@ def _barrier(
     barrier = FidelityBarrier(name, band, history)
     if not band.converged:
         return barrier
-    if error_bars is not None:
-        barrier = _with_draws(barrier, error_bars, task, folder, progress)
+    if error_bars is not None and task.draws:
+        draws, notes = band_on_draws(
+            band,
+            _settings(task),
+            calculator,
+            error_bars,
+            count=task.draws,
+            seed=task.seed,
+            folder=folder / f"draws-seed-{task.seed}",
+            progress=progress,
+        )
+        barrier = replace(barrier, draws=draws, notes=(*barrier.notes, *notes))
     return _with_modes(barrier, calculator, task, folder, progress)
 
 
@@ -282,34 +291,11 @@ def _image_text(image: Atoms) -> str:
     return frame_text(image, {"energy": float(image.get_potential_energy())}, {"forces": forces})
 
 
-def _with_draws(
-    barrier: FidelityBarrier, error_bars: PosteriorBars, task: BarrierTask, folder: Path, progress: Progress
-) -> FidelityBarrier:
-    band, notes = barrier.band, list(barrier.notes)
-    draws = None
-    if task.draws:
-        draws = relaxed_draws(
-            band.images,
-            # made when it is its turn: as many models at once would fill the memory
-            [partial(error_bars.draw, index, seed=task.seed) for index in range(task.draws)],
-            _settings(task),
-            folder=folder / f"draws-seed-{task.seed}",
-            progress=progress,
-        )
-        if draws.n_converged < len(draws.barriers):
-            notes.append(
-                f"The band relaxed on {draws.n_converged} of {counted(len(draws.barriers), 'posterior draw')}; the "
-                "others are not "
-                "in the error bar" + ("." if np.isfinite(draws.stderr) else ", which is that of first order instead.")
-            )
-    return replace(barrier, draws=draws, notes=tuple(notes))
-
-
 def _with_modes(
     barrier: FidelityBarrier, calculator: Any, task: BarrierTask, folder: Path, progress: Progress
 ) -> FidelityBarrier:
     band, notes = barrier.band, list(barrier.notes)
-    if not (task.check_saddle or task.temperatures) or band.saddle in (0, len(band.images) - 1):
+    if not (task.check_saddle or task.temperatures) or band.at_end:
         return barrier
     top = band.images[band.saddle]
     saddle = kept_modes(top, calculator, task.vibrations, folder / "saddle-modes.npz", progress)

@@ -1,11 +1,14 @@
 """More images until the barrier stands still; the spread over potentials that differ in a known way."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from rung.errors import DataError
+from rung.evaluate.paths import refinement
 from rung.evaluate.paths.barrier import BarrierSettings, relaxed_barrier
-from rung.evaluate.paths.refinement import RefinementSettings, converged_barrier, refined, relaxed_draws
+from rung.evaluate.paths.refinement import RefinementSettings, converged_barrier, draw_steps, refined, relaxed_draws
 from tests.evaluate.paths.wells import DoubleWell, at
 
 TIGHT = BarrierSettings(fmax=0.01, endpoint_fmax=0.002, interpolation="linear", max_steps=400)
@@ -81,3 +84,45 @@ def test_draws_that_do_not_relax_are_left_out_and_counted():
     assert np.isnan(half.stderr)
     with pytest.raises(DataError, match="two draws"):
         relaxed_draws(band.images, [DoubleWell], TIGHT)
+
+
+class Counted:
+    """Makes wells and counts them; those of ``broken`` never relax."""
+
+    def __init__(self, *broken):
+        self.broken, self.made = broken, 0
+
+    def makers(self, count):
+        return [lambda index=index: self._make(index) for index in range(count)]
+
+    def _make(self, index):
+        self.made += 1
+        return DoubleWell(height=0.4 if index in self.broken else 0.8)
+
+
+def test_draws_that_can_give_no_spread_any_more_are_left_out(monkeypatch):
+    def band_of(initial, final, calculator, settings, **_):  # a relaxation by the height of the well alone
+        done = calculator.height > 0.5
+        found = relaxed_barrier(initial, final, DoubleWell(), TIGHT)
+        return found if done else replace(found, converged=False, barrier=float("nan"), reason="not relaxed")
+
+    band = relaxed_barrier(at(-0.9), at(1.1), DoubleWell(), TIGHT)
+    monkeypatch.setattr(refinement, "relaxed_barrier", band_of)
+    first = Counted(0, 1, 2, 3)
+    found = relaxed_draws(band.images, first.makers(16), TIGHT)
+    assert first.made == 4
+    assert (found.n_converged, len(found.barriers)) == (0, 16)
+    assert found.reasons[4:] == ("left out, for none of the first 4 relaxed",) * 12
+    half = Counted(1, 2, 3, 4)
+    found = relaxed_draws(band.images, half.makers(8), TIGHT)
+    assert half.made == 5
+    assert "4 of 8 did not relax" in found.reasons[-1]
+    assert np.isnan(found.stderr)
+    some = Counted(0, 1, 2)
+    assert relaxed_draws(band.images, some.makers(8), TIGHT).n_converged == 5
+    assert some.made == 8
+
+
+def test_a_draw_may_take_twice_the_steps_of_the_band_and_never_more_than_asked_for():
+    assert [draw_steps(BarrierSettings(max_steps=500), steps) for steps in (3, 80, 400)] == [100, 160, 500]
+    assert draw_steps(BarrierSettings(max_steps=50), 3) == 50

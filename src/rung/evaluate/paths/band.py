@@ -75,6 +75,11 @@ class StaticBarrier:
     notes: tuple[str, ...] = ()
 
     @property
+    def at_end(self) -> bool:
+        """Whether the highest image is an end: there is no barrier on this path."""
+        return self.saddle in (0, len(self.images) - 1)
+
+    @property
     def reverse_barrier(self) -> float:
         """Energy of the highest image less the last, eV."""
         return self.barrier - self.reaction

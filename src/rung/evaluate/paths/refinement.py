@@ -19,6 +19,12 @@ from rung.progress import SILENT, Progress
 from rung.results.barrier_task import Draws
 from rung.settings import Option, Settings
 
+FEWEST_STEPS, TIMES_STEPS = 100, 2
+"""A draw begins at the relaxed band, so it may take so many steps, or so many times those of the band."""
+
+FIRST_LOST = 4
+"""Where none of so many first draws relaxes, the others are left out."""
+
 
 class RefinementSettings(Settings):
     """When a band has images enough."""
@@ -145,6 +151,11 @@ class BarrierDraws:
         return float(np.std(found, ddof=1)) if len(found) > max(1, len(values) / 2) else float("nan")
 
 
+def draw_steps(settings: BarrierSettings, steps: int) -> int:
+    """Return how many steps each draw may take after a band that took ``steps``."""
+    return min(settings.max_steps, max(FEWEST_STEPS, TIMES_STEPS * steps))
+
+
 def relaxed_draws(
     band: Sequence[Atoms],
     calculators: Sequence[Callable[[], Any]],
@@ -153,7 +164,7 @@ def relaxed_draws(
     folder: Path | None = None,
     progress: Progress = SILENT,
 ) -> BarrierDraws:
-    """Relax a band again on each of several potentials.
+    """Relax a band again on each of several potentials; the rest is left out once they can give no spread any more.
 
     Parameters
     ----------
@@ -175,24 +186,33 @@ def relaxed_draws(
     """
     if len(calculators) < 2:
         raise DataError(f"A spread needs at least two draws, not {len(calculators)}.")
-    found = []
+    found: list[tuple[float, float, str]] = []
     # the numbering was settled for the mean band, whose images are in one order
     kept = settings.model_copy(update={"match_atoms": False})
     with progress.task("posterior draws", len(calculators)) as task:
         for index, make in enumerate(calculators):
-            found.append(
-                relaxed_barrier(
-                    band[0],
-                    band[-1],
-                    make(),
-                    kept,
-                    guess_images=band,
-                    folder=None if folder is None else folder / f"draw-{index:03d}",
-                )
+            if reason := _hopeless([lost for _, _, lost in found], len(calculators)):
+                found += [(np.nan, np.nan, reason)] * (len(calculators) - index)
+                break
+            one = relaxed_barrier(
+                band[0],
+                band[-1],
+                make(),
+                kept,
+                guess_images=band,
+                folder=None if folder is None else folder / f"draw-{index:03d}",
             )
+            found.append((one.barrier, one.reaction, one.reason))
             task.advance()
-    return BarrierDraws(
-        np.array([one.barrier for one in found]),
-        np.array([one.reaction for one in found]),
-        tuple(one.reason for one in found),
-    )
+    barriers, reactions, reasons = zip(*found, strict=True)
+    return BarrierDraws(np.array(barriers), np.array(reactions), reasons)
+
+
+def _hopeless(reasons: Sequence[str], total: int) -> str:
+    """Return why the draws that are left are not worth their steps; empty where they are."""
+    lost = sum(map(bool, reasons))
+    if lost == len(reasons) >= FIRST_LOST:
+        return f"left out, for none of the first {lost} relaxed"
+    if total - lost <= max(1, total / 2):
+        return f"left out, for {lost} of {total} did not relax, and the others are too few for a spread"
+    return ""
