@@ -92,6 +92,23 @@ def test_files_are_splits(tmp_path, nickel):
         diagnose_files([tmp_path / "absent.extxyz"])
 
 
+def test_only_one_of_several_files_needs_energies_of_the_target(tmp_path, nickel):
+    """Low labels in one file, those of the target in another: the set is sound, whichever is named first."""
+    paths = [tmp_path / "low.extxyz", tmp_path / "labels.extxyz"]
+    write_structures(paths[0], [replace(one, labels={"cheap": one.labels["cheap"]}) for one in nickel["test"]])
+    # a copy of a label is looked for where a fit would learn
+    copy = replace(nickel["train"][0], structure_id="again")
+    write_structures(paths[1], [*nickel["train"], copy])
+    for order in (paths, paths[::-1]):
+        diagnosis = diagnose_files(order, target="dear")
+        assert found(diagnosis) == {("warning", "repeated-label")}
+        (note,) = [one for one in diagnosis.findings if one.code == "no-target-labels"]
+        assert note.splits == ("low.extxyz",)
+    (error,) = diagnose_files(paths, target="deer").of_severity("error")
+    assert error.sentence.startswith("low.extxyz: no frame has an energy of the target 'deer', so nothing can be learnt")
+    assert "there is: cheap, dear" in error.sentence
+
+
 def test_every_check_says_what_it_finds():
     checks = (*PLAIN_CHECKS, *CHECKS)
     assert len({check.__name__ for check in checks}) == len(checks)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from rung.data.energy_table import NO_TABLE, EnergyTable, faults, read_energy_tables, with_table
+from rung.data.label_rows import mentioned
 from rung.data.readers.structures import read_structures
 from rung.data.single_atoms import SingleAtoms
 from rung.data.structure import Structure
@@ -92,6 +93,7 @@ def diagnose(
     base_fidelity: str | None = None,
     single_atoms: SingleAtoms | None = None,
     table: EnergyTable = NO_TABLE,
+    teacher: str | None = None,
     progress: Progress = SILENT,
 ) -> Diagnosis:
     """Check labelled structures before any work.
@@ -99,7 +101,7 @@ def diagnose(
     Parameters
     ----------
     splits
-        The structures by split; the first is the one that a fit learns from.
+        The structures by split.
     target
         The fidelity that a fit would lift to, if there is to be one.
     base
@@ -111,6 +113,8 @@ def diagnose(
         neighbour, and it does not.
     table
         Rows that tell of these structures, which hold its energies among their labels.
+    teacher
+        The split that a fit learns from, by default the first.
     progress
         Where the base's predictions report.
 
@@ -124,19 +128,21 @@ def diagnose(
     ConfigError
         When ``base_fidelity`` is needed and absent, or unknown to the base.
     """
-    everything = Examined({split: tuple(members) for split, members in splits.items()}, target, table=table)
+    everything = Examined(
+        {split: tuple(members) for split, members in splits.items()}, target, table=table, teacher=teacher
+    )
     # the other checks list neighbours, of which impossible matter has millions
     tame = {
         split: keys.tamed([structure for structure in members if id(structure) not in everything.impossible])
         for split, members in everything.splits.items()
     }
     if base is None:
-        examined = Examined(tame, target, single_atoms=single_atoms or SingleAtoms(), table=table)
+        examined = Examined(tame, target, single_atoms=single_atoms or SingleAtoms(), table=table, teacher=teacher)
     else:
         fidelity = _fidelity_of(base, base_fidelity)
         predictions, energies = consult(tame, target, base, fidelity, progress, table)
         alone = single_atoms or SingleAtoms(base.cutoff)
-        examined = Examined(tame, target, base, fidelity, predictions, energies, alone, table)
+        examined = Examined(tame, target, base, fidelity, predictions, energies, alone, table, teacher)
     findings = [finding for check in PLAIN_CHECKS for finding in check(everything)]
     findings += [finding for check in CHECKS for finding in check(examined)]
     return Diagnosis.of_findings(census(everything.splits), findings)
@@ -153,7 +159,8 @@ def diagnose_files(
 ) -> Diagnosis:
     """Read each file as one split, named after the file, and :func:`diagnose` them.
 
-    Tables of energies, ``labels``, are checked beside them; rows that cannot be used are findings.
+    Files have no roles, and a set of data may stand in several: a fit would learn from the first that has energies of
+    the target, and the others need none. Tables of energies, ``labels``, are checked beside them; rows that cannot be used are findings.
 
     Raises
     ------
@@ -172,7 +179,16 @@ def diagnose_files(
     bad = {fault.row for fault in wrong}
     table = EnergyTable(tuple(row for row in table.rows if row not in bad))
     splits = {name: with_table(members, table) for name, members in splits.items()}
-    told = diagnose(splits, target=target, base=base, base_fidelity=base_fidelity, table=table, progress=progress)
+    able = (name for name, members in splits.items() if target is not None and mentioned(members, target, table))
+    told = diagnose(
+        splits,
+        target=target,
+        base=base,
+        base_fidelity=base_fidelity,
+        table=table,
+        teacher=next(able, None),
+        progress=progress,
+    )
     return Diagnosis.of_findings(told.census, [*energy_table.table_faults(wrong), *told.findings])
 
 

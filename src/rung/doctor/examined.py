@@ -79,6 +79,8 @@ class Examined:
         Which frames are single atoms, and whether a fit takes them.
     table
         Differences of energies, and errors that energies share; its energies are labels of the structures.
+    teacher
+        The split that a fit learns from; None for the first.
     """
 
     splits: Mapping[str, tuple[Structure, ...]]
@@ -89,6 +91,7 @@ class Examined:
     base_energies: Mapping[str, float] = field(default_factory=dict)
     single_atoms: SingleAtoms = field(default_factory=SingleAtoms)
     table: EnergyTable = NO_TABLE
+    teacher: str | None = None
     _answers: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, question: Hashable, answer: Callable[[], T]) -> T:
@@ -116,6 +119,11 @@ class Examined:
             split: tuple(one for one in members if id(one) not in lonely[split])
             for split, members in self.splits.items()
         }
+
+    @property
+    def teaches(self) -> str:
+        """The split that a fit learns from; empty where there is no split."""
+        return next(iter(self.splits), "") if self.teacher is None else self.teacher
 
     @property
     def fitted(self) -> Mapping[str, tuple[Structure, ...]]:

@@ -215,7 +215,8 @@ def two_energies(examined: Examined) -> Iterator[Finding]:
 def repeated_label(examined: Examined) -> Iterator[Finding]:
     """Find energies to learn from that stand there twice: the copy of a label is no second label."""
     named = (examined.target,) if examined.target is not None else examined.fidelities
-    for split, members in list(examined.splits.items())[:1]:
+    if split := examined.teaches:
+        members = examined.splits[split]
         for fidelity in named:
             every = copies(members, fidelity)
             for same_stderr, (words, remedy) in REPEATED.items():
@@ -237,7 +238,8 @@ def repeated_label(examined: Examined) -> Iterator[Finding]:
 def one_composition(examined: Examined) -> Iterator[Finding]:
     """Find that the energies to learn from cannot tell the reference energies of the elements apart."""
     named = (examined.target,) if examined.target is not None else examined.fidelities
-    for split, members in list(examined.fitted.items())[:1]:
+    if split := examined.teaches:
+        members = examined.fitted[split]
         for fidelity in named:
             labelled = [members[place] for place in mentioned(members, fidelity, examined.table)]
             formulas = sorted({structure.formula for structure in labelled})

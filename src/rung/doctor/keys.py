@@ -129,13 +129,14 @@ def empty_fidelity(examined: Examined) -> Iterator[Finding]:
 
 
 def no_target(examined: Examined) -> Iterator[Finding]:
-    """Find that the split that teaches, the first, has no energy of the target, or another split has no label of it."""
+    """Find that the split that teaches has no energy of the target, or another split has no label of it."""
     target = examined.target
-    for place, (split, members) in enumerate(examined.splits.items()):
+    for split, members in examined.splits.items():
         if target is None or mentioned(members, target, examined.table):
             continue
-        if place == 0:
-            labelled = {name for structure in members for name, label in structure.labels.items() if label.has_energy}
+        if split == examined.teaches:
+            there = (one.labels.items() for one in examined.structures)
+            labelled = {name for labels in there for name, label in labels if label.has_energy}
             hint = "" if target in examined.fidelities else f" {no_such_label(target, labelled)}"
             sentence = f"{split}: no frame has an energy of the target {target!r}, so nothing can be learnt.{hint}"
             yield finding("error", "no-target-energies", sentence, (split,), (target,))

@@ -24,7 +24,7 @@ ENOUGH = 4
 
 def stderr_missing(examined: Examined) -> Iterator[Finding]:
     """Find energies without an error among energies with one, and a target to learn from that has none at all."""
-    teaches = next(iter(examined.splits), "")
+    teaches = examined.teaches
     fitted = {id(structure) for structure in examined.fitted.get(teaches, ())}
     for split, fidelity, members in examined.labelled():
         # what a fit leaves out counts as nothing there; elsewhere it is scored
