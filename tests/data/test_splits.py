@@ -49,7 +49,7 @@ def test_one_geometry_in_two_splits_is_named_whatever_it_is_called():
     structures = sample(4, 2)
     twin = dimer(1, name="another")
     with pytest.raises(
-        DataError, match=r"1 structure stands .* 'dimer-1' of train and 'another' of test have the same g"
+        DataError, match=r"1 pair of structures stands .* 'dimer-1' of train and 'another' of test have the same g"
     ):
         check_disjoint({"train": structures, "test": [dimer(9), twin]})
 

@@ -105,7 +105,9 @@ def test_only_one_of_several_files_needs_energies_of_the_target(tmp_path, nickel
         (note,) = [one for one in diagnosis.findings if one.code == "no-target-labels"]
         assert note.splits == ("low.extxyz",)
     (error,) = diagnose_files(paths, target="deer").of_severity("error")
-    assert error.sentence.startswith("low.extxyz: no frame has an energy of the target 'deer', so nothing can be learnt")
+    assert error.sentence.startswith(
+        "low.extxyz: no frame has an energy of the target 'deer', so nothing can be learnt"
+    )
     assert "there is: cheap, dear" in error.sentence
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk
+from ase.build import bulk, molecule
 
 from rung.data.structure import Structure
 from rung.doctor import diagnose
@@ -115,6 +115,32 @@ def test_a_leak_but_for_the_last_digits_is_a_warning(mos2):
     diagnosis = diagnose({**mos2, "test": (*mos2["test"], moved(slab, positions, name="near"))}, target="r2scan")
     [finding] = diagnosis.of_severity("warning")
     assert (finding.code, finding.structures) == ("nearly-two-splits", ("train-120", "near"))
+
+
+def test_geometries_of_two_splits_are_counted_and_not_the_structures_that_have_them(mos2):
+    """Four structures of two geometries are two, each named with its twin; a name of another geometry stands apart."""
+    leaky = [*(renamed(one) for one in mos2["train"][120:122]), replace(mos2["test"][0], structure_id="train-005")]
+    diagnosis = diagnose({**mos2, "test": (*mos2["test"][1:], *leaky)}, target="r2scan")
+    geometries, names = sorted((one.sentence for one in diagnosis.of_severity("error")), key=len, reverse=True)
+    assert geometries.startswith(
+        "train and test share 2 geometries (each atom within 0.0002 Å once one is laid upon the"
+    )
+    assert "): train-120 = train-120-again, train-121 = train-121-again; a test on" in geometries
+    assert names.startswith("train and test share 1 structure_id of geometries that differ: train-005; a test on")
+
+
+@pytest.mark.parametrize(("off", "near"), [(0.0014, True), (0.0025, False)])
+def test_the_tolerance_of_near_copies_is_said(off, near):
+    """An atom that is 1.4 mÅ off is within 1 mÅ once the molecule is laid upon its copy."""
+    methanol = molecule("CH3OH")
+    positions = methanol.positions.copy()
+    positions[1, 0] += off
+    one = Structure(methanol, "one", {})
+    findings = diagnose({"train": (one,), "test": (moved(one, positions, name="near"),)}).findings
+    said = [finding.sentence for finding in findings if finding.code == "nearly-two-splits"]
+    assert len(said) == near
+    words = "share 1 geometry but for the last digits (each atom within 0.001 Å once one is laid upon the other"
+    assert all(words in sentence for sentence in said)
 
 
 def test_fragments_beyond_the_cutoff_are_found():

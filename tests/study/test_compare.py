@@ -278,7 +278,7 @@ def test_a_turned_copy_of_a_training_structure_in_a_test_set_is_refused(
     atoms.rotate(50, "y")
     test.append(replace(test[0], atoms=atoms, structure_id="turned", labels={}))
     write_structures(world.folder / "test.extxyz", test)
-    with pytest.raises(FindingsError, match=r"train and test share the geometry of 1 structure \(be it shifted"):
+    with pytest.raises(FindingsError, match=r"train and test share 1 geometry \(each atom within 0.0002 Å"):
         Workshop(load_study_config(_study(world, "leak.yaml"))).check()
 
 

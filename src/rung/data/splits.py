@@ -165,9 +165,9 @@ def check_disjoint(splits: Mapping[str, Sequence[Structure]]) -> None:
         first = shared[0]
         what = f"the same geometry, {HOWEVER}" if first.same_geometry else "the same structure_id"
         raise DataError(
-            f"{counted(len(shared), 'structure stands', 'structures stand')} in two splits; the first: "
-            f"{first.structures[0]!r} of {first.splits[0]} and {first.structures[1]!r} of {first.splits[1]} have "
-            f"{what}; {REMEDY}"
+            f"{counted(len(shared), 'pair of structures stands', 'pairs of structures stand')} in two splits; the "
+            f"first: {first.structures[0]!r} of {first.splits[0]} and {first.structures[1]!r} of {first.splits[1]} "
+            f"have {what}; {REMEDY}"
         )
 
 

@@ -160,7 +160,8 @@ def diagnose_files(
     """Read each file as one split, named after the file, and :func:`diagnose` them.
 
     Files have no roles, and a set of data may stand in several: a fit would learn from the first that has energies of
-    the target, and the others need none. Tables of energies, ``labels``, are checked beside them; rows that cannot be used are findings.
+    the target, and the others need none. Tables of energies, ``labels``, are checked beside them; rows that cannot be
+    used are findings.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Checks of geometry: atoms too close, fragments too far, elements unknown, one geometry in two places."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from ase.data import chemical_symbols, covalent_radii
@@ -8,6 +8,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from rung.data.batch import neighbours
+from rung.data.congruence import SAME
 from rung.data.copies import copies
 from rung.data.label_rows import label_compositions, mentioned
 from rung.data.matter import CLOSEST_IMAGE
@@ -150,19 +151,18 @@ def unknown_elements(examined: Examined) -> Iterator[Finding]:
 def geometry_in_two_splits(examined: Examined) -> Iterator[Finding]:
     """Find structures that stand in two splits under one name or with one geometry."""
     shared = examined.overlaps
-    for pair in dict.fromkeys(overlap.splits for overlap in shared):
-        here = [overlap for overlap in shared if overlap.splits == pair]
-        turned = f" ({HOWEVER})" if any(overlap.same_geometry for overlap in here) else ""
-        names = tuple(dict.fromkeys(name for overlap in here for name in overlap.structures))
-        what = "geometry" if any(overlap.same_geometry for overlap in here) else "structure_id"
+    for pair, same in dict.fromkeys((overlap.splits, overlap.same_geometry) for overlap in shared):
+        twins = [one.structures for one in shared if (one.splits, one.same_geometry) == (pair, same)]
+        what = f"{counted(len(twins), 'geometry', 'geometries')}{_within(SAME)}"
+        named = what if same else f"{counted(len(twins), 'structure_id')} of geometries that differ"
         yield finding(
             "error",
             "two-splits",
-            f"{pair[0]} and {pair[1]} share the {what} of {counted(len(here), 'structure')}{turned}: {few(names)}; a "
-            f"test on what was learnt measures nothing, {ELSEWHERE}.",
+            f"{pair[0]} and {pair[1]} share {named}: {few(_equal(twins))}; a test on what was learnt measures nothing, "
+            f"{ELSEWHERE}.",
             pair,
             (),
-            names,
+            tuple(dict.fromkeys(name for names in twins for name in names)),
         )
 
 
@@ -181,12 +181,22 @@ def nearly_in_two_splits(examined: Examined) -> Iterator[Finding]:
         yield finding(
             "warning",
             "nearly-two-splits",
-            f"{pair[0]} and {pair[1]} share {counted(len(twins), 'structure that is', 'structures that are')} alike "
-            f"but for the last digits, {HOWEVER}: {few([' = '.join(names) for names in twins])}.",
+            f"{pair[0]} and {pair[1]} share {counted(len(twins), 'geometry', 'geometries')} but for the last digits"
+            f"{_within(ALIKE)}: {few(_equal(twins))}.",
             pair,
             (),
             tuple(dict.fromkeys(name for names in twins for name in names)),
         )
+
+
+def _within(tolerance: float) -> str:
+    """Return how far apart geometries of two splits may be to count as one, in brackets."""
+    return f" (each atom within {tolerance:g} Å once one is laid upon the other, {HOWEVER})"
+
+
+def _equal(twins: Sequence[tuple[str, str]]) -> list[str]:
+    """Return pairs of names as equations; a name that both have stands once."""
+    return [" = ".join(dict.fromkeys(names)) for names in twins]
 
 
 def two_energies(examined: Examined) -> Iterator[Finding]:
