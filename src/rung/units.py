@@ -11,6 +11,9 @@ BOHR = float(units.Bohr)
 KCAL_PER_MOL = float(units.kcal / units.mol)
 """One kcal/mol in eV."""
 
+GPA = float(units.GPa)
+"""One GPa in eV/Å³."""
+
 BOLTZMANN = float(units.kB)
 """Boltzmann's constant in eV/K."""
 

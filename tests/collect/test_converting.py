@@ -120,6 +120,85 @@ def test_keys_of_a_frame_are_taken_once_and_in_their_unit(tmp_path: Path) -> Non
     assert structure.atoms.positions[1, 2] == 0.75  # the reader of the format knows its unit
 
 
+STATED = {"energy_unit": "eV", "length_unit": "angstrom"}
+
+TENSOR = np.array([[1.0, 0.4, 0.3], [0.4, 2.0, 0.2], [0.3, 0.2, -3.0]])
+VOIGT = np.array([1.0, 2.0, -3.0, 0.2, 0.3, 0.4])
+
+
+@pytest.mark.parametrize(
+    ("meaning", "units", "scale"),
+    [
+        ("stress", {"stress_unit": "GPa"}, 1 / 160.21766),
+        ("stress", {"stress_unit": "kbar"}, 1 / 1602.1766),
+        ("stress", {"stress_unit": "eV/angstrom^3"}, 1.0),
+        ("pressure", {"stress_unit": "kbar"}, -1 / 1602.1766),
+        ("pressure", {"stress_unit": "hartree/bohr^3"}, -HARTREE / BOHR**3),
+        ("virial", {}, -HARTREE / 125.0),
+    ],
+)
+@pytest.mark.parametrize("values", [VOIGT, TENSOR])
+def test_a_stress_has_its_own_unit_sign_and_volume(
+    tmp_path: Path, meaning: str, units: dict[str, str], scale: float, values: Any
+) -> None:
+    """The unit of energies does not touch a stress; a virial is less the stress times the volume, 125 Å³ here."""
+    path = tmp_path / "a.extxyz"
+    write(path, frame(E=-2.0, S=values))
+    keys = {"energy": "E", meaning: "S"}
+    done, (structure,) = made(tmp_path, path, keys=keys, energy_unit="hartree", length_unit="angstrom", **units)
+    assert done.stresses == 1
+    assert labels_of(structure).stress == pytest.approx(scale * VOIGT, rel=1e-6)
+    assert labels_of(structure).energy == pytest.approx(-2.0 * HARTREE)
+
+
+def test_virials_of_arrays_take_the_volume_of_their_frame(tmp_path: Path) -> None:
+    cells = np.array([2.0 * np.eye(3), 4.0 * np.eye(3)])
+    path = arrays(tmp_path, L=cells, W=np.array([VOIGT, VOIGT]))
+    keys = {**KEYS, "cell": "L", "virial": "W"}
+    _, (first, second) = made(tmp_path, path, keys=keys, energy_unit="eV", length_unit="angstrom")
+    assert labels_of(first).stress == pytest.approx(-VOIGT / 8)
+    assert labels_of(second).stress == pytest.approx(-VOIGT / 64)
+
+
+@pytest.mark.parametrize(
+    ("info", "more", "error", "sentence"),
+    [
+        ({}, {"keys": {"stress": "S"}}, ConfigError, "--keys with stress needs --stress-unit: no file says its own"),
+        ({}, {"keys": {"pressure": "S"}}, ConfigError, "--keys with pressure needs --stress-unit"),
+        ({}, {"keys": {"virial": "S"}, "stress_unit": "GPa"}, ConfigError, "a virial is in --energy-unit"),
+        (
+            {},
+            {"keys": {"stress": "S", "virial": "S"}, "stress_unit": "GPa"},
+            ConfigError,
+            "stress and virial, which are",
+        ),
+        (
+            {"pbc": False, "cell": None},
+            {"keys": {"virial": "S"}},
+            DataError,
+            "frame 0: a virial is less the stress times",
+        ),
+        (
+            {"S": np.arange(9.0)},
+            {"keys": {"virial": "S"}},
+            DataError,
+            "frame 0: virial is no symmetric tensor; give xx",
+        ),
+    ],
+)
+def test_stresses_that_cannot_be_are_one_sentence(
+    tmp_path: Path, info: dict[str, Any], more: dict[str, Any], error: type[RungError], sentence: str
+) -> None:
+    atoms = frame(S=info.pop("S", VOIGT))
+    if "cell" in info:
+        atoms.set_cell(None)
+        atoms.set_pbc(False)
+    write(tmp_path / "a.extxyz", atoms)
+    with pytest.raises(error, match=sentence):
+        convert(told(tmp_path, tmp_path / "a.extxyz", **STATED, **more))
+    assert not (tmp_path / "out.extxyz").exists()
+
+
 def test_bare_keys_that_ase_moved_are_found(tmp_path: Path) -> None:
     path = tmp_path / "a.extxyz"
     path.write_text(
@@ -129,9 +208,6 @@ def test_bare_keys_that_ase_moved_are_found(tmp_path: Path) -> None:
     _, (structure,) = made(tmp_path, path, keys=keys, energy_unit="rydberg", length_unit="angstrom")
     assert labels_of(structure).energy == pytest.approx(-0.75 * HARTREE)
     assert labels_of(structure).forces[0, 2] == pytest.approx(HARTREE / 2)
-
-
-STATED = {"energy_unit": "eV", "length_unit": "angstrom"}
 
 
 @pytest.mark.parametrize(

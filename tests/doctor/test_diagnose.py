@@ -9,8 +9,8 @@ import pytest
 from rung.data.readers.structures import write_structures
 from rung.demo_data import folder
 from rung.doctor import CHECKS, PLAIN_CHECKS, diagnose, diagnose_files
-from rung.doctor.slopes import GPA
 from rung.errors import DataError
+from rung.units import GPA
 from tests.doctor.analytic import Morse, relabelled
 from tests.doctor.sabotage import (
     at,

@@ -11,8 +11,8 @@ from rung.data.labels import empty_labels
 from rung.data.readers.structures import read_structures, write_structures
 from rung.data.structure import Structure
 from rung.doctor import diagnose, diagnose_files
-from rung.doctor.slopes import GPA
 from rung.errors import DataError
+from rung.units import GPA
 from tests.doctor.analytic import Morse, alloy, labelled, relabelled
 from tests.doctor.sabotage import check_found_with_base, everywhere, found
 
@@ -103,6 +103,7 @@ def test_virials_are_named_by_their_keys(tmp_path):
         assert found(diagnosis) == {("warning", "virial-keys")}
         [finding] = [one for one in diagnosis.findings if one.code == "virial-keys"]
         assert f"3 frames carry {key}, and virials are not read" in finding.sentence
+        assert f"rung convert --keys virial={key} " in finding.sentence
         assert "_stress = -virial / volume" in finding.sentence
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from rung.collect.arrays import Columns, column, read_columns
 from rung.collect.convert_settings import ConvertSettings
-from rung.collect.units import ENERGY, LENGTH
+from rung.collect.tensors import PER_VOLUME, TENSORS, stress_of
+from rung.collect.units import ENERGY, LENGTH, STRESS
 from rung.data.labels import STRUCTURE_ID, Array, Labels, empty_labels, split_key
 from rung.data.readers import reader_of
 from rung.data.readers.hdf5 import HEAVIEST
@@ -22,17 +23,18 @@ from rung.errors import ConfigError, DataError, StorageError, counted, one_of
 from rung.fidelity import Fidelity
 from rung.progress import SILENT, Progress
 
-LABELS = ("energy", "forces", "gradient", "stress")
+LABELS = ("energy", "forces", "gradient", *TENSORS)
 GEOMETRY = ("numbers", "positions", "cell")
 ARRAYS = (".npz", ".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
 class Scales:
-    """What one unit of a file is: of energy in eV, and of length in Å."""
+    """What one unit of a file is: of energy in eV, of length in Å, and of stress in eV/Å³."""
 
     energy: float = 1.0
     length: float = 1.0
+    stress: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def _absent(settings: ConvertSettings, labels: Sequence[Labels]) -> list[str]:
         "energy": any(one.has_energy for one in labels),
         "forces": has_forces,
         "gradient": has_forces,
-        "stress": any(one.has_stress for one in labels),
+        **dict.fromkeys(TENSORS, any(one.has_stress for one in labels)),
     }
     nowhere = [name for meaning, name in settings.keys.items() if not found.get(meaning, True)]
     return nowhere or ([] if any(found.values()) else list(settings.keys.values()))
@@ -143,6 +145,15 @@ def _checked(settings: ConvertSettings) -> Scales:
             raise ConfigError(one_of(meaning, known, "meaning of a key"))
     if {"forces", "gradient"} <= settings.keys.keys():
         raise ConfigError("--keys names forces and gradient; forces are less the gradient, so name one.")
+    tensors = [name for name in TENSORS if name in settings.keys]
+    if len(tensors) > 1:
+        raise ConfigError(f"--keys names {' and '.join(tensors)}, which are one label; name one.")
+    if (settings.stress_unit is None) == bool(set(tensors) & set(PER_VOLUME)):
+        raise ConfigError(
+            f"--keys with {tensors[0]} needs --stress-unit: no file says its own units."
+            if settings.stress_unit is None
+            else "--stress-unit is of stress or pressure under --keys, and none is named; a virial is in --energy-unit."
+        )
     stated = settings.energy_unit is not None and settings.length_unit is not None
     if settings.keys and not stated:
         raise ConfigError("--keys needs --energy-unit and --length-unit: no file says its own units.")
@@ -150,7 +161,8 @@ def _checked(settings: ConvertSettings) -> Scales:
         raise ConfigError("Units are of labels under --keys; what ASE's readers give is in eV and Å already.")
     if settings.energy_unit is None or settings.length_unit is None:
         return Scales()
-    return Scales(ENERGY[settings.energy_unit], LENGTH[settings.length_unit])
+    stress = 1.0 if settings.stress_unit is None else STRESS[settings.stress_unit]
+    return Scales(ENERGY[settings.energy_unit], LENGTH[settings.length_unit], stress)
 
 
 def _structures(path: Path, settings: ConvertSettings, scales: Scales) -> Iterator[Structure]:
@@ -206,20 +218,20 @@ def _labelled(structure: Structure, values: Mapping[str, Any], fidelity: str, sc
         empty_labels(count),
         energy=float(_shaped(values, "energy", (), where)) * scales.energy,
         forces=forces,
-        stress=_stress(values, where) * scales.energy / scales.length**3,
+        stress=stress_of(
+            values,
+            lambda name, shape: _shaped(values, name, shape, where),
+            structure.atoms,
+            stress=scales.stress,
+            energy=scales.energy,
+            where=where,
+        ),
     )
     name = str(values[STRUCTURE_ID]) if STRUCTURE_ID in values else structure.structure_id
     all_labels: dict[str, Labels] = dict(structure.labels)
     if labels.says_anything:
         all_labels[fidelity] = labels
     return replace(structure, structure_id=name, labels=all_labels)
-
-
-def _stress(values: Mapping[str, Any], where: str) -> Array:
-    if np.size(values.get("stress", ())) == 9:
-        full = _shaped(values, "stress", (3, 3), where)
-        return np.array([full[0, 0], full[1, 1], full[2, 2], full[1, 2], full[0, 2], full[0, 1]])
-    return _shaped(values, "stress", (6,), where)
 
 
 def _shaped(values: Mapping[str, Any], name: str, shape: tuple[int, ...], where: str) -> Array:

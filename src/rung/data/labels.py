@@ -135,6 +135,19 @@ def write_labels(labels: Labels, info: dict[str, Any], arrays: dict[str, Any], f
         arrays[fidelity + FORCES_STDERR] = labels.forces_stderr.copy()
 
 
+def voigt(full: Array, key: str) -> Array:
+    """Return xx yy zz yz xz xy of a stress of shape ``(3, 3)``, eV/Å³.
+
+    Raises
+    ------
+    ValueError
+        When it is not symmetric; the message names ``key``.
+    """
+    if float(np.abs(full - full.T).max()) > max(ASYMMETRIC * float(np.abs(full).max()), ROUNDED):
+        raise ValueError(f"{key} is no symmetric tensor; give xx yy zz yz xz xy, or all nine numbers of a stress")
+    return np.array([full[0, 0], full[1, 1], full[2, 2], full[1, 2], full[0, 2], full[0, 1]])
+
+
 @lru_cache(maxsize=1024)  # most labels are absent, and one array says so for all
 def _absent(shape: tuple[int, ...]) -> Array:
     values = np.full(shape, np.nan)
@@ -158,8 +171,5 @@ def _shaped(source: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> Arra
 
 def _stress(info: Mapping[str, Any], key: str) -> Array:
     if key in info and np.size(info[key]) == 9:
-        full = _shaped(info, key, (3, 3))
-        if float(np.abs(full - full.T).max()) > max(ASYMMETRIC * float(np.abs(full).max()), ROUNDED):
-            raise ValueError(f"{key} is no symmetric tensor; give xx yy zz yz xz xy, or all nine numbers of a stress")
-        return np.array([full[0, 0], full[1, 1], full[2, 2], full[1, 2], full[0, 2], full[0, 1]])
+        return voigt(_shaped(info, key, (3, 3)), key)
     return _shaped(info, key, (6,))

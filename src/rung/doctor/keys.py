@@ -76,7 +76,8 @@ def virial_keys(examined: Examined) -> Iterator[Finding]:
                 "warning",
                 "virial-keys",
                 f"{split}: {counted(len(concerned), 'frame carries', 'frames carry')} {few(keys)}, and virials are not "
-                f"read; write <fidelity>{STRESS} = -virial / volume, in eV/Å³, as nine numbers or xx yy zz yz xz xy.",
+                f"read; rung convert --keys virial={keys[0]} --fidelity NAME makes NAME{STRESS} = -virial / volume of "
+                "them.",
                 (split,),
                 (),
                 ids(concerned),

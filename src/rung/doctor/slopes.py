@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from rung.data.labels import Array
 from rung.results.findings import Severity
-from rung.units import BOHR, HARTREE, KCAL_PER_MOL
+from rung.units import BOHR, GPA, HARTREE, KCAL_PER_MOL
 
 KJ_PER_MOL = float(ase_units.kJ / ase_units.mol)
-GPA = float(ase_units.GPa)
 
 ENERGY_UNITS: Mapping[str, float] = {
     "Hartree": HARTREE,

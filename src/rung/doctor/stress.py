@@ -10,9 +10,10 @@ from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.doctor.examined import Examined
 from rung.doctor.findings import finding
-from rung.doctor.slopes import GPA, STRESS_UNITS, Slope, centred, explained, nearest_unit, slope_within_groups
+from rung.doctor.slopes import STRESS_UNITS, Slope, centred, explained, nearest_unit, slope_within_groups
 from rung.doctor.strains import ORDERS, RIGHT, Strained, strained_pairs
 from rung.results.findings import Finding
+from rung.units import GPA
 
 SURE_SIGN = 0.8
 """Agreement that makes a sign an error: along the vacuum of a slab stress is noise and may agree by chance."""
