@@ -8,6 +8,7 @@ import pytest
 from ase.io import read, write
 
 from rung.errors import DataError
+from rung.fit.fidelities import several
 from rung.results.fits import StudyFit
 from rung.study import load_study_config
 from rung.study.workshop import Workshop
@@ -61,3 +62,35 @@ def test_a_band_that_no_matter_has_is_refused_before_any_fit(world: SmallWorld) 
     path = world.config("study.yaml", bands={"hop": "band.extxyz"}, labels=[6], seeds=[0])
     with pytest.raises(DataError, match=r"band.extxyz, frame 2: the structure .* at one place"):
         Workshop(load_study_config(path)).check()
+
+
+NEW: dict[str, dict[str, Any]] = {
+    "scratch": {"name": "scratch", "architecture": {"channels": 2, "max_l": 0}, "training": {"epochs": 1}},
+    "joint": {"name": "joint", "start": "new", "architecture": {"channels": 2, "max_l": 0}, "training": {"epochs": 1}},
+}
+
+
+@pytest.mark.parametrize("row", NEW)
+def test_elements_that_a_new_model_never_sees_are_refused_before_its_training(
+    row: str, world: SmallWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each fit of a study looks at its own draw, and at every split that it is judged on."""
+    frames = read(world.folder / "test.extxyz", ":")
+    frames[3].symbols[0] = "N"
+    write(world.folder / "strange.extxyz", frames[3], format="extxyz")
+    path = world.config(
+        "study.yaml",
+        data={"train": "train.extxyz", "evaluate": {"test": "test.extxyz", "strange": "strange.extxyz"}},
+        method=NEW[row],
+        base=None,
+        labels=[6],
+        seeds=[0],
+    )
+    workshop = Workshop(load_study_config(path))
+
+    def trained(*_: Any, **__: Any) -> None:
+        raise AssertionError("a training began")
+
+    monkeypatch.setattr(several, "build_trainable", trained)
+    with pytest.raises(DataError, match="No structure that trains the new model holds N, which structures to evaluate"):
+        workshop.fit(world.folder / "fit", row=row, settings=NEW[row], n_labels=6, seed=0, fold=0, trial=False)
