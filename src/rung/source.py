@@ -16,3 +16,5 @@ class Opening(Settings):
     """Where models run, as torch spells it: cpu, cuda, cuda:1; an imported calculator decides for itself."""
     dtype: Literal["float32", "float64"] | None = None
     """The type in which models run; by default their own."""
+    ignore_state: bool = False
+    """Let a model that takes no charge, spin or magnetic moment run a structure that has one: its labels had it too."""

@@ -22,8 +22,30 @@ from rung.run.evaluation import SplitPrediction, errors_of, predict
 from rung.run.file_settings import EvaluationSettings
 from rung.run.folder import RunFolder
 from rung.run.predictor import with_bars
+from rung.tasks.opened import Source, open_calculator
+from rung.tasks.prediction import PredictionTask, predict_file
 from tests.report.html import text_of
 from tests.run.small_world import SmallWorld, labelled
+
+
+def test_a_state_that_the_labels_did_not_have_is_refused_as_by_a_prediction(
+    finished: SmallWorld, tmp_path: Path
+) -> None:
+    frames = read(finished.folder / "test.extxyz", ":")
+    frames[2].info["charge"] = 1
+    write(tmp_path / "ions.extxyz", frames, format="extxyz")
+    model = finished.folder / "run" / "model.rung"
+    settings = EvaluationSettings(model=model, files=(tmp_path / "ions.extxyz",), fidelity="high")
+    sentence = r" has charge=1, and .*model.rung sees geometries alone: .* say --ignore-state"
+    with pytest.raises(DataError, match="test-002" + sentence):
+        files.evaluate_files(settings)
+    potential = open_calculator(Source(model=model), "high")
+    with pytest.raises(DataError, match="The structure" + sentence):
+        predict_file(potential, PredictionTask(structures=(tmp_path / "ions.extxyz",), out=tmp_path / "out.extxyz"))
+    ignored = files.evaluate_files(settings.model_copy(update={"ignore_state": True}))
+    plain = files.evaluate_files(settings.model_copy(update={"files": (finished.folder / "test.extxyz",)}))
+    due = plain.splits["test"]["high"].energy_rmse
+    assert ignored.splits["ions"]["high"].energy_rmse == pytest.approx(due, rel=1e-5)
 
 
 def test_errors_of_a_file_that_is_read_in_parts_are_those_of_all(

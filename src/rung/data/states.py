@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from rung.data.attributes import CHARGES, is_usual
+from rung.data.attributes import CHARGES, is_usual, unusual
 from rung.data.labels import Array
 from rung.data.readers.structures import reading_of
 from rung.data.structure import Structure
+from rung.errors import DataError
 
 STATES = "states"
 """Entry of a checkpoint's metadata: :func:`common_states` of the labels."""
@@ -49,6 +50,38 @@ def common_states(structures: Iterable[Structure]) -> dict[str, dict[str, str]]:
         if found.setdefault(structure.formula, state) != state:
             mixed.add(structure.formula)
     return {formula: state for formula, state in found.items() if state and formula not in mixed}
+
+
+def refuse_strange_states(named: Iterable[tuple[str, Atoms]], metadata: Mapping[str, object], source: str) -> None:
+    """Refuse structures with a charge, a spin or magnetic moments of which a model that sees geometries knows nothing.
+
+    Parameters
+    ----------
+    named
+        What a sentence calls each structure, and the structure with all that its file says.
+    metadata
+        Of the model: the state that all labels of a composition had is taken.
+    source
+        What the model is called.
+
+    Raises
+    ------
+    DataError
+        Names what the structure has.
+    """
+    states = metadata.get(STATES)
+    for name, atoms in named:
+        if not (said := unusual(atoms)):
+            continue
+        known = states.get(atoms.get_chemical_formula(mode="hill")) if isinstance(states, Mapping) else None
+        if isinstance(known, Mapping) and known and state_in(atoms) == known:
+            continue
+        words = ", ".join(f"{what} {value}" for what, value in known.items()) if isinstance(known, Mapping) else ""
+        raise DataError(
+            f"{name} has {said}, and {source} sees geometries alone: its one surface is that of its "
+            + (f"labels, of {words}." if words else "labels.")
+            + " If these were of that state, say --ignore-state, or take it out of the file."
+        )
 
 
 def as_text(value: Any) -> str:

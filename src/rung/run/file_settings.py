@@ -15,7 +15,7 @@ class CheckSettings(Settings):
     """Which files to check."""
 
     files: DataFiles = ()
-    """Files of labelled structures, each a split of its own; a fit would learn from the first."""
+    """Files of labelled structures, each a split; a fit would learn from the first that has energies of the target."""
     labels: tuple[Path, ...] = ()
     """Tables (CSV) of energies of these structures, and of their differences."""
     target: str | None = None

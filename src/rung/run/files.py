@@ -9,8 +9,9 @@ from rung.data.determined import determined_of
 from rung.data.energy_table import NO_TABLE, EnergyTable, read_energy_tables, require_faultless, with_table
 from rung.data.frames import stream_structures
 from rung.data.readers import reader_of
-from rung.data.readers.structures import read_structures, require_matter, require_usable
+from rung.data.readers.structures import complete_atoms, read_structures, require_matter, require_usable
 from rung.data.single_atoms import SingleAtoms
+from rung.data.states import refuse_strange_states
 from rung.data.structure import Structure
 from rung.doctor import diagnose_files
 from rung.errors import ConfigError, DataError, FitError
@@ -85,8 +86,8 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
     Raises
     ------
     DataError
-        When a file cannot be used, nothing in it is labelled, or a label is infinite, torn or has an error that is not
-        positive.
+        When a file cannot be used, nothing in it is labelled, a label is infinite, torn or has an error that is not
+        positive, or a structure has a charge, a spin or moments of which the model knows nothing.
     ModelError
         When a model file cannot be used.
     """
@@ -114,6 +115,8 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
         places: list[tuple[str, Place | None]] = []
         with progress.task(f"Predictions of {name} ({fidelity})", len(structures)) as task:
             for part in by_atoms(structures, ATOMS_PER_PART):
+                if not settings.ignore_state:
+                    _refuse_states(part, opened, settings.model)
                 places += _add(sums, sums_beside, part, fidelity, opened, before)
                 if known is not None:
                     left_open[name] = known.open_among(part, fidelity).plus(left_open.get(name))
@@ -132,6 +135,11 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
         target=fidelity,
         open_references={name: one for name, one in left_open.items() if one.n_open},
     )
+
+
+def _refuse_states(part: Sequence[Structure], opened: Checkpoint, model: Path) -> None:
+    named = ((one.structure_id, complete_atoms(one)) for one in part)
+    refuse_strange_states(named, opened.metadata, str(model))
 
 
 def _with_tables(

@@ -13,10 +13,9 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from pydantic import Field, field_validator
 
-from rung.data.attributes import unusual
 from rung.data.held import Held
 from rung.data.readers.structures import complete_atoms, read_structures, require_matter
-from rung.data.states import STATES, state_in
+from rung.data.states import refuse_strange_states
 from rung.errors import ConfigError, DataError, UntrustedError
 from rung.fidelity import require_fidelity
 from rung.importing import imported
@@ -40,8 +39,6 @@ class Source(Opening):
     model: Annotated[str, Option(positional=True)]
     """A model.rung, a model file of a backend, or package.module:function that returns an ASE calculator; of a module
     of yours, PYTHONPATH says where: PYTHONPATH=. rung ..."""
-    ignore_state: bool = False
-    """Let a model that takes no charge, spin or magnetic moment run a structure that has one: its labels had it too."""
 
     @field_validator("model", mode="before")
     @classmethod
@@ -108,22 +105,8 @@ class Opened:
         DataError
             Names what it has.
         """
-        for atoms in structures:
-            known = self.trained_state(atoms)
-            if not self.stateless or not (said := unusual(atoms)) or (known and state_in(atoms) == known):
-                continue
-            words = ", ".join(f"{name} {value}" for name, value in known.items())
-            raise DataError(
-                f"The structure has {said}, and {self.source} sees geometries alone: its one surface is that of its "
-                + (f"labels, of {words}." if words else "labels.")
-                + " If these were of that state, say --ignore-state, or take it out of the file."
-            )
-
-    def trained_state(self, atoms: Atoms) -> Mapping[str, str]:
-        """Return the charge or open shell of all labels of this composition, by name; empty where that is not known."""
-        states = self.metadata.get(STATES)
-        known = states.get(atoms.get_chemical_formula(mode="hill")) if isinstance(states, Mapping) else None
-        return known if isinstance(known, Mapping) else {}
+        if self.stateless:
+            refuse_strange_states((("The structure", atoms) for atoms in structures), self.metadata, self.source)
 
     def at(self, fidelity: str) -> Any:
         """Return a calculator of another fidelity of the same model.
@@ -239,8 +222,6 @@ class OptionalModel(PotentialOptions[Callable[[], Opened] | None]):
     Of a module of yours, PYTHONPATH says where: PYTHONPATH=. rung ..."""
     fidelity: str | None = None
     """The fidelity to run; needed with a model."""
-    ignore_state: bool = False
-    """Let a model that takes no charge, spin or magnetic moment run a structure that has one: its labels had it too."""
 
     def open(self) -> Callable[[], Opened] | None:
         """Return what opens the potential, for a task checks its files first; None without a model."""
