@@ -80,6 +80,15 @@ def test_copies_that_nobody_learns_from_are_no_finding(mos2):
     assert not found(diagnose({**mos2, "test": test}, target="r2scan"))
 
 
+def test_of_the_many_elements_that_a_base_knows_it_is_said_how_many_more_there_are(nickel):
+    golden = at({3}, lambda s: moved(s, numbers=np.full(len(s), 79)))(nickel["train"])
+    base = Morse(elements=frozenset({13, *range(20, 50)}))
+    told = diagnose({"train": golden}, base=base, base_fidelity="cheap").findings
+    (finding,) = [one for one in told if one.code == "unknown-elements"]
+    assert "1 frame holds Au; the base knows Al, Ca, " in finding.sentence
+    assert finding.sentence.endswith(" and 11 more.")
+
+
 def test_a_leak_between_splits_is_found(mos2):
     leaky = {**mos2, "test": (*mos2["test"], renamed(mos2["train"][120]))}
     diagnosis = diagnose(leaky, target="r2scan")

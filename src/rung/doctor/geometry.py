@@ -10,6 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from rung.data.batch import neighbours
 from rung.data.congruence import SAME
 from rung.data.copies import copies
+from rung.data.elements import symbols
 from rung.data.label_rows import label_compositions, mentioned
 from rung.data.matter import CLOSEST_IMAGE
 from rung.data.neighbours import neighbour_lengths, open_axes
@@ -135,13 +136,12 @@ def unknown_elements(examined: Examined) -> Iterator[Finding]:
     for split, members in examined.splits.items():
         concerned = [structure for structure in members if not elements.issuperset(elements_in([structure]))]
         if concerned:
-            missing = [chemical_symbols[number] for number in elements_in(concerned) if number not in elements]
-            there = ", ".join(chemical_symbols[number] for number in sorted(elements)[:20])
+            missing = symbols(set(elements_in(concerned)) - elements)
             yield finding(
                 "error",
                 "unknown-elements",
-                f"{split}: {counted(len(concerned), 'frame holds', 'frames hold')} {', '.join(missing)}; the base "
-                f"knows {there}.",
+                f"{split}: {counted(len(concerned), 'frame holds', 'frames hold')} {missing}; the base knows "
+                f"{symbols(elements)}.",
                 (split,),
                 (),
                 ids(concerned),
@@ -276,8 +276,8 @@ def _closest(structure: Structure) -> tuple[float, float, str, str]:
         return np.inf, np.inf, "", ""
     ratio = distance / (covalent_radii[numbers[one]] + covalent_radii[numbers[other]])
     k = int(np.argmin(ratio))
-    symbols = chemical_symbols[int(numbers[one[k]])], chemical_symbols[int(numbers[other[k]])]
-    return float(ratio[k]), float(distance[k]), *symbols
+    pair = chemical_symbols[int(numbers[one[k]])], chemical_symbols[int(numbers[other[k]])]
+    return float(ratio[k]), float(distance[k]), *pair
 
 
 def _cells_away(structure: Structure) -> float:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk, molecule
 
 from rung.data.structure import Structure, composition_matrix
@@ -49,3 +50,11 @@ def test_absent_energies_are_left_out() -> None:
     assert np.isnan(fit.residual[2])
     with pytest.raises(FitError, match="no training structure has an energy"):
         fit_composition(structures, np.full(3, np.nan), np.full(3, np.nan), (1, 8), floor=0.005)
+
+
+def test_of_many_elements_the_first_are_named_and_the_others_counted() -> None:
+    """As in every sentence of elements: a model of the whole periodic table would fill a page."""
+    structures = [Structure(Atoms(numbers=range(1, 26)), "all", {})]
+    (warning,) = fit_composition(structures, np.ones(1), np.full(1, np.nan), range(1, 26), floor=0.005).warnings
+    assert "1 combination of the 25 reference energies (H, He, " in warning
+    assert "K, Ca and 5 more) apart" in warning

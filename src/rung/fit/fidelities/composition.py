@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from ase.data import chemical_symbols
 
+from rung.data.elements import symbols
 from rung.data.labels import Array
 from rung.data.structure import Structure, composition_matrix
 from rung.errors import FitError, counted
@@ -71,11 +71,10 @@ def fit_composition(
     found, _, rank, _ = np.linalg.lstsq(rows, (energies * weight)[labelled], rcond=1e-10)
     warnings: tuple[str, ...] = ()
     if rank < len(elements):
-        names = ", ".join(chemical_symbols[number] for number in elements)
         warnings = (
             f"The compositions of the training energies tell only {counted(int(rank), 'combination')} of the "
-            f"{len(elements)} reference energies ({names}) apart; the others have the least possible size, so energies "
-            "of other compositions mean little.",
+            f"{len(elements)} reference energies ({symbols(elements)}) apart; the others have the least possible size, "
+            "so energies of other compositions mean little.",
         )
     return CompositionFit(
         tuple(elements), np.asarray(found, dtype=np.float64), energies - composition @ found, int(rank), warnings
