@@ -39,7 +39,7 @@ class Scales:
 
 @dataclass(frozen=True)
 class Converted:
-    """What was written.
+    """What is written.
 
     Parameters
     ----------
@@ -84,32 +84,32 @@ def convert(settings: ConvertSettings, *, progress: Progress = SILENT) -> Conver
             structures += _structures(path, settings, scales)
             task.advance()
     labels = [structure.labelled(settings.fidelity) for structure in structures]
-    if absent := _absent(settings, labels):
-        raise DataError(
-            f"No frame has a label ({', '.join(absent)}), so nothing is written; say what the file calls it by --keys."
-            f"{_hint(settings)}"
-        )
-    write_structures(settings.out, structures)
-    return Converted(
+    done = Converted(
         settings.out,
         len(structures),
         sum(one.has_energy for one in labels),
         sum(one.has_forces for one in labels),
         sum(one.has_stress for one in labels),
     )
+    if absent := _absent(settings, done):
+        raise DataError(
+            f"No frame has a label ({', '.join(absent)}), so nothing is written; say what the file calls it by --keys."
+            f"{_hint(settings)}"
+        )
+    write_structures(settings.out, structures)
+    return done
 
 
-def _absent(settings: ConvertSettings, labels: Sequence[Labels]) -> list[str]:
+def _absent(settings: ConvertSettings, done: Converted) -> list[str]:
     """Return what was asked for and no frame has: one key that is misspelt would go unseen beside the others."""
-    if not settings.keys:
-        return [] if any(one.says_anything for one in labels) else ["a calculator of ASE"]
-    has_forces = any(one.has_forces for one in labels)
     found = {
-        "energy": any(one.has_energy for one in labels),
-        "forces": has_forces,
-        "gradient": has_forces,
-        **dict.fromkeys(TENSORS, any(one.has_stress for one in labels)),
+        "energy": done.energies,
+        "forces": done.forces,
+        "gradient": done.forces,
+        **dict.fromkeys(TENSORS, done.stresses),
     }
+    if not settings.keys:
+        return [] if any(found.values()) else ["a calculator of ASE"]
     nowhere = [name for meaning, name in settings.keys.items() if not found.get(meaning, True)]
     return nowhere or ([] if any(found.values()) else list(settings.keys.values()))
 
