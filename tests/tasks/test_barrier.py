@@ -8,6 +8,7 @@ from ase import Atoms
 from ase.build import molecule
 from ase.io import write
 
+from rung.campaign.questions import BarrierQuestion
 from rung.errors import ConfigError, DataError
 from rung.evaluate.paths.barrier import BandSettings
 from rung.results.barrier_task import read_task_panels
@@ -120,3 +121,10 @@ def test_a_guess_that_cannot_be_is_refused_before_any_band_is_relaxed(
     with pytest.raises(ConfigError, match="give the initial and the final structure too"):
         find_barriers(opened(0.1), alone, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_one_draw_which_has_no_spread_is_refused_before_any_band_is_relaxed(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'draws': .*one draw has no spread; give 0, or 2 or more"):
+        BarrierTask.read({"initial": tmp_path / "a.xyz", "final": tmp_path / "b.xyz", "draws": 1})
+    with pytest.raises(ConfigError, match="one draw has no spread"):
+        BarrierQuestion.read({"tolerance": 0.1, "initial": "a.xyz", "final": "b.xyz", "draws": 1})

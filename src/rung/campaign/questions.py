@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 from rung.config import Files
 from rung.errors import ConfigError
 from rung.evaluate.paths.barrier import BandSettings
+from rung.evaluate.paths.refinement import BandDraws
 from rung.settings import PLAIN, Settings, is_plain, paths_in, shown
 
 
@@ -33,7 +34,7 @@ class BarrierQuestion(QuestionSettings):
     """How a band is relaxed."""
     guess: Path | None = None
     """A file of a band to begin with in each round, ends counted, in place of an interpolation."""
-    draws: int = Field(default=0, ge=0, le=10000)
+    draws: BandDraws = 0
     """Posterior draws on which the band is relaxed again for the bar; 0 takes the bar of first order."""
     propose: bool = False
     """Whether the images of each relaxed band may be labelled, beside the pool; where the pool holds nothing like them

@@ -16,7 +16,7 @@ from rung.evaluate.identity import PHYSICS, geometry_key, physics_key
 from rung.evaluate.paths.barrier import BandSettings, Barrier, BarrierSettings, relaxed_barrier
 from rung.evaluate.paths.endpoints import check_endpoints, check_same_atoms, displacements, hold_together, matched
 from rung.evaluate.paths.rates import HarmonicRate, along_band, harmonic_rate, saddle_sentence
-from rung.evaluate.paths.refinement import BarrierDraws, RefinementSettings, converged_barrier
+from rung.evaluate.paths.refinement import BandDraws, BarrierDraws, RefinementSettings, converged_barrier
 from rung.evaluate.paths.vibrations import Vibrations, VibrationSettings
 from rung.progress import SILENT, Progress
 from rung.report.tasks.barrier import PAGE, barrier_summary, write_barrier_report
@@ -56,7 +56,7 @@ class BarrierTask(Settings):
     """When a band has images enough, with auto."""
     band: BandSettings = BandSettings()
     """How a band is relaxed."""
-    draws: int = Field(default=16, ge=0, le=10000)
+    draws: BandDraws = 16
     """Posterior draws on which the band is relaxed again; 0 leaves the error bar of first order."""
     seed: int = Field(default=0, ge=0)
     """Which draws."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from ase import Atoms
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from rung.data.labels import Array
 from rung.errors import DataError
@@ -24,6 +24,16 @@ FEWEST_STEPS, TIMES_STEPS = 100, 2
 
 FIRST_LOST = 4
 """Where none of so many first draws relaxes, the others are left out."""
+
+
+def _none_or_several(draws: int) -> int:
+    if draws == 1:
+        raise ValueError("one draw has no spread; give 0, or 2 or more")
+    return draws
+
+
+BandDraws = Annotated[int, Field(ge=0, le=10000), AfterValidator(_none_or_several)]
+"""How many posterior draws a band is relaxed on."""
 
 
 class RefinementSettings(Settings):
