@@ -1,5 +1,9 @@
 """Which files are outputs: by content, in folders, without copies."""
 
+import bz2
+import gzip
+import lzma
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,6 +61,34 @@ def test_a_named_file_that_is_no_output_is_refused(tmp_path: Path) -> None:
         f"{tmp_path / 'notes.txt'} is no output that rung reads.",
         f"There is no file {tmp_path / 'absent.dat'}.",
     ]
+
+
+def test_a_named_folder_without_an_output_is_refused(tmp_path: Path) -> None:
+    for name in ("empty", "notes", "runs/a", "bad"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "notes" / "notes.txt").write_text("not an output")
+    (tmp_path / "bad" / "x.scalar.dat").touch()
+    write_scalar(tmp_path / "runs" / "a" / "x.s001.scalar.dat", run_of(1))
+    found = find_outputs([tmp_path / name for name in ("empty", "notes", "runs", "bad")])
+    assert len(found.outputs) == 1
+    assert [one.sentence for one in found.refused if "holds no output" in one.sentence] == [
+        f"{tmp_path / name} holds no output that rung reads." for name in ("empty", "notes")
+    ]
+    assert len(found.refused) == 3, "what is wrong in a folder is said once"
+    found = find_outputs([tmp_path / "runs"], series=[2, 3])
+    assert [one.sentence for one in found.refused] == [
+        f"{tmp_path / 'runs'} holds no output that rung reads of series 2, 3."
+    ]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_compressed_output_is_said(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    whole = write_scalar(tmp_path / "x.s001.scalar.dat", run_of(1))
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "x.gz").write_bytes(pack(whole.read_bytes()))
+    (tmp_path / "packed" / "notes.gz").write_bytes(pack(b"not an output"))
+    (refused,) = find_outputs([tmp_path / "packed"]).refused
+    assert refused.sentence.startswith(f"{tmp_path / 'packed' / 'x.gz'} is a compressed QMCPACK")
 
 
 def test_nothing_named_is_an_error() -> None:

@@ -1,7 +1,7 @@
 """Which files are outputs: those that are named, and those in folders that are known by their content."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +94,8 @@ def find_outputs(paths: Sequence[Path], *, series: Sequence[int] = (), progress:
                 else:
                     outputs.append(candidate)
             task.advance()
+    told = {*(one.root for one in outputs), *(Path(one.file) for one in refused)}
+    refused += [_empty(named, series) for named in paths if named.is_dir() and not _holds_any(named, told)]
     kept = list(_without_spares(outputs, paths))
     passed_over += len(outputs) - len(kept)
     return Found(tuple(_without_copies(kept, refused)), tuple(refused), passed_over)
@@ -115,6 +117,15 @@ def _files(named: Path, refused: list[RefusedOutput]) -> Iterator[tuple[Path, Pa
             path = Path(folder) / name
             if not name.startswith(".") and path.is_file():
                 yield path, named
+
+
+def _holds_any(folder: Path, places: Collection[Path]) -> bool:
+    return any(place == folder or folder in place.parents for place in places)
+
+
+def _empty(folder: Path, series: Sequence[int]) -> RefusedOutput:
+    of_series = f" of series {', '.join(map(str, series))}" if series else ""
+    return RefusedOutput(file=str(folder), sentence=f"{folder} holds no output that rung reads{of_series}.")
 
 
 def _candidate(path: Path, root: Path) -> Candidate | None:

@@ -158,6 +158,40 @@ def test_vasp_s_energy_is_that_without_smearing(tmp_path: Path) -> None:
     assert total.atoms.cell.lengths() == pytest.approx([4.0, 4.0, 4.0])
 
 
+def outcar(*taken: int, most: int = 60, said: str = "aborting loop because EDIFF is reached") -> str:
+    """Return the lines of an OUTCAR by which its end is judged: so many electronic steps of each ionic one."""
+    loops = [
+        f"-- Iteration {ionic:6d}({step:4d})  --\n"
+        for ionic, most_of_it in enumerate(taken, 1)
+        for step in range(1, most_of_it + 1)
+    ]
+    return (
+        " vasp.5.4.4.18Apr17\n executed on             LinuxIFC date 2020.01.01\n"
+        f"   NELM   = {most:6d};   NELMIN=  2; NELMDL= -5     # of ELM steps \n"
+        f"{''.join(loops)}---- {said} ----\n General timing and accounting informations for this job:\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (outcar(60), "VASP did not converge .60 electronic steps of 60"),
+        (outcar(9, 1, most=1), "VASP did not converge .1 electronic steps of 1"),
+        (outcar(9, 60, said="aborting loop EDIFF was not reached (unconverged)"), "EDIFF was not reached"),
+        (outcar(60, 9), "cannot be read by ASE"),  # the last ionic step counts, and it converged
+        (outcar(59), "cannot be read by ASE"),
+    ],
+    ids=["most", "one", "vasp-6", "earlier", "converged"],
+)
+def test_an_outcar_that_took_all_its_steps_did_not_converge(tmp_path: Path, text: str, sentence: str) -> None:
+    """VASP 5 writes that EDIFF is reached also where it gave up after NELM steps."""
+    path = written(tmp_path, text, "OUTCAR")
+    reader = reader_of(path)
+    assert reader is not None
+    with pytest.raises(DataError, match=sentence):
+        reader.read(path)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -22,6 +22,7 @@ from rung.collect.readers import (
     turborvb,
 )
 from rung.collect.readers.reader import OutputReader
+from rung.data.readers.compression import inflated
 from rung.errors import DataError
 
 READERS: tuple[OutputReader, ...] = (
@@ -50,7 +51,7 @@ def reader_of(path: Path, readers: Sequence[OutputReader] = READERS) -> OutputRe
     Raises
     ------
     DataError
-        When the file cannot be read, or has the name of an output and holds something else.
+        When the file cannot be read, is a compressed output, or has the name of an output and holds something else.
     """
     try:
         with path.open("rb") as file:
@@ -62,6 +63,10 @@ def reader_of(path: Path, readers: Sequence[OutputReader] = READERS) -> OutputRe
     for reader in readers:
         if reader.recognises(path, head):
             return reader
+    if (content := inflated(head)) and (
+        packed := next((one for one in readers if one.recognises(path, content)), None)
+    ):
+        raise DataError(f"{path} is a compressed {packed.kind}; unpack it, for outputs are read as they were written.")
     named = next((reader for reader in readers if path.name.endswith(reader.suffixes)), None)
     if named is not None:
         what = "is empty: the run has not begun, or it failed" if not head.strip() else "holds something else"

@@ -106,9 +106,16 @@ def _vasp_steps(text: str) -> str:
 
 
 def _outcar_loop(text: str) -> str:
-    """Return whether the electronic loop of the last ionic step of an OUTCAR ended before EDIFF was reached."""
+    """Return whether the electronic loop of the last ionic step of an OUTCAR ended before EDIFF was reached.
+
+    VASP 5 says that EDIFF is reached also where the loop ended because it had taken NELM steps.
+    """
     last = re.split(r"Iteration\s+\d+\(\s*1\)", text)[-1]
-    return "" if "aborting loop because EDIFF is reached" in last else "EDIFF was not reached"
+    if "aborting loop because EDIFF is reached" not in last:
+        return "EDIFF was not reached"
+    most = re.search(r"NELM\s*=\s*(\d+)", text)
+    taken = max([1, *map(int, re.findall(r"Iteration\s+\d+\(\s*(\d+)\)", last))])
+    return f"{taken} electronic steps of {most[1]}" if most and taken >= int(most[1]) else ""
 
 
 _ESPRESSO_RYDBERG = float(create_units("2006")["Rydberg"])
