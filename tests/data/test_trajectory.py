@@ -72,6 +72,31 @@ def test_times_that_are_not_equal_are_refused(tmp_path: Path, key: str) -> None:
         read_trajectory(tmp_path / "dump")
 
 
+@pytest.mark.parametrize(("key", "unit"), [("time_fs", 1.0), ("time_ps", 1000.0)])
+def test_a_time_whose_key_says_its_unit_is_known(tmp_path: Path, key: str, unit: float) -> None:
+    frames = run()
+    for number, frame in enumerate(frames):
+        frame.info = {key: 7.0 + 0.1 * number}
+    series = read_trajectory(put(tmp_path, frames))
+    assert series.frame_fs == pytest.approx(0.1 * unit)
+    series.require_time("run.extxyz", 0.1 * unit)
+    with pytest.raises(DataError, match=f"run.extxyz says {0.1 * unit:g} fs between two frames, and --frame-fs 50"):
+        series.require_time("run.extxyz", 50.0)
+    for frame in frames:
+        frame.info = {"time": frame.info[key]}
+    assert read_trajectory(put(tmp_path, frames)).frame_fs is None
+
+
+@pytest.mark.parametrize(("units", "between"), [("metal", 500.0), ("real", 0.5), ("", None)])
+def test_a_dump_says_its_time_where_it_says_its_units(tmp_path: Path, units: str, between: float | None) -> None:
+    text = dump(run(4), extra="element")
+    for number in range(4):
+        step = f"ITEM: TIMESTEP\n{100 * number}\n"
+        text = text.replace(step, f"ITEM: TIME\n{0.5 * number}\n{step}")
+    (tmp_path / "dump").write_text((f"ITEM: UNITS\n{units}\n" if units else "") + text)  # once, of all frames
+    assert read_trajectory(tmp_path / "dump").frame_fs == (None if between is None else pytest.approx(between))
+
+
 def test_frames_that_are_there_twice_are_named(tmp_path: Path) -> None:
     frames = run()
     with pytest.raises(DataError, match="frame 6 is frame 0 again, to the last digit"):

@@ -8,12 +8,12 @@ from ase import Atoms
 from ase.constraints import FixAtoms
 from ase.io import read, write
 
-from rung.errors import ConfigError
+from rung.errors import ConfigError, DataError
 from rung.evaluate.dynamics.md import MDSettings, run_md
 from rung.report.tasks.transport import transport_summary
 from rung.results.transport import TransportResult
 from rung.tasks.opened import Opened, read_start
-from rung.tasks.transport import RunsSettings, TransportTask, read_runs
+from rung.tasks.transport import RunsSettings, TransportTask, find_transport, read_runs
 from rung.tasks.transport_runs import find_transport_of_model, make_runs, plan, run_seed
 from tests.evaluate.transport.walks import Nothing
 from tests.report.test_page import Page
@@ -46,6 +46,19 @@ def test_a_trajectory_given_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     with pytest.raises(ConfigError, match=r"a\.extxyz is given twice; one trajectory counts once"):
         read_runs(twice, [600.0])
+
+
+def test_another_time_between_frames_than_the_file_says_is_refused(tmp_path: Path) -> None:
+    atoms = Atoms("LiS", positions=[[10, 10, 10], [0, 0, 0]], cell=[40, 40, 40], pbc=True)
+    frames = [atoms.copy() for _ in range(4)]
+    for number, frame in enumerate(frames):
+        frame.positions[0] += 0.1 * number
+        frame.info["time_fs"] = 100 * number
+    write(tmp_path / "run.extxyz", frames)
+    task = TransportTask(files=[tmp_path / "run.extxyz"], temperatures=[600], frame_fs=50, diffusion={"species": "Li"})
+    with pytest.raises(DataError, match=r"run\.extxyz says 100 fs between two frames, and --frame-fs 50"):
+        find_transport(task, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_every_run_has_random_numbers_of_its_own(start: Path, tmp_path: Path) -> None:

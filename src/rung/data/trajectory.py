@@ -16,6 +16,9 @@ from rung.errors import DataError, counted
 _TIMES = ("step", "Step", "timestep", "time", "Time", "time_fs", "time_ps")
 """Keys of ``info`` under which programs write how far a run has come."""
 
+_UNITS = {"time_fs": 1.0, "time_ps": 1000.0}
+"""Those keys whose name says the unit, in fs."""
+
 _EQUAL = 1e-3
 """Of a time between frames: what text files round off is smaller."""
 
@@ -30,10 +33,21 @@ class FrameSeries:
         At equal times apart; none is there twice.
     unwrapped
         Whether their positions run on beyond the cell: the file says so, or its image flags were used.
+    frame_fs
+        Time between two frames as the file says it, fs; None where it says none, or not in which unit.
     """
 
     frames: list[Atoms]
     unwrapped: bool
+    frame_fs: float | None = None
+
+    def require_time(self, path: Path | str, frame_fs: float) -> None:
+        """Raise a :class:`DataError` where the file says another time between frames than ``frame_fs``, fs."""
+        if self.frame_fs is not None and abs(self.frame_fs - frame_fs) > _EQUAL * self.frame_fs:
+            raise DataError(
+                f"{path} says {self.frame_fs:g} fs between two frames, and --frame-fs {frame_fs:g}; a diffusivity "
+                "would be wrong by their ratio, so give the time of the file, or correct the file."
+            )
 
 
 def read_trajectory(path: Path | str, *, types: Sequence[str] = ()) -> FrameSeries:
@@ -67,7 +81,7 @@ def read_trajectory(path: Path | str, *, types: Sequence[str] = ()) -> FrameSeri
             frame.set_positions(frame.positions + frame.arrays[IMAGE_FLAGS] @ frame.cell.array, apply_constraint=False)
             del frame.arrays[IMAGE_FLAGS]
     run_on = all(frame.info.get(UNWRAPPED) is True for frame in frames)
-    return FrameSeries(frames, run_on or all(flagged))
+    return FrameSeries(frames, run_on or all(flagged), _frame_fs(structures))
 
 
 def _structures(path: Path, types: Sequence[str]) -> Iterator[Structure]:
@@ -85,7 +99,7 @@ def _structures(path: Path, types: Sequence[str]) -> Iterator[Structure]:
 def _check_times(path: Path, structures: Sequence[Structure]) -> None:
     for key in _TIMES:
         values = [structure.info.get(key) for structure in structures]
-        known = [isinstance(value, (int, float, np.number)) and not isinstance(value, bool) for value in values]
+        known = [_is_number(value) for value in values]
         if not any(known) or len(structures) < 2:
             continue
         if not all(known):
@@ -94,6 +108,19 @@ def _check_times(path: Path, structures: Sequence[Structure]) -> None:
         if key == "timestep" and (times == times[0]).all():
             continue  # the length of a step, the same for all
         _check_equal(path, key, times)
+
+
+def _frame_fs(structures: Sequence[Structure]) -> float | None:
+    """Return the time between frames, fs, from a key whose name says its unit."""
+    for key, unit in _UNITS.items():
+        values = [structures[place].info.get(key) for place in (0, -1)]
+        if len(structures) > 1 and all(map(_is_number, values)):
+            return float(np.diff(np.array(values, dtype=float))[0]) * unit / (len(structures) - 1)
+    return None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
 def _check_equal(path: Path, key: str, times: np.ndarray) -> None:

@@ -126,7 +126,7 @@ def find_transport(task: TransportTask, out: Path, *, progress: Progress = SILEN
     if task.frame_fs is None:
         raise ConfigError("Say the time between two frames of the trajectories: --frame-fs.")
     settings = task.diffusion.narrowed(TransportSettings, frame_fs=task.frame_fs, unwrapped=task.unwrapped)
-    runs = read_runs(task.files, task.temperatures, task.draw, types=task.types)
+    runs = read_runs(task.files, task.temperatures, task.draw, types=task.types, frame_fs=task.frame_fs)
     with FOLDER.open(out, reads=task):
         return analyse_runs(runs, out, settings, extrapolate=task.extrapolate, progress=progress)
 
@@ -146,9 +146,33 @@ def analyse_runs(
 
 
 def read_runs(
-    files: Sequence[Path], temperatures: Sequence[float], draws: Sequence[int] = (), *, types: Sequence[str] = ()
+    files: Sequence[Path],
+    temperatures: Sequence[float],
+    draws: Sequence[int] = (),
+    *,
+    types: Sequence[str] = (),
+    frame_fs: float | None = None,
 ) -> list[Run]:
-    """Return one run a file, with its temperature in K and its draw; ``types`` are the elements of LAMMPS's types."""
+    """Return one run a file, with its temperature in K and its draw.
+
+    Parameters
+    ----------
+    files
+        Trajectories.
+    temperatures, draws
+        One each, or one temperature for all; no draws where the potential itself moved the atoms.
+    types
+        The elements of LAMMPS's types.
+    frame_fs
+        Time between two frames, fs: a file that says another one is refused.
+
+    Raises
+    ------
+    ConfigError
+        When the numbers of files, temperatures and draws do not agree.
+    DataError
+        When a trajectory cannot be used.
+    """
     if not files:
         raise ConfigError("Give at least one file of a trajectory.")
     places = [Path(file).resolve() for file in files]
@@ -168,6 +192,9 @@ def read_runs(
     if min(kelvin) <= 0:
         raise ConfigError(f"A temperature is above 0 K, not {min(kelvin):g} K.")
     series = [read_trajectory(file, types=types) for file in files]
+    for file, one in zip(files, series, strict=True):
+        if frame_fs is not None:
+            one.require_time(file, frame_fs)
     return [
         Run(str(file), one.frames, kelvin[index], draws[index] if draws else None, one.unwrapped)
         for index, (file, one) in enumerate(zip(files, series, strict=True))

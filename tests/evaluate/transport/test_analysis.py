@@ -103,6 +103,21 @@ def test_errors_name_the_run():
         )
 
 
+def test_runs_of_other_cells_are_no_runs_of_one_temperature():
+    # the conductivity of all would be that of the first one's volume
+    runs = runs_of(lambda seed: brownian(2e-4, frames=60, atoms=6, seed=seed))
+    for frame in runs[2].frames:
+        frame.set_cell(1.3 * frame.cell.array)
+    with pytest.raises(DataError, match=r"The runs at 600 K have cells of 4096.0 to 8998.9 Å³; give runs of one cell"):
+        transport(runs, SETTINGS)
+    hotter = [Run(run.name, run.frames, 700.0) for run in runs[2:]]
+    assert len(transport([*runs[:2], *hotter], SETTINGS)) == 2, "a cell grows with the temperature"
+    for frame in runs[2].frames:
+        frame.pbc = (True, True, False)
+    with pytest.raises(DataError, match="Some of the runs at 600 K have a cell"):
+        transport(runs, SETTINGS)
+
+
 def test_draws_give_the_model_its_error():
     speeds = (1e-4, 2e-4, 4e-4)
     runs = [

@@ -21,8 +21,8 @@ from rung.data.readers.compression import DAMAGE, compressed, inflated, opened
 from rung.data.readers.reader import Frame, Reader
 from rung.errors import DataError, counted
 
-_ANGSTROM = ("metal", "real")
-"""Styles of units whose length is Å."""
+_TIME_KEYS = {"metal": "time_ps", "real": "time_fs"}
+"""Styles of units whose length is Å, and under which key the time of a frame then stands."""
 
 _MASS = 0.02
 """u: a mass that is this near to that of one element is its."""
@@ -40,6 +40,7 @@ class _Lines:
     file: BufferedIOBase
     path: Path
     number: int = 0
+    units: str = ""
 
     def next(self) -> str | None:
         line = self.file.readline()
@@ -85,10 +86,13 @@ class _Head:
         if item[:1] == ["TIMESTEP"]:
             self.info["step"] = _one(lines, int)
         elif item[:1] == ["TIME"]:
-            self.info["time"] = _one(lines, float)
+            self.info[_TIME_KEYS.get(lines.units, "time")] = _one(lines, float)
         elif item[:1] == ["UNITS"]:
-            if (units := lines.needed()) not in _ANGSTROM:
-                raise lines.wrong(f"lengths in units of {units} are not Å; convert the dump to metal or real units")
+            lines.units = lines.needed()  # said once, of all frames
+            if lines.units not in _TIME_KEYS:
+                raise lines.wrong(
+                    f"lengths in units of {lines.units} are not Å; convert the dump to metal or real units"
+                )
         elif item[:3] == ["NUMBER", "OF", "ATOMS"]:
             self.count = _one(lines, int)
         elif item[:2] == ["BOX", "BOUNDS"]:
@@ -100,7 +104,8 @@ class _Head:
 def dump_frames(path: Path, types: Sequence[str] = ()) -> Iterator[Frame]:
     """Yield each frame of a dump, its atoms in the order of their ids.
 
-    The step stands in ``info`` as ``step``, the time as ``time``; image flags are a column.
+    The step stands in ``info`` as ``step``, the time as ``time_ps`` or ``time_fs`` where the dump says its units, else
+    as ``time``; image flags are a column.
 
     Parameters
     ----------

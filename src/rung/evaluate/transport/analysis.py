@@ -19,6 +19,9 @@ FEWEST_RUNS = 3
 TOGETHER = 0.5
 """Part of the atoms that they are worth below which they are said to move together."""
 
+_SAME_VOLUME = 1e-3
+"""Of a volume: runs that differ by less are of one cell; what text files round off is smaller."""
+
 _FRAMEWORK_MOVES = 1.0
 """Å: a framework whose atoms are further from where they were is none."""
 
@@ -133,6 +136,7 @@ def at_temperature(runs: Sequence[MeasuredRun], settings: TransportSettings) -> 
             f"The runs at {first.temperature:g} K have different numbers of {settings.species} atoms, or only some are "
             "of a draw; give runs of one cell, and of the potential or of draws."
         )
+    _require_one_volume(runs)
     window = diffusive_window(runs, settings)
     warnings = list(_warnings(runs, window, settings))
     fitted = [_fitted(run, window, settings) for run in runs] if window.diffusive else list(runs)
@@ -158,6 +162,23 @@ def at_temperature(runs: Sequence[MeasuredRun], settings: TransportSettings) -> 
         warnings=tuple(warnings),
         **values,
     )
+
+
+def _require_one_volume(runs: Sequence[MeasuredRun]) -> None:
+    """Refuse runs of different cells: each has a diffusivity of its own, and carriers of another density."""
+    volumes = np.array([run.volume for run in runs])
+    if np.isnan(volumes).all():
+        return
+    if np.isnan(volumes).any():
+        raise DataError(
+            f"Some of the runs at {runs[0].temperature:g} K have a cell that is periodic in three directions, and "
+            "others have none; give all their cell."
+        )
+    if np.ptp(volumes) > _SAME_VOLUME * volumes.mean():
+        raise DataError(
+            f"The runs at {runs[0].temperature:g} K have cells of {volumes.min():.1f} to {volumes.max():.1f} Å³; give "
+            "runs of one cell, and those of another one in a call of its own."
+        )
 
 
 def conductivity(diffusivity: float, *, charge: float, n_mobile: int, volume: float, temperature: float) -> float:
