@@ -24,6 +24,7 @@ from rung.doctor import (
     states,
     stderr,
     stress,
+    unrelated,
 )
 from rung.doctor import single_atoms as single_atoms_checks
 from rung.doctor.examined import Examined, consult
@@ -69,6 +70,7 @@ CHECKS: tuple[Check, ...] = (
     scales.force_units,
     stress.stress_labels,
     differences.difference_labels,
+    unrelated.unrelated_labels,
     gradients.gradients_as_forces,
     gradients.forces_not_derivative,
     gradients.zeroed_forces,

@@ -46,6 +46,8 @@ class Compared:
         How many of them are independent.
     least
         R.m.s. of the other surface's values below which they tell nothing, in eV or eV/Å.
+    noise
+        R.m.s. of the errors that the labels state, in eV; 0 where they state none.
     """
 
     against: str
@@ -54,6 +56,7 @@ class Compared:
     y: Array
     free: int
     least: float = LEAST
+    noise: float = 0.0
 
     @property
     def sizes(self) -> tuple[float, float]:
@@ -66,16 +69,24 @@ class Compared:
         return float(self.x @ self.y / (self.x @ self.x))
 
     @property
+    def slope_stderr(self) -> float:
+        """One standard error of the slope, by what it leaves of the labels: their noise counts."""
+        left = self.y - self.slope * self.x
+        return float(np.sqrt(left @ left / (self.x @ self.x) / self.free))
+
+    @property
     def are_differences(self) -> bool:
         """Whether the labels are small and all but level, and no unit explains it."""
         small, large = self.sizes
         if self.free < ENOUGH or large < self.least or not 1e-9 < small / large < SMALL:
             return False
-        left = self.y - self.slope * self.x
-        stderr = float(np.sqrt(left @ left / (self.x @ self.x) / self.free))
         units = ENERGY_UNITS if self.kind == "energies" else FORCE_UNITS
         unit = explained(slope_through_zero(self.x, self.y, self.free), "", self.kind, units)
-        return abs(self.slope) < FLAT and 1.0 - self.slope > SURE * stderr and (unit is None or unit[0] != "error")
+        return (
+            abs(self.slope) < FLAT
+            and 1.0 - self.slope > SURE * self.slope_stderr
+            and (unit is None or unit[0] != "error")
+        )
 
 
 def difference_labels(examined: Examined) -> Iterator[Finding]:
@@ -83,7 +94,7 @@ def difference_labels(examined: Examined) -> Iterator[Finding]:
     judged = examined.fidelities if examined.target is None else (examined.target,)
     for split, members in examined.bonded.items():
         for fidelity in judged:
-            compared = [one for one in _compared(examined, split, members, fidelity) if one.are_differences]
+            compared = [one for one in compared_with_others(examined, split, members, fidelity) if one.are_differences]
             if compared:
                 one = compared[0]
                 small, large = one.sizes
@@ -96,7 +107,10 @@ def difference_labels(examined: Examined) -> Iterator[Finding]:
                 yield finding("error", "difference-labels", sentence, (split,), (fidelity,))
 
 
-def _compared(examined: Examined, split: str, members: Sequence[Structure], fidelity: str) -> Iterator[Compared]:
+def compared_with_others(
+    examined: Examined, split: str, members: Sequence[Structure], fidelity: str
+) -> Iterator[Compared]:
+    """Yield energies and forces of ``fidelity`` beside those of each other fidelity, and beside the base's."""
     for other in examined.fidelities:
         if other == fidelity:
             continue
@@ -117,11 +131,13 @@ def _compared(examined: Examined, split: str, members: Sequence[Structure], fide
 def _energies(words: str, structures: Sequence[Structure], against: Sequence[float], fidelity: str) -> Compared:
     if not structures:
         return Compared(words, "energies", np.empty(0), np.empty(0), 0)
-    composition = composition_matrix(structures, elements_in(structures))
+    # reference energies, and what is added to every energy, prove nothing
+    known = np.column_stack([composition_matrix(structures, elements_in(structures)), np.ones(len(structures))])
     energies = np.column_stack([against, [structure.labels[fidelity].energy for structure in structures]])
-    left = energies - composition @ (np.linalg.pinv(composition) @ energies)
-    free = len(structures) - int(np.linalg.matrix_rank(composition))
-    return Compared(words, "energies", left[:, 0], left[:, 1], free, least_change(structures))
+    left = energies - known @ (np.linalg.pinv(known) @ energies)
+    free = len(structures) - int(np.linalg.matrix_rank(known))
+    noise = _rms(np.nan_to_num([structure.labels[fidelity].energy_stderr for structure in structures]))
+    return Compared(words, "energies", left[:, 0], left[:, 1], free, least_change(structures), noise)
 
 
 def _forces(words: str, structures: Sequence[Structure], against: Sequence[Array], fidelity: str) -> Compared:
