@@ -60,6 +60,16 @@ def test_bars_are_those_of_the_fit(bars, molecules) -> None:
     assert_allclose(told["energies"], np.sqrt(np.mean(alone)), rtol=1e-6)
 
 
+def test_what_is_known_by_itself_counts_nothing(bars, molecules) -> None:
+    structures = candidates(molecules, 2)
+    questions = [difference_asked("nothing", structures[0], structures[0]), energies_asked(structures)]
+    found = asked(bars, structures, questions)
+    assert found.settled == ("nothing",)
+    alone = asked(bars, structures, questions[1:])
+    assert alone.settled == ()
+    assert_allclose(found.knowledge.weights, [0.0, *alone.knowledge.weights])
+
+
 def test_forces_along_an_axis_have_the_bars_of_the_component(bars, molecules) -> None:
     structure = candidates(molecules, 1)[0]
     units = np.eye(3 * len(structure)).reshape(-1, len(structure), 3)

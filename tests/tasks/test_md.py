@@ -48,6 +48,10 @@ def test_the_leverage_is_that_over_the_largest_error_of_each_element(tmp_path: P
         result = find_md(potential, chosen, tmp_path / f"{factor}")
         assert ("times that of the reference structures" in result.reason) == stops
     assert len(read(tmp_path / "0.999" / "for_labelling.extxyz")) == 3
+    write(tmp_path / "oxygen.xyz", far[far.symbols == "O"], format="extxyz")
+    chosen = limit.model_copy(update={"leverage_reference": tmp_path / "oxygen.xyz"})
+    with pytest.raises(DataError, match=r"oxygen.xyz has no C, and .*start.xyz has: nothing says how large an error"):
+        find_md(potential, chosen, tmp_path / "oxygen")
     other = Opened.of(QuickWell(), fidelity="model")
     with pytest.raises(ConfigError, match="needs a model with a posterior"):
         find_md(other, task(tmp_path / "start.xyz", leverage_limit=2.0), tmp_path / "other")

@@ -107,5 +107,17 @@ def test_what_cannot_be_chosen_from_is_refused(files: Path, lifted: Checkpoint, 
         select_labels(potential, SelectionTask(pool=(files / "pool.extxyz",), band=files / "known.extxyz"), files / "c")
     with pytest.raises(DataError, match="frame 0: no finite number coefficient"):
         select_labels(potential, SelectionTask(pool=(files / "pool.extxyz",), sum=files / "band.extxyz"), files / "d")
+    band = read_structures(files / "band.extxyz")
+    energies = [potential.calculator.get_potential_energy(one.atoms) for one in band]
+    write_structures(files / "down.extxyz", [band[int(place)] for place in np.argsort(energies)[::-1]])
+    down = SelectionTask(pool=(files / "pool.extxyz",), band=files / "down.extxyz")
+    with pytest.raises(DataError, match="the first image is the highest, so the path has no barrier"):
+        select_labels(potential, down, files / "e")
+    twice = [replace(band[0], structure_id="", info={"coefficient": sign}) for sign in (1.0, -1.0)]
+    write_structures(files / "nothing.extxyz", twice)
+    with pytest.raises(DataError, match="The sum of nothing.extxyz leaves nothing open"):
+        select_labels(
+            potential, SelectionTask(pool=(files / "pool.extxyz",), sum=files / "nothing.extxyz"), files / "f"
+        )
     with pytest.raises(ValueError, match="nothing is asked for"):
         SelectionTask(pool=(files / "pool.extxyz",), energies=0.0)

@@ -13,7 +13,7 @@ CLEAR = 4.0
 
 
 WILD = 10.0
-"""Times the changes of another surface, and stated errors: labels that change so much and do not follow are no noise."""
+"""Times the changes of another surface, and stated errors: labels that change so much are no noise."""
 
 
 def unrelated_labels(examined: Examined) -> Iterator[Finding]:

@@ -16,6 +16,10 @@ WIDE = 100.0
 there, and so little that rounding leaves the rest."""
 
 
+_CERTAIN = 1e-10
+"""Of the variance that errors without anything in common would leave: less is rounding, and the quantity is known."""
+
+
 class Joint(Protocol):
     """How uncertain some energies and forces are together."""
 
@@ -102,10 +106,13 @@ class Asked:
         Of all quantities, the questions' one after the other.
     questions
         What is asked.
+    settled
+        Names of questions that leave nothing open, such as a structure less itself; they count nothing.
     """
 
     knowledge: Knowledge
     questions: tuple[Question, ...] = field(default=())
+    settled: tuple[str, ...] = ()
 
     def bars(self, variance: Array) -> dict[str, float]:
         """Return the r.m.s. bar of each question where the quantities have this ``variance``."""
@@ -138,13 +145,19 @@ def asked(errors: Errors, candidates: Sequence[Structure], questions: Sequence[Q
     joint = errors.joint(structures, pulls)
     wide = rows @ joint.finite_covariance(WIDE) @ rows.T
     sharp = np.diag(combine @ joint.finite_covariance(0.0) @ combine.T)
-    n, start, weights = len(candidates), 0, []
+    # what would be open if the errors of the energies had nothing in common
+    apart = np.square(combine) @ np.diag(joint.finite_covariance(0.0))
+    n, start, weights, settled = len(candidates), 0, [], []
     for question in questions:
-        now = float(np.mean(sharp[start : start + question.count]))
-        weights += [question.weight / max(now, 1e-300) / question.count] * question.count
+        part = slice(start, start + question.count)
+        now = float(np.mean(sharp[part]))
+        if now <= _CERTAIN * float(np.mean(apart[part])):
+            settled.append(question.name)
+        weight = 0.0 if question.name in settled else question.weight / now / question.count
+        weights += [weight] * question.count
         start += question.count
     knowledge = Knowledge(wide[:n, :n], wide[n:, :n], np.diag(wide)[n:].copy(), np.array(weights))
-    return Asked(knowledge, tuple(questions))
+    return Asked(knowledge, tuple(questions), tuple(settled))
 
 
 def _combinations(n_candidates: int, questions: Sequence[Question]) -> Array:

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 from pydantic import Field
 
 from rung.data.readers.structures import read_structures, require_matter
 from rung.data.structure import Structure
-from rung.errors import ConfigError
+from rung.errors import ConfigError, DataError
 from rung.evaluate.dynamics.md import (
     FOR_LABELLING,
     MARKER,
@@ -90,7 +91,8 @@ def find_md(potential: Opened, task: MDTask, out: Path, *, progress: Progress = 
     ConfigError
         When there is a limit for the leverage and no posterior.
     DataError
-        When the folder holds other work, or the forces say that the atoms are held from outside.
+        When the folder holds other work, the forces say that the atoms are held from outside, or the structures for
+        the leverage lack an element of the start.
     """
     atoms, settings = read_start(task.start), task.dynamics
     potential.check_state(atoms)
@@ -128,7 +130,13 @@ def _reference_errors(potential: Opened, task: MDTask, start: Atoms) -> Mapping[
     if task.leverage_reference is None:
         return _largest(potential.error_bars, [start])
     known = read_structures(task.leverage_reference)
-    return _largest(potential.error_bars, [require_matter(structure).atoms for structure in known])
+    largest = _largest(potential.error_bars, [require_matter(structure).atoms for structure in known])
+    if missing := sorted({int(number) for number in start.numbers} - largest.keys()):
+        raise DataError(
+            f"{task.leverage_reference} has no {' and no '.join(chemical_symbols[one] for one in missing)}, and "
+            f"{task.start} has: nothing says how large an error of such an atom may be; add structures that hold it."
+        )
+    return largest
 
 
 def _largest(error_bars: ErrorBars, structures: list[Atoms]) -> Mapping[int, float]:

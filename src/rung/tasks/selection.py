@@ -121,7 +121,8 @@ def select_labels(potential: Opened, task: SelectionTask, out: Path, *, progress
     ConfigError
         When the potential has no error bars.
     DataError
-        When no structure of the pool is without a label, or a frame of the sum has no coefficient.
+        When no structure of the pool is without a label, a frame of the sum has no coefficient, or there is nothing
+        to ask of the band or the sum: its first image is the highest, its coefficients cancel.
     """
     calculator = _with_bars(potential)
     table = read_energy_tables(task.labels).of(potential.fidelity)
@@ -143,6 +144,11 @@ def select_labels(potential: Opened, task: SelectionTask, out: Path, *, progress
     }
     with FOLDER.open(out, {potential.fidelity: potential}, identity, reads=task):
         wanted = asked(calculator.errors, candidates, _questions(task, candidates, calculator))
+        if wanted.settled:
+            raise DataError(
+                f"The {wanted.settled[0]} leaves nothing open: its structures are one, or their coefficients cancel; "
+                "leave it out, or give structures that differ."
+            )
         offer = Offer(np.array([len(one) for one in candidates], dtype=float), task.stderr, task.power)
         courses = _courses(wanted, offer, task.count, calculator, candidates, progress)
         labels = courses["chosen"].steps[-1] if courses["chosen"].steps else []
@@ -188,6 +194,11 @@ def _questions(task: SelectionTask, candidates: Sequence[Structure], calculator:
             raise DataError(f"{task.band} has {len(images)} image; a band has at least two.")
         energies = [calculator.get_potential_energy(one.atoms) for one in images]
         top = int(np.argmax(energies))
+        if top == 0:
+            raise DataError(
+                f"{task.band}: the first image is the highest, so the path has no barrier from there; give its images "
+                "from a minimum on, or in the other order."
+            )
         questions.append(difference_asked(f"barrier of {task.band.name}", images[top], images[0], task.band_weight))
     if task.sum is not None:
         terms = read_structures(task.sum)

@@ -114,7 +114,7 @@ def test_a_run_that_breaks_says_when_and_why(tmp_path):
     pulled = LennardJones(sigma=0.5, epsilon=30.0, rc=9.0)  # a well so deep that the atoms fall into each other
     found = run_md(close, pulled, settings(steps=4000, timestep=20.0, ensemble="nve", temperature=50.0), tmp_path)
     assert 0 < found.steps < 4000
-    assert found.reason.startswith(f"at step {found.steps} ({20 * found.steps} fs) ")
+    assert found.reason.startswith(f"at step {found.steps} ({20 * found.steps} fs): ")
     assert "atoms 0 and 1 are" in found.reason or "force" in found.reason or "temperature" in found.reason
     kept = read(tmp_path / FOR_LABELLING)
     assert kept.info["step"] == found.steps

@@ -177,7 +177,7 @@ def run_md(
                 write_motion(folder / STATE, motion, rng, reason=reason, **log.flushed())
             task.advance()
     samples = np.loadtxt(folder / SAMPLES, delimiter=",", skiprows=1, ndmin=2)
-    said = f"at step {motion.step} ({motion.step * settings.timestep:.0f} fs) {reason}" if reason else ""
+    said = f"at step {motion.step} ({motion.step * settings.timestep:.0f} fs): {reason}" if reason else ""
     return Trajectory(samples, motion.step, said, integrator.degrees_of_freedom, len(start))
 
 
