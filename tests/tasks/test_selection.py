@@ -115,7 +115,7 @@ def test_what_cannot_be_chosen_from_is_refused(files: Path, lifted: Checkpoint, 
         select_labels(potential, down, files / "e")
     twice = [replace(band[0], structure_id="", info={"coefficient": sign}) for sign in (1.0, -1.0)]
     write_structures(files / "nothing.extxyz", twice)
-    with pytest.raises(DataError, match="The sum of nothing.extxyz leaves nothing open"):
+    with pytest.raises(DataError, match=r"The sum of nothing\.extxyz leaves nothing open"):
         select_labels(
             potential, SelectionTask(pool=(files / "pool.extxyz",), sum=files / "nothing.extxyz"), files / "f"
         )
