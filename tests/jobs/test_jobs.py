@@ -1,6 +1,11 @@
 """A job is done when its result is there and is of its arguments; whoever performs it holds its folder."""
 
+import os
 import pickle
+import re
+import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import Future
@@ -12,7 +17,7 @@ from pydantic import Field
 
 from rung.errors import DataError, ExecutorError
 from rung.jobs import HerePool, Job, Slurm, open_pool, perform
-from rung.jobs.workers import ParslPool
+from rung.jobs.workers import ParslPool, _without_answers
 from rung.settings import Settings
 from rung.storage import TEMPORARY, DamagedFileWarning, FolderLock, read_json, write_json
 
@@ -244,3 +249,51 @@ def test_workers_that_lost_touch_are_given_up_but_not_while_one_works(tmp_path: 
         ParslPool(SilentKernel(), 1, period=0.01, silence=0.3).run([job_of(tmp_path, 3)], lambda: None)
     assert time.monotonic() - started > 1.0
     worker.join(timeout=10)
+
+
+BLOCKED = f"{1 << (signal.SIGTERM - 1):016x}"
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="this system does not tell who sent a signal")
+def test_the_interchange_ends_by_its_driver_and_by_no_other_process() -> None:
+    """``timeout`` and batch systems send SIGTERM to all processes, and the driver still asks its interchange."""
+    command = [sys.executable, "-m", "rung.jobs", "interchange", str(os.getpid())]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        status = Path(f"/proc/{process.pid}/status")
+        while int(re.findall(r"SigBlk:\s*(\w+)", status.read_text())[0], 16) != int(BLOCKED, 16):
+            time.sleep(0.02)
+        subprocess.run(["kill", "-TERM", str(process.pid)], check=True)  # by another process than this one
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.5)
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+
+
+class Ended:
+    """An executor of Parsl's whose interchange has ended: it answers nothing more."""
+
+    class Process:
+        """A process that ended."""
+
+        code: int | None = None
+
+        def poll(self) -> int | None:
+            return self.code
+
+    def __init__(self) -> None:
+        self.interchange_proc: Ended.Process | None = None
+
+    def connected_managers(self) -> list[str]:
+        assert self.interchange_proc is None or self.interchange_proc.poll() is None, "this would wait for ever"
+        return ["manager"]
+
+    connected_blocks = connected_managers
+
+
+def test_an_interchange_that_ended_is_asked_nothing() -> None:
+    executor = _without_answers(Ended())
+    assert executor.connected_managers() == ["manager"]
+    executor.interchange_proc = Ended.Process()
+    assert executor.connected_blocks() == ["manager"]
+    Ended.Process.code = -9
+    assert executor.connected_managers() == executor.connected_blocks() == []

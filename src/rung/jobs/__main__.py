@@ -1,6 +1,7 @@
 """Processes of Parsl's that are started by rung, and end in time whoever of them is killed.
 
-``interchange PID`` is Parsl's interchange; it ends with the driver PID of a study, whose child it is.
+``interchange PID`` is Parsl's interchange; it ends with the driver PID of a study, whose child it is, and by SIGTERM of
+the driver alone.
 
 ``block LOCK …`` guards a block of workers, whose manager it starts: once nobody holds LOCK, or the manager was killed,
 it kills all processes of the block. LOCK is a file that the driver holds, or ``-`` where the driver is on another
@@ -46,9 +47,28 @@ def _end_block() -> NoReturn:
     os._exit(1)
 
 
+def _terminated_by(driver: int) -> None:
+    """Let SIGTERM end this process only where the driver sent it.
+
+    ``timeout``, a batch system and a service manager send it to every process of a study. The driver then ends this one
+    in good order, and waits for its answers for ever if it is gone. (macOS does not tell who sent a signal.)
+    """
+    if not hasattr(signal, "sigwaitinfo"):
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # every thread that starts later inherits it
+
+    def listen() -> None:
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != driver:
+            pass
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+
+
 def _interchange(driver: int) -> None:
     # Ctrl-C reaches every process of a terminal; the driver ends this one in good order, and cannot without it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _terminated_by(driver)
     # Parsl's interchange outlives a driver that was killed: what it would hand out, nobody waits for
     _with_parent(driver, lambda: os._exit(0))
     runpy.run_module("parsl.executors.high_throughput.interchange", run_name="__main__")

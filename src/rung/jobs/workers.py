@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,9 @@ def _opened(executor: Processes | Slurm, folder: Path, threads: int, log: bool) 
     held = FolderLock(folder, f"driver-{os.getpid()}-{time.time_ns()}.lock")
     config = Config(
         executors=[
-            _local(executor, threads, held.path) if isinstance(executor, Processes) else _slurm(executor, threads)
+            _without_answers(
+                _local(executor, threads, held.path) if isinstance(executor, Processes) else _slurm(executor, threads)
+            )
         ],
         run_dir=str(folder),
         strategy="simple",
@@ -247,6 +250,21 @@ def _slurm(executor: Slurm, threads: int) -> Any:
         heartbeat_threshold=60,
         block_error_handler=_too_many_failures,
     )
+
+
+def _without_answers(executor: Any) -> Any:
+    """Return the executor, which asks its interchange nothing once that has ended: Parsl waits for its answer for ever.
+
+    So workers of an interchange that was killed can be replaced, and a study ends.
+    """
+
+    def asked(ask: Callable[[], list[Any]]) -> list[Any]:
+        interchange = executor.interchange_proc
+        return [] if interchange is not None and interchange.poll() is not None else ask()
+
+    executor.connected_managers = partial(asked, executor.connected_managers)
+    executor.connected_blocks = partial(asked, executor.connected_blocks)
+    return executor
 
 
 def _too_many_failures(executor: Any, status: Mapping[str, Any]) -> None:
