@@ -17,7 +17,7 @@ from pydantic import Field
 
 from rung.errors import DataError, ExecutorError
 from rung.jobs import HerePool, Job, Slurm, open_pool, perform
-from rung.jobs.workers import ParslPool, _without_answers
+from rung.jobs.workers import ParslPool, _too_many_failures, _without_answers
 from rung.settings import Settings
 from rung.storage import TEMPORARY, DamagedFileWarning, FolderLock, read_json, write_json
 
@@ -290,10 +290,26 @@ class Ended:
     connected_blocks = connected_managers
 
 
-def test_an_interchange_that_ended_is_asked_nothing() -> None:
+def test_an_interchange_that_ended_is_asked_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     executor = _without_answers(Ended())
     assert executor.connected_managers() == ["manager"]
     executor.interchange_proc = Ended.Process()
     assert executor.connected_blocks() == ["manager"]
-    Ended.Process.code = -9
+    monkeypatch.setattr(Ended.Process, "code", -9)
     assert executor.connected_managers() == executor.connected_blocks() == []
+
+
+def test_workers_whose_interchange_ended_are_given_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    executor, said = Ended(), list[Exception]()
+    executor.set_bad_state_and_fail_all = said.append  # type: ignore[attr-defined]
+    executor.interchange_proc = Ended.Process()
+    monkeypatch.setattr(Ended.Process, "code", None)
+    _too_many_failures(executor, {})
+    assert not said
+    monkeypatch.setattr(Ended.Process, "code", -9)
+    _too_many_failures(executor, {})
+    assert len(said) == 1
+    kernel = SilentKernel()
+    monkeypatch.setattr(SilentKernel, "executors", {"processes": executor})
+    with pytest.raises(ExecutorError, match=r"through which they talk has ended.*the same command does the rest"):
+        ParslPool(kernel, 1)._require_workers(said[0])

@@ -118,6 +118,11 @@ class ParslPool:
 
     def _require_workers(self, error: BaseException) -> None:
         for executor in self.kernel.executors.values():
+            if _lost_interchange(executor):
+                raise ExecutorError(
+                    "The workers have lost touch: the process of Parsl's through which they talk has ended, or was "
+                    "killed. What is done is kept; the same command does the rest."
+                ) from error
             if getattr(executor, "bad_state_is_set", False):
                 reason = " ".join(str(executor.executor_exception or error).split())
                 raise ExecutorError(f"No worker could be started: {reason}") from error
@@ -259,16 +264,26 @@ def _without_answers(executor: Any) -> Any:
     """
 
     def asked(ask: Callable[[], list[Any]]) -> list[Any]:
-        interchange = executor.interchange_proc
-        return [] if interchange is not None and interchange.poll() is not None else ask()
+        return [] if _lost_interchange(executor) else ask()
 
     executor.connected_managers = partial(asked, executor.connected_managers)
     executor.connected_blocks = partial(asked, executor.connected_blocks)
     return executor
 
 
+def _lost_interchange(executor: Any) -> bool:
+    interchange = getattr(executor, "interchange_proc", None)
+    return interchange is not None and interchange.poll() is not None
+
+
 def _too_many_failures(executor: Any, status: Mapping[str, Any]) -> None:
-    """Give up once three blocks of workers have ended that never came up; one that was killed later is replaced."""
+    """Give up once the interchange has ended, or three blocks of workers that never came up.
+
+    A block that was killed later is replaced.
+    """
+    if _lost_interchange(executor):
+        executor.set_bad_state_and_fail_all(ExecutorError("Parsl's interchange has ended"))
+        return
     came_up = set(executor.connected_blocks())
     never = [one for block, one in status.items() if one.terminal and block not in came_up]
     if len(never) >= ATTEMPTS:
