@@ -53,6 +53,19 @@ def test_modes_are_those_of_the_relaxed_molecule(tmp_path: Path, capsys: pytest.
     assert (tmp_path / "out" / "vibrations.html").stat().st_size > 1000
 
 
+@pytest.mark.parametrize(("kind", "boxed"), [("molecule", True), ("free", False), ("metal", False), ("gas", False)])
+def test_turns_of_a_molecule_in_a_box_are_said_to_be_modes(tmp_path: Path, kind: str, boxed: bool) -> None:
+    atoms = {"metal": bulk("Cu"), "gas": Atoms("N", cell=[9, 9, 9], pbc=True)}.get(kind, molecule("N2"))
+    if kind == "molecule":
+        atoms.set_cell([8, 8, 8])
+        atoms.center()
+        atoms.pbc = True
+    write(tmp_path / "start.extxyz", atoms)
+    task = VibrationsTask(structure=tmp_path / "start.extxyz", relax=False)
+    said = " ".join(find_vibrations(emt(), task, tmp_path / "out").warnings)
+    assert ("its turns are among the modes" in said) == boxed
+
+
 def test_a_trajectory_swings_along_its_mode(tmp_path: Path) -> None:
     find_vibrations(emt(), VibrationsTask(structure=water(tmp_path)), tmp_path / "out")
     result = VibrationsResult.read(tmp_path / "out" / "vibrations.json")

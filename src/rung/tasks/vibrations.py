@@ -7,6 +7,7 @@ from typing import Annotated
 
 import numpy as np
 from ase import Atoms
+from ase.neighborlist import natural_cutoffs, neighbor_list
 from pydantic import Field
 
 from rung.data.held import Held
@@ -43,6 +44,9 @@ FRAMES = 20
 
 SHOWN = 0.3
 """Å; how far the atom that a mode moves most swings to each side in its trajectory: to be seen, not to be true."""
+
+_BONDED = 1.3
+"""Times the sum of covalent radii: atoms that are nearer are bonded, in metals too."""
 
 STEEP = 0.01
 """eV/Å: the force above which modes of a structure that was not relaxed say little."""
@@ -134,7 +138,19 @@ def find_vibrations(
 def _warnings(atoms: Atoms) -> tuple[str, ...]:
     if not atoms.pbc.any():
         return ()
-    return ("These are the modes at Γ of this cell: waves longer than the cell are not among them.",)
+    said = ["These are the modes at Γ of this cell: waves longer than the cell are not among them."]
+    if _is_in_a_box(atoms):
+        said.append(
+            "No bond reaches across the cell. If this is a molecule in a box, its turns are among the modes, soft or "
+            "imaginary; without a cell they are taken out."
+        )
+    return tuple(said)
+
+
+def _is_in_a_box(atoms: Atoms) -> bool:
+    """Return whether atoms are bonded, and none to an image of another or of itself."""
+    bonds = neighbor_list("S", atoms, natural_cutoffs(atoms, mult=_BONDED))
+    return bool(len(bonds)) and not bonds.any()
 
 
 def _modes_of(
