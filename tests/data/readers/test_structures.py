@@ -57,6 +57,7 @@ def test_several_files_and_compressed_ones_are_read_in_order(tmp_path):
         (" \n\n", "is empty"),
         (WATER[:-60], "cut short"),
         (WATER.replace("3\nProp", "4\nProp"), "cut short"),
+        ("\ufeff" + WATER, "begins with a byte order mark"),
         (WATER.replace("3\nProp", "2\nProp"), "a number of atoms should stand here"),
         (WATER.replace("3\nProp", "three\nProp"), "'three'"),
         (WATER + "\n" + CRYSTAL, "a blank line"),

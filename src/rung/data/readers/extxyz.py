@@ -156,6 +156,8 @@ def check_layout(text: str, path: Path, line: int = 0, frame: int = 0) -> list[i
 def _check_frame(lines: Sequence[str], place: int, stop: int, path: Path, before: int, frame: int) -> int:
     """Check the frame that starts at line ``place`` and return the line after it."""
     header = lines[place].strip()
+    if header.startswith("\ufeff"):
+        raise DataError(f"{path} begins with a byte order mark, as editors on Windows write it; save it without one.")
     if not (header.isascii() and header.isdigit()):
         instead = f"{header[:30]!r}" if header else "a blank line"
         missing = f"; has frame {frame - 1} lost a line" if frame else ""
