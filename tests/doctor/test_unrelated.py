@@ -84,3 +84,12 @@ def test_one_wild_energy_turns_no_sign(mos2):
     label = replace(spoilt[3].labels["r2scan"], energy=spoilt[3].labels["r2scan"].energy + 3.0)
     spoilt[3] = replace(spoilt[3], labels={**spoilt[3].labels, "r2scan": label})
     assert not found(diagnose({"train": tuple(spoilt)}, target="r2scan"))
+
+
+def test_a_wild_energy_hides_no_order_and_pretends_none(mos2):
+    for members, codes in ((mos2["train"], []), (mixed(mos2["train"], "r2scan"), ["unrelated-labels"])):
+        spoilt = list(members)
+        spoilt[3] = replace(
+            spoilt[3], labels={**spoilt[3].labels, "r2scan": replace(spoilt[3].labels["r2scan"], energy=0.0)}
+        )
+        assert [one.code for one in found(diagnose({"train": tuple(spoilt)}, target="r2scan"))] == codes

@@ -1,10 +1,12 @@
 """Checks for labels that stand on other structures or have the other sign: they do not go with any other surface."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from rung.data.structure import Structure
 from rung.doctor.differences import ENOUGH, FLAT, SMALL, Compared, compared_with_others
 from rung.doctor.examined import Examined
 from rung.doctor.findings import finding
+from rung.doctor.outliers import far_from_fit
 from rung.doctor.relaxed import STILL
 from rung.results.findings import Finding
 
@@ -21,7 +23,8 @@ def unrelated_labels(examined: Examined) -> Iterator[Finding]:
     judged = examined.fidelities if examined.target is None else (examined.target,)
     for split, members in examined.bonded.items():
         for fidelity in judged:
-            compared = [one for one in compared_with_others(examined, split, members, fidelity) if _tells(one)]
+            near = _near_others(members, fidelity)
+            compared = [one for one in compared_with_others(examined, split, near, fidelity) if _tells(one)]
             if falling := next((one for one in compared if _falls(one)), None):
                 sentence = (
                     f"{split}: the {fidelity!r} energies fall where {falling.against} rise (slope "
@@ -39,6 +42,17 @@ def unrelated_labels(examined: Examined) -> Iterator[Finding]:
                     f"where those change by {other:.2g}. Are they in the order of the {rows}?"
                 )
                 yield finding("warning", "unrelated-labels", sentence, (split,), (fidelity,))
+
+
+def _near_others(members: Sequence[Structure], fidelity: str) -> list[Structure]:
+    """Return structures without those whose energy is far off the others', which another check names.
+
+    One of them, such as a zero among thousands of eV, hides whether the others go with anything.
+    """
+    labelled = [one for one in members if one.labelled(fidelity).has_energy]
+    far = far_from_fit(labelled, fidelity, None) > 1.0
+    away = {one.structure_id for one, is_far in zip(labelled, far, strict=True) if is_far}
+    return [one for one in members if one.structure_id not in away]
 
 
 def _tells(one: Compared) -> bool:

@@ -87,8 +87,9 @@ def label(subject: Subject, settings: FilesEngine, folder: Path) -> Made:
     kept = _write_inputs(subject, settings, folder)
     collected = _collected(subject, settings, folder)
     if not collected.labels:
-        if collected.refused:
-            raise LabelError(" ".join(refused.sentence for refused in collected.refused[:3]))
+        wrong = [one.sentence for one in collected.refused if Path(one.file) != folder]  # a folder may wait for outputs
+        if wrong:
+            raise LabelError(" ".join(wrong[:3]))
         names = ", ".join(name_of(template) for template in settings.templates)
         changed = f" {', '.join(kept)} differs from what the template gives and is kept." if kept else ""
         raise WaitingError(f"{names} wait in {folder}, and no output is there.{changed}")
