@@ -44,6 +44,24 @@ def test_differences_within_a_composition_tell_no_reference_energy_and_others_th
     assert determined_by([*alike, of("CO", labelled=False)], "high", across).rank == 1
 
 
+class Streamed(list[Structure]):
+    """Structures that can be read one after the other, and not by their places."""
+
+    def __getitem__(self, place):
+        raise AssertionError("each structure would be read again")
+
+
+def test_streamed_structures_are_read_one_after_the_other_and_one_of_each_composition_is_kept() -> None:
+    many = [replace(of(name), structure_id=f"{name}-{k}") for k in range(20) for name in ("H2O", "CH4")]
+    within = EnergyTable((EnergyRow("H2O-3", "high", 0.1, minus="CO"),))
+    members = [*many, of("CO", labelled=False)]
+    for table, rank in ((EnergyTable(), 2), (within, 3)):
+        known = determined_by(Streamed(members), "high", table)
+        assert (known.elements, known.rank) == ((1, 6, 8), rank)
+        few = determined_by([*members[:2], members[6], members[-1]], "high", table)
+        np.testing.assert_allclose(known.span.T @ known.span, few.span.T @ few.span, atol=1e-12)
+
+
 def test_a_checkpoint_keeps_what_the_labels_tell() -> None:
     known = determined_by([of("H2O"), of("CH4")], "high")
     kept = determined_of(json.loads(json.dumps({DETERMINED: known.metadata})))

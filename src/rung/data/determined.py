@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.data.energy_table import NO_TABLE, EnergyTable
-from rung.data.label_rows import label_compositions, mentioned
+from rung.data.label_rows import label_compositions, telling
 from rung.data.labels import Array
 from rung.data.structure import Structure, composition_matrix, elements_in
 from rung.results.references import MOST_FORMULAS, OpenReferences
@@ -71,7 +71,7 @@ class Determined:
         )
 
 
-def determined_by(structures: Sequence[Structure], fidelity: str, table: EnergyTable = NO_TABLE) -> Determined:
+def determined_by(structures: Iterable[Structure], fidelity: str, table: EnergyTable = NO_TABLE) -> Determined:
     """Return what the labels of ``fidelity`` tell of reference energies.
 
     Parameters
@@ -83,7 +83,15 @@ def determined_by(structures: Sequence[Structure], fidelity: str, table: EnergyT
     table
         Labels that are differences of two structures.
     """
-    told = [structures[place] for place in mentioned(structures, fidelity, table)]
+    named = table.of(fidelity).subtracted
+    told: list[Structure] = []
+    seen: set[str] = set()
+    for _, structure in telling(structures, fidelity, table):  # which may be streamed: one of each composition is kept
+        has_energy = structure.labelled(fidelity).has_energy
+        if structure.structure_id in named or (has_energy and structure.formula not in seen):
+            told.append(structure)
+        if has_energy:
+            seen.add(structure.formula)
     elements = elements_in(told)
     rows = np.unique(label_compositions(told, composition_matrix(told, elements), fidelity, table), axis=0)
     if not rows.any():

@@ -4,7 +4,7 @@ With T the ``combination``, the data are ``T E + noise``. What differs from inde
 designs, compositions and the model's own error follow as ``T A``, ``T Z`` and ``T M Tᵀ``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,13 +53,18 @@ def mentioned(structures: Sequence[Structure], fidelity: str, table: EnergyTable
     table
         Differences.
     """
+    return [place for place, _ in telling(structures, fidelity, table)]
+
+
+def telling(
+    structures: Iterable[Structure], fidelity: str, table: EnergyTable = NO_TABLE
+) -> Iterator[tuple[int, Structure]]:
+    """Yield what :func:`mentioned` returns, each with its structure: streamed ones are read once, and none is kept."""
     wanted = set(table.of(fidelity).subtracted)
-    places = []
     for place, structure in enumerate(structures):
         if structure.labelled(fidelity).has_energy or structure.structure_id in wanted:
-            places.append(place)
+            yield place, structure
         wanted.discard(structure.structure_id)
-    return places
 
 
 def label_compositions(

@@ -90,9 +90,9 @@ def plan_fit(config: RunConfig, *, progress: Progress = SILENT) -> FitPlan:
 
 def reference_verdict(lift: Lift) -> tuple[bool, str]:
     """Return whether the labels identify every reference energy of their elements, and a sentence."""
-    if not lift.labelled:
-        return False, f"No training structure has {lift.target}_energy."
     known = determined_by(lift.train, lift.target, lift.table)
+    if not known.elements:
+        return False, f"No training structure has {lift.target}_energy."
     listed = symbols(known.elements)
     if known.rank == len(known.elements):
         return True, f"The labelled compositions identify the reference energies of {listed}."
