@@ -91,9 +91,8 @@ class Compared:
 
 def difference_labels(examined: Examined) -> Iterator[Finding]:
     """Find energies or forces that change as the difference to another fidelity or to the base would."""
-    judged = examined.fidelities if examined.target is None else (examined.target,)
     for split, members in examined.bonded.items():
-        for fidelity in judged:
+        for fidelity in examined.judged:
             compared = [one for one in compared_with_others(examined, split, members, fidelity) if one.are_differences]
             if compared:
                 one = compared[0]

@@ -126,6 +126,11 @@ class Examined:
         return next(iter(self.splits), "") if self.teacher is None else self.teacher
 
     @property
+    def judged(self) -> tuple[str, ...]:
+        """The fidelities whose labels a fit would learn: the target, or all where there is none."""
+        return tuple(self.fidelities) if self.target is None else (self.target,)
+
+    @property
     def fitted(self) -> Mapping[str, tuple[Structure, ...]]:
         """The structures of each split that a fit would take."""
         return self.splits if self.single_atoms.use == "fit" else self.bonded

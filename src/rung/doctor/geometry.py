@@ -224,10 +224,9 @@ def two_energies(examined: Examined) -> Iterator[Finding]:
 
 def repeated_label(examined: Examined) -> Iterator[Finding]:
     """Find energies to learn from that stand there twice: the copy of a label is no second label."""
-    named = (examined.target,) if examined.target is not None else examined.fidelities
     if split := examined.teaches:
         members = examined.splits[split]
-        for fidelity in named:
+        for fidelity in examined.judged:
             every = copies(members, fidelity)
             for same_stderr, (words, remedy) in REPEATED.items():
                 found = [one for one in every if one.same_stderr == same_stderr]
@@ -247,10 +246,9 @@ def repeated_label(examined: Examined) -> Iterator[Finding]:
 
 def one_composition(examined: Examined) -> Iterator[Finding]:
     """Find that the energies to learn from cannot tell the reference energies of the elements apart."""
-    named = (examined.target,) if examined.target is not None else examined.fidelities
     if split := examined.teaches:
         members = examined.fitted[split]
-        for fidelity in named:
+        for fidelity in examined.judged:
             labelled = [members[place] for place in mentioned(members, fidelity, examined.table)]
             formulas = sorted({structure.formula for structure in labelled})
             elements = elements_in(labelled)

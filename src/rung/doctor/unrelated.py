@@ -13,16 +13,14 @@ from rung.results.findings import Finding
 CLEAR = 4.0
 """By how many standard errors a slope must lie below 1, or below zero: what happens by chance once in 30,000."""
 
-
 WILD = 10.0
 """Times the changes of another surface, and stated errors: labels that change so much are no noise."""
 
 
 def unrelated_labels(examined: Examined) -> Iterator[Finding]:
     """Find energies of the other sign, and energies or forces that do not go with those of any other surface."""
-    judged = examined.fidelities if examined.target is None else (examined.target,)
     for split, members in examined.bonded.items():
-        for fidelity in judged:
+        for fidelity in examined.judged:
             near = _near_others(members, fidelity)
             compared = [one for one in compared_with_others(examined, split, near, fidelity) if _tells(one)]
             if falling := next((one for one in compared if _falls(one)), None):

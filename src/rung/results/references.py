@@ -14,7 +14,6 @@ WHAT_TO_DO = (
 )
 """The way out, for such a sentence."""
 
-
 MOST_FORMULAS = 4
 """Compositions that a sentence names."""
 
