@@ -19,6 +19,7 @@ from claims_tables import write_page
 
 from rung import demo_data, run_fit
 from rung.config import RunConfig
+from rung.demo.configs import MOLECULES_ARCHITECTURE
 from rung.jobs import Here
 from rung.progress import SILENT
 from rung.study.config import StudyConfig
@@ -44,15 +45,6 @@ FEW = 7
 
 LARGE = (200, 800)
 """Of the larger set of data."""
-
-ARCHITECTURE: Mapping[str, Any] = {
-    "channels": 16,
-    "max_l": 1,
-    "layers": 2,
-    "cutoff": 5.0,
-    "correlation": 2,
-    "radial_units": [32, 32],
-}
 
 TRAINING: Mapping[str, Any] = {
     "epochs": 60,
@@ -149,7 +141,7 @@ def new_model(training: Mapping[str, Any], geometries: str = "all", **labels: st
         "start": "new",
         "geometries": geometries,
         "fidelities": {name: {"labels": kind} for name, kind in labels.items()},
-        "architecture": dict(ARCHITECTURE),
+        "architecture": dict(MOLECULES_ARCHITECTURE),
         "training": dict(training),
     }
 
@@ -249,7 +241,7 @@ def base_of(low: str, files: Mapping[str, Path], folder: Path, geometries: int =
         "threads": 1,
         "run": folder / f"base-{low}{size_of(geometries)}",
         "data": {"train": files["low"], "valid": files["low-valid"], "evaluate": {"test": files["low-test"]}},
-        "method": {"name": "scratch", "architecture": dict(ARCHITECTURE), "training": dict(TRAINING)},
+        "method": {"name": "scratch", "architecture": dict(MOLECULES_ARCHITECTURE), "training": dict(TRAINING)},
     }
     return run_fit(RunConfig.read(config).resolved(folder)).folder.model
 

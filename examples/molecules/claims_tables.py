@@ -147,7 +147,7 @@ def rows(values: Values) -> Iterator[str]:
     heads = ["energies", "labels, method", "draws", "epochs", "energy", "forces", "absent: energy", "absent: forces"]
     yield "| " + " | ".join([*heads, "above: energy", "above: forces", "NH₃, eV", "HONO, eV"]) + " |"
     yield "|" + "---|" * (len(heads) + 4)
-    for number in sorted({number for _, number, split, _ in values if split != TRIAL}):
+    for number in sorted({number for _, number, _, _ in values}):
         for name in dict.fromkeys(NAMES.values()):
             draws = values.get((name, number, "test", "force_rmse"), {})
             if not draws:
@@ -174,7 +174,7 @@ def ratio(values: Values, one: str, other: str, number: int, split: str = "test"
 
 def ratios(pairs: Mapping[str, Values]) -> Iterator[str]:
     """Yield the ratios of force errors, by pair and number of labels."""
-    numbers = sorted({number for values in pairs.values() for _, number, split, _ in values if split != TRIAL})
+    numbers = sorted({number for values in pairs.values() for _, number, _, _ in values})
     yield "| force error of | over that of | levels | " + " | ".join(f"{number} energies" for number in numbers) + " |"
     yield "|" + "---|" * (3 + len(numbers))
     for one, other in RATIOS:

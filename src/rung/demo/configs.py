@@ -112,19 +112,22 @@ MOLECULES_NOTICE = (
     "in a double-zeta basis. No energy of a path is fitted."
 )
 
+MOLECULES_ARCHITECTURE: dict[str, Any] = {
+    "channels": 16,
+    "max_l": 1,
+    "layers": 2,
+    "cutoff": 5.0,
+    "correlation": 2,
+    "radial_units": [32, 32],
+}
+"""Of models of the molecules, those of their studies too."""
+
 MOLECULES_BASE: dict[str, Any] = {
     "fidelities": {"gfn2": {"level_of_theory": "GFN2-xTB"}},
     "target": "gfn2",
     "method": {
         "name": "scratch",
-        "architecture": {
-            "channels": 16,
-            "max_l": 1,
-            "layers": 2,
-            "cutoff": 5.0,
-            "correlation": 2,
-            "radial_units": [32, 32],
-        },
+        "architecture": MOLECULES_ARCHITECTURE,
         "training": {
             "epochs": 60,
             "batch_size": 16,
