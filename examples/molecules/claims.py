@@ -118,7 +118,7 @@ PARTS = {
     for part in (
         Part(FAR, "closed", (FEW, *NUMBERS, MOST)),
         Part(FAR, "matrix", (*NUMBERS, MOST)),
-        Part(FAR, "lifts"),
+        Part(FAR, "lifts", (FEW, *NUMBERS)),
         Part(FAR, "geometries", (*NUMBERS, MOST)),
         Part(FAR, "variants"),
         Part(NEAR, "closed", (FEW, *NUMBERS, MOST)),
