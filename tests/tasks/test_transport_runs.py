@@ -61,6 +61,28 @@ def test_another_time_between_frames_than_the_file_says_is_refused(tmp_path: Pat
     assert not (tmp_path / "out").exists()
 
 
+def test_the_time_of_the_files_is_taken_where_none_is_given(tmp_path: Path) -> None:
+    for name, between in (("a", 100), ("b", 100), ("slow", 200), ("silent", None)):
+        frames = [Atoms("LiS", positions=[[10 + 0.1 * n, 10, 10], [0, 0, 0]], cell=[40, 40, 40], pbc=True)
+                  for n in range(8)]  # fmt: skip
+        for number, frame in enumerate(frames):
+            frame.info.update({} if between is None else {"time_fs": between * number})
+        write(tmp_path / f"{name}.extxyz", frames)
+
+    def found(*names: str, **given: object) -> float:
+        files = [tmp_path / f"{name}.extxyz" for name in names]
+        task = TransportTask(files=files, temperatures=[600], diffusion={"species": "Li"}, **given)
+        return find_transport(task, tmp_path / "-".join(names)).settings.frame_fs
+
+    assert found("a", "b") == 100.0
+    assert found("silent", frame_fs=50) == 50.0
+    with pytest.raises(DataError, match=r"a\.extxyz says 100 fs between two frames, and .*slow\.extxyz 200 fs"):
+        found("a", "slow")
+    with pytest.raises(ConfigError, match=r"silent\.extxyz does not say the time between its frames .*--frame-fs"):
+        found("a", "silent")
+    assert not (tmp_path / "a-slow").exists() and not (tmp_path / "a-silent").exists()
+
+
 def test_every_run_has_random_numbers_of_its_own(start: Path, tmp_path: Path) -> None:
     planned = tuple(plan([600, 750], settings(3)))
     runs = make_runs(Opened.of(Nothing(), fidelity="free"), read_start(start), tmp_path / "out", planned, settings(3))

@@ -43,11 +43,16 @@ class FrameSeries:
 
     def require_time(self, path: Path | str, frame_fs: float) -> None:
         """Raise a :class:`DataError` where the file says another time between frames than ``frame_fs``, fs."""
-        if self.frame_fs is not None and abs(self.frame_fs - frame_fs) > _EQUAL * self.frame_fs:
+        if self.frame_fs is not None and not same_time(self.frame_fs, frame_fs):
             raise DataError(
                 f"{path} says {self.frame_fs:g} fs between two frames, and --frame-fs {frame_fs:g}; a diffusivity "
                 "would be wrong by their ratio, so give the time of the file, or correct the file."
             )
+
+
+def same_time(first: float, second: float) -> bool:
+    """Return whether two times between frames are one, but for what text files round off."""
+    return abs(first - second) <= _EQUAL * first
 
 
 def read_trajectory(path: Path | str, *, types: Sequence[str] = ()) -> FrameSeries:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rung.data.trajectory import read_trajectory
-from rung.errors import ConfigError, counted
+from rung.data.trajectory import read_trajectory, same_time
+from rung.errors import ConfigError, DataError, counted
 from rung.evaluate.dynamics.md import MARKER
 from rung.evaluate.transport.analysis import Transport, as_rows, transport
 from rung.evaluate.transport.arrhenius import activations
@@ -86,7 +86,7 @@ class TransportTask(Settings):
     temperatures: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Option(("temperature",))] = Field(min_length=1)
     """K: one for all files, or one each in the order of the files; with a model, those to run at, each once."""
     frame_fs: float | None = Field(default=None, gt=0)
-    """Time between two frames of the files, fs."""
+    """Time between two frames, fs; not needed for files that say it (``time_fs``, ``time_ps``)."""
     draw: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """Which draw of the potential moved each run, in the order of the files; none where it was the potential itself."""
     types: tuple[str, ...] = ()
@@ -119,14 +119,13 @@ def find_transport(task: TransportTask, out: Path, *, progress: Progress = SILEN
     Raises
     ------
     DataError
-        When a trajectory cannot be used.
+        When a trajectory cannot be used, or the times between frames differ.
     ConfigError
         When the numbers of files, temperatures and draws do not agree, or the time between frames is missing.
     """
-    if task.frame_fs is None:
-        raise ConfigError("Say the time between two frames of the trajectories: --frame-fs.")
-    settings = task.diffusion.narrowed(TransportSettings, frame_fs=task.frame_fs, unwrapped=task.unwrapped)
     runs = read_runs(task.files, task.temperatures, task.draw, types=task.types, frame_fs=task.frame_fs)
+    frame_fs = frame_time(runs) if task.frame_fs is None else task.frame_fs
+    settings = task.diffusion.narrowed(TransportSettings, frame_fs=frame_fs, unwrapped=task.unwrapped)
     with FOLDER.open(out, reads=task):
         return analyse_runs(runs, out, settings, extrapolate=task.extrapolate, progress=progress)
 
@@ -196,9 +195,36 @@ def read_runs(
         if frame_fs is not None:
             one.require_time(file, frame_fs)
     return [
-        Run(str(file), one.frames, kelvin[index], draws[index] if draws else None, one.unwrapped)
+        Run(str(file), one.frames, kelvin[index], draws[index] if draws else None, one.unwrapped, one.frame_fs)
         for index, (file, one) in enumerate(zip(files, series, strict=True))
     ]
+
+
+def frame_time(runs: Sequence[Run]) -> float:
+    """Return the time between two frames as all files say it, fs.
+
+    Raises
+    ------
+    ConfigError
+        When a file says none.
+    DataError
+        When two files say different ones: all runs are measured at the same times.
+    """
+    times = {}
+    for run in runs:
+        if run.frame_fs is None:
+            raise ConfigError(
+                f"{run.name} does not say the time between its frames in fs or ps; give it in fs: --frame-fs."
+            )
+        times[run.name] = run.frame_fs
+    (first, time), *others = times.items()
+    for name, other in others:
+        if not same_time(time, other):
+            raise DataError(
+                f"{first} says {time:g} fs between two frames, and {name} {other:g} fs; displacements are compared at "
+                "the same times, so thin one of them, or give them to two calls."
+            )
+    return time
 
 
 def write_transport(

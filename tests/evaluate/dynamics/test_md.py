@@ -1,5 +1,7 @@
 """Dynamics: the same trajectory after a stop, why runs end, and statistics with known answers."""
 
+import re
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -8,6 +10,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.io import read
 
+from rung.data.trajectory import read_trajectory
 from rung.errors import DataError, StorageError
 from rung.evaluate.dynamics.md import FOR_LABELLING, SAMPLES, STATE, TRAJECTORY, MDSettings, Trajectory, run_md
 from rung.evaluate.dynamics.radial import radial_distribution
@@ -80,6 +83,25 @@ def test_more_steps_go_on_from_the_end(tmp_path):
     run_md(copper(), EMT(), settings(steps=60), tmp_path / "longer")
     run_md(copper(), EMT(), settings(steps=60), tmp_path / "whole")
     assert files(tmp_path / "longer") == files(tmp_path / "whole")
+
+
+def test_frames_say_their_time_and_that_they_run_on(tmp_path):
+    run_md(copper(), EMT(), settings(), tmp_path)
+    series = read_trajectory(tmp_path / TRAJECTORY)
+    assert series.frame_fs == pytest.approx(30.0) and series.unwrapped
+
+
+def test_a_run_whose_frames_say_no_time_goes_on_without_it(tmp_path):
+    """As one that rung 0.1 began: frames of one file say it, or none."""
+    run_md(copper(), EMT(), settings(steps=20), tmp_path)
+    log, state = tmp_path / TRAJECTORY, tmp_path / STATE
+    log.write_text(re.sub(r" (time_fs|unwrapped_positions)=\S+", "", log.read_text()))
+    kept = dict(np.load(state))
+    del kept["timed"], kept["trajectory_hash"]
+    np.savez(state, **{**kept, "trajectory_bytes": log.stat().st_size})
+    run_md(copper(), EMT(), settings(steps=60), tmp_path)
+    series = read_trajectory(log)
+    assert len(series.frames) == 7 and series.frame_fs is None and not series.unwrapped
 
 
 def test_a_folder_of_another_run_is_refused(tmp_path):

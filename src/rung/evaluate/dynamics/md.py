@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 from pydantic import Field
 
+from rung.data.attributes import UNWRAPPED
 from rung.data.labels import Array
 from rung.data.readers.extxyz import frame_text
 from rung.evaluate.dynamics.integrator import (
@@ -108,7 +109,8 @@ def run_md(
 ) -> Trajectory:
     """Run dynamics, or go on with a run that was stopped, to the same trajectory.
 
-    The folder gets ``trajectory.extxyz`` (positions that are not wrapped), ``samples.csv`` and ``state.npz``.
+    The folder gets ``trajectory.extxyz`` (positions that are not wrapped, the time of each frame as ``time_fs``),
+    ``samples.csv`` and ``state.npz``.
 
     Parameters
     ----------
@@ -153,11 +155,11 @@ def run_md(
         other="another start or setting",
         energy=motion.energy,
     )
-    reason, offsets = "", (0, 0)
+    reason, written = "", _Written()
     if (before := _kept(folder, len(start))) is not None:
-        motion, rng, reason, offsets = before
+        motion, rng, reason, written = before
     judge = _Judge(start, settings, integrator, error_bars, reference_errors or {})
-    with _Log(folder, start, integrator, offsets) as log, progress.task("dynamics", settings.steps) as task:
+    with _Log(folder, start, integrator, written) as log, progress.task("dynamics", settings.steps) as task:
         task.advance(motion.step)
         if motion.step == 0 and not reason:
             log.frame(motion)
@@ -215,17 +217,27 @@ class _Judge:
         )
 
 
+@dataclass(frozen=True)
+class _Written:
+    """How much of the logs counts, bytes, and whether their frames say their time: those of rung 0.1 said none."""
+
+    trajectory: int = 0
+    samples: int = 0
+    timed: bool = True
+
+
 class _Log:
     """Appends frames and samples; what a killed process wrote beyond its last state is cut off again."""
 
-    def __init__(self, folder: Path, start: Atoms, integrator: Integrator, offsets: tuple[int, int]) -> None:
+    def __init__(self, folder: Path, start: Atoms, integrator: Integrator, written: _Written) -> None:
         self._atoms = start.copy()
         self._integrator = integrator
-        self._trajectory = _opened(folder / TRAJECTORY, offsets[0])
-        self._samples = _opened(folder / SAMPLES, offsets[1])
+        self._timed = written.timed
+        self._trajectory = _opened(folder / TRAJECTORY, written.trajectory)
+        self._samples = _opened(folder / SAMPLES, written.samples)
         self._places = {self._trajectory: folder / TRAJECTORY, self._samples: folder / SAMPLES}
         self._digests = {file: _digest(path, file.tell()) for file, path in self._places.items()}
-        if not offsets[1]:
+        if not written.samples:
             self._append(self._samples, ",".join(COLUMNS) + "\n")
 
     def __enter__(self) -> "_Log":
@@ -248,7 +260,9 @@ class _Log:
 
     def text(self, motion: Motion) -> str:
         self._atoms.positions = motion.positions
-        info = {"structure_id": f"md-step-{motion.step}", "step": motion.step}
+        info: dict[str, Any] = {"structure_id": f"md-step-{motion.step}", "step": motion.step}
+        if self._timed:  # all frames of a file say it, or none
+            info |= {"time_fs": motion.step * self._integrator.timestep, UNWRAPPED: True}
         return frame_text(self._atoms, info, {})
 
     def frame(self, motion: Motion) -> None:
@@ -261,7 +275,7 @@ class _Log:
 
     def flushed(self) -> dict[str, int | str]:
         """Put everything on the disk, and return how long the files are and hashes of them."""
-        said: dict[str, int | str] = {}
+        said: dict[str, int | str] = {"timed": int(self._timed)}
         for name, file in (("trajectory", self._trajectory), ("sample", self._samples)):
             with writing(self._places[file]):
                 file.flush()
@@ -272,12 +286,13 @@ class _Log:
 
 _KEPT = {
     "reason": TEXT,
+    "timed": ArrayKind("iu", needed=False),
     **{f"{name}_bytes": COUNT for name in ("trajectory", "sample")},
     **{f"{name}_hash": ArrayKind("U", needed=False) for name in ("trajectory", "sample")},
 }
 
 
-def _kept(folder: Path, n_atoms: int) -> tuple[Motion, np.random.Generator, str, tuple[int, int]] | None:
+def _kept(folder: Path, n_atoms: int) -> tuple[Motion, np.random.Generator, str, _Written] | None:
     """Return where a run stands, why it ended, and how much of its logs counts; None where it begins anew.
 
     A log that is not what was written is set aside; then the whole run is made again, to the same bits.
@@ -292,7 +307,8 @@ def _kept(folder: Path, n_atoms: int) -> tuple[Motion, np.random.Generator, str,
     ]
     if not all(whole):
         return None
-    return motion, rng, str(kept["reason"]), (int(kept["trajectory_bytes"]), int(kept["sample_bytes"]))
+    written = _Written(int(kept["trajectory_bytes"]), int(kept["sample_bytes"]), bool(kept.get("timed", False)))
+    return motion, rng, str(kept["reason"]), written
 
 
 def _whole(path: Path, length: int, key: str) -> bool:

@@ -73,6 +73,8 @@ class Run:
         Which draw from the posterior of the potential moved it; None where it was the potential itself.
     unwrapped
         Whether its own positions run on beyond the cell, whatever the settings say.
+    frame_fs
+        Time between two frames as its file says it, fs; None where it says none.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Run:
     temperature: float
     draw: int | None = None
     unwrapped: bool = False
+    frame_fs: float | None = None
 
 
 @dataclass(frozen=True)
