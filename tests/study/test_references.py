@@ -58,8 +58,15 @@ def test_a_comparison_says_which_splits_have_open_reference_energies(
     world: SmallWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
     only_methane_and_water(world)
-    assert main(["study", str(study_of(world))]) == 0
-    assert OPEN_REFERENCES in capsys.readouterr().out.replace("\n", " ")
+    path = str(study_of(world))
+    assert main(["study", path]) == 0
+    said = capsys.readouterr()
+    assert OPEN_REFERENCES in said.out.replace("\n", " ")
+    before, done, _ = said.err.replace("\n", " ").partition(" done")
+    assert OPEN_REFERENCES in before and done  # before the fits, which may take hours
+    assert OPEN_REFERENCES in (world.folder / "curve" / "log.txt").read_text()
+    assert main(["study", path]) == 0  # nothing is left to do
+    assert OPEN_REFERENCES not in capsys.readouterr().err
     assert any(OPEN_REFERENCES in one for one in StudySummary.read(world.folder / "curve" / "study.json").verdict)
     page = text_of(world.folder / "curve" / "report.html")
     assert OPEN_REFERENCES in page.split("In sentences, with what limits them")[0]

@@ -143,6 +143,10 @@ def compare(
         if not status.complete:
             workshop.require_labels()  # it may have grown
         write_config(config, folder.config)
+        if not status.complete:
+            for sentence in _open(workshop):
+                progress.say(sentence)
+                folder.note(sentence)
         _say_faults(config, folder)
         before = _n_done(config)
         if watch is not None:
@@ -179,6 +183,11 @@ def _bar(task: Task) -> Watch:
         shown = status.n_done
 
     return watch
+
+
+def _open(workshop: Workshop) -> tuple[str, ...]:
+    """Return what the draws leave open: it is said before the fits, which may take hours, and among the results."""
+    return tuple(open_sentences(workshop.config, open_references(workshop)))
 
 
 def _n_done(config: StudyConfig) -> int:
@@ -254,7 +263,7 @@ def _concluded(
     failures = StatusReader(config).read().failures
     compared = comparisons(config, rows, results)
     said = (
-        *open_sentences(config, open_references(workshop)),
+        *_open(workshop),
         *verdict(config, rows, compared),
         *caveats(config, rows, failures, _validated(config, results), _left_out(results)),
     )
