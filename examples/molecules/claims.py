@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from claims_data import GEOMETRIES, LEVELS, PATHS, SPLITS, Pair, claim_files, size_of
+from claims_data import GEOMETRIES, LEVELS, PATHS, SPLITS, Pair, claim_files, seed_of, size_of
 from claims_tables import write_page
 
 from rung import demo_data, run_fit
@@ -31,7 +31,10 @@ FAR, NEAR, UP = Pair("gfn2", "mp2"), Pair("mp2", "ccsdt"), Pair("gfn2", "ccsdt")
 MANY = replace(FAR, geometries=240)
 """The first pair with three times the geometries: then there are labels enough for draws of 800."""
 
-PAIRS = (FAR, MANY, replace(FAR, tuned=True), NEAR, UP)
+AGAIN = replace(FAR, seed=1)
+"""The first pair from a base of another seed: what the choice of the base does, and further forms of the lifts."""
+
+PAIRS = (FAR, AGAIN, MANY, replace(FAR, tuned=True), NEAR, UP)
 """The blocks of the tables."""
 
 NUMBERS = (50, 200)
@@ -77,8 +80,8 @@ class Part:
     kind
         ``closed``, lifts of one base without training; ``matrix``, new models of every choice of labels;
         ``geometries``, the same labels on paired and on disjoint geometries, and another choice of the epoch;
-        ``lifts``, lifts of the base by training; ``variants``, other forms of them; ``three``, new models with a level
-        in the middle.
+        ``lifts``, lifts of the base by training; ``variants``, forms of those on both levels; ``three``, new models
+        with a level in the middle.
     numbers
         Energies of the high level.
     """
@@ -118,9 +121,11 @@ PARTS = {
     for part in (
         Part(FAR, "closed", (FEW, *NUMBERS, MOST)),
         Part(FAR, "matrix", (*NUMBERS, MOST)),
-        Part(FAR, "lifts", (FEW, *NUMBERS)),
+        Part(FAR, "lifts"),
         Part(FAR, "geometries", (*NUMBERS, MOST)),
-        Part(FAR, "variants"),
+        Part(AGAIN, "closed", (FEW, *NUMBERS)),
+        Part(AGAIN, "lifts", (FEW,)),
+        Part(AGAIN, "variants"),
         Part(NEAR, "closed", (FEW, *NUMBERS, MOST)),
         Part(NEAR, "matrix"),
         Part(UP, "closed", (FEW, *NUMBERS, MOST)),
@@ -188,10 +193,12 @@ def rows_of_lifts(low: str, high: str) -> dict[str, dict[str, Any]]:
 
 
 def rows_of_variants(low: str, high: str) -> dict[str, dict[str, Any]]:
-    """Return the other form of one-hot, and joint training opened or closed by ``readout``, as rows of a study."""
+    """Return both forms of one-hot, and joint training as it is, opened or closed by ``readout``, as study rows."""
     both = lifting(low, high)
     return {
         "onehot": {"name": "onehot", "form": "embedding", **both},
+        "onehot all": {"name": "onehot", "form": "all", **both},
+        "joint": {"name": "joint", **both, "closing_readout": None},
         "joint opened": {"name": "joint", **both, "opening_readout": {"name": "readout"}},
         "joint closed": {"name": "joint", **both, "closing_readout": {"name": "readout"}},
     }
@@ -233,13 +240,14 @@ def trials(rows: Mapping[str, Mapping[str, Any]], high: str) -> dict[str, list[d
     return tried
 
 
-def base_of(low: str, files: Mapping[str, Path], folder: Path, geometries: int = GEOMETRIES) -> Path:
+def base_of(low: str, files: Mapping[str, Path], folder: Path, geometries: int = GEOMETRIES, seed: int = 0) -> Path:
     """Train the base on a low level, once, and return its checkpoint."""
     config = {
         "fidelities": {low: {"level_of_theory": LEVELS[low]}},
         "target": low,
         "threads": 1,
-        "run": folder / f"base-{low}{size_of(geometries)}",
+        "seed": seed,
+        "run": folder / f"base-{low}{size_of(geometries)}{seed_of(seed)}",
         "data": {"train": files["low"], "valid": files["low-valid"], "evaluate": {"test": files["low-test"]}},
         "method": {"name": "scratch", "architecture": dict(MOLECULES_ARCHITECTURE), "training": dict(TRAINING)},
     }
@@ -271,7 +279,8 @@ def study_of(part: Part, seeds: Sequence[int], data: Path, folder: Path) -> Stud
         "force_structures": 200,
     }
     if part.based:
-        config["base"] = {"file": base_of(pair.low, files, folder, pair.geometries), "fidelity": pair.low}
+        base = base_of(pair.low, files, folder, pair.geometries, pair.seed)
+        config["base"] = {"file": base, "fidelity": pair.low}
     if pair.tuned:
         config["tune"] = {"labels": NUMBERS[0], "seeds": [0], "trials": trials(rows, pair.high)}
     return StudyConfig.read(config).resolved(folder)

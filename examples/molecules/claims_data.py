@@ -43,28 +43,38 @@ class Pair:
         Of each molecule, the first ones.
     tuned
         Whether the settings of each row were chosen by trials.
+    seed
+        Of the training of the base that is lifted.
     """
 
     low: str
     high: str
     geometries: int = GEOMETRIES
     tuned: bool = False
+    seed: int = 0
 
     @property
     def name(self) -> str:
         """What the folders of its studies end with."""
-        return f"{self.low}-{self.high}{size_of(self.geometries)}{'-tuned' if self.tuned else ''}"
+        ending = f"{size_of(self.geometries)}{seed_of(self.seed)}{'-tuned' if self.tuned else ''}"
+        return f"{self.low}-{self.high}{ending}"
 
     @property
     def title(self) -> str:
         """What the tables call it."""
         size = f", {self.geometries} geometries" if self.geometries != GEOMETRIES else ""
-        return f"{TITLES[self.low]} → {TITLES[self.high]}{size}{', tuned' if self.tuned else ''}"
+        base = f", base {self.seed + 1}" if self.seed else ""
+        return f"{TITLES[self.low]} → {TITLES[self.high]}{size}{base}{', tuned' if self.tuned else ''}"
 
 
 def size_of(geometries: int) -> str:
     """Return what the name of a folder has where it is not about the usual number of geometries."""
     return f"-{geometries}" if geometries != GEOMETRIES else ""
+
+
+def seed_of(seed: int) -> str:
+    """Return what the name of a folder has where its base is not that of the first seed."""
+    return f"-seed{seed}" if seed else ""
 
 
 def claim_files(data: Path, folder: Path, levels: Sequence[str], geometries: int = GEOMETRIES) -> dict[str, Path]:

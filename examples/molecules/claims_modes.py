@@ -1,6 +1,6 @@
 """Harmonic modes of each kind of lift beside those of MP2: a run a row and draw of 200 energies, then its minima.
 
-    OMP_NUM_THREADS=1 python examples/molecules/claims_modes.py FOLDER [--draws 5] [--write docs/results/claims.md#modes]
+    OMP_NUM_THREADS=1 python examples/molecules/claims_modes.py FOLDER [--draws 5] [--write docs/results/claims.md]
 
 ``FOLDER`` is that of ``claims.py``, whose base, files and settings it takes. It goes on where it stopped, and does
 draw after draw. ``--write`` makes the table of what is there; the numbers of every draw stay in ``claims.csv`` beside
