@@ -13,7 +13,7 @@ from ase.calculators.emt import EMT
 from ase.io import write
 
 from rung.calculator import RungCalculator
-from rung.errors import ConfigError, DataError, UntrustedError
+from rung.errors import ConfigError, DataError, ModelError, UntrustedError
 from rung.evaluate.free_energy import collective
 from rung.model.potential import ReadoutPotential
 from rung.model.reference import ReferenceEnergies
@@ -76,6 +76,27 @@ def test_a_file_with_a_colon_in_its_name_is_a_file(tmp_path: Path, monkeypatch: 
     assert Source(model="one.two:three").imported
     Path("one.two:three").touch()
     assert not Source(model="one.two:three").imported
+
+
+def test_what_a_calculator_of_a_user_raises_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The traceback of code that is not rung's says nothing to most people; it is kept for those who wrote it."""
+    (tmp_path / "mine_that_fails.py").write_text(
+        "from ase.calculators.emt import EMT\n\n\ndef unready():\n    raise OSError('no\\nlicence')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModelError, match=r"mine_that_fails:unready failed \(OSError: no licence\); RUNG_DEBUG=1"):
+        open_calculator(Source(model="mine_that_fails:unready", trusted=True), "high")
+    emt = open_calculator(Source(model="mine_that_fails:EMT", trusted=True), "high").calculator
+    atoms = Atoms("CuSi", positions=[[0, 0, 0], [0, 0, 2.2]], calculator=emt)
+    with pytest.raises(
+        ModelError, match=r"EMT on CuSi failed \(NotImplementedError: No EMT-potential for Si\)"
+    ) as told:
+        atoms.get_forces()
+    assert isinstance(told.value.__cause__, NotImplementedError)
+    copper = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.2]])
+    plain = Atoms("Cu2", positions=copper.positions, calculator=EMT())
+    copper.calc = emt  # after an error it goes on
+    np.testing.assert_array_equal(copper.get_forces(), plain.get_forces())
 
 
 def test_tasks_are_imported_without_torch() -> None:

@@ -18,11 +18,11 @@ from rung.data.readers.structures import complete_atoms, read_structures, requir
 from rung.data.states import refuse_strange_states
 from rung.errors import ConfigError, DataError, UntrustedError
 from rung.fidelity import require_fidelity
-from rung.importing import imported
 from rung.settings import Option
 from rung.source import Opening
 from rung.storage import content_hash
 from rung.tasks.error_bars import PosteriorBars, error_bars_of
+from rung.tasks.imported import imported_calculator
 
 if TYPE_CHECKING:
     from rung.calculator import RungCalculator
@@ -276,10 +276,7 @@ def read_start(path: Path) -> Atoms:
 def _imported(source: Source) -> Any:
     if not source.trusted:
         raise UntrustedError(f"{source.model} runs code of that module: say --trusted if you know where it comes from.")
-    calculator = imported(source.model)()
-    if not hasattr(calculator, "get_potential_energy"):
-        raise ConfigError(f"{source.model} returned a {type(calculator).__name__} and no ASE calculator.")
-    return calculator
+    return imported_calculator(source.model)
 
 
 def _of_rung(calculator: "RungCalculator", source: str, *, stateless: bool) -> Opened:

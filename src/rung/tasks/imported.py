@@ -1,0 +1,48 @@
+"""Calculators that a user's module makes: what they raise becomes one sentence, and the traceback is kept for it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ase import Atoms
+
+from rung.errors import ConfigError, ModelError, RungError
+from rung.importing import imported
+
+
+def imported_calculator(path: str) -> Any:
+    """Return the ASE calculator that ``package.module:function`` returns. The code of the module runs.
+
+    Raises
+    ------
+    ConfigError
+        When the module or function does not exist, or it returns no calculator.
+    ModelError
+        When the function raises, and later, when the calculator does.
+    """
+    calculator = _told(path, imported(path))
+    if not hasattr(calculator, "get_potential_energy"):
+        raise ConfigError(f"{path} returned a {type(calculator).__name__} and no ASE calculator.")
+    if hasattr(calculator, "calculate"):
+        calculator.calculate = _telling(path, calculator.calculate)
+    return calculator
+
+
+def _telling(path: str, calculate: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``calculate`` of a calculator with its errors as sentences that name the structure."""
+
+    def told(atoms: Atoms | None = None, *arguments: Any, **named: Any) -> Any:
+        of = f"{path} on {atoms.get_chemical_formula()}" if isinstance(atoms, Atoms) else path
+        return _told(of, calculate, atoms, *arguments, **named)
+
+    return told
+
+
+def _told(what: str, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    try:
+        return call(*arguments, **named)
+    except RungError:
+        raise
+    except Exception as error:  # a user's code raises whatever it likes
+        said = " ".join(str(error).split())
+        reason = f"{type(error).__name__}: {said}" if said else type(error).__name__
+        raise ModelError(f"{what} failed ({reason}); RUNG_DEBUG=1 shows where.") from error
