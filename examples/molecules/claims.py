@@ -123,7 +123,6 @@ PARTS = {
         Part(FAR, "matrix", (*NUMBERS, MOST)),
         Part(FAR, "lifts"),
         Part(FAR, "geometries", (*NUMBERS, MOST)),
-        Part(AGAIN, "closed", (FEW, *NUMBERS)),
         Part(AGAIN, "lifts", (FEW,)),
         Part(AGAIN, "variants"),
         Part(NEAR, "closed", (FEW, *NUMBERS, MOST)),

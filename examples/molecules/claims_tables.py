@@ -3,7 +3,7 @@
 import csv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -22,6 +22,8 @@ mpl.use("Agg")
 
 NAMES = {
     ("closed", "base"): "LL-EF",
+    ("lifts", "base"): "LL-EF",
+    ("variants", "base"): "LL-EF",
     ("closed", "readout"): "LL-EF, then `readout`",
     ("closed", "tangent"): "LL-EF, then `tangent`",
     ("matrix", "HL-E"): "HL-E",
@@ -294,7 +296,23 @@ def every_value(folder: Path, levels: Sequence[Pair], file: Path) -> dict[str, V
     pairs: dict[str, dict[Key, dict[int, float]]] = {pair.title: defaultdict(dict) for pair in levels}
     for (title, name, number, draw, split, metric), value in keep_values(file, COLUMNS, found).items():
         pairs[title][name, int(number), split, metric][int(draw)] = value
+    for pair in levels:
+        if pair.tuned:
+            pairs[pair.title] |= as_given(pairs[pair.title], pairs.get(replace(pair, tuned=False).title, {}))
     return {title: values for title, values in pairs.items() if values}
+
+
+def as_given(tuned: Values, given: Values) -> dict[Key, dict[int, float]]:
+    """Return the draws that a tuned row lacks where its trials chose the settings as given: they are those draws."""
+    trials: dict[str, dict[int, float]] = defaultdict(dict)
+    for (name, _, split, _), scores in tuned.items():
+        if split == TRIAL:
+            trials[name] |= scores
+    chosen = {name for name, scores in trials.items() if min(scores, key=scores.__getitem__) == 0}
+    numbers = {number for _, number, _, _ in tuned}
+    return {
+        key: {**draws, **tuned.get(key, {})} for key, draws in given.items() if key[0] in chosen and key[1] in numbers
+    }
 
 
 def write_page(folder: Path, levels: Sequence[Pair], target: Path) -> None:

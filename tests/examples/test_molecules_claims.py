@@ -121,6 +121,22 @@ def test_trials_stand_in_a_table_and_the_least_is_bold(scripts: dict[str, Module
     assert tables.change_of({"training.loss.fidelity_weights": {"mp2": 10.0}}) == "weight of the target 10"
 
 
+def test_a_row_whose_trials_chose_its_settings_as_given_has_the_draws_of_these(scripts: dict[str, ModuleType]) -> None:
+    def errors(**draws: float) -> dict[int, float]:
+        return {int(draw[1:]): value for draw, value in draws.items()}
+
+    given = {(name, n, "test", "force_rmse"): errors(d0=1.0, d1=2.0) for name in ("HL-E", "HL-EF") for n in (50, 350)}
+    tuned = {
+        ("HL-E", 50, "trial", "learning rate 0.02"): {0: 30.0},
+        ("HL-E", 50, "trial", "learning rate 0.01"): {1: 40.0},
+        ("HL-EF", 50, "trial", "learning rate 0.02"): {0: 30.0},
+        ("HL-EF", 50, "trial", "learning rate 0.01"): {1: 20.0},
+        ("HL-E", 50, "test", "force_rmse"): errors(d0=3.0),
+    }
+    found = scripts["claims_tables"].as_given(tuned, given)
+    assert found == {("HL-E", 50, "test", "force_rmse"): errors(d0=3.0, d1=2.0)}
+
+
 def test_every_row_of_every_part_is_a_method(scripts: dict[str, ModuleType]) -> None:
     claims, adapter = scripts["claims"], TypeAdapter(MethodSettings)
     named = {key for key in scripts["claims_tables"].NAMES if key[1] != "base"}
