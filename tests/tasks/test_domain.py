@@ -116,6 +116,20 @@ def test_outside_without_evidence_no_bar_is_quoted_and_the_frames_to_compute_are
     assert f"Compute {tmp_path / 'band.extxyz'} at the base's level" in entry.verdict
 
 
+def test_a_model_without_its_base_is_told_of_the_committee_alone(tmp_path: Path) -> None:
+    """A fit that moved all layers offers the target alone, so labels of the base's level would be refused."""
+    file = tmp_path / "band.extxyz"
+    write_structures(file, [Structure(image, str(k), {}) for k, image in enumerate(hop())])
+    potential = replace(Opened.of(two_levels(domain=known(hop()[:2])), fidelity="high"), offered=("high",))
+    find_barriers({"high": potential}, BarrierTask(path=file), tmp_path / "out")
+    (panel,) = read_task_panels(tmp_path / "out" / "barrier.json")
+    said = panel.barriers[0].verdict
+    assert "Give bases of other seeds with --committee." in said and "--low-labels" not in said
+    task = BarrierTask(path=file, envelope={"low_labels": low_labels(hop(), tmp_path, off=0.4)})
+    with pytest.raises(ConfigError, match=r"offers high alone and no base to hold against .* with --committee"):
+        find_barriers({"high": potential}, task, tmp_path / "refused")
+
+
 def test_low_labels_give_bounds(tmp_path: Path) -> None:
     file = low_labels(hop(), tmp_path, off=0.4)
     entry = barrier_along(hop(), tmp_path, known(hop()[:2]), low_labels=file)

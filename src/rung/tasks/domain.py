@@ -112,6 +112,11 @@ class LowLabels:
         ConfigError
             When it is not told and not clear, or the model or the file do not have it.
         """
+        if len(potential.offered) < 2:
+            raise ConfigError(
+                f"{potential.source} offers {potential.fidelity} alone and no base to hold against {self.file}; give "
+                "bases of other seeds with --committee."
+            )
         labelled = {name for structure in self.structures for name in structure.labels}
         shared = sorted(labelled & set(potential.offered) - {potential.fidelity})
         if self.fidelity is None and len(shared) == 1:
@@ -275,18 +280,24 @@ def judged(
                 f"from the nearest training environment (limit {where.limit:.1f}).",
             }
         )
-    return _outside(entry, where.reasons, [one.along(band.images, band.saddle, potential) for one in evidence], frames)
+    spreads = [one.along(band.images, band.saddle, potential) for one in evidence]
+    return _outside(entry, where.reasons, spreads, _what_to_do(potential, frames))
 
 
-def _outside(entry: TaskBarrier, reasons: Sequence[str], spreads: Sequence[Spread], frames: Path) -> TaskBarrier:
+def _what_to_do(potential: Opened, frames: Path) -> str:
+    """Return how the base's own error is found: a model of one fidelity has no base to compute beside its labels."""
+    committee = "bases of other seeds with --committee"
+    if len(potential.offered) < 2:
+        return f"Give {committee}."
+    return f"Compute {frames} at the base's level and give it with --low-labels, or give {committee}."
+
+
+def _outside(entry: TaskBarrier, reasons: Sequence[str], spreads: Sequence[Spread], what_to_do: str) -> TaskBarrier:
     why = f"Outside the domain ({'; '.join(reasons)}). "
     known = [spread for spread in spreads if np.isfinite(spread.size)]
     said = "; ".join(spread.reason for spread in spreads)
     if not known or not np.isfinite(entry.stderr_total):
-        how = (
-            f"{why}No error bar holds here and no bounds are known{f' ({said})' if said else ''}. Compute {frames} "
-            "at the base's level and give it with --low-labels, or give bases of other seeds with --committee."
-        )
+        how = f"{why}No error bar holds here and no bounds are known{f' ({said})' if said else ''}. {what_to_do}"
         return entry.model_copy(update={"domain": "outside", "quoted": "none", "verdict": how})
     width = max(spread.size for spread in known) + 2 * entry.stderr_total
     low, high = entry.value - width, entry.value + width
