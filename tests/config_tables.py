@@ -53,11 +53,14 @@ class Root:
         Its class.
     within
         The class whose keys it has too, told in a table of its own.
+    whole
+        The only key of the class: the file has what stands under it at its top, and not the key.
     """
 
     title: str
     settings: type[Settings]
     within: type[Settings] | None = None
+    whole: str = ""
 
 
 def chapters() -> Mapping[str, Sequence[Root]]:
@@ -68,7 +71,7 @@ def chapters() -> Mapping[str, Sequence[Root]]:
         "Runs": [Root("`rung fit`", RunConfig), *methods],
         "Comparisons": [
             Root("`rung compare`", StudyConfig, within=RunConfig),
-            Root("`rung compare --profile`", Profile),
+            Root("`rung compare --profile`", Profile, whole="executor"),
         ],
         "Labels": [
             Root("`rung label`", LabelSettings),
@@ -100,7 +103,7 @@ class _Told:
                 title += f", of {owner}"
             self.headings[settings] = title
             self.waiting.append(Root(title, settings))
-        return _linked(self.headings[settings], f"`{_value(settings)}`")
+        return _linked(self.headings[settings], _value(settings))
 
 
 def tables() -> str:
@@ -124,6 +127,10 @@ def page() -> str:
 
 
 def _told_of(root: Root, told: _Told) -> str:
+    if root.whole:
+        info = root.settings.model_fields[root.whole]
+        kind = _kind(info.annotation, info.metadata, root.whole, root, told)
+        return f"{cell_of(root.settings.__doc__ or '')} The file has the keys of {kind}."
     rows = ["| key | value | default | meaning |", "|---|---|---|---|", *_rows(root, root.settings, "", told)]
     lines = [cell_of((root.settings.__doc__ or "").split("\n\n")[0])]
     if root.within is not None:
@@ -256,10 +263,16 @@ def _shown(value: Any) -> str:
     if value is None or value in ((), {}, "", frozenset()):
         return "–"
     if isinstance(value, Settings):
-        return f"`{_value(type(value))}`" if _tag(type(value)) else "–"
+        return _value(type(value)) + _but_for(value) if _tag(type(value)) else "–"
     if isinstance(value, tuple) and value and isinstance(value[0], Settings):
         return ", ".join(_shown(one) for one in value)
     return f"`{_yaml(value)}`"
+
+
+def _but_for(value: Settings) -> str:
+    """Return what a default has other than its class, in words."""
+    others = value.model_dump(exclude_defaults=True, exclude={_tag_field(type(value))})
+    return "".join(f" with `{key}: {_yaml(other)}`" for key, other in others.items())
 
 
 def _yaml(value: Any) -> str:
@@ -294,12 +307,14 @@ def _tag_field(settings: type[Settings]) -> str:
 
 
 def _tag(settings: type[Settings]) -> str:
-    return f"{_tag_field(settings)} `{_value(settings)}`" if _tag_field(settings) else ""
+    return f"{_tag_field(settings)} {_value(settings)}" if _tag_field(settings) else ""
 
 
 def _value(settings: type[Settings]) -> str:
+    """Return the value, or the values, by which a class is told from others, as code."""
     info = settings.model_fields[_tag_field(settings)]
-    return str(info.default)
+    values = get_args(info.annotation) if info.is_required() else (info.default,)
+    return " or ".join(f"`{value}`" for value in values)
 
 
 def _linked(heading: str, words: str | None = None) -> str:

@@ -102,7 +102,8 @@ class StudyConfig(RunConfig):
     """At most so many structures of a split, evenly spaced, have their forces judged, with error bars. By default as
     many as 2000 atoms hold, and 60 at least; 60 of them with error bars, which cost most."""
     executor: Executor | None = None
-    """Where `rung compare` fits; by default here where every fit is of closed form, else in one process a core."""
+    """Where `rung compare` fits; by default here where every method reads designs, as `readout` does, else in one
+    process a core."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

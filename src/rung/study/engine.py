@@ -160,7 +160,7 @@ def compare(
 
 
 def executor_of(config: StudyConfig) -> Executor:
-    """Return where a study fits; one that does not say: here where all fits are of closed form, else on every core."""
+    """Return where a study fits; one that does not say: here where all methods read designs, else on every core."""
     if config.executor is not None:
         return config.executor
     return Here() if all(reads_designs(config, row) for row in config.methods()) else Processes()

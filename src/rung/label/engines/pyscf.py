@@ -50,7 +50,7 @@ class PyscfEngine(MeanField):
     numerical_forces: bool = False
     """Take the other forces from differences of energies, of which each atom needs six."""
     energy_stderr: float | None = Field(default=None, gt=0)
-    """The error of each energy, eV, as far as basis and method leave one; by default labels carry none."""
+    """The error of each energy, eV, that thresholds and grids leave; by default labels carry none."""
 
     @model_validator(mode="after")
     def _together(self) -> Self:
