@@ -279,8 +279,8 @@ def _warnings(census: Mapping[str, Mapping[str, Census]], target: str) -> Iterat
         )
     if not np.isfinite(census["train"][target].stderr):
         yield (
-            f"The energies of {target} have no {target}_energy_stderr and are taken for exact, which no calculation "
-            "is; give each the error that its settings leave."
+            f"The energies of {target} have no {target}_energy_stderr and are taken for exact: right for tight "
+            "thresholds, wrong for Monte Carlo, which gives each its error."
         )
     if not any(each[target].energies for name, each in census.items() if name not in ("train", "valid")):
         yield f"No structure outside training has {target}_energy, so no error of the lifted potential will be known."
