@@ -11,14 +11,14 @@ import pytest
 from ase import Atoms
 
 from rung.collect.collecting import collect
-from rung.collect.merging import sidecar_of
+from rung.collect.merging import merged, sidecar_of
 from rung.collect.settings import CollectSettings
 from rung.collect.statistics import mean_and_error
 from rung.data.energy_table import read_energy_tables
 from rung.data.labels import Labels, empty_labels
 from rung.data.readers.structures import read_structures, structure_from, write_structures
 from rung.errors import ConfigError, DataError, StorageError
-from rung.results.collected import Collected
+from rung.results.collected import Collected, CollectedLabel
 from rung.units import BOHR, HARTREE
 from tests.collect.readers.test_pyscf import LOGS as PYSCF
 from tests.collect.samples import run_of, write_input, write_scalar
@@ -199,6 +199,29 @@ def test_outputs_that_hold_their_geometry_need_no_structures(tmp_path: Path) -> 
     assert both.unlabelled == ()
 
 
+@pytest.mark.parametrize("named", ["files", "folders", "one folder"])
+def test_outputs_of_one_name_keep_their_own_energies(tmp_path: Path, named: str) -> None:
+    """Programs call every output alike, and a number after a dot is no ending: the last energy stood on all frames."""
+    energies = {"h2_0.74": -75.1, "h2_0.90": -75.2, "h2_1.20": -75.3}
+    text = (PYSCF / "pbe.log").read_text()
+    for name, energy in energies.items():
+        place = tmp_path / "logs" / (name if named == "one folder" else f"{name}/run.log")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text.replace("-75.22556669754537", str(energy)).replace("-75.2255666975454", str(energy)))
+    folder = tmp_path / "logs"
+    paths = {"files": tuple(sorted(folder.glob("*/*.log"))), "folders": tuple(sorted(folder.iterdir()))}
+    told = water(tmp_path).model_copy(update={"structures": (), "paths": paths.get(named, (folder,)), "level": "scf"})
+    read = {one.structure_id: one.labelled("cc").energy / HARTREE for one in read_structures(collect(told).out)}
+    ending = "" if named == "one folder" else "/run"
+    assert read == {f"{name}{ending}": pytest.approx(energy, abs=1e-9) for name, energy in energies.items()}
+
+
+def test_two_labels_of_one_structure_are_never_merged(tmp_path: Path) -> None:
+    label = CollectedLabel.model_construct(structure_id="a", name="one")
+    with pytest.raises(DataError, match="one and two are both labels of a; keep one of them"):
+        merged([], [label, label.model_copy(update={"name": "two"})], "cc", {})
+
+
 def test_several_deterministic_outputs_of_one_structure_are_refused(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     for name in ("ccsdt", "mp2"):
@@ -210,6 +233,17 @@ def test_several_deterministic_outputs_of_one_structure_are_refused(tmp_path: Pa
 def test_energies_of_different_methods_are_said(tree: Path) -> None:
     write_scalar(tree / "far" / "c.s001.scalar.dat", run_of(3), weights=np.full(60, 5.0))
     assert "different methods (DMC, VMC)" in collect(settings(tree)).warnings[0]
+
+
+def test_a_table_and_structures_of_one_name_do_not_share_a_record(tree: Path) -> None:
+    """The later one took the record, and the earlier file counted as nobody's."""
+    told = settings(tree)
+    collect(told)
+    table = told.out.with_suffix(".csv")
+    with pytest.raises(StorageError, match=r"labels\.collected\.json is the record of .*labels\.extxyz; give "):
+        collect(told.model_copy(update={"out": table}))
+    assert not table.exists() and Collected.read(sidecar_of(told.out)).out == str(told.out)
+    collect(told)  # goes on as before
 
 
 def test_own_files_are_replaced_and_foreign_ones_are_not(tree: Path) -> None:

@@ -1,8 +1,10 @@
 """Which outputs make one energy: those of a structure, of a calculation, or an output by itself."""
 
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -231,13 +233,35 @@ def with_own_structures(outputs: Sequence[ReadOutput]) -> tuple[list[Group], lis
         The outputs, the structures, and what is said of outputs without a geometry.
     """
     groups, structures, refused = [], [], []
-    for output in outputs:
+    names = _own_names([output.candidate for output in outputs])
+    for output, name in zip(outputs, names, strict=True):
         content, candidate = output.content, output.candidate
         if isinstance(content, Total) and content.atoms is not None:
-            name = candidate.path.relative_to(candidate.root).with_suffix("").as_posix()
             groups.append(Group(name, (output,), name))
             structures.append(structure_from(content.atoms, name))
         else:
             sentence = f"{candidate.path} holds no geometry: give --structures, the files of the structures."
             refused.append(RefusedOutput(file=str(candidate.path), sentence=sentence))
     return groups, structures, refused
+
+
+def _own_names(candidates: Sequence[Candidate]) -> list[str]:
+    """Return what structures are called after their files, each another name: as short as tells them apart.
+
+    From the folder that was named and without the ending of a file; else from the folder that all lie in; else with
+    the ending. What follows the last dot of ``h2_0.74`` or ``OUTCAR.2`` is no ending.
+    """
+    if not candidates:
+        return []
+    paths = [one.path.absolute() for one in candidates]
+    common = Path(os.path.commonpath([path.parent for path in paths]))
+    within = [one.path.relative_to(one.root) for one in candidates]
+    from_common = [path.relative_to(common) for path in paths]
+    for names in (list(map(_bare, within)), list(map(_bare, from_common))):
+        if len(set(names)) == len(names):
+            return names
+    return [path.as_posix() for path in from_common]
+
+
+def _bare(path: Path) -> str:
+    return (path.with_suffix("") if path.suffix[1:].isalpha() else path).as_posix()

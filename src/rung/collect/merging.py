@@ -12,7 +12,7 @@ from rung.collect.geometry import likeness
 from rung.collect.output import Total
 from rung.data.energy_table import EnergyRow
 from rung.data.structure import Structure
-from rung.errors import DataError
+from rung.errors import DataError, StorageError
 from rung.results.collected import Collected, CollectedLabel
 from rung.storage import atomic_path, file_hash, require_written
 
@@ -41,13 +41,18 @@ def require_ours(out: Path, inputs: Iterable[Path]) -> tuple[str, ...]:
     ------
     StorageError
         When ``out`` is read as well, or a file stands there that an earlier call did not write, or that has changed
-        since.
+        since; or when the record beside it is that of another file, which would be nobody's then.
     """
     record = sidecar_of(out)
 
     def hashes() -> tuple[str, ...]:
         before = Collected.read_optional(record)
-        return () if before is None else before.out_hashes
+        if before is None:
+            return ()
+        other = out.with_name(Path(before.out).name)
+        if other.name != out.name and other.exists():
+            raise StorageError(f"{record} is the record of {other}; give {out} another name than that before its dot.")
+        return before.out_hashes
 
     return require_written(out, beside=(record,), inputs=inputs, hashes=hashes, command="rung collect")
 
@@ -74,8 +79,17 @@ def merged(
         of the energy and the molecule was not turned.
     level
         The level of the energies, where calculations hold several.
+
+    Raises
+    ------
+    DataError
+        When two labels are of one structure.
     """
-    by_id = {label.structure_id: label for label in labels}
+    by_id: dict[str, CollectedLabel] = {}
+    for one in labels:
+        other = by_id.setdefault(one.structure_id, one)
+        if other is not one and one.structure_id:
+            raise DataError(f"{other.name} and {one.name} are both labels of {one.structure_id}; keep one of them.")
     made = []
     for structure in structures:
         label = by_id.get(structure.structure_id)
