@@ -51,6 +51,28 @@ def test_forces_are_the_gradient_with_its_sign_turned() -> None:
     assert read(LOGS / "ccsdt.log").forces is None
 
 
+def test_forces_are_of_the_level_that_heads_the_gradient(tmp_path: Path) -> None:
+    """PySCF heads it with the class: gradients of coupled cluster stand in a log like those of the field."""
+    pbe, ccsdt = ((LOGS / f"{name}.log").read_text() for name in ("pbe", "ccsdt"))
+    start, end = pbe.index("--------------- RKS gradients"), pbe.index("----------------------------------------------")
+    block = pbe[start : end + 47]
+    without_triples = "\n".join(line for line in ccsdt.splitlines() if "CCSD(T) correction" not in line) + "\n"
+    path = tmp_path / "a.log"
+    for text, heading, forces_of in (
+        (without_triples, "CCSD", "ccsd"),
+        (without_triples, "DFRHF", "scf"),
+        (without_triples, "SymAdaptedRKS", "scf"),
+        (without_triples, "DFMP2", "mp2"),
+        (without_triples, "CASSCF", ""),
+        (ccsdt, "CCSD", ""),  # or of CCSD(T), which PySCF heads alike
+        (ccsdt, "RHF", "scf"),
+    ):
+        path.write_text(text + block.replace("RKS", heading))
+        total = read(path)
+        assert total.forces_of == forces_of
+        assert (total.forces is None) == (not forces_of) == any("gradient is left out" in one for one in total.notes)
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [("unconverged-scf", "SCF did not converge"), ("unconverged-ccsd", "CCSD did not converge")],

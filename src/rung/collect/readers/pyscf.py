@@ -1,7 +1,7 @@
-"""PySCF: the log of ``verbose = 4``, with geometry, SCF, MP2, CCSD and CCSD(T) energies and SCF gradients; Hartree.
+"""PySCF: the log of ``verbose = 4``, with geometry, SCF, MP2, CCSD and CCSD(T) energies and a gradient; Hartree.
 
-An energy enters where the log says that it converged. Gradients are those of SCF, and forces are less them. A log of
-several calculations says nothing of which geometry an energy belongs to, and is refused.
+An energy enters where the log says that it converged. Forces are less the gradient, of the level that it is headed
+with. A log of several calculations says nothing of which geometry an energy belongs to, and is refused.
 """
 
 import re
@@ -25,8 +25,14 @@ _NO_SCF = re.compile(r"^SCF not converged", re.MULTILINE)
 _MP2 = re.compile(rf"^E\([RUG]?MP2\) = {_NUMBER}", re.MULTILINE)
 _CCSD = re.compile(rf"^[RUG]?CCSD (not )?converged\nE\([RUG]?CCSD\) = {_NUMBER}", re.MULTILINE)
 _TRIPLES = re.compile(rf"^[RUG]?CCSD\(T\) correction = {_NUMBER}", re.MULTILINE)
-_BEGUN = re.compile(r"^-+ \S+ gradients -+$", re.MULTILINE)
-_GRADIENT = re.compile(rf"^-+ \S+ gradients -+\n.*\n((?:\d+ \S+(?: +{_NUMBER}){{3}}\n)+)-+$", re.MULTILINE)
+_BEGUN = re.compile(r"^-+ (.+) gradients -+$", re.MULTILINE)
+_GRADIENT = re.compile(rf"^-+ .+ gradients -+\n.*\n((?:\d+ \S+(?: +{_NUMBER}){{3}}\n)+)-+$", re.MULTILINE)
+_GRADIENTS_OF = {
+    "scf": re.compile(r"\w*(HF|KS)"),
+    "mp2": re.compile(r"\w*MP2"),
+    "ccsd": re.compile(r"\w*CCSD"),
+}
+"""The level of a gradient, by the class that PySCF heads it with: RKS, DFUHF, CCSD."""
 
 
 def read(path: Path) -> Total:
@@ -57,14 +63,11 @@ def read(path: Path) -> Total:
     if (triples := _TRIPLES.search(text)) is not None and ccsd is not None:
         energies["ccsd(t)"] = energies["ccsd"] + float(triples[1])
     atoms = _atoms(path, text)
-    return Total(
-        path,
-        "PySCF",
-        {level: HARTREE * energy for level, energy in energies.items()},
-        atoms,
-        _forces(path, text, len(atoms)),
-        forces_of="scf",
-    )
+    forces_of, forces = _forces(path, text, len(atoms))
+    in_ev = {level: HARTREE * energy for level, energy in energies.items()}
+    unsaid = _BEGUN.search(text) is not None and forces is None
+    notes = ("its gradient is left out: the log does not say of which level it is",) if unsaid else ()
+    return Total(path, "PySCF", in_ev, atoms, forces, forces_of=forces_of, notes=notes)
 
 
 def _atoms(path: Path, text: str) -> Atoms:
@@ -79,18 +82,20 @@ def _atoms(path: Path, text: str) -> Atoms:
         raise DataError(f"{path}: its geometry cannot be read ({error}).") from error
 
 
-def _forces(path: Path, text: str, n_atoms: int) -> Array | None:
-    begun = len(_BEGUN.findall(text))
-    if not begun:
-        return None
-    if begun > 1:
-        raise DataError(f"{path} holds {begun} gradients; write each calculation into a log of its own.")
+def _forces(path: Path, text: str, n_atoms: int) -> tuple[str, Array | None]:
+    """Return the level of the forces, and the forces; none where the heading does not tell the level, as of CASSCF."""
+    begun = _BEGUN.findall(text)
+    if len(begun) > 1:
+        raise DataError(f"{path} holds {len(begun)} gradients; write each calculation into a log of its own.")
+    levels = [level for level, heading in _GRADIENTS_OF.items() if begun and heading.fullmatch(begun[0])]
+    if not levels or (levels == ["ccsd"] and _TRIPLES.search(text)):  # PySCF heads that of CCSD(T) so, too
+        return "", None
     block = _GRADIENT.search(text)
     rows = [line.split()[2:5] for line in block[1].splitlines()] if block else []
     if len(rows) != n_atoms:
         raise DataError(f"{path}: its gradient is not whole.")
     gradient = np.array(rows, dtype=float)
-    return -gradient * HARTREE / BOHR
+    return levels[0], -gradient * HARTREE / BOHR
 
 
 READER = OutputReader(
