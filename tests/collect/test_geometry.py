@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk, molecule
+from ase.build import bulk, graphene, molecule
 
 from rung.collect.geometry import CLOSE, likeness
 
@@ -60,3 +60,16 @@ def test_a_crystal_is_the_same_by_lattice_vectors_and_shifts() -> None:
 def test_other_atoms_or_another_order_are_another_structure() -> None:
     assert likeness(WATER[[1, 0, 2]], WATER).distance == np.inf
     assert likeness(molecule("CO2"), WATER).distance == np.inf
+
+
+def test_a_sheet_without_a_third_vector_is_that_of_a_box() -> None:
+    """ASE's graphene has none, and programs give it one."""
+    sheet = graphene(size=(2, 2, 1))
+    assert sheet.cell.rank == 2
+    boxed = sheet.copy()
+    boxed.cell[2] = [0.0, 0.0, 15.0]
+    boxed.pbc = True
+    boxed.positions += [0.0, 0.0, 4.0]
+    boxed.wrap()
+    assert likeness(boxed, sheet).distance < 1e-9
+    assert likeness(moved(boxed, 0.1), sheet).distance > CLOSE

@@ -7,6 +7,7 @@ from ase import Atoms
 from ase.build import minimize_rotation_and_translation
 
 from rung.data.labels import Array
+from rung.data.neighbours import open_axes
 
 CLOSE = 0.01
 """Å: outputs print positions with few decimals, and frames round them."""
@@ -52,7 +53,8 @@ def likeness(output: Atoms, structure: Atoms) -> Likeness:
 def _in_cell(shifted: Array, output: Atoms, structure: Atoms) -> float:
     if output.cell.rank < 3 or np.abs(output.cell.array - structure.cell.array)[structure.pbc].max() > CLOSE:
         return float("inf")
-    fractions = np.linalg.solve(structure.cell.array.T, (shifted - shifted[0]).T).T
+    cell = open_axes(structure)  # a slab may have no third vector
+    fractions = np.linalg.solve(cell.T, (shifted - shifted[0]).T).T
     fractions -= np.where(structure.pbc, np.round(fractions), 0.0)
-    places = fractions @ structure.cell.array
+    places = fractions @ cell
     return float(np.linalg.norm(places - places.mean(axis=0), axis=1).max())
