@@ -1,10 +1,12 @@
 """Transport: walks whose diffusivity, company and activation energy are known, and what must be refused or said."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from rung.errors import ConfigError, DataError
-from rung.evaluate.transport.analysis import at_temperature, conductivity, transport
+from rung.evaluate.transport.analysis import Value, at_temperature, conductivity, transport
 from rung.evaluate.transport.arrhenius import activations, fit_arrhenius
 from rung.evaluate.transport.regime import Run, TransportSettings, measured_run
 from rung.units import BOLTZMANN
@@ -180,6 +182,33 @@ def test_temperatures_give_the_activation_energy_of_hops():
     assert found["conductivity"].activation_energy.value == pytest.approx(0.15, abs=0.08)
     assert set(found["tracer_diffusivity"].extrapolated) == {300.0}
     assert activations(results[:1]) == {}
+
+
+def test_an_extrapolated_value_counts_the_scatter_of_draws_of_the_potential():
+    """Draws that differ in their activation energy part the more, the farther from the temperatures of the runs."""
+    kelvin, energies = (600.0, 700.0, 800.0), (0.25, 0.28, 0.30, 0.32, 0.35)
+
+    def value(energy, at):
+        rate = np.exp(-energy / (BOLTZMANN * at) + energy / (BOLTZMANN * 700.0))
+        return Value(rate, 0.01 * rate, stderr_total=0.01 * rate)
+
+    none = Value(0.0, 0.0, stderr_total=0.0)
+    results = [
+        SimpleNamespace(
+            temperature=at,
+            tracer_diffusivity=value(0.30, at),
+            conductivity=none,
+            by_draw={n: {"tracer_diffusivity": value(energy, at)} for n, energy in enumerate(energies)},
+        )
+        for at in kelvin
+    ]
+    found = activations(results, (300.0, 700.0))["tracer_diffusivity"]
+    assert found.activation_energy.stderr_total == pytest.approx(np.std(energies, ddof=1), rel=1e-6)
+    slope = 1 / (BOLTZMANN * 300.0) - 1 / (BOLTZMANN * 700.0)
+    for at, spread in ((300.0, slope * np.std(energies, ddof=1)), (700.0, 0.0)):
+        rate, error = found.extrapolated[at]
+        sampling = found.fit.at(at)[1] / rate
+        assert error / rate == pytest.approx(max(spread, sampling), rel=1e-6)
 
 
 def vacancy_walk(seed, *, frames=600, hops_a_frame=40, size=4):

@@ -93,7 +93,7 @@ class Activation:
     activation_energy
         Of the fit, eV, with the scatter of fits to each draw of the potential where there are draws.
     extrapolated
-        Value and error at other temperatures, by temperature in K.
+        Value and error at other temperatures, by temperature in K; the error has the scatter of these fits, too.
     """
 
     quantity: str
@@ -125,8 +125,9 @@ def activations(results: Sequence[Transport], extrapolate: Sequence[float] = ())
         if len(usable) < 2:
             continue
         fit = _fit_values(usable, [getattr(one, name) for one in usable], times_temperature)
-        points = {kelvin: fit.at(kelvin) for kelvin in extrapolate}
-        found[name] = Activation(quantity, fit, _with_draws(usable, name, times_temperature, fit), points)
+        of_draws = _fits_of_draws(usable, name, times_temperature)
+        points = {kelvin: _at(kelvin, fit, of_draws) for kelvin in extrapolate}
+        found[name] = Activation(quantity, fit, _with_draws(fit, of_draws), points)
     return found
 
 
@@ -138,20 +139,40 @@ def _fit_values(results: Sequence[Transport], values: Sequence[Value], times_tem
     )
 
 
-def _with_draws(results: Sequence[Transport], name: str, times_temperature: bool, fit: Arrhenius) -> Value:
-    stderr = fit.activation_energy_stderr
-    shared = set.intersection(*(set(one.by_draw) for one in results))
+def _fits_of_draws(results: Sequence[Transport], name: str, times_temperature: bool) -> list[Arrhenius]:
+    """Return the fit of each draw of the potential that all temperatures have, where all its values are above zero."""
     fits = []
-    for draw in sorted(shared):
+    for draw in sorted(set.intersection(*(set(one.by_draw) for one in results))):
         values = [one.by_draw[draw][name] for one in results]
         if all(value.value > 0 for value in values):
             fits.append(_fit_values(results, values, times_temperature))
-    if len(fits) < 2:
+    return fits
+
+
+def _with_draws(fit: Arrhenius, of_draws: Sequence[Arrhenius]) -> Value:
+    stderr = fit.activation_energy_stderr
+    scatter = _scatter([(one.activation_energy, one.activation_energy_stderr) for one in of_draws])
+    if scatter is None:
         return Value(fit.activation_energy, stderr, stderr_total=stderr)
-    between = float(np.var([one.activation_energy for one in fits], ddof=1))
-    sampling = float(np.mean([one.activation_energy_stderr**2 for one in fits]))
-    model = float(np.sqrt(max(between - sampling, 0.0)))
-    return Value(fit.activation_energy, stderr, model, float(np.sqrt(max(between, stderr**2))))
+    between, model = scatter
+    return Value(fit.activation_energy, stderr, float(np.sqrt(model)), float(np.sqrt(max(between, stderr**2))))
+
+
+def _at(temperature: float, fit: Arrhenius, of_draws: Sequence[Arrhenius]) -> tuple[float, float]:
+    """Return the rate at a temperature in K and its error, that of the model counted, in the logarithm."""
+    value, stderr = fit.at(temperature)
+    rates = [one.at(temperature) for one in of_draws]
+    scatter = _scatter([(float(np.log(rate)), error / rate) for rate, error in rates])
+    return value, stderr if scatter is None else value * float(np.sqrt(max(scatter[0], (stderr / value) ** 2)))
+
+
+def _scatter(found: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """Return the variance of values between draws, and this less their own errors squared; None of fewer than two."""
+    if len(found) < 2:
+        return None
+    values, errors = np.array(found).T
+    between = float(np.var(values, ddof=1))
+    return between, max(between - float(np.mean(errors**2)), 0.0)
 
 
 def _result(found: Array, covariance: Array, scale: float, temperatures: Sequence[float]) -> Arrhenius:
