@@ -55,7 +55,10 @@ def test_modes_are_those_of_the_relaxed_molecule(tmp_path: Path, capsys: pytest.
 
 @pytest.mark.parametrize(("kind", "boxed"), [("molecule", True), ("free", False), ("metal", False), ("gas", False)])
 def test_turns_of_a_molecule_in_a_box_are_said_to_be_modes(tmp_path: Path, kind: str, boxed: bool) -> None:
-    atoms = {"metal": bulk("Cu"), "gas": Atoms("N", cell=[9, 9, 9], pbc=True)}.get(kind, molecule("N2"))
+    atoms = {
+        "metal": bulk("Cu", cubic=True),
+        "gas": Atoms("N2", [[0, 0, 0], [4.5, 4.5, 4.5]], cell=[9] * 3, pbc=True),
+    }.get(kind, molecule("N2"))
     if kind == "molecule":
         atoms.set_cell([8, 8, 8])
         atoms.center()

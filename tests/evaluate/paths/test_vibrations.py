@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from ase import units
+from ase import Atoms, units
 from ase.build import bulk, fcc100, molecule
+from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms, FixCartesian, FixedLine, FixedPlane, FixInternals
 from ase.optimize import BFGS
@@ -61,6 +62,8 @@ def test_prefactor_and_rate_are_vineyards(ends):
     assert found.rate == pytest.approx(expected * np.exp(-0.7 / (units.kB * 500)), rel=1e-5)
     assert found.factor == pytest.approx(np.exp(0.05 / (units.kB * 500)))
     assert np.isnan(harmonic_rate(*ends, 0.7, 500.0).factor)
+    cold = harmonic_rate(*ends, 0.7, 10.0, barrier_stderr=0.9)  # exp(1044) is beyond floats
+    assert cold.factor == np.inf and np.isfinite([cold.rate, cold.quantum_rate]).all()
 
 
 def test_quantised_modes_have_the_right_limits(ends):
@@ -86,6 +89,43 @@ def test_modes_of_a_molecule_are_those_of_ase(name, free, tmp_path):
     found = vibrations(atoms, EMT())
     assert found.n_rigid == free
     assert np.sort(found.wavenumbers) == pytest.approx(whole, rel=1e-4)
+
+
+class Chain(Calculator):
+    """Three carbon atoms in a line: stiff bonds and a soft bend, in closed form."""
+
+    implemented_properties = ("energy", "forces")
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=()):
+        super().calculate(atoms, properties, system_changes)
+        place, forces, energy = self.atoms.positions, np.zeros((3, 3)), 0.0
+        for first, second in ((0, 1), (1, 2)):
+            apart = place[second] - place[first]
+            length = np.linalg.norm(apart)
+            energy += 0.5 * 60.0 * (length - 1.28) ** 2
+            pull = 60.0 * (length - 1.28) * apart / length
+            forces[first] += pull
+            forces[second] -= pull
+        bend = place[0] + place[2] - 2 * place[1]
+        energy += 0.5 * 0.03 * bend @ bend
+        forces -= 0.03 * np.outer([1.0, -2.0, 1.0], bend)
+        self.results = {"energy": energy, "forces": forces}
+
+
+@pytest.mark.parametrize("off", [0.0, 1e-4, 0.008])
+def test_a_linear_molecule_that_is_relaxed_roughly_keeps_its_bends(off):
+    """The turn about its own axis would be the soft bend itself, and its zero-point energy would be gone."""
+    atoms = Atoms("C3", positions=[[-1.2775, 0, 0], [0, off, 0], [1.2775, 0, 0]])
+    found = vibrations(atoms, Chain())
+    assert found.n_rigid == 5 and len(found.quanta) == 4
+    line = vibrations(Atoms("C3", positions=[[-1.2775, 0, 0], [0, 0, 0], [1.2775, 0, 0]]), Chain())
+    assert found.wavenumbers == pytest.approx(line.wavenumbers, rel=0.02, abs=1.0)
+
+
+@pytest.mark.parametrize("atoms", [Atoms("Cu", positions=[[1, 2, 3]]), bulk("Cu", "fcc", 3.6)])
+def test_what_moves_as_a_whole_alone_has_no_vibrations(atoms):
+    with pytest.raises(DataError, match="moves as a whole and in no other way"):
+        vibrations(atoms, EMT())
 
 
 def test_shifts_of_a_cell_are_taken_out_and_those_of_held_atoms_are_not():

@@ -1,7 +1,7 @@
 """Rates over a barrier by harmonic transition-state theory."""
 
 from dataclasses import dataclass
-from math import exp, sqrt
+from math import sqrt
 
 import numpy as np
 
@@ -76,15 +76,14 @@ def harmonic_rate(
         raise DataError(f"A rate needs a temperature above 0 K, not {temperature}.")
     minimum, top = _real_modes(start, saddle)
     thermal = BOLTZMANN * temperature
-    boltzmann = exp(-barrier / thermal)
     prefactor = vineyard_prefactor(start, saddle)
-    quantised = np.exp(_log_sinh(minimum / thermal).sum() - _log_sinh(top / thermal).sum())
+    quantised = float(_log_sinh(minimum / thermal).sum() - _log_sinh(top / thermal).sum())
     return HarmonicRate(
         temperature=temperature,
         prefactor=prefactor,
-        rate=prefactor * boltzmann,
-        quantum_rate=float(thermal / PLANCK * quantised * boltzmann),
-        factor=exp(barrier_stderr / thermal) if np.isfinite(barrier_stderr) else float("nan"),
+        rate=prefactor * _exp(-barrier / thermal),
+        quantum_rate=thermal / PLANCK * _exp(quantised - barrier / thermal),
+        factor=_exp(barrier_stderr / thermal) if np.isfinite(barrier_stderr) else float("nan"),
     )
 
 
@@ -107,6 +106,12 @@ def _real_modes(start: Vibrations, saddle: Vibrations) -> tuple[Array, Array]:
     if len(start.quanta) != len(saddle.quanta):
         raise DataError("Start and saddle have different numbers of free shifts and turns, so their modes do not pair.")
     return start.quanta, saddle.quanta[1:]
+
+
+def _exp(power: float) -> float:
+    """Return exp(power), infinite where it overflows: a bar of 0.7 eV is a factor of exp(810) at 10 K."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(power))
 
 
 def _log_sinh(ratio: Array) -> Array:

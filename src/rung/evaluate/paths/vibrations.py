@@ -32,6 +32,12 @@ WAVENUMBER = float(units.invcm)
 _RIGID = 5e-3
 """Of the stiffest mode: a whole shift or turn that is pushed back less than this is free."""
 
+_STILL = 1e-5
+"""eV/Å²/amu, 1.6 cm⁻¹: what is pushed back less is free, however soft all modes are."""
+
+_ON_A_LINE = 0.02
+"""Å from an axis: a relaxed linear molecule is bent so far at most, and its turn about the axis would be the bend."""
+
 
 class VibrationSettings(Settings):
     """How vibrations are found."""
@@ -122,7 +128,7 @@ def vibrations(
     Raises
     ------
     DataError
-        When nothing moves, a constraint is not one that rung follows, or a force is not finite.
+        When nothing moves but as a whole, a constraint is not one that rung follows, or a force is not finite.
     """
     settings = settings or VibrationSettings()
     held = Held.of(atoms)
@@ -137,6 +143,8 @@ def vibrations(
     everything = len(moving) == len(atoms)
     rigid = _rigid_motions(atoms, held, dynamical, coordinates) if everything else np.empty((0, len(root)))
     within = _complement(rigid)
+    if not len(within):
+        raise DataError("The structure moves as a whole and in no other way, so there are no vibrations.")
     squares, vectors = np.linalg.eigh(within @ dynamical @ within.T)
     shown = np.zeros((len(atoms), len(squares), 3))
     along = (vectors.T @ within).T[:, :, None] * coordinates[1][:, None, :]
@@ -186,18 +194,25 @@ def _rigid_motions(atoms: Atoms, held: Held, dynamical: Array, coordinates: Coor
     offsets = atoms.positions - atoms.get_center_of_mass()
     candidates = [np.tile(shift, (len(atoms), 1)) for shift in held.shifts]
     if held.nothing and not atoms.pbc.any():
-        candidates += [np.cross(axis, offsets) for axis in np.eye(3)]
+        candidates += [np.cross(axis, offsets) for axis in _axes_of_turns(offsets)]
     if not candidates:
         return np.empty((0, len(where)))
     root = np.sqrt(atoms.get_masses()[where])
     weighted = np.array([root * (candidate[where] * directions).sum(axis=1) for candidate in candidates])
     _, lengths, basis = np.linalg.svd(weighted, full_matrices=False)
-    basis = basis[lengths > 1e-6 * lengths.max()]  # a linear molecule cannot turn about its own axis
+    basis = basis[lengths > 1e-6 * lengths.max()]
     stiffest = np.linalg.norm(dynamical, ord=2)
     # within the candidates, those directions are free that the Hessian leaves alone
     resistance, turned = np.linalg.eigh(basis @ dynamical @ dynamical @ basis.T)
-    free = np.sqrt(np.maximum(resistance, 0.0)) < _RIGID * stiffest
+    free = np.sqrt(np.maximum(resistance, 0.0)) < max(_RIGID * stiffest, _STILL)
     return np.asarray((turned.T @ basis)[free])
+
+
+def _axes_of_turns(offsets: Array) -> Array:
+    """Return axes about which a molecule turns, shape ``(k, 3)``: two of a linear one, which has none of its own."""
+    own, *across = np.linalg.svd(offsets, full_matrices=True)[2]
+    off = np.linalg.norm(offsets - np.outer(offsets @ own, own), axis=1).max()
+    return np.array(across if off < _ON_A_LINE else (own, *across))
 
 
 def _complement(rigid: Array) -> Array:

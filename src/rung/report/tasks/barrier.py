@@ -201,7 +201,7 @@ def _bounds(entry: TaskBarrier) -> str:
 
 
 def _in_words(rate: Rate) -> str:
-    factor = "" if math.isnan(rate.factor) else f" (×/÷ {rate.factor:.2g} for one standard error)"
+    factor = "" if not math.isfinite(rate.factor) else f" (×/÷ {rate.factor:.2g} for one standard error)"
     return (
         f"at {rate.temperature:.0f} K {rate.rate:.3g} /s{factor}, with quantised modes "
         f"{rate.quantum_rate:.3g} /s; Vineyard prefactor {rate.prefactor:.3g} /s."
