@@ -199,9 +199,10 @@ class RungCalculator(Calculator):
 
     @property
     def has_error_bars(self) -> bool:
-        """Whether the fit left a posterior of this very fidelity."""
+        """Whether the fit left error bars of this very fidelity; a hinge band leaves none."""
         return (
             self.posterior is not None
+            and self.posterior.is_known
             and isinstance(self.potential, ReadoutPotential)
             and self._posterior_of == self.fidelity
         )

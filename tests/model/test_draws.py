@@ -1,5 +1,7 @@
 """Draws from a posterior: their spread is what linear algebra says, and other fidelities keep every bit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from rung import RungCalculator
 from rung.checkpoint import Checkpoint
 from rung.errors import ModelError
 from rung.model.draws import drawn_change, drawn_potential
+from rung.tasks.opened import Opened
 from tests.geometries import molecule_structures, rattled
 from tests.test_checkpoint import some_posterior, two_fidelities
 
@@ -72,3 +75,16 @@ def test_no_posterior_no_draws(calculator: RungCalculator) -> None:
     assert not low.has_error_bars
     with pytest.raises(ModelError, match="no posterior of 'low'"):
         low.draws(1)
+
+
+def test_a_fit_without_error_bars_has_no_draws_and_tasks_see_none() -> None:
+    """A hinge band leaves a covariance of NaN, which linear algebra failed on after all the work."""
+    potential = two_fidelities()
+    posterior = some_posterior(potential)
+    unknown = replace(posterior, covariance=np.full_like(posterior.covariance, np.nan))
+    calculator = RungCalculator(Checkpoint(potential, unknown, {"target": "high"}), fidelity="high")
+    assert not calculator.has_error_bars and Opened.of(calculator, fidelity="high").error_bars is None
+    with pytest.raises(ModelError, match="A fit with a hinge band has no error bars to draw from"):
+        calculator.draws(2)
+    with pytest.raises(ModelError, match="A fit with a hinge band has no error bars to draw from"):
+        calculator.energy_changes([METHANE], 2)

@@ -12,7 +12,14 @@ def drawn_change(posterior: Posterior, seed: int, index: int) -> Array:
     """Return one draw of all parameters less their mean, shape ``(K,)``; equal seeds and indices give equal draws.
 
     Along what no label identifies nothing is drawn: the mean holds, and what depends on it has no error bar.
+
+    Raises
+    ------
+    ModelError
+        When the fit left no error bars.
     """
+    if not posterior.is_known:
+        raise ModelError("A fit with a hinge band has no error bars to draw from; fit with a quadratic band.")
     values, vectors = np.linalg.eigh(0.5 * (posterior.covariance + posterior.covariance.T))
     lengths = np.sqrt(np.maximum(values, 0.0))  # rounding leaves eigenvalues of a singular covariance below zero
     normal = np.random.default_rng([seed, index]).standard_normal(len(values))

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
+
 from rung.data.labels import Array
 from rung.model.domain import Domain
 from rung.model.environments import EnvironmentKernel
@@ -66,6 +68,11 @@ class Posterior:
         """Atomic numbers of the reference energies, in the order of ``parameters``."""
         names = (_E0.fullmatch(name) for name in self.parameters)
         return tuple(int(name[1]) for name in names if name is not None)
+
+    @cached_property
+    def is_known(self) -> bool:
+        """Whether there is a covariance: a fit with a hinge band has none, and keeps its domain here."""
+        return bool(np.isfinite(self.covariance).all())
 
     @cached_property
     def total(self) -> Array:

@@ -92,6 +92,11 @@ class TangentPosterior:
     domain: Domain | None = None
 
     @property
+    def is_known(self) -> bool:
+        """Whether there is a covariance."""
+        return self.coordinates.is_known
+
+    @property
     def model_error(self) -> float:
         """The model's own error s, eV/√atom."""
         return self.coordinates.model_error
