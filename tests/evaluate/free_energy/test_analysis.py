@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ase.units import fs
 
+from rung.errors import DataError
 from rung.evaluate.free_energy.analysis import AnalysisSettings, analyse
 from rung.evaluate.free_energy.mbar import independent_samples, pymbar, solve, statistical_inefficiency
 from rung.units import PLANCK
@@ -131,6 +132,23 @@ def test_windows_that_do_not_overlap_have_no_barrier():
     assert found.barrier is None
     assert "Windows 1 and 2, at -0.9 and 0.9, do not overlap" in found.reason
     assert len(found.windows) == 4
+
+
+def test_a_start_at_the_neighbours_centre_is_no_overlap():
+    """What is left out before equilibrium joins nothing; the equations have no solution, and were solved for hours."""
+    windows = WORLD.windows(np.random.default_rng(0), samples=300, centres=[-1.2, 0.0, 1.2], spring=400.0)
+    for window, start in zip(windows, (0.0, 1.2, 0.0), strict=True):
+        window.values[0] = start
+    found = analyse(windows, TEMPERATURE, AnalysisSettings())
+    assert found.barrier is None and "Windows 0 and 1, at -1.2 and 0, do not overlap" in found.reason
+
+
+@pytest.mark.parametrize("place", [-5.0, 9.0])
+@pytest.mark.parametrize("bins", [8, 60])
+def test_a_transition_state_that_was_not_sampled_is_refused(place, bins):
+    windows = WORLD.windows(np.random.default_rng(0), samples=200)
+    with pytest.raises(DataError, match="lies outside what the windows sampled"):
+        analyse(windows, TEMPERATURE, AnalysisSettings(transition_state=place, bins=bins))
 
 
 def test_a_broken_window_and_few_samples_are_named():

@@ -175,13 +175,19 @@ def analyse(windows: Sequence[Window], temperature: float, settings: AnalysisSet
     -------
     FreeEnergy
         Without a barrier where windows broke, do not overlap, or the profile has no top: ``reason`` says so.
+
+    Raises
+    ------
+    DataError
+        When the given transition state lies outside what the windows sampled.
     """
-    kept = [independent(window) for window in windows]
-    statistics = [statistics_of(window, *found) for window, found in zip(windows, kept, strict=True)]
-    if reason := unusable(windows, [indices for indices, _, _ in kept]):
+    found = [independent(window) for window in windows]
+    kept = [indices for indices, _, _ in found]
+    statistics = [statistics_of(window, *one) for window, one in zip(windows, found, strict=True)]
+    if reason := unusable(windows, kept):
         return FreeEnergy(None, None, tuple(statistics), (), reason)
     try:
-        ensemble = join(windows, [indices for indices, _, _ in kept], temperature)
+        ensemble = join(windows, kept, temperature)
     except DataError as error:
         return FreeEnergy(None, None, tuple(statistics), (), str(error))
     overlaps = [*np.diag(ensemble.mixture.overlap, 1).tolist(), float("nan")]
@@ -191,7 +197,10 @@ def analyse(windows: Sequence[Window], temperature: float, settings: AnalysisSet
     warnings = warnings_of(statistics)
     if min(overlaps[:-1]) < _NO_OVERLAP:
         index = int(np.argmin(overlaps[:-1]))
-        return FreeEnergy(None, None, tuple(statistics), warnings, apart(windows[index], windows[index + 1]))
+        return FreeEnergy(None, None, tuple(statistics), warnings, apart(windows, kept, index))
+    given, sampled = settings.transition_state, ensemble.values
+    if given is not None and not sampled.min() < given <= sampled.max():
+        raise DataError(f"The transition state {given:.4g} lies outside what the windows sampled.")
     edges = np.linspace(ensemble.values.min(), ensemble.values.max(), settings.bins + 1)
     profile, top = _profile(ensemble, edges, temperature, settings)
     if top is None:
@@ -283,8 +292,6 @@ def _barrier(
     functions = np.array(
         [near, near * ensemble.speeds, _basin(ensemble, top, settings), _basin(ensemble, top, settings, product=True)]
     )
-    if not functions.any(axis=1).all():
-        raise DataError(f"The transition state {top:.4g} lies outside what the windows sampled.")
     logs, covariance = ensemble.mixture.log_averages(functions)
 
     def error(one: int, two: int) -> float:

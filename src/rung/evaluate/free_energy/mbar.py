@@ -155,6 +155,9 @@ def _asymptotic(weights: Array, counts: Array) -> Array:
     return np.asarray(scaled @ np.linalg.pinv(inner, rcond=1e-9, hermitian=True) @ scaled.T)
 
 
+_UNJOINED = "The windows could not be joined into one free energy: the MBAR equations found no solution."
+
+
 def solve(biases: Array, counts: Array) -> Mixture:
     """Return the mixture whose free energies solve the MBAR equations.
 
@@ -173,9 +176,12 @@ def solve(biases: Array, counts: Array) -> Mixture:
     try:
         found = pymbar().MBAR(biases, counts, solver_protocol="robust", initialize="BAR")
         mixture = Mixture(biases, np.asarray(counts, dtype=float), np.asarray(found.f_k, dtype=float))
+    except NameError as error:
+        # pymbar 4 catches what it has not imported where the work between two windows has no solution
+        raise DataError(_UNJOINED) from error
     finally:
         logger.setLevel(level)
     off = np.abs(mixture._state_weights.sum(axis=0) - 1.0).max()
     if not np.isfinite(off) or off > _UNSOLVED:
-        raise DataError("The windows could not be joined into one free energy: the MBAR equations found no solution.")
+        raise DataError(_UNJOINED)
     return mixture

@@ -77,19 +77,32 @@ def unusable(windows: Sequence[Window], kept: Sequence[Array]) -> str:
                 f"Window {window.index} at {window.centre:.4g} has {counted(len(indices), 'independent sample')}; "
                 f"at least {_FEWEST_SAMPLES} are needed: give more steps."
             )
-    for one, two in pairwise(windows):
-        if max(one.values.min(), two.values.min()) > min(one.values.max(), two.values.max()):
-            return apart(one, two)
+    ranges = [_range(window, indices) for window, indices in zip(windows, kept, strict=True)]
+    for number, (one, two) in enumerate(pairwise(ranges)):
+        if max(one[0], two[0]) > min(one[1], two[1]):
+            return apart(windows, kept, number)
     return ""
 
 
-def apart(one: Window, two: Window) -> str:
-    """Return the sentence on two neighbours that share too little."""
+def apart(windows: Sequence[Window], kept: Sequence[Array], number: int) -> str:
+    """Return the sentence on a window and the next one, which share too little."""
+    one, two = windows[number : number + 2]
+    (low, high), (next_low, next_high) = (_range(windows[k], kept[k]) for k in (number, number + 1))
     return (
         f"Windows {one.index} and {two.index}, at {one.centre:.4g} and {two.centre:.4g}, do not overlap (they sampled "
-        f"{one.values.min():.4g} to {one.values.max():.4g} and {two.values.min():.4g} to {two.values.max():.4g}): "
+        f"{low:.4g} to {high:.4g} and {next_low:.4g} to {next_high:.4g}): "
         "put a window between them, or change the spring or the collective variable."
     )
+
+
+def _range(window: Window, indices: Array) -> tuple[float, float]:
+    """Return the range of the samples that are joined, but for the first of all.
+
+    A start from a band lies near the neighbour's centre perhaps. It makes no overlap: the equations would be solved for
+    hours, or not at all.
+    """
+    values = window.values[indices[indices > 0]]
+    return float(values.min()), float(values.max())
 
 
 def warnings_of(statistics: Sequence[WindowStatistics]) -> tuple[str, ...]:
