@@ -1,12 +1,15 @@
 """Copies of a geometry are found however they are turned, and what only resembles it is not."""
 
 from collections.abc import Callable
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule, mx2
 
+from rung.data import congruence
 from rung.data.congruence import congruent
 from rung.data.fingerprint import fingerprint
 from rung.data.splits import grouped_split, overlaps
@@ -95,6 +98,28 @@ def test_equal_distances_in_another_arrangement_are_another_geometry() -> None:
     assert np.array_equal(*distances)
     first, second = (Atoms("H6", positions=[[place, 0, 0] for place in places]) for places in (one, other))
     assert not congruent(first, second)
+
+
+def test_small_displacements_in_a_symmetric_crystal_try_few_rotations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every atom and every operation of the lattice nearly fits: a pair of 64 atoms took a second, 500 frames a day."""
+    rng, tried = np.random.default_rng(0), 0
+    holds = congruence._Matcher.holds
+
+    def counted(*arguments: Any) -> bool:
+        nonlocal tried
+        tried += 1
+        return holds(*arguments)
+
+    monkeypatch.setattr(congruence._Matcher, "holds", counted)
+    frames = []
+    for _ in range(4):
+        atoms = bulk("Si", cubic=True) * (2, 2, 2)
+        push = rng.normal(size=3)
+        atoms.positions[rng.integers(len(atoms))] += 0.01 * push / np.linalg.norm(push)
+        frames.append(atoms)
+    assert not any(congruent(one, other) for one, other in combinations(frames, 2))
+    assert tried < 100  # of 64 atoms times 48 operations for each of six pairs
+    assert all(congruent(one, copy_of(one, rng, mirror=True, decimals=8)) for one in frames)
 
 
 def test_the_cell_of_a_molecule_does_not_count_and_that_of_a_crystal_does() -> None:

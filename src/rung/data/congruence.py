@@ -37,6 +37,9 @@ _FEW = 8
 _MOST_TURNS = 20_000
 """Rotations that are tried before two geometries count as different."""
 
+_OFF_SYMMETRY = 10.0
+"""Times the tolerance of a vector: an atom that sees so much else than others of its kind is told from them by it."""
+
 
 @dataclass(frozen=True)
 class _View:
@@ -44,6 +47,17 @@ class _View:
 
     vectors: Array
     kinds: NDArray[np.int64]
+
+    @property
+    def lengths(self) -> Array:
+        """Distances to other atoms, Å, in ascending order; images along lattice vectors depend on their choice."""
+        return np.asarray(np.linalg.norm(self.vectors[self.kinds != _LATTICE], axis=1))
+
+    def like(self, other: "_View", loose: float) -> bool:
+        """Return whether all distances agree: a small displacement in a crystal leaves few atoms alike."""
+        mine, theirs = self.lengths, other.lengths
+        sure = int(np.count_nonzero(mine < NEAR - _ROUGH))  # of what is farther a copy may see less
+        return len(theirs) >= sure and bool((np.abs(mine[:sure] - theirs[:sure]) < loose).all())
 
 
 def congruent(one: Atoms, other: Atoms, tolerance: float = SAME) -> bool:
@@ -56,14 +70,17 @@ def congruent(one: Atoms, other: Atoms, tolerance: float = SAME) -> bool:
         return False
     if not len(one):
         return True
-    numbers, counts = np.unique(one.numbers, return_counts=True)
-    rarest = numbers[counts.argmin()]
-    anchor = int(np.flatnonzero(one.numbers == rarest)[0])
-    references, views = _independent(_Views(one).of(anchor)), _Views(other)
+    own, views, loose = _Views(one), _Views(other), 4.0 * tolerance
+    anchor = _anchor(one, own.crowding(), loose)
+    seen = own.of(anchor)
+    references = _independent(seen)
     matcher = _Matcher(one, other, tolerance)
     tried = 0
-    for candidate in np.flatnonzero(other.numbers == rarest):
-        for turn in _turns(references, views.of(int(candidate)), 4.0 * tolerance):
+    for candidate in np.flatnonzero(other.numbers == one.numbers[anchor]):
+        view = views.of(int(candidate))
+        if not seen.like(view, loose):
+            continue
+        for turn in _turns(references, view, loose):
             if matcher.holds(turn, anchor, int(candidate)):
                 return True
             tried += 1
@@ -85,6 +102,13 @@ class _Views:
             steps = np.array(list(product((-1, 0, 1), repeat=len(lattice))))
             self._images = steps[steps.any(axis=1)] @ lattice
 
+    def crowding(self) -> Array:
+        """Return a number for each atom that a small displacement of a neighbour changes, Å²; zeros without a cell."""
+        if not self._pbc.any():
+            return np.zeros(len(self._atoms))
+        nearness = (NEAR - np.linalg.norm(self._vectors, axis=1)) ** 2
+        return np.asarray(np.bincount(self._sender, weights=nearness, minlength=len(self._atoms)))
+
     def of(self, centre: int) -> _View:
         """Return the view of one atom."""
         if self._pbc.any():
@@ -97,6 +121,22 @@ class _Views:
         vectors = np.concatenate([vectors, self._images])
         order = np.argsort(np.linalg.norm(vectors, axis=1), kind="stable")
         return _View(vectors[order], kinds[order])
+
+
+def _anchor(atoms: Atoms, crowding: Array, loose: float) -> int:
+    """Return an atom that few others of the same geometry are like.
+
+    That is the one that sees most else than the others of its kind: beside a displaced atom of a symmetric crystal.
+    Where none does, it is one of the rarest element.
+    """
+    off = np.zeros(len(atoms))
+    for number in np.unique(atoms.numbers):
+        alike = atoms.numbers == number
+        off[alike] = np.abs(crowding[alike] - np.median(crowding[alike]))
+    if off.max() > _OFF_SYMMETRY * loose:
+        return int(off.argmax())
+    numbers, counts = np.unique(atoms.numbers, return_counts=True)
+    return int(np.flatnonzero(atoms.numbers == numbers[counts.argmin()])[0])
 
 
 def _independent(view: _View) -> _View:
