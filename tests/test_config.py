@@ -161,6 +161,10 @@ def test_a_missing_file_and_one_that_is_no_text(tmp_path: Path) -> None:
             {"labels": [5], "seeds": [0], "noise": {"exact": "e.json", "energy_stderr": [0.06, 0.02]}},
             "the smaller first",
         ),
+        (
+            {"labels": [5], "seeds": [0], "noise": {"exact": "e.json", "energy_stderr": [0.0, 0.02]}},
+            "two numbers of eV above 0",  # a draw needs an error, so every fit would fail
+        ),
     ],
 )
 def test_what_is_wrong_in_a_study(tmp_path: Path, changes: dict[str, object], words: str) -> None:

@@ -74,3 +74,10 @@ def test_farthest_points_cover_a_line_from_its_middle() -> None:
     assert order[0] == 5
     assert set(order[1:3]) == {0, 10}
     assert len(farthest_first(points, 99)) == 11
+
+
+def test_copies_of_a_point_come_last_and_each_comes_once() -> None:
+    points = np.array([[0.0], [0.0], [0.0], [0.0], [1.0], [1.0], [2.0], [2.0]])
+    order = farthest_first(points, 8)
+    assert sorted(order) == list(range(8))
+    assert {points[k, 0] for k in order[:3]} == {0.0, 1.0, 2.0}

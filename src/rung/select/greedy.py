@@ -121,8 +121,9 @@ def farthest_first(points: Array, count: int) -> list[int]:
     Gonzalez, Theor. Comput. Sci. 38, 293 (1985).
     """
     order = [int(np.argmin(np.linalg.norm(points - points.mean(axis=0), axis=1)))]
-    distance = np.linalg.norm(points - points[order[0]], axis=1)
+    distance = np.full(len(points), np.inf)
     while len(order) < min(count, len(points)):
-        order.append(int(np.argmax(distance)))
         distance = np.minimum(distance, np.linalg.norm(points - points[order[-1]], axis=1))
+        distance[order[-1]] = -1.0  # copies of it come last, and it does not come again
+        order.append(int(np.argmax(distance)))
     return order

@@ -75,8 +75,8 @@ class NoiseSettings(Settings):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         low, high = self.energy_stderr
-        if not 0.0 <= low <= high:
-            raise ConfigError("noise.energy_stderr must be two numbers of eV, 0 or more, the smaller first.")
+        if not 0.0 < low <= high < float("inf"):
+            raise ConfigError("noise.energy_stderr must be two numbers of eV above 0, the smaller first.")
         return self
 
 

@@ -208,3 +208,12 @@ def test_more_structures_than_full_matrices_hold_are_refused(monkeypatch: pytest
     table = EnergyTable((EnergyRow("cell-2", "high", 0.1, 0.01, minus="cell-0"),))
     with pytest.raises(FitError, match="8 structures are labelled: the covariance is held for 5"):
         fit(world(8, 8), table)
+
+
+def test_a_pair_of_a_geometry_with_two_energies_is_refused() -> None:
+    """The name does not say which of them is meant, and the other one was dropped."""
+    frames = world(8, 8)
+    again = replace(frames[0], labels={**frames[0].labels, "high": replace(frames[0].labels["high"], energy=-9.0)})
+    problem = gather(lift_of([*frames, again], BASE), PLAIN, CONTEXT)
+    with pytest.raises(FitError, match=r"with several energies, and do not say which: cell-0\."):
+        assemble((Energies(), EnergyPairs(pairs=(("cell-0", "cell-2"),)), WeightPrior()), problem)

@@ -190,6 +190,10 @@ class EnergyPairs(Settings):
         unknown = sorted({name for pair in self.pairs for name in pair} - set(names))
         if unknown:
             raise FitError(f"The pairs name structures without a target energy: {', '.join(unknown[:5])}.")
+        if twice := sorted({name for pair in self.pairs for name in pair if names.count(name) > 1}):
+            raise FitError(
+                f"The pairs name structures with several energies, and do not say which: {', '.join(twice[:5])}."
+            )
         single = [k for k, name in enumerate(names) if all(name not in pair for pair in self.pairs)]
         combination = np.zeros((len(single) + len(self.pairs), len(names)))
         combination[np.arange(len(single)), single] = 1.0
