@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from pydantic import Field
 
 from rung.errors import DataError, ExecutorError
-from rung.jobs import HerePool, Job, Slurm, open_pool, perform
+from rung.jobs import HerePool, Job, Processes, Slurm, open_pool, perform, workers
 from rung.jobs.workers import ParslPool, _too_many_failures, _without_answers
 from rung.settings import Settings
 from rung.storage import TEMPORARY, DamagedFileWarning, FolderLock, read_json, write_json
@@ -313,3 +314,16 @@ def test_workers_whose_interchange_ended_are_given_up_at_once(monkeypatch: pytes
     monkeypatch.setattr(SilentKernel, "executors", {"processes": executor})
     with pytest.raises(ExecutorError, match=r"through which they talk has ended.*the same command does the rest"):
         ParslPool(kernel, 1)._require_workers(said[0])
+
+
+@pytest.mark.parametrize("name", ["H2O set", "a;b", "plain"])
+def test_scripts_of_workers_stand_where_the_shell_takes_the_path_as_one_word(tmp_path: Path, name: str) -> None:
+    """Parsl does not quote it: a file at the part before the blank was written over, and then run."""
+    folder = tmp_path / name
+    place = workers._place_of_scripts(Processes(workers=1), folder)
+    assert shlex.quote(str(place.absolute())) == str(place.absolute())
+    assert (place == folder) == (name == "plain")
+    if place != folder:
+        place.rmdir()
+        with pytest.raises(ExecutorError, match=r"blanks and signs of the shell in its path .* Rename the folder"):
+            workers._place_of_scripts(Slurm(), folder)

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import sys
+import tempfile
 import time
 import traceback
 from collections import deque
@@ -156,7 +157,8 @@ def open_pool(
     executor
         Where they run.
     folder
-        Where Parsl keeps its scripts and logs; on a cluster its nodes must see it. Removed where all went well.
+        Where Parsl keeps its scripts and logs; on a cluster its nodes must see it. Removed where all went well. Workers
+        of this machine have them among temporary files where its path holds a blank or another sign of the shell.
     threads
         Threads of each worker.
     log
@@ -167,12 +169,27 @@ def open_pool(
     MissingExtraError
         When Parsl is not installed.
     ExecutorError
-        When the programs of Slurm are not there.
+        When the programs of Slurm are not there, or its scripts cannot stand in the folder.
     """
     require_parsl()
     if isinstance(executor, Slurm) and shutil.which("sbatch") is None:
         raise ExecutorError("There is no sbatch here; run this where Slurm is, or name another executor.")
-    return _opened(executor, folder, threads, log)
+    return _opened(executor, _place_of_scripts(executor, folder), threads, log)
+
+
+def _place_of_scripts(executor: Processes | Slurm, folder: Path) -> Path:
+    """Return a folder whose path the shell takes as one word: Parsl does not quote it, and would write elsewhere."""
+    place = folder.absolute()
+    if shlex.quote(str(place)) == str(place):
+        return folder
+    if isinstance(executor, Processes):
+        place = Path(tempfile.mkdtemp(prefix="rung-workers-")).absolute()
+        if shlex.quote(str(place)) == str(place):
+            return place
+    raise ExecutorError(
+        f"Workers cannot start from {place}: blanks and signs of the shell in its path would break their scripts. "
+        "Rename the folder, or work without workers (executor: {name: here})."
+    )
 
 
 @contextmanager
