@@ -5,7 +5,9 @@ import pytest
 
 from rung.evaluate.errors import ErrorSums
 from rung.model.domain import Place
+from rung.report.run.calibration import _of_all
 from rung.run.evaluation import domain_errors
+from tests.results.made import split_errors
 
 INSIDE, OUTSIDE = Place(1.0, 0, 0.5, 3.0, 2.0), Place(9.0, 0, 0.5, 3.0, 2.0)
 
@@ -39,3 +41,15 @@ def test_what_holds_outside_is_told_of_what_is_there(places, bars, words):
 
 def test_structures_without_labels_are_told_from_those_without_bars():
     assert "no energy there is labelled" in verdict([OUTSIDE], [0.1], labels=np.nan)
+
+
+def test_error_bars_that_no_energy_has_do_not_apply() -> None:
+    """A hinge band leaves a domain and no bars, and the sentence said that they apply."""
+    assert "no energy of cc has an error bar here" in verdict([INSIDE, INSIDE], [np.nan, np.nan]).lower()
+
+
+def test_the_calibration_counts_the_energies_that_have_a_bar() -> None:
+    """Its shares and z² are of these, and the row said how many are labelled."""
+    errors = split_errors(n_energies=10, n_energy_bars=4)
+    assert _of_all(errors).n == 4
+    assert _of_all(split_errors(n_energies=10, n_energy_bars=0)).n == 10

@@ -211,3 +211,24 @@ def test_predictions_of_a_run_say_what_is_outside(original: SmallWorld) -> None:
 def test_the_page_of_a_run_draws_its_calibration(original: SmallWorld) -> None:
     page = (original.folder / "run" / "report.html").read_text()
     assert "Share found, %" in page and "Shares of labels within central intervals" in page
+
+
+def test_the_error_bars_of_the_target_are_none_of_its_base(original: SmallWorld) -> None:
+    """They were quoted for it, with a z² of millions."""
+    model = original.folder / "run" / "model.rung"
+    evaluation = files.evaluate_files(
+        EvaluationSettings(model=model, files=(original.folder / "test.extxyz",), fidelity="low")
+    )
+    errors = evaluation.splits["test"]["low"]
+    assert errors.n_energy_bars == 0 and np.isnan(errors.energy_z2) and evaluation.domain == {}
+
+
+def test_a_stress_of_what_has_no_volume_is_no_label(original: SmallWorld) -> None:
+    """It ended an evaluation, and a fit after all its work."""
+    structures = read_structures(original.folder / "test.extxyz")
+    told = [
+        replace(one, labels={**one.labels, "high": replace(one.labelled("high"), stress=np.zeros(6))})
+        for one in structures
+    ]
+    prediction = predict(original.high, told, "high", stress=True)
+    assert errors_of(prediction, told, "high").n_stresses == 0

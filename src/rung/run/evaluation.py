@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rung.data.batch import by_atoms
-from rung.data.labels import Array
+from rung.data.labels import Array, Labels
 from rung.data.splits import evenly_spread
 from rung.data.structure import Structure
 from rung.evaluate.coverage import LEVELS, against_labels, coverage_table
@@ -127,9 +127,17 @@ def add_errors(
         forces_label=_blocks([label.forces for label in labels], structures, computed),
         base_forces=None if base is None else _blocks(base.forces, structures, computed),
         stress=prediction.stress,
-        stress_label=None if prediction.stress is None else [label.stress for label in labels],
+        stress_label=None if prediction.stress is None else _stresses(labels, structures),
         outside=prediction.outside,
     )
+
+
+def _stresses(labels: Sequence[Labels], structures: Sequence[Structure]) -> list[Array]:
+    """Return the labels of stress, NaN where a structure has no volume: there is none, whatever its label says."""
+    return [
+        label.stress if structure.atoms.pbc.any() and structure.atoms.cell.rank == 3 else np.full(6, np.nan)
+        for label, structure in zip(labels, structures, strict=True)
+    ]
 
 
 def named_places(prediction: SplitPrediction, structures: Sequence[Structure]) -> list[tuple[str, Place | None]]:
@@ -156,11 +164,17 @@ def domain_errors(
     where = standing(places)
     numbers = where.numbers(
         f"structures of {split}",
-        inside=f"the error bars of {fidelity} apply" + (f", with a z² of {inside.z2:.2f} here" if inside.n else ""),
+        inside=_apply(fidelity, inside, sums.n_labelled(outside=False)),
         outside=_quoted(fidelity, inside, all_outside=len(where.outside) == len(where.places))
         + f"; {_apart(outside, sums.n_labelled(outside=True))}",
     )
     return DomainErrors(**numbers.as_json(), inside=inside, outside=outside)
+
+
+def _apply(fidelity: str, inside: Calibration, n_labelled: int) -> str:
+    if inside.n:
+        return f"the error bars of {fidelity} apply, with a z² of {inside.z2:.2f} here"
+    return f"no energy of {fidelity} has an error bar here" if n_labelled else f"the error bars of {fidelity} apply"
 
 
 def _quoted(fidelity: str, inside: Calibration, *, all_outside: bool) -> str:

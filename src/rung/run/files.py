@@ -1,6 +1,7 @@
 """What can be done with files outside any run: check data, evaluate a model."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rung.checkpoint import Checkpoint, open_model
@@ -99,6 +100,8 @@ def evaluate_files(settings: EvaluationSettings, *, progress: Progress = SILENT)
     splits, table = _with_tables(dict(zip(names, files, strict=True)), settings.labels, fidelity)
     opened = _opened(settings, settings.model, fidelity, settings.head)
     opened.potential.surface(fidelity)
+    if opened.metadata.get("target", fidelity) != fidelity:
+        opened = replace(opened, posterior=None)  # its error bars are the target's
     before: ReadoutPotential | None = None
     if settings.base is not None:
         before = _with_offset(

@@ -74,7 +74,7 @@ def calibration(run: RunFiles, draw: Draw) -> str:
 
 def _of_all(errors: SplitErrors) -> Calibration:
     return Calibration(
-        n=errors.n_energies,
+        n=errors.n_energy_bars or errors.n_energies,  # results of rung 0.1 have no number of bars
         z2=errors.energy_z2,
         crps=errors.energy_crps,
         within_50=errors.coverage_energy_50,
