@@ -1,11 +1,13 @@
 """Rows of several fidelities: which labels train, on which geometries, and that a geometry is on one side only."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rung.data.structure import Structure
+from rung.data.structure import Structure, elements_in
 from rung.errors import ConfigError, FitError
 from rung.fit.fidelities.heldout import labelled_by
 from rung.fit.fidelities.rows import RowSettings, restricted, rows_of, split_rows, training_fidelities
@@ -134,3 +136,15 @@ def test_what_cannot_train_is_refused() -> None:
         split_rows(toy_structures(3, fidelity="high"), [], ("high", "low"), 0.1, 0)
     with pytest.raises(ConfigError, match="Did you mean 'geometries'"):
         settings_of(geometry="paired")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_alone_has_an_element_is_never_held_out(seed: int) -> None:
+    """A new model would not know the element, and refused the user's own structure."""
+    structures = toy_structures(8)
+    atoms = structures[3].atoms.copy()
+    atoms.numbers[0] = 17
+    structures[3] = replace(structures[3], atoms=atoms)
+    kept, held = split_rows(structures, [], ("low",), 0.4, seed)
+    assert 17 in elements_in(kept.structures) and held.structures
+    assert len(kept.structures) + len(held.structures) == len(structures)

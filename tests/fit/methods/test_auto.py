@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from rung.backends import export, load_base
 from rung.data.batch import by_count
 from rung.errors import ConfigError, FitError
-from rung.fit.linear.terms import Energies, WeightPrior
+from rung.fit.linear.terms import Band, Energies, EnergyPairs, ReferencePrior, WeightPrior
 from rung.fit.methods.auto import EVIDENCE, AutoSettings, Choice, described, fit_auto
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.fit.methods.tangent import TangentSettings, fit_tangent
@@ -75,3 +75,17 @@ def test_evidences_of_labels_with_other_errors_do_not_compare():
         AutoSettings(tangent=TangentSettings(label_error="auto"))
     terms = (Energies(label_error="auto"), WeightPrior())
     AutoSettings(readout=ReadoutSettings(terms=terms), tangent=TangentSettings(label_error="auto"))
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        ((Energies(), EnergyPairs(pairs=(("a", "b"),)), WeightPrior()), "differences in place of energies"),
+        ((Energies(), ReferencePrior(stderr=10.0), WeightPrior()), "a prior on E0"),
+        ((WeightPrior(),), "needs the term energies, once"),
+        ((Energies(), Band(shape="hinge"), WeightPrior()), "a hinge band has none"),
+    ],
+)
+def test_evidences_of_other_data_or_priors_do_not_compare(terms, words):
+    with pytest.raises(ValueError, match=words):
+        AutoSettings(readout=ReadoutSettings(terms=terms))

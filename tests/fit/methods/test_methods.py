@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from rung.errors import ConfigError
 from rung.features.cache import DesignCache
 from rung.fit.lift import Base, Context
 from rung.fit.method import NamedSettings
-from rung.fit.methods import METHODS, method_of
+from rung.fit.methods import METHODS, MethodSettings, method_of
 from tests.fit.lifts import lift_of
 from tests.fit.pair_world import geometries, labelled, pair_base, truth
 from tests.several_fidelities import several
@@ -67,3 +68,17 @@ def test_what_was_prepared_is_all_that_a_fit_reads(settings: NamedSettings, tmp_
     assert len(prepared) >= 8
     method.fit(lift, settings, context)
     assert {entry.path for entry in DesignCache(tmp_path).entries()} == prepared
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ({"name": "joint", "reference_energies": {"high": {"h": -1.0}}}, "'h'"),
+        ({"name": "onehot", "reference_energies": {"high": {"Xx": -1.0}}}, "'Xx'"),
+        ({"name": "tangent", "layers": "*products"}, "is no regular expression"),
+        ({"name": "auto", "tangent": {"layers": "("}}, "is no regular expression"),
+    ],
+)
+def test_a_setting_that_would_fail_after_work_is_refused_when_it_is_read(method, words):
+    with pytest.raises(ValidationError, match=words):
+        TypeAdapter(MethodSettings).validate_python(method)

@@ -355,3 +355,19 @@ def test_what_all_labels_share_is_no_error_against_a_label():
         assert alone.energy_label_variance == alone.energy_total_variance
         assert shared.energy_total_variance > 0.8
         assert shared.energy_label_variance == pytest.approx(alone.energy_label_variance, rel=0.3)
+
+
+def test_an_anchor_that_no_frame_has_is_refused():
+    """The band was left out without a word, and forces were free."""
+    base = pair_base()
+    frames = labelled(geometries(8), base, truth(base), 8, 0.0)
+    bare = [
+        replace(one, labels={**one.labels, "high": replace(one.labels["high"], forces=np.full((len(one), 3), np.nan))})
+        for one in frames
+    ]
+    for anchor, error, words in (
+        ("hihg", ConfigError, "Did you mean 'high'"),
+        ("high", FitError, "No training frame has forces of high, which are to anchor the band"),
+    ):
+        with pytest.raises(error, match=words):
+            fit(bare, settings_with(Energies(model_error=0.01), Band(anchor=anchor), WeightPrior(alpha=0.2)), base)

@@ -84,10 +84,14 @@ class TrainableMace(TrainablePotential):
         if self._own_scales:
             _refuse_own_scales(model, {scale for scale, _ in parts.scales.values()})
         common = scale_shift_of(model, 0)
-        scales = torch.tensor([parts.scales.get(name, common) for name in self.fidelities], dtype=model.r_max.dtype)
+        scales = torch.tensor(
+            [parts.scales.get(name, common) for name in self.fidelities],
+            dtype=model.r_max.dtype,
+            device=model.r_max.device,
+        )
         self.register_buffer("_scales", scales, persistent=False)
-        table = torch.full((max(numbers) + 1,), -1)
-        table[numbers] = torch.arange(len(numbers))
+        table = torch.full((max(numbers) + 1,), -1, device=model.r_max.device)
+        table[numbers] = torch.arange(len(numbers), device=model.r_max.device)
         self.register_buffer("_element", table, persistent=False)
         self._scales: Tensor
         self._element: Tensor

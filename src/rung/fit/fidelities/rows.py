@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.data.frames import StreamedStructures, names_of, places_labelled_by, select
 from rung.data.labels import Labels
@@ -148,6 +149,7 @@ def split_rows(
 
     Without validation data a random ``fraction`` of the geometries that the first of ``names`` labels is held out, then
     that fraction of what the next labels beside them, and so on: every fidelity is validated, however few its labels.
+    What alone has an element is trained on: a new model would not know it.
 
     Raises
     ------
@@ -166,8 +168,18 @@ def split_rows(
         chosen |= draw_held_out(own, fraction, [seed] if index == 0 else [seed, index])
         seen |= own
     out = np.array([name in chosen for name in names_of(train)], dtype=bool)
+    if not isinstance(train, StreamedStructures):  # of which none stands alone, and each costs reading
+        _return_alone(train, out)
     kept, held = select(train, np.flatnonzero(~out)), select(train, np.flatnonzero(out))
     return rows_of(kept, names), rows_of(held, names)
+
+
+def _return_alone(train: Sequence[Structure], out: NDArray[np.bool_]) -> None:
+    """Take structures out of what is held ``out`` whose elements nothing else has."""
+    elements = [set(one.atoms.numbers.tolist()) for one in train]
+    known = set().union(*(has for has, held in zip(elements, out, strict=True) if not held))
+    for place in np.flatnonzero(out):
+        out[place] = elements[place] <= known
 
 
 def _only(labels: Labels, kept: str) -> Labels:

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from rung.backends import torch_dtype
 from rung.backends.architectures import AnyArchitecture, new_architecture
 from rung.backends.training import build_trainable, trainable
-from rung.data.elements import symbols
+from rung.data.elements import require_element, symbols
 from rung.data.frames import names_of, select
 from rung.data.stream import PackedRows
 from rung.data.structure import elements_in
@@ -45,6 +45,13 @@ class SeveralSettings(NamedSettings, RowSettings):
     """How it is trained."""
     reference_energies: dict[str, dict[str, float]] | None = None
     """eV by fidelity and element symbol for a new model; by default least squares on the training energies."""
+
+    @field_validator("reference_energies")
+    @classmethod
+    def _are_elements(cls, energies: dict[str, dict[str, float]] | None) -> dict[str, dict[str, float]] | None:
+        for symbol in {symbol for of_one in (energies or {}).values() for symbol in of_one}:
+            require_element(symbol)
+        return energies
 
     def origin(self, base: Base | None) -> Base | None:
         """Return what the training starts from; None for a new model."""

@@ -35,7 +35,18 @@ class AutoSettings(NamedSettings):
 
     @model_validator(mode="after")
     def _same_errors(self) -> Self:
-        """Refuse evidences of labels with different errors, for they do not compare."""
+        """Refuse evidences that do not compare: of other labels, of other errors, or with a prior on E0."""
+        kinds = [term.kind for term in self.readout.terms]
+        alone = {"pairs": "differences in place of energies", "reference": "a prior on E0"}
+        for kind, what in alone.items():
+            if kind in kinds:
+                raise ValueError(
+                    f"auto compares evidences of the same labels, and the term {kind} of readout has {what}"
+                )
+        if kinds.count("energies") != 1:
+            raise ValueError("auto compares evidences of energies: readout needs the term energies, once")
+        if self.readout.band is not None and self.readout.band.shape == "hinge":
+            raise ValueError("auto compares evidences, and a hinge band has none; take a quadratic one")
         told = [term.label_error for term in self.readout.terms if isinstance(term, Energies)]
         if any(error != self.tangent.label_error for error in told):
             raise ValueError("auto compares evidences of the same labels: set label_error alike in readout and tangent")

@@ -13,6 +13,7 @@ from rung.data.structure import Structure
 from rung.errors import ConfigError, FitError
 from rung.features.cache import DesignCache
 from rung.features.passes import build_designs, features_of
+from rung.fidelity import require_fidelity
 from rung.fit.lift import Context, FitResult, Lift
 from rung.fit.linear.closed_form import Solution, hinge_solution, quadratic_solution
 from rung.fit.linear.diagnosis import explain
@@ -93,13 +94,14 @@ def gather(lift: Lift, settings: ReadoutSettings, context: Context) -> Problem:
     Raises
     ------
     ConfigError
-        When there is no base.
+        When there is no base, or the band's anchor is no fidelity.
     FitError
-        When there are no training frames.
+        When there are no training frames, or no frame has the forces that anchor.
     """
     base, train = lift.require_base("readout"), lift.train
     if not train:
         raise FitError("There are no training frames.")
+    _require_anchor(lift, settings)
     backbone, readout = base.plain.backbone, base.surface.readout
     options = _Options(fidelity=base.fidelity, cache=context.cache, progress=context.progress)
     if settings.widen.units:
@@ -124,6 +126,17 @@ def gather(lift: Lift, settings: ReadoutSettings, context: Context) -> Problem:
         environments=base.environments(train, lift.labelled, context.cache, context.progress),
         table=lift.table,
     )
+
+
+def _require_anchor(lift: Lift, settings: ReadoutSettings) -> None:
+    """Refuse an anchor that no frame has: the band would be left out without a word."""
+    if settings.band is None or settings.band.anchor in ("base", "none"):
+        return
+    if not force_frames(lift.train, settings):
+        anchor = require_fidelity(settings.band.anchor, lift.fidelities)
+        raise FitError(
+            f"No training frame has forces of {anchor}, which are to anchor the band; anchor at 'base', or at 'none'."
+        )
 
 
 class _Options(TypedDict):

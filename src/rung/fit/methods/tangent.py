@@ -5,13 +5,14 @@ combination of the rows of G (and of probed forces, where a band is asked for), 
 weights is a linear fit of as many numbers as there are rows. Evidence sets its hyper-parameters as in the readout fit.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from rung.backends.training import trainable
 from rung.data.label_rows import label_rows
@@ -70,6 +71,16 @@ class TangentSettings(NamedSettings):
     name: Literal["tangent"] = "tangent"
     layers: str = ".*"
     """A regular expression: which tensors move, by their names in the backend's model."""
+
+    @field_validator("layers")
+    @classmethod
+    def _is_expression(cls, layers: str) -> str:
+        try:
+            re.compile(layers)
+        except re.error as error:
+            raise ValueError(f"{layers!r} is no regular expression ({error}); all is '.*'") from error
+        return layers
+
     groups: Literal["one", "layers"] = "one"
     """One prior width for all tensors, or one for each layer."""
     probes: int = Field(default=0, ge=0, le=10000)
