@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rung.data.readers.structures import read_structures
+from rung.data.labels import empty_labels
+from rung.data.readers.structures import read_structures, write_structures
 from rung.errors import ConfigError, DataError, StorageError, UntrustedError
 from rung.label.engines.ase import AseEngine
 from rung.label.engines.known import KnownEngine
 from rung.label.labelling import label_structures
-from rung.results.label import LabelRecord
-from rung.storage import FolderLock
+from rung.results.label import LABEL_FILE, LabelRecord
+from rung.storage import FolderLock, read_json, write_json
 from tests.label.springs import molecules, rattled, springs
 
 
@@ -179,3 +180,43 @@ def test_a_label_that_was_removed_is_missing_and_made_again_on_request(tmp_path:
     assert [entry.state for entry in made.labelled.entries] == ["missing", "labelled", "labelled"]
     made = label_structures(molecules("H2O"), "low", springs(), tmp_path / "labels")
     assert list(made.records) == ["H2O", "CH4", "NH3"]
+
+
+def test_one_geometry_in_two_states_is_refused(tmp_path: Path) -> None:
+    """Unnamed frames are called after their geometry, and the anion was never computed."""
+    (water,) = molecules("H2O")
+    for other in ({"charge": -1}, {"multiplicity": 3}):
+        with pytest.raises(DataError, match="names one geometry in two states of the electrons"):
+            label_structures([water, replace(water, info=other)], "low", springs(), tmp_path / "labels")
+    neutral = replace(water, info={"charge": 0})
+    assert label_structures([water, neutral], "low", springs(), tmp_path / "labels").n_new == 1
+
+
+def test_a_known_label_of_another_state_is_not_taken(tmp_path: Path) -> None:
+    (water,) = molecules("H2O")
+    labels = replace(empty_labels(3), energy=-100.0)
+    write_structures(tmp_path / "ions.extxyz", [replace(water, labels={"cc": labels}, info={"charge": -1})])
+    engine = KnownEngine.read({"files": [str(tmp_path / "ions.extxyz")]})
+    made = label_structures([water], "cc", engine, tmp_path / "neutral")
+    assert list(made.failed) == ["H2O"] and "its geometry and its state" in made.failed["H2O"]
+    made = label_structures([replace(water, info={"charge": -1})], "cc", engine, tmp_path / "ion")
+    assert made.records["H2O"].energy == -100.0
+
+
+def test_another_seed_neither_decides_nor_loses_a_label(tmp_path: Path) -> None:
+    label_structures(molecules(), "low", springs(), tmp_path / "labels")
+    assert label_structures(molecules(), "low", springs(), tmp_path / "labels", seed=1).n_new == 0
+    noisy = known(tmp_path, noise=True)
+    before = label_structures(molecules(), "dmc", noisy, tmp_path / "dmc", stderr=0.5)
+    with pytest.raises(DataError, match="made with another seed, which would be lost"):
+        label_structures(molecules(), "dmc", noisy, tmp_path / "dmc", stderr=0.5, seed=1)
+    assert label_structures(molecules(), "dmc", noisy, tmp_path / "dmc", stderr=0.5).records == before.records
+
+
+def test_a_first_call_that_was_interrupted_guards_its_labels_too(tmp_path: Path) -> None:
+    label_structures(molecules(), "low", springs(), tmp_path / "labels")
+    file = tmp_path / "labels" / LABEL_FILE
+    write_json(file, {**read_json(file), "entries": []})  # as before a call ends
+    with pytest.raises(DataError, match="another value of the engine's 'arguments'"):
+        label_structures(molecules(), "low", springs(stiffness=2.0), tmp_path / "labels")
+    assert len(list((tmp_path / "labels").glob("structures/*/job/metrics.json"))) == 3

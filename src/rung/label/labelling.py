@@ -20,13 +20,14 @@ from rung.fidelity import Fidelity
 from rung.jobs import Executor, Here, HerePool, Job, Pool, open_pool, require_parsl
 from rung.label import work
 from rung.label.engines import ENGINES, EngineSettings
-from rung.label.plan import NO_ACCIDENTS, Asked, Piece, failure, given_up, pieces_of
+from rung.label.plan import JOB, NO_ACCIDENTS, STRUCTURES, Asked, Piece, failure, given_up, pieces_of
 from rung.label.settings import LabelSettings
 from rung.label.work import LABEL
 from rung.label.writing import LABELS_FILE, entry_of, still_there, write_for_collect, write_labels, write_structure
 from rung.progress import SILENT, Progress, Task
 from rung.report.tasks.label import PAGE, write_label_report
 from rung.results.label import LABEL_FILE, LabelEntry, Labelled, LabelRecord
+from rung.results.metrics import METRICS_FILE
 from rung.storage import FolderLock, file_hash, jsonable, require_own, sweep
 
 WORKERS = "workers"
@@ -307,7 +308,9 @@ def folder_before(asked: Asked) -> Labelled:
     before = Labelled.read_optional(asked.out / LABEL_FILE)
     if before is None:
         return new
-    if any(one.state == "labelled" for one in before.entries):
+    # a first call that was interrupted has labels and no entries yet
+    made = any(asked.out.glob(f"{STRUCTURES}/*/{JOB}/{METRICS_FILE}"))
+    if made or any(one.state == "labelled" for one in before.entries):
         if before.fidelity != asked.fidelity:
             raise DataError(f"{asked.out} holds labels of {before.fidelity}; choose another folder.")
         if changed := _unlike(before.engine, engine):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rung.data.attributes import MOMENTS
+from rung.data.states import unusual_state
 from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError
 from rung.jobs import Job
@@ -100,7 +102,16 @@ def pieces_of(structures: Sequence[Structure], asked: Asked) -> list[Piece]:
         other = once.setdefault(structure.structure_id, structure)
         if other.geometry_hash != structure.geometry_hash:
             raise DataError(f"structure_id {structure.structure_id!r} names two geometries; give each its own.")
+        if _state(other) != _state(structure):
+            raise DataError(
+                f"structure_id {structure.structure_id!r} names one geometry in two states of the electrons (charge, "
+                "spin or moments); give each its own."
+            )
     return [Piece(structure, _job(structure, asked)) for structure in once.values()]
+
+
+def _state(structure: Structure) -> tuple[object, ...]:
+    return unusual_state(structure), Geometry.of(structure).columns.get(MOMENTS)
 
 
 def folder_of(structure_id: str) -> str:
@@ -151,22 +162,34 @@ def _job(structure: Structure, asked: Asked) -> Job:
         engine=asked.engine,
         files=dict(asked.files),
         stderr=wanted(structure, asked),
-        seed=seed_of(structure.structure_id, asked.fidelity, asked.seed),
+        seed=seed_of(structure.structure_id, asked.fidelity, asked.seed if _is_random(asked) else 0),
         time_limit=asked.time_limit,
     )
     before = _before(folder)
     if before is None:
         return Job(LABEL, arguments, folder)
     earlier = Job(LABEL, before, folder)
-    if before.geometry != arguments.geometry and earlier.result.exists():
+    elsewhere = ENGINES[asked.engine.name].elsewhere
+    if before.geometry != arguments.geometry and (elsewhere or earlier.result.exists()):
         raise DataError(
-            f"{asked.out} holds a label of another geometry called {structure.structure_id}; give this one another "
-            "structure_id, or choose another folder."
+            f"{asked.out} holds {'inputs' if elsewhere else 'a label'} of another geometry called "
+            f"{structure.structure_id}; give this one another structure_id, or choose another folder."
+        )
+    if before.seed != arguments.seed and earlier.result.exists():
+        raise DataError(
+            f"{asked.out} holds a label of {structure.structure_id} made with another seed, which would be lost; give "
+            "the seed that it had, or choose another folder."
         )
     same = before.deciding == arguments.deciding
     if same and earlier.done and (before.stderr or np.inf) <= (arguments.stderr or np.inf):
         return earlier
     return Job(LABEL, arguments, folder)
+
+
+def _is_random(asked: Asked) -> bool:
+    """Return whether a seed decides a label: of Monte Carlo and noise, and where a template may take it."""
+    engine = ENGINES[asked.engine.name]
+    return engine.elsewhere or engine.statistical(asked.engine)
 
 
 def _before(folder: Path) -> LabelArguments | None:

@@ -12,6 +12,7 @@ from rung.label.labelling import asked_of, folder_before
 from rung.label.plan import JOB, Piece, given_up, pieces_of
 from rung.label.settings import LabelSettings
 from rung.label.work import LabelArguments
+from rung.label.writing import still_there
 from rung.progress import duration
 from rung.results.jobs import REQUEST_FILE, JobRequest
 from rung.results.label import Labelled, LabelRecord
@@ -86,7 +87,7 @@ def price_of(settings: LabelSettings) -> Price:
 
 def _costs(out: Path, told: Labelled) -> Sequence[_Cost]:
     found = []
-    for entry in told.entries:
+    for entry in (still_there(out, one) for one in told.entries):
         if entry.state == "labelled":
             request = JobRequest.read(out / entry.folder / JOB / REQUEST_FILE)
             record = LabelRecord.read(out / entry.folder / JOB / METRICS_FILE)

@@ -1,5 +1,6 @@
 """Labels that files hold already, found by geometry: those of a colleague, or of a rehearsal whose truth is known."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,7 @@ from pydantic import Field
 from rung.collect.geometry import CLOSE, likeness
 from rung.collect.matching import ROUNDED, TELLS_APART
 from rung.data.readers.structures import read_structures
+from rung.data.states import state_in, unusual_state
 from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError, UnconvergedError
 from rung.label.engine import Engine, Made, Subject
@@ -64,19 +66,27 @@ def _noisy(subject: Subject, energy: float, stderr: float, key: str) -> Made:
 def _like(subject: Subject, settings: KnownEngine, key: str) -> tuple[Structure, bool]:
     """Return the labelled structure of the same geometry, and whether it is turned."""
     by_hash, structures = _labelled(settings.files, key, tuple(path.stat().st_mtime_ns for path in settings.files))
-    same = by_hash.get(Structure(subject.atoms, "", {}).geometry_hash, [])
+    state = state_in(subject.atoms)
+    same = [one for one in by_hash.get(Structure(subject.atoms, "", {}).geometry_hash, []) if _of_state(one, state)]
     if len({one.labelled(key).energy for one in same}) == 1:
         return same[0], False
-    near = [(likeness(one.atoms, subject.atoms), one) for one in structures if _may_be(one, subject)]
+    able = [one for one in structures if _may_be(one, subject) and _of_state(one, state)]
+    near = [(likeness(one.atoms, subject.atoms), one) for one in able]
     near = sorted((pair for pair in near if pair[0].distance < CLOSE), key=lambda pair: pair[0].distance)
     if not near:
         names = ", ".join(str(path) for path in settings.files)
-        raise UnconvergedError(f"No structure with an energy of {key} in {names} has its geometry.")
+        raise UnconvergedError(f"No structure with an energy of {key} in {names} has its geometry and its state.")
     alike = [one for like, one in near if like.distance < TELLS_APART * near[0][0].distance + ROUNDED]
     if len({one.labelled(key).energy for one in alike}) > 1:
         one, other = alike[0].structure_id, alike[1].structure_id
         raise UnconvergedError(f"Its geometry is that of {one} and of {other}, whose energies of {key} differ.")
     return near[0][1], near[0][0].turned
+
+
+def _of_state(one: Structure, state: Mapping[str, str]) -> bool:
+    """Return whether a label may be of a state: it says that state, or none."""
+    own = unusual_state(one)
+    return not own or own == state
 
 
 def _may_be(one: Structure, subject: Subject) -> bool:
