@@ -1,6 +1,7 @@
 """A campaign from its first label to its last: rounds, kills at every boundary, what may change and what is refused."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,10 @@ def test_another_campaign_is_refused_by_the_name_of_what_changed(copy: Path) -> 
         go_on(copy, engine=EXACT)
     with pytest.raises(StorageError, match="seed changed since"):
         go_on(copy, seed=3)
+    shutil.copy(copy / KNOWN["files"][0], copy / "lower-level.extxyz")
+    with pytest.raises(StorageError, match=r"engine.files.0 \(.*, now .*lower-level.extxyz\) changed since"):
+        go_on(copy, engine={**KNOWN, "files": ["lower-level.extxyz"]})
+    (copy / "lower-level.extxyz").unlink()
     terms = read_structures(copy / "sum.extxyz")
     write_structures(copy / "sum.extxyz", terms[:1])
     with pytest.raises(StorageError, match=r"questions.reaction.structures changed since"):
@@ -271,6 +276,16 @@ def test_bad_input_is_refused_before_any_work(copy: Path) -> None:
     with pytest.raises(ConfigError, match="leaves no error bars"):
         go_on(copy, run="other", method={"name": "offset"})
     assert not (copy / "other").exists()
+
+
+def test_a_name_of_two_geometries_in_files_of_questions_is_refused(copy: Path) -> None:
+    """Labels are joined by name: that of a question's structure stood on the training structure of its name."""
+    shutil.rmtree(copy / "campaign", ignore_errors=True)
+    terms = list(read_structures(copy / "sum.extxyz"))
+    name = read_structures(copy / "train.extxyz")[0].structure_id
+    write_structures(copy / "sum.extxyz", [replace(terms[0], structure_id=name), *terms[1:]])
+    with pytest.raises(DataError, match=f"structure_id {name!r} names two geometries"):
+        go_on(copy, run="other")
 
 
 def test_a_pool_that_is_smaller_than_a_start_set_is_labelled_whole_and_fitted(copy: Path) -> None:

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from rung.campaign.choosing import order_of, settled, start_count, start_set
+from rung.campaign.budget import Left
+from rung.campaign.choosing import Choice, order_of, settled, start_count, start_set
+from rung.campaign.rounds import _within
 from rung.data.structure import Structure
+from rung.results.campaign import RoundChoice, Wanted
 from tests.fit.pair_world import geometries
 
 
@@ -52,3 +55,17 @@ def test_without_candidates_nothing_is_open() -> None:
     assert settled([replace(of("C2O2", "a"))], ())
     with pytest.raises(IndexError):
         start_set([of("C2O2", "a")], (), 1, [1])
+
+
+def test_what_is_too_dear_is_passed_over() -> None:
+    """The first label of a start set may cost more than all that is left: a campaign then ended for good."""
+    candidates = [of("H2O", "dear"), of("H2", "cheap"), of("O2", "middle")]
+    labels = tuple(
+        Wanted(structure_id=one.structure_id, n_atoms=len(one), stderr=0.1, cost=cost, reason="start")
+        for one, cost in zip(candidates, (7.0, 0.5, 2.0), strict=True)
+    )
+    choice = Choice(tuple(candidates), RoundChoice(candidates=3, labels=labels))
+    taken = _within(choice, Left(labels=None, cost=3.0))
+    assert [one.structure_id for one in taken.structures] == ["cheap", "middle"]
+    assert [one.structure_id for one in taken.record.labels] == ["cheap", "middle"]
+    assert not _within(choice, Left(labels=0, cost=9.0)).structures

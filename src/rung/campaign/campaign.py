@@ -141,7 +141,9 @@ class Loop:
             choose(work, potential, said, left)
             here = FinishedRound.read(here.folder)
         if here.choice is None or not here.choice.labels:
-            return self._ends("exhausted", "No candidate is left that would make an answer surer.", here)
+            return self._ends(
+                "exhausted", "No candidate is left that the budget allows and that would make an answer surer.", here
+            )
         self._say_choice(here)
         return self._labelled(Work(self.world, self.rounds, here), here)
 

@@ -51,6 +51,8 @@ def _is_place(before: Mapping[str, Any], now: Mapping[str, Any], name: str) -> b
     """Return whether a setting may differ: files count by their content, as ``questions.<name>.<key>`` elsewhere."""
     values = [one[name] for one in (before, now) if name in one]
     paths = len(values) == 2 and all(isinstance(one, str) and Path(one).is_absolute() for one in values)
+    if paths and name.startswith("engine."):  # what an engine reads counts by its name: a campaign may be moved
+        paths = Path(values[0]).name == Path(values[1]).name
     return name.rpartition(".")[2] in MAY_CHANGE or paths
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from rung.campaign.answering import Answered, answered, bars_of
 from rung.campaign.budget import Left
 from rung.campaign.choosing import Choice, begun, chosen, order_of, settled, start_count, start_set, weighable
@@ -122,6 +120,8 @@ def choose(work: Work, potential: Opened | None, said: Sequence[Answered], left:
     else:
         choice = first_labels(work, training)
     choice = _within(choice, left)
+    if not choice.record.labels:
+        return choice  # nothing is written: a larger budget may allow what is too dear now
     write_structures(work.here.folder.selected, choice.structures)
     choice.record.write(work.here.folder.choice)
     return choice
@@ -139,13 +139,15 @@ def first_labels(work: Work, training: Sequence[Structure]) -> Choice:
 
 
 def _within(choice: Choice, left: Left) -> Choice:
-    """Return the first labels of a choice that what is left allows."""
-    costs = np.cumsum([one.cost for one in choice.record.labels])
-    count = int(np.searchsorted(costs, left.cost * (1 + 1e-9), side="right"))
-    if left.labels is not None:
-        count = min(count, left.labels)
-    record = choice.record.model_copy(update={"labels": choice.record.labels[:count]})
-    return replace(choice, structures=choice.structures[:count], record=record)
+    """Return the labels of a choice that what is left allows, in its order; what is too dear is passed over."""
+    taken: list[int] = []
+    spent = 0.0
+    for place, label in enumerate(choice.record.labels):
+        if spent + label.cost <= left.cost * (1 + 1e-9) and (left.labels is None or len(taken) < left.labels):
+            taken.append(place)
+            spent += label.cost
+    record = choice.record.model_copy(update={"labels": tuple(choice.record.labels[k] for k in taken)})
+    return replace(choice, structures=tuple(choice.structures[k] for k in taken), record=record)
 
 
 def label(work: Work) -> Labelling:

@@ -10,6 +10,7 @@ from rung.campaign.answering import require_questions
 from rung.campaign.choosing import start_count
 from rung.campaign.config import CampaignConfig
 from rung.campaign.folder import FinishedRound, labels_of
+from rung.campaign.questions import files_of
 from rung.config import RunConfig
 from rung.data.readers.structures import read_structures, write_structures
 from rung.data.splits import labelled_with
@@ -87,6 +88,9 @@ class World:
         require_questions(config.questions)
         ENGINES[config.engine.name].check(config.engine)
         base = self.base
+        # labels are joined by name, so a name is of one geometry in the files of questions, too
+        asked = [path for name, question in config.questions.items() for _, path in files_of(name, question)]
+        read_structures([*config.data.train, *(config.pool or ()), *asked], keys=config.keys())
         diagnosis = diagnose(
             {**self.splits, **({"pool": self.pool} if self.pool else {})},
             target=config.target,
