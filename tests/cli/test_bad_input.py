@@ -301,3 +301,18 @@ def test_the_user_s_own_files_are_left_alone(world: SmallWorld, capsys: pytest.C
     assert "holds files that rung did not make" in said
     before[world.folder / "config.yaml"] = (world.folder / "config.yaml").read_bytes()
     assert {path: path.read_bytes() for path in world.folder.iterdir() if path.is_file()} == before
+
+
+def test_a_file_that_may_not_be_read_is_one_sentence(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As root nothing is refused, so the answer of the operating system is given here."""
+
+    def refused(*_: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", "theirs/train.extxyz")
+
+    monkeypatch.setattr("rung.run.provenance.file_hash", refused)
+    assert _fit(world, capsys) == (
+        2,
+        "rung: theirs/train.extxyz cannot be read or written: Permission denied; ask its owner.",
+    )

@@ -13,8 +13,10 @@ from rich.console import Console
 from rung import __version__
 from rung.cli import CACHE_COMMANDS, COMMANDS, GROUPS, main
 from rung.cli.console import TerminalProgress
+from rung.cli.summary import print_table
 from rung.cli.tables import print_errors
 from rung.data.readers.structures import read_structures, write_structures
+from rung.report.summary import Table
 from rung.results.metrics import Evaluation
 from tests.results.made import split_errors
 from tests.run.small_world import SmallWorld
@@ -224,3 +226,14 @@ def test_a_damaged_cache_entry_is_a_plain_warning(
 
 def _print_warning(message: Warning, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
     sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
+
+
+def test_names_that_look_like_markup_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """SMILES of pyrrole and furan lost what stands in brackets, and were one."""
+    names = ("c1cc[nH]c1", "c1cc[o]c1", "a[/b]c", "x:ring:y")
+    print_table(Table("of [bold]all[/bold]", ("name", "[unit]"), [(name, "1") for name in names], n_names=1))
+    said = capsys.readouterr().out
+    assert all(name in said for name in (*names, "of [bold]all[/bold]", "[unit]"))
+    with TerminalProgress(Console(file=sys.stdout, force_terminal=True, width=120)).task("c1cc[nH]c1", 2) as task:
+        task.advance()
+    assert "c1cc[nH]c1" in capsys.readouterr().out

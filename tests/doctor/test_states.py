@@ -25,6 +25,13 @@ def findings(structures, **more):
     return {one.code: one for one in found if one.code in ("several-states", "one-state")}
 
 
+@pytest.mark.parametrize("key", ["charge", "spin"])
+def test_a_state_that_is_a_list_is_told_as_it_stands(key):
+    """As in ``spin="0 0 1"``: arrays have no truth value."""
+    found = findings([rattled(seed, **{key: np.array([0.1, -0.1, seed])}) for seed in range(2)])
+    assert "several-states" in found and key in found["several-states"].sentence
+
+
 @pytest.mark.parametrize(
     ("states", "words"),
     [

@@ -12,7 +12,7 @@ from rung import __version__
 from rung.cli.console import ERR
 from rung.cli.mistyped import sentence_of
 from rung.cli.termination import Terminated, terminable
-from rung.errors import RungError
+from rung.errors import RungError, StorageError
 from rung.memory import keep_freed_memory
 from rung.tasks import TASKS
 
@@ -126,6 +126,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except CycloptsError as error:
         _show(error)
+        return RungError.exit_code
+    except PermissionError as error:  # from a question about a file, such as whether it is there
+        _show(StorageError(f"{error.filename} cannot be read or written: {error.strerror}; ask its owner."))
         return RungError.exit_code
     except KeyboardInterrupt as signal:
         ERR.print("Interrupted. What was finished is kept: run the same command again to go on.", markup=False)

@@ -24,10 +24,13 @@ from rung.storage import jsonable
 PIPE_WIDTH = 120
 """Columns where the output is no terminal."""
 
-OUT = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+_PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+"""Names of structures and files may look like rich's markup: ``c1cc[nH]c1``, ``a[/b]``, ``:ring:``."""
+
+OUT = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, **_PLAIN)
 """Results: tables and JSON."""
 
-ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+ERR = Console(stderr=True, soft_wrap=True, **_PLAIN)
 """Everything else: progress, notes and errors, so that a pipe carries results alone."""
 
 
@@ -49,7 +52,7 @@ class TerminalProgress:
     def __init__(self, console: Console = ERR) -> None:
         self._console = console
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TimeElapsedColumn(),

@@ -52,7 +52,8 @@ def state_differences(members: Sequence[Structure]) -> str:
     for name in SPELLINGS:
         values = [said_of(structure, name) for structure in members]
         distinct = {as_text(value) for value in values if value is not None}
-        if distinct and None in values and not any(is_usual(name, value) for value in values if value is not None):
+        silent = any(value is None for value in values)  # some are arrays, which == takes apart
+        if distinct and silent and not any(is_usual(name, value) for value in values if value is not None):
             distinct.add(ABSENT)
         if len(distinct) > 1:
             differing.append(f"{name} {', '.join(sorted(distinct))}")
