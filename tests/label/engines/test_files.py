@@ -18,7 +18,7 @@ from rung.label.summary import summary_of
 from rung.label.templates import rendered, values_of
 from rung.units import BOHR, HARTREE
 from tests.collect.samples import DIAMOND
-from tests.label.springs import molecules
+from tests.label.springs import molecules, rattled
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "label_templates"
 
@@ -104,6 +104,26 @@ def test_what_a_user_changed_is_kept(template: Path) -> None:
     assert changed.read_text() == "more memory"
     (entry,) = [entry for entry in made.labelled.entries if entry.structure_id == "H2O"]
     assert "job.inp differs from what the template gives and is kept" in entry.sentence
+
+
+def test_inputs_of_a_mended_template_are_written_anew(template: Path) -> None:
+    """They are rung's own: an old one would have run, and its output become the label of the new one."""
+    folder = run(template).folder / "structures"
+    (folder / "CH3" / "job.inp").write_text("mine")
+    template.write_text("tight " + template.read_text())
+    made = run(template)
+    assert (folder / "H2O" / "job.inp").read_text() == "tight cc 0 1\nO\nH\nH\n"
+    assert (folder / "CH3" / "job.inp").read_text() == "mine"
+    told = {entry.structure_id: entry.sentence for entry in made.labelled.entries}
+    assert "is kept" in told["CH3"] and "is kept" not in told["H2O"]
+
+
+def test_another_geometry_of_a_name_that_waits_is_refused(template: Path) -> None:
+    """Its input would stay, and an output that holds no geometry become the label of the other one."""
+    folder = run(template).folder
+    with pytest.raises(DataError, match="holds inputs of another geometry called H2O; give this one another"):
+        run(template, [rattled(molecules("H2O")[0], "H2O")])
+    assert (folder / "structures" / "H2O" / "job.inp").exists()
 
 
 @pytest.mark.parametrize(

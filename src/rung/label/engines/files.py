@@ -17,11 +17,14 @@ from rung.label.packages import package
 from rung.label.templates import name_of, rendered, values_of
 from rung.results.collected import Collected
 from rung.settings import Settings
-from rung.storage import write_text
+from rung.storage import file_hash, read_json, write_json, write_text
 
 STRUCTURE, TABLE, COLLECTED = "structure.extxyz", "outputs.csv", "collected.extxyz"
 
-OURS = frozenset({STRUCTURE, TABLE, COLLECTED, "collected.collected.json", "job"})
+INPUTS = "inputs.json"
+"""Hashes of the inputs as rung wrote them, by name."""
+
+OURS = frozenset({STRUCTURE, TABLE, COLLECTED, INPUTS, "collected.collected.json", "job"})
 """What lies in the folder of a structure besides inputs and outputs."""
 
 MISSED = 1.25
@@ -113,16 +116,26 @@ def label(subject: Subject, settings: FilesEngine, folder: Path) -> Made:
 
 
 def _write_inputs(subject: Subject, settings: FilesEngine, folder: Path) -> list[str]:
-    """Write inputs that are not there; return the names of those that are there and differ, for a user changed them."""
+    """Write inputs that are not there, and those anew that are still what rung wrote from another template.
+
+    Returns the names of those that a user changed and that differ: they are kept.
+    """
     values = values_of(subject, settings.variables)
     texts = {name_of(template): rendered(template, values) for template in settings.templates}
+    record = folder / INPUTS
+    before = read_json(record) if record.exists() else {}
+    written = before if isinstance(before, dict) else {}
     kept = []
     for name, text in texts.items():
         path = folder / name
-        if not path.exists():
-            write_text(path, text)
-        elif path.read_bytes() != text.encode():
+        same = path.exists() and path.read_bytes() == text.encode()
+        if path.exists() and not same and file_hash(path) != written.get(name):
             kept.append(name)
+            continue
+        if not same:
+            write_text(path, text)
+        written[name] = file_hash(path)
+    write_json(record, written)
     return kept
 
 
