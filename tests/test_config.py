@@ -193,3 +193,11 @@ def test_every_example_is_a_config_of_files_that_exist(path: Path, tmp_path: Pat
 
 def test_there_are_examples() -> None:
     assert {"readout.yaml", "study.yaml", "base.yaml"} <= {path.name for path in EXAMPLES}
+
+
+def test_a_home_folder_is_written_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell does it in a command, and nobody in a file: a folder of the name ~ was made."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    config = load_config(_write(tmp_path, run="~/runs/x", data={"train": "~/a.extxyz", "valid": "b.extxyz"}))
+    assert config.run == tmp_path / "home" / "runs" / "x"
+    assert config.data.train == (tmp_path / "home" / "a.extxyz",) and config.data.valid == (tmp_path / "b.extxyz",)

@@ -161,19 +161,26 @@ class RunConfig(Settings):
 
     def resolved(self, folder: Path) -> Self:
         """Return the config with every path absolute, those that were relative taken from ``folder``."""
-        root = Path(folder).absolute()
-        run = root / self.run
+        run = place_of(self.run, folder)
+        valid = None if self.data.valid is None else tuple(place_of(path, folder) for path in self.data.valid)
         data = self.data.model_copy(
             update={
-                "train": tuple(root / path for path in self.data.train),
-                "labels": tuple(root / path for path in self.data.labels),
-                "valid": None if self.data.valid is None else tuple(root / path for path in self.data.valid),
-                "evaluate": {name: tuple(root / path for path in paths) for name, paths in self.data.evaluate.items()},
+                "train": tuple(place_of(path, folder) for path in self.data.train),
+                "labels": tuple(place_of(path, folder) for path in self.data.labels),
+                "valid": valid,
+                "evaluate": {
+                    name: tuple(place_of(path, folder) for path in paths) for name, paths in self.data.evaluate.items()
+                },
             }
         )
-        base = None if self.base is None else self.base.model_copy(update={"file": root / self.base.file})
-        cache = run.parent / CACHE_FOLDER if self.cache is None else root / self.cache
+        base = None if self.base is None else self.base.model_copy(update={"file": place_of(self.base.file, folder)})
+        cache = run.parent / CACHE_FOLDER if self.cache is None else place_of(self.cache, folder)
         return self.model_copy(update={"run": run, "data": data, "base": base, "cache": cache})
+
+
+def place_of(path: Path, folder: Path) -> Path:
+    """Return a path of a config as an absolute one: taken from ``folder`` where it is relative, ``~`` written out."""
+    return Path(folder).absolute() / path.expanduser()
 
 
 Config = TypeVar("Config", bound=RunConfig)

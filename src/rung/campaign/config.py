@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, TypeAdapter, model_validator
 
 from rung.campaign.questions import Question, Questions, files_of
-from rung.config import Files, RunConfig, read_config
+from rung.config import Files, RunConfig, place_of, read_config
 from rung.errors import ConfigError
 from rung.jobs import Executor, Here
 from rung.label.engines import EngineSettings
@@ -95,7 +95,7 @@ class CampaignConfig(RunConfig):
             update={
                 "questions": questions,
                 "engine": TypeAdapter(EngineSettings).validate_python(absolute(config.engine, root)),
-                "pool": None if config.pool is None else tuple(root / path for path in config.pool),
+                "pool": None if config.pool is None else tuple(place_of(path, folder) for path in config.pool),
             }
         )
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from rung.config import RunConfig, read_config, read_settings
+from rung.config import RunConfig, place_of, read_config, read_settings
 from rung.errors import ConfigError, one_of
 from rung.fidelity import LONGEST_NAME
 from rung.fit.methods import METHODS, MethodSettings, method_of
@@ -138,11 +138,10 @@ class StudyConfig(RunConfig):
     def resolved(self, folder: Path) -> Self:
         """Return the config with every path absolute, those that were relative taken from ``folder``."""
         config = super().resolved(folder)
-        root = Path(folder).absolute()
-        bands = {name: root / path for name, path in config.bands.items()}
+        bands = {name: place_of(path, folder) for name, path in config.bands.items()}
         noise = None
         if config.noise is not None:
-            noise = config.noise.model_copy(update={"exact": root / config.noise.exact})
+            noise = config.noise.model_copy(update={"exact": place_of(config.noise.exact, folder)})
         return config.model_copy(update={"noise": noise, "bands": bands})
 
     def files(self) -> dict[str, Path]:
