@@ -131,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _show(StorageError(f"{error.filename} cannot be read or written: {error.strerror}; ask its owner."))
         return RungError.exit_code
     except KeyboardInterrupt as signal:
-        ERR.print("Interrupted. What was finished is kept: run the same command again to go on.", markup=False)
+        ERR.print("Interrupted. What was finished is kept: run the same command again to go on.")
         return TERMINATED if isinstance(signal, Terminated) else INTERRUPTED
     except BrokenPipeError:
         # the reader of a pipe left; Python would complain once more while it closes stdout
@@ -152,4 +152,4 @@ def _show(error: Exception) -> None:
     if os.environ.get("RUNG_DEBUG") == "1":
         ERR.print_exception()
     said = sentence_of(error) if isinstance(error, CycloptsError) else str(error)
-    ERR.print(f"rung: {' '.join(said.split())}", markup=False)
+    ERR.print(f"rung: {' '.join(said.split())}")

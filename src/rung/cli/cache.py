@@ -43,8 +43,8 @@ def _verify(settings: CacheFolder) -> int:
     problems = [problem for _, problem in open_cache(settings.folder).verify()]
     damaged = [problem for problem in problems if problem]
     for problem in damaged:
-        ERR.print(problem, markup=False)
-    ERR.print(f"{counted(len(problems), 'entry', 'entries')}, {len(damaged)} damaged.", markup=False)
+        ERR.print(problem)
+    ERR.print(f"{counted(len(problems), 'entry', 'entries')}, {len(damaged)} damaged.")
     return int(bool(damaged))
 
 
@@ -56,7 +56,6 @@ def _prune(settings: Prune) -> int:
     removed = open_cache(settings.folder).prune(older_than=seconds)
     ERR.print(
         f"Deleted {counted(len(removed), 'entry', 'entries')}, {memory_size(sum(entry.size for entry in removed))}.",
-        markup=False,
     )
     return 0
 

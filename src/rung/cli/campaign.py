@@ -41,7 +41,7 @@ def _campaign(file: CampaignFile, printing: Printing) -> int:
     config = load_campaign_config(file.config)
     if file.dry_run:
         for sentence in plan_campaign(config, progress=TerminalProgress()):
-            ERR.print(sentence, markup=False)
+            ERR.print(sentence)
         return 0
     finished = run_campaign(config, progress=TerminalProgress(), say=_say)
     if printing.as_json:
@@ -50,12 +50,12 @@ def _campaign(file: CampaignFile, printing: Printing) -> int:
         summary = campaign_summary(finished.result)
         print_summary(summary)
         print_troubles(summary, "")
-    ERR.print(f"The campaign is in {finished.folder}; its page is {finished.folder / 'campaign.html'}.", markup=False)
+    ERR.print(f"The campaign is in {finished.folder}; its page is {finished.folder / 'campaign.html'}.")
     return EXIT_CODES.get(finished.result.status, 1)
 
 
 def _say(sentence: str) -> None:
-    ERR.print(sentence, markup=False)
+    ERR.print(sentence)
 
 
 campaign = command("campaign", _campaign, CampaignFile, Printing, example="rung campaign campaign.yaml")

@@ -53,7 +53,6 @@ def _convert(settings: ConvertSettings) -> int:
     ERR.print(
         f"Wrote {done.out}: {counted(done.structures, 'structure')}, {counted(done.energies, 'energy', 'energies')}, "
         f"{done.forces} with forces, {done.stresses} with stress. Check it with rung doctor {done.out}.",
-        markup=False,
     )
     return 0
 

@@ -110,7 +110,6 @@ def _committee(settings: CommitteeSettings) -> int:
     ERR.print(
         f"{len(committee.members)} models of {config.target} are in {committee.folder}; "
         f"use them with rung barrier --committee {committee.folder}.",
-        markup=False,
     )
     return 0
 
@@ -149,14 +148,13 @@ def _export(settings: ExportSettings) -> int:
 
     done = export_files(settings, progress=TerminalProgress())
     for warning in done.warnings:
-        ERR.print(f"warning: {warning}", style="yellow", markup=False)
+        ERR.print(f"warning: {warning}", style="yellow")
     if done.n_structures:
         ERR.print(
             f"On {counted(done.n_structures, 'structure')} the converted file is within {1000 * done.energy:.2g} "
             f"meV/atom and {1000 * done.force:.2g} meV/Å of rung.",
-            markup=False,
         )
-    ERR.print(f"Wrote {', '.join(map(str, done.files))}.", markup=False)
+    ERR.print(f"Wrote {', '.join(map(str, done.files))}.")
     return 0
 
 
@@ -172,13 +170,13 @@ def _report(settings: Finished) -> int:
     if len(settings.folders) > 1:
         page, troubles = write_beside_report(settings.folders, settings.out or Path("side-by-side.html"))
         for sentence in troubles:
-            ERR.print(f"warning: {sentence}", style="yellow", markup=False)
-        ERR.print(f"Wrote {page}.", markup=False)
+            ERR.print(f"warning: {sentence}", style="yellow")
+        ERR.print(f"Wrote {page}.")
         return 0
     if settings.out is not None:
         raise ConfigError("--out names the page of several runs; the page of one stands in its folder.")
     (folder,) = settings.folders
-    ERR.print(f"Wrote {writer_of(folder)(folder)}.", markup=False)
+    ERR.print(f"Wrote {writer_of(folder)(folder)}.")
     return 0
 
 

@@ -67,7 +67,6 @@ def _study(study: StudyFile) -> int:
         ERR.print(
             f"rung study fits here, although the config asks for the executor {config.executor.name!r}: "
             "rung compare uses it.",
-            markup=False,
         )
     return _compared(config, Here(), study.new)
 
@@ -115,7 +114,7 @@ class _Watch:
         if status.n_done != self._said:
             self._said = status.n_done
             failed = f", {len(status.failures)} failed" if status.failures else ""
-            ERR.print(f"{status.n_done} of {status.n_fits} done{failed}{_left(status, '; ')}", markup=False)
+            ERR.print(f"{status.n_done} of {status.n_fits} done{failed}{_left(status, '; ')}")
 
     def __enter__(self) -> "_Watch":
         return self

@@ -27,12 +27,11 @@ def _init(settings: InitSettings) -> int:
     ]
     print_table(Table("What the files hold", ("split", "files", *fidelities), rows, n_names=2 + len(fidelities)))
     for sentence in begun.warnings:
-        ERR.print(f"warning: {sentence}", style="yellow", markup=False)
+        ERR.print(f"warning: {sentence}", style="yellow")
     first = "" if begun.base_config is None else f"rung fit {begun.base_config}, then "
     ERR.print(
         f"Wrote {begun.config}, which lifts {begun.low} to {begun.target}. Look at it, then: {first}rung fit "
         f"{begun.config}.",
-        markup=False,
     )
     return 0
 

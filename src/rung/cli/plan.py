@@ -21,7 +21,7 @@ def print_plan(plan: FitPlan) -> None:
     """Print the plan, its warnings last."""
     print_summary(plan_summary(plan))
     for sentence in plan.warnings:
-        ERR.print(f"warning: {sentence}", style="yellow", markup=False)
+        ERR.print(f"warning: {sentence}", style="yellow")
     OUT.print("Nothing was written.")
 
 

@@ -11,15 +11,15 @@ def print_summary(summary: Summary) -> None:
     for table in summary.tables:
         print_table(table)
     for sentence in summary.sentences:
-        OUT.print(sentence, markup=False)
+        OUT.print(sentence)
 
 
 def print_troubles(summary: Summary, kept: str) -> None:
     """Print the warnings, then what is missing, and after each the sentence ``kept`` of what is there all the same."""
     for sentence in summary.warnings:
-        ERR.print(f"warning: {sentence}", style="yellow", markup=False)
+        ERR.print(f"warning: {sentence}", style="yellow")
     for sentence in summary.failures:
-        ERR.print(f"rung: {sentence} {kept}".rstrip(), markup=False)
+        ERR.print(f"rung: {sentence} {kept}".rstrip())
 
 
 def print_table(table: Table) -> None:

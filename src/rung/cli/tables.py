@@ -31,7 +31,7 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
         census.add_row(row.split, row.fidelity or UNKNOWN, *(str(count) for count in counts))
     OUT.print(census)
     for finding in diagnosis.findings:
-        OUT.print(f"{finding.severity}:", finding.sentence, style=STYLES[finding.severity], markup=False)
+        OUT.print(f"{finding.severity}:", finding.sentence, style=STYLES[finding.severity])
     if not diagnosis.findings:
         OUT.print("No findings.")
 
@@ -41,7 +41,7 @@ def print_errors(evaluation: Evaluation) -> None:
     errors, base = by_split(evaluation.splits), by_split(evaluation.base)
     fidelities = sorted({fidelity for _, fidelity in errors})
     for sentence in (*open_sentences(evaluation.open_references), *force_verdicts(evaluation)):
-        OUT.print(sentence, style=STYLES["warning"], markup=False)
+        OUT.print(sentence, style=STYLES["warning"])
     table = Table(title=f"Errors against {', '.join(fidelities)} (r.m.s.; energies meV/atom, forces meV/Å)")
     for heading in ("split", "potential"):
         table.add_column(heading)
@@ -64,13 +64,12 @@ def print_errors(evaluation: Evaluation) -> None:
         table.add_row("" if before is not None else split, "model", *_numbers(after), end_section=True)
     OUT.print(table)
     for domain in evaluation.domain.values():
-        OUT.print(domain.verdict, style=STYLES["warning"] if domain.domain == "outside" else "", markup=False)
+        OUT.print(domain.verdict, style=STYLES["warning"] if domain.domain == "outside" else "")
     for split, between in evaluation.differences.items():
         base_words = f", {number(between.rmse_base, 1)} by the base" if math.isfinite(between.rmse_base) else ""
         OUT.print(
             f"On {split} the {counted(between.n_differences, 'labelled difference is', 'labelled differences are')} "
             f"{number(between.rmse, 1)} meV off, r.m.s.{base_words}; z² {number(between.z2, 2)}.",
-            markup=False,
         )
     floors = {
         f"{split}: {number(after.noise_floor, 1)}"
@@ -78,7 +77,7 @@ def print_errors(evaluation: Evaluation) -> None:
         if math.isfinite(after.noise_floor)
     }
     if floors:
-        OUT.print(f"Noise of the labels themselves, meV/atom: {', '.join(sorted(floors))}.", markup=False)
+        OUT.print(f"Noise of the labels themselves, meV/atom: {', '.join(sorted(floors))}.")
     if any(not math.isfinite(after.force_rmse) for after in errors.values()):
         OUT.print("Where target forces are unknown, 'from the base' is a departure from the base's forces, no error.")
 
@@ -86,10 +85,10 @@ def print_errors(evaluation: Evaluation) -> None:
 def print_run(run: FinishedRun) -> None:
     """Print what a run found and where it is."""
     if not run.stages:
-        ERR.print(f"{run.folder.path} was finished before; nothing was done.", markup=False)
+        ERR.print(f"{run.folder.path} was finished before; nothing was done.")
     print_errors(run.metrics)
     _print_warnings(run)
-    ERR.print(f"Everything is in {run.folder.path}; begin with {run.folder.report.name}.", markup=False)
+    ERR.print(f"Everything is in {run.folder.path}; begin with {run.folder.report.name}.")
 
 
 def print_study(study: FinishedStudy) -> None:
@@ -97,9 +96,9 @@ def print_study(study: FinishedStudy) -> None:
     print_curves(study, told=bool(study.comparisons))
     print_comparisons(study)
     for sentence in study.verdict:
-        OUT.print(f"- {sentence}", markup=False)
+        OUT.print(f"- {sentence}")
     print_failures(study)
-    ERR.print(f"{study.n_new} fits were done now; everything is in {study.folder}.", markup=False)
+    ERR.print(f"{study.n_new} fits were done now; everything is in {study.folder}.")
 
 
 def print_comparisons(study: FinishedStudy) -> None:
@@ -120,7 +119,7 @@ def print_comparisons(study: FinishedStudy) -> None:
 def print_failures(study: FinishedStudy) -> None:
     """Print which fits failed, and why."""
     for failure in study.failures:
-        ERR.print(f"failed: {failure.name}: {failure.sentence} ({failure.file})", style=STYLES["error"], markup=False)
+        ERR.print(f"failed: {failure.name}: {failure.sentence} ({failure.file})", style=STYLES["error"])
 
 
 def print_curves(study: FinishedStudy, *, told: bool = False) -> None:
@@ -170,7 +169,7 @@ CURVES = {
 def print_demo(demo: FinishedDemo) -> None:
     """Print what the demo found."""
     for sentence in demo.notices:
-        OUT.print(sentence, style="bold", markup=False)
+        OUT.print(sentence, style="bold")
     print_errors(demo.run.metrics)
     if demo.barriers:
         table = Table(title="Barriers, eV")
@@ -182,7 +181,7 @@ def print_demo(demo: FinishedDemo) -> None:
     print_curves(demo.study)
     print_failures(demo.study)
     _print_warnings(demo.run)
-    ERR.print(f"{demo.seconds:.0f} s in all; open {demo.report}.", markup=False)
+    ERR.print(f"{demo.seconds:.0f} s in all; open {demo.report}.")
 
 
 def print_cache(entries: Sequence[CacheEntry]) -> None:
@@ -202,9 +201,9 @@ def print_cache(entries: Sequence[CacheEntry]) -> None:
 
 def _print_warnings(run: FinishedRun) -> None:
     for sentence in run.warnings:
-        ERR.print(f"warning: {sentence}", style=STYLES["warning"], markup=False)
+        ERR.print(f"warning: {sentence}", style=STYLES["warning"])
     for sentence in run.notes:
-        ERR.print(f"note: {sentence}", style=STYLES["note"], markup=False)
+        ERR.print(f"note: {sentence}", style=STYLES["note"])
 
 
 def _numbers(errors: SplitErrors) -> list[str]:
