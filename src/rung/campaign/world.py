@@ -12,7 +12,7 @@ from rung.campaign.config import CampaignConfig
 from rung.campaign.folder import FinishedRound, labels_of
 from rung.campaign.questions import files_of
 from rung.config import RunConfig
-from rung.data.readers.structures import read_structures, write_structures
+from rung.data.readers.structures import read_structures, require_one_geometry_each, write_structures
 from rung.data.splits import labelled_with
 from rung.data.structure import Structure
 from rung.doctor import diagnose
@@ -90,7 +90,8 @@ class World:
         base = self.base
         # labels are joined by name, so a name is of one geometry in the files of questions, too
         asked = [path for name, question in config.questions.items() for _, path in files_of(name, question)]
-        read_structures([*config.data.train, *(config.pool or ()), *asked], keys=config.keys())
+        named = read_structures(asked, keys=config.keys())
+        require_one_geometry_each([*self.splits["train"], *self.structures, *named])
         diagnosis = diagnose(
             {**self.splits, **({"pool": self.pool} if self.pool else {})},
             target=config.target,

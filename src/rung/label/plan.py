@@ -100,6 +100,8 @@ def pieces_of(structures: Sequence[Structure], asked: Asked) -> list[Piece]:
     once: dict[str, Structure] = {}
     for structure in structures:
         other = once.setdefault(structure.structure_id, structure)
+        if other is structure:
+            continue
         if other.geometry_hash != structure.geometry_hash:
             raise DataError(f"structure_id {structure.structure_id!r} names two geometries; give each its own.")
         if _state(other) != _state(structure):

@@ -143,10 +143,10 @@ def compare(
         if not status.complete:
             workshop.require_labels()  # it may have grown
         write_config(config, folder.config)
-        if not status.complete:
-            for sentence in _open(workshop):
-                progress.say(sentence)
-                folder.note(sentence)
+        left_open = tuple(open_sentences(config, open_references(workshop)))
+        for sentence in () if status.complete else left_open:  # before the fits, which may take hours
+            progress.say(sentence)
+            folder.note(sentence)
         _say_faults(config, folder)
         before = _n_done(config)
         if watch is not None:
@@ -154,7 +154,7 @@ def compare(
         else:
             with progress.task("Fits", status.n_fits) as task:
                 _fit_all(config, workshop, executor, _bar(task))
-        study = _concluded(config, workshop, before, notices, folder)
+        study = _concluded(config, workshop, before, notices, left_open, folder)
         folder.note(f"{counted(study.n_new, 'fit')} done, {len(study.failures)} failed")
         return study
 
@@ -183,11 +183,6 @@ def _bar(task: Task) -> Watch:
         shown = status.n_done
 
     return watch
-
-
-def _open(workshop: Workshop) -> tuple[str, ...]:
-    """Return what the draws leave open: it is said before the fits, which may take hours, and among the results."""
-    return tuple(open_sentences(workshop.config, open_references(workshop)))
 
 
 def _n_done(config: StudyConfig) -> int:
@@ -254,7 +249,12 @@ def _shares_designs(config: StudyConfig) -> bool:
 
 
 def _concluded(
-    config: StudyConfig, workshop: Workshop, before: int, notices: Sequence[str], folder: RunFolder
+    config: StudyConfig,
+    workshop: Workshop,
+    before: int,
+    notices: Sequence[str],
+    left_open: Sequence[str],
+    folder: RunFolder,
 ) -> FinishedStudy:
     steps = [step for step in fit_steps(config) if step.job is not None and step.job.done]
     low = "" if config.base is None else config.base.fidelity
@@ -263,7 +263,7 @@ def _concluded(
     failures = StatusReader(config).read().failures
     compared = comparisons(config, rows, results)
     said = (
-        *_open(workshop),
+        *left_open,
         *verdict(config, rows, compared),
         *caveats(config, rows, failures, _validated(config, results), _left_out(results)),
     )

@@ -63,10 +63,8 @@ def read(path: Path) -> Total:
     if (triples := _TRIPLES.search(text)) is not None and ccsd is not None:
         energies["ccsd(t)"] = energies["ccsd"] + float(triples[1])
     atoms = _atoms(path, text)
-    forces_of, forces = _forces(path, text, len(atoms))
+    forces_of, forces, notes = _forces(path, text, len(atoms))
     in_ev = {level: HARTREE * energy for level, energy in energies.items()}
-    unsaid = _BEGUN.search(text) is not None and forces is None
-    notes = ("its gradient is left out: the log does not say of which level it is",) if unsaid else ()
     return Total(path, "PySCF", in_ev, atoms, forces, forces_of=forces_of, notes=notes)
 
 
@@ -82,20 +80,22 @@ def _atoms(path: Path, text: str) -> Atoms:
         raise DataError(f"{path}: its geometry cannot be read ({error}).") from error
 
 
-def _forces(path: Path, text: str, n_atoms: int) -> tuple[str, Array | None]:
-    """Return the level of the forces, and the forces; none where the heading does not tell the level, as of CASSCF."""
+def _forces(path: Path, text: str, n_atoms: int) -> tuple[str, Array | None, tuple[str, ...]]:
+    """Return the level of the forces, the forces, and a note where no heading tells the level, as of CASSCF."""
     begun = _BEGUN.findall(text)
+    if not begun:
+        return "", None, ()
     if len(begun) > 1:
         raise DataError(f"{path} holds {len(begun)} gradients; write each calculation into a log of its own.")
-    levels = [level for level, heading in _GRADIENTS_OF.items() if begun and heading.fullmatch(begun[0])]
+    levels = [level for level, heading in _GRADIENTS_OF.items() if heading.fullmatch(begun[0])]
     if not levels or (levels == ["ccsd"] and _TRIPLES.search(text)):  # PySCF heads that of CCSD(T) so, too
-        return "", None
+        return "", None, ("its gradient is left out: the log does not say of which level it is",)
     block = _GRADIENT.search(text)
     rows = [line.split()[2:5] for line in block[1].splitlines()] if block else []
     if len(rows) != n_atoms:
         raise DataError(f"{path}: its gradient is not whole.")
     gradient = np.array(rows, dtype=float)
-    return levels[0], -gradient * HARTREE / BOHR
+    return levels[0], -gradient * HARTREE / BOHR, ()
 
 
 READER = OutputReader(

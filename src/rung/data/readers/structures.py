@@ -201,7 +201,7 @@ def read_structures(
     """
     listed = listed_paths(paths)
     structures = tuple(iterate_structures(listed, keys=keys))
-    _check_ids(structures)
+    require_one_geometry_each(structures)
     labelled = {name for structure in structures for name in structure.labels}
     for name in fidelities or ():
         if name not in labelled:
@@ -367,7 +367,8 @@ def _fixed_atoms(atoms: Atoms, constraints: Sequence[Any]) -> tuple[int, ...]:
     return tuple(int(index) for index in np.flatnonzero(~Held.of(bound).movable))
 
 
-def _check_ids(structures: Sequence[Structure]) -> None:
+def require_one_geometry_each(structures: Iterable[Structure]) -> None:
+    """Raise a :class:`DataError` where one ``structure_id`` names two geometries, with the places of both."""
     first: dict[str, Structure] = {}
     for structure in structures:
         other = first.setdefault(structure.structure_id, structure)

@@ -101,12 +101,13 @@ def gather(lift: Lift, settings: ReadoutSettings, context: Context) -> Problem:
     base, train = lift.require_base("readout"), lift.train
     if not train:
         raise FitError("There are no training frames.")
-    _require_anchor(lift, settings)
+    anchored = set(force_frames(train, settings))
+    if not anchored and settings.band is not None and settings.band.anchor != "none":
+        raise _no_anchor(settings.band.anchor, lift)
     backbone, readout = base.plain.backbone, base.surface.readout
     options = _Options(fidelity=base.fidelity, cache=context.cache, progress=context.progress)
     if settings.widen.units:
         readout = widened(readout, features_of(train, backbone, **options), settings.widen)
-    anchored = set(force_frames(train, settings))
     makes = ForceDesigns(backbone, readout, base.fidelity, context.cache, context.progress)
     frames, band = [train[k] for k in sorted(anchored)], settings.band
     if band is None:  # they tell the size of force errors alone
@@ -128,15 +129,12 @@ def gather(lift: Lift, settings: ReadoutSettings, context: Context) -> Problem:
     )
 
 
-def _require_anchor(lift: Lift, settings: ReadoutSettings) -> None:
-    """Refuse an anchor that no frame has: the band would be left out without a word."""
-    if settings.band is None or settings.band.anchor in ("base", "none"):
-        return
-    if not force_frames(lift.train, settings):
-        anchor = require_fidelity(settings.band.anchor, lift.fidelities)
-        raise FitError(
-            f"No training frame has forces of {anchor}, which are to anchor the band; anchor at 'base', or at 'none'."
-        )
+def _no_anchor(anchor: str, lift: Lift) -> FitError:
+    """Return the error of an anchor that no frame has: the band would be left out without a word."""
+    require_fidelity(anchor, lift.fidelities)
+    return FitError(
+        f"No training frame has forces of {anchor}, which are to anchor the band; anchor at 'base', or at 'none'."
+    )
 
 
 class _Options(TypedDict):

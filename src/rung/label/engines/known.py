@@ -1,6 +1,5 @@
 """Labels that files hold already, found by geometry: those of a colleague, or of a rehearsal whose truth is known."""
 
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -66,12 +65,11 @@ def _noisy(subject: Subject, energy: float, stderr: float, key: str) -> Made:
 def _like(subject: Subject, settings: KnownEngine, key: str) -> tuple[Structure, bool]:
     """Return the labelled structure of the same geometry, and whether it is turned."""
     by_hash, structures = _labelled(settings.files, key, tuple(path.stat().st_mtime_ns for path in settings.files))
-    state = state_in(subject.atoms)
-    same = [one for one in by_hash.get(Structure(subject.atoms, "", {}).geometry_hash, []) if _of_state(one, state)]
+    hashed = by_hash.get(Structure(subject.atoms, "", {}).geometry_hash, [])
+    same = [one for one in hashed if _may_be(one, subject)]
     if len({one.labelled(key).energy for one in same}) == 1:
         return same[0], False
-    able = [one for one in structures if _may_be(one, subject) and _of_state(one, state)]
-    near = [(likeness(one.atoms, subject.atoms), one) for one in able]
+    near = [(likeness(one.atoms, subject.atoms), one) for one in structures if _may_be(one, subject)]
     near = sorted((pair for pair in near if pair[0].distance < CLOSE), key=lambda pair: pair[0].distance)
     if not near:
         names = ", ".join(str(path) for path in settings.files)
@@ -83,14 +81,12 @@ def _like(subject: Subject, settings: KnownEngine, key: str) -> tuple[Structure,
     return near[0][1], near[0][0].turned
 
 
-def _of_state(one: Structure, state: Mapping[str, str]) -> bool:
-    """Return whether a label may be of a state: it says that state, or none."""
-    own = unusual_state(one)
-    return not own or own == state
-
-
 def _may_be(one: Structure, subject: Subject) -> bool:
-    return np.array_equal(one.atoms.numbers, subject.atoms.numbers)
+    """Return whether a label may be of the subject: of its atoms, and of its state or of none that is said."""
+    if not np.array_equal(one.atoms.numbers, subject.atoms.numbers):
+        return False
+    state = unusual_state(one)
+    return not state or state == state_in(subject.atoms)
 
 
 @lru_cache(maxsize=8)
