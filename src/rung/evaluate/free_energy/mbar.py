@@ -15,6 +15,8 @@ from scipy.special import logsumexp
 from rung.data.labels import Array
 from rung.errors import DataError, MissingExtraError
 
+_UNJOINED = "The windows could not be joined into one free energy: the MBAR equations found no solution."
+
 _UNSOLVED = 1e-4
 """Largest error of a state's normalisation, which the solution of the equations makes zero."""
 
@@ -153,9 +155,6 @@ def _asymptotic(weights: Array, counts: Array) -> Array:
     scaled = vectors * root
     inner = np.eye(len(root)) - scaled.T @ (counts[:, None] * scaled)
     return np.asarray(scaled @ np.linalg.pinv(inner, rcond=1e-9, hermitian=True) @ scaled.T)
-
-
-_UNJOINED = "The windows could not be joined into one free energy: the MBAR equations found no solution."
 
 
 def solve(biases: Array, counts: Array) -> Mixture:

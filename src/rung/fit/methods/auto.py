@@ -34,7 +34,7 @@ class AutoSettings(NamedSettings):
     """How all layers are fitted."""
 
     @model_validator(mode="after")
-    def _same_errors(self) -> Self:
+    def _evidences_compare(self) -> Self:
         """Refuse evidences that do not compare: of other labels, of other errors, or with a prior on E0."""
         kinds = [term.kind for term in self.readout.terms]
         alone = {"pairs": "differences in place of energies", "reference": "a prior on E0"}

@@ -71,6 +71,14 @@ class TangentSettings(NamedSettings):
     name: Literal["tangent"] = "tangent"
     layers: str = ".*"
     """A regular expression: which tensors move, by their names in the backend's model."""
+    groups: Literal["one", "layers"] = "one"
+    """One prior width for all tensors, or one for each layer."""
+    probes: int = Field(default=0, ge=0, le=10000)
+    """How many random directional derivatives of forces hold the band; 0 goes without a band."""
+    scale_stderr: float = Field(default=0.3, ge=0)
+    """One-sigma uncertainty of the factor on the anchor's forces."""
+    label_error: Choice = 0.0
+    """The error of each label that has no ``energy_stderr``, eV, or ``auto``: what evidence gives them."""
 
     @field_validator("layers")
     @classmethod
@@ -80,15 +88,6 @@ class TangentSettings(NamedSettings):
         except re.error as error:
             raise ValueError(f"{layers!r} is no regular expression ({error}); all is '.*'") from error
         return layers
-
-    groups: Literal["one", "layers"] = "one"
-    """One prior width for all tensors, or one for each layer."""
-    probes: int = Field(default=0, ge=0, le=10000)
-    """How many random directional derivatives of forces hold the band; 0 goes without a band."""
-    scale_stderr: float = Field(default=0.3, ge=0)
-    """One-sigma uncertainty of the factor on the anchor's forces."""
-    label_error: Choice = 0.0
-    """The error of each label that has no ``energy_stderr``, eV, or ``auto``: what evidence gives them."""
 
 
 def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitResult:
