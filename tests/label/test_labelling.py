@@ -9,7 +9,8 @@ import pytest
 
 from rung.data.labels import empty_labels
 from rung.data.readers.structures import read_structures, write_structures
-from rung.errors import ConfigError, DataError, StorageError, UntrustedError
+from rung.errors import ConfigError, DataError, StorageError, UnconvergedError, UntrustedError
+from rung.label.engines import ENGINES
 from rung.label.engines.ase import AseEngine
 from rung.label.engines.known import KnownEngine
 from rung.label.labelling import label_structures
@@ -220,3 +221,27 @@ def test_a_first_call_that_was_interrupted_guards_its_labels_too(tmp_path: Path)
     with pytest.raises(DataError, match="another value of the engine's 'arguments'"):
         label_structures(molecules(), "low", springs(stiffness=2.0), tmp_path / "labels")
     assert len(list((tmp_path / "labels").glob("structures/*/job/metrics.json"))) == 3
+
+
+def test_a_finer_label_that_is_not_made_leaves_the_coarser_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A night of Monte Carlo that fails may not cost what the night before gave."""
+    engine = known(tmp_path, noise=True)
+    first = label_structures(molecules(), "dmc", engine, tmp_path / "dmc", stderr=0.5)
+
+    def fails(*_: object) -> None:
+        raise UnconvergedError("The walk diverges.")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(ENGINES, "known", replace(ENGINES["known"], label=fails))
+        tried = label_structures(molecules(), "dmc", engine, tmp_path / "dmc", stderr=0.1, at_most=1)
+    assert tried.records == first.records
+    assert [frame.structure_id for frame in read_structures(tried.file)] == ["H2O", "CH4", "NH3"]
+    assert tried.failed == {"H2O": "The walk diverges. Its label of 0.5 eV, made before, is kept."}
+    methane = tried.labelled.entries[1]
+    assert "0.1 eV was asked for since" in methane.warnings[-1] and methane.stderr_wanted == 0.1
+    again = label_structures(molecules(), "dmc", engine, tmp_path / "dmc", stderr=0.5)
+    assert again.n_new == 0 and again.records == first.records
+    finer = label_structures(molecules(), "dmc", engine, tmp_path / "dmc", stderr=0.1, retry=True)
+    assert finer.n_new == 3
+    assert {record.energy_stderr for record in finer.records.values()} == {0.1}
+    assert not list((tmp_path / "dmc").glob("structures/*/coarser"))

@@ -20,7 +20,19 @@ from rung.fidelity import Fidelity
 from rung.jobs import Executor, Here, HerePool, Job, Pool, open_pool, require_parsl
 from rung.label import work
 from rung.label.engines import ENGINES, EngineSettings
-from rung.label.plan import JOB, NO_ACCIDENTS, STRUCTURES, Asked, Piece, failure, given_up, pieces_of
+from rung.label.plan import (
+    COARSER,
+    JOB,
+    NO_ACCIDENTS,
+    STRUCTURES,
+    Asked,
+    Piece,
+    drop_coarser,
+    failure,
+    given_up,
+    keep_coarser,
+    pieces_of,
+)
 from rung.label.settings import LabelSettings
 from rung.label.work import LABEL
 from rung.label.writing import LABELS_FILE, entry_of, still_there, write_for_collect, write_labels, write_structure
@@ -68,8 +80,9 @@ class Labelling:
 
     @property
     def failed(self) -> Mapping[str, str]:
-        """Why a structure has no label, by its name."""
-        return {one.structure_id: one.sentence for one in self._of("failed")}
+        """Why a structure has no label, or none as precise as it was asked for, by its name."""
+        ended = [*self._of("failed"), *self._of("labelled")]
+        return {one.structure_id: one.sentence for one in ended if one.sentence}
 
     @property
     def waiting(self) -> tuple[str, ...]:
@@ -136,7 +149,8 @@ def label_structures(
 ) -> Labelling:
     """Make every label that ``out`` does not hold yet; one that fails fails alone.
 
-    A folder may gain structures, and labels may be asked for more precisely. What a killed call left is gone on with.
+    A folder may gain structures, and labels may be asked for more precisely: the one that is there counts until the
+    finer one is made. What a killed call left is gone on with.
 
     Parameters
     ----------
@@ -204,10 +218,15 @@ def label_structures(
         told.write(out / LABEL_FILE)
         for piece in pieces:
             write_structure(piece)
-        jobs = [piece.job for piece in pieces if not piece.job.done and (retry or not given_up(piece.job))][:at_most]
+        left = [piece for piece in pieces if not piece.job.done and (retry or not given_up(piece.job))][:at_most]
+        kept = {id(piece): keep_coarser(piece) for piece in left}
+        pieces = [kept.get(id(piece), piece) for piece in pieces]
+        jobs = [piece.job for piece in left]
         if jobs:
             with _pool(out, executor, threads) as pool:
                 _perform(jobs, pool, attempts, progress)
+        for piece in pieces:
+            drop_coarser(piece)
         return _concluded(told, asked, pieces, sum(job.done for job in jobs))
 
 
@@ -309,7 +328,7 @@ def folder_before(asked: Asked) -> Labelled:
     if before is None:
         return new
     # a first call that was interrupted has labels and no entries yet
-    made = any(asked.out.glob(f"{STRUCTURES}/*/{JOB}/{METRICS_FILE}"))
+    made = any(any(asked.out.glob(f"{STRUCTURES}/*/{place}/{METRICS_FILE}")) for place in (JOB, COARSER))
     if made or any(one.state == "labelled" for one in before.entries):
         if before.fidelity != asked.fidelity:
             raise DataError(f"{asked.out} holds labels of {before.fidelity}; choose another folder.")

@@ -1,8 +1,9 @@
 """Which jobs labels are: a folder for each structure, and which of its arguments decide whether it is done."""
 
 import re
+import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,15 @@ from rung.jobs import Job
 from rung.label.engines import ENGINES, EngineSettings
 from rung.label.work import LABEL, Geometry, LabelArguments
 from rung.results.jobs import REQUEST_FILE, JobError, JobRequest
-from rung.storage import content_hash
+from rung.results.metrics import METRICS_FILE
+from rung.storage import content_hash, writing
 
 STRUCTURES, JOB = "structures", "job"
 """The folder of all structures within that of the labels, and of the job within that of a structure."""
+
+COARSER = "coarser"
+"""The folder, within that of a structure, of a label that is less precise than what is asked for by now. It counts
+until the finer one is made."""
 
 WANTED = "_stderr_wanted"
 """How the key of a frame ends that says how precise its label has to be; ``rung select`` writes it."""
@@ -65,15 +71,54 @@ class Asked:
 
 @dataclass(frozen=True)
 class Piece:
-    """One structure and its job."""
+    """One structure and its job.
+
+    Parameters
+    ----------
+    structure
+        The structure.
+    job
+        What makes its label, as precise as it is asked for.
+    coarser
+        The job that made a less precise one; None without any.
+    """
 
     structure: Structure
     job: Job
+    coarser: Job | None = None
 
     @property
     def folder(self) -> Path:
         """The folder of the structure."""
         return self.job.folder.parent
+
+    @property
+    def label(self) -> Job | None:
+        """The job whose label the structure has by now; None without any."""
+        return self.job if self.job.done else self.coarser
+
+
+def made_in(folder: Path) -> Path:
+    """Return where the label of a structure's folder lies: the finer one where there are two."""
+    return folder / (JOB if (folder / JOB / METRICS_FILE).exists() else COARSER)
+
+
+def keep_coarser(piece: Piece) -> Piece:
+    """Move a label that a finer one is to replace out of the way, so that it is there if that one fails."""
+    if piece.coarser is None or piece.coarser.folder != piece.job.folder:
+        return piece
+    kept = piece.folder / COARSER
+    if kept.exists():
+        shutil.rmtree(kept)
+    with writing(kept):
+        piece.job.folder.replace(kept)
+    return replace(piece, coarser=replace(piece.coarser, folder=kept))
+
+
+def drop_coarser(piece: Piece) -> None:
+    """Delete the less precise label of a structure that has the finer one."""
+    if piece.job.done and piece.coarser is not None:
+        shutil.rmtree(piece.coarser.folder)
 
 
 def failure(job: Job) -> JobError:
@@ -109,7 +154,7 @@ def pieces_of(structures: Sequence[Structure], asked: Asked) -> list[Piece]:
                 f"structure_id {structure.structure_id!r} names one geometry in two states of the electrons (charge, "
                 "spin or moments); give each its own."
             )
-    return [Piece(structure, _job(structure, asked)) for structure in once.values()]
+    return [_piece(structure, asked) for structure in once.values()]
 
 
 def _state(structure: Structure) -> tuple[object, ...]:
@@ -154,8 +199,8 @@ def wanted(structure: Structure, asked: Asked) -> float | None:
     return float(said)
 
 
-def _job(structure: Structure, asked: Asked) -> Job:
-    """Return the job of a structure: the one that is done already, where it is as precise as what is asked now."""
+def _piece(structure: Structure, asked: Asked) -> Piece:
+    """Return the piece of a structure: its job is the one that is done where it is as precise as what is asked now."""
     folder = asked.out / STRUCTURES / folder_of(structure.structure_id) / JOB
     arguments = LabelArguments(
         structure_id=structure.structure_id,
@@ -167,25 +212,33 @@ def _job(structure: Structure, asked: Asked) -> Job:
         seed=seed_of(structure.structure_id, asked.fidelity, asked.seed if _is_random(asked) else 0),
         time_limit=asked.time_limit,
     )
-    before = _before(folder)
-    if before is None:
-        return Job(LABEL, arguments, folder)
-    earlier = Job(LABEL, before, folder)
+    coarser = None
+    for place in (folder, folder.with_name(COARSER)):
+        before = _before(place)
+        if before is None:
+            continue
+        earlier = Job(LABEL, before, place)
+        _require_same(before, arguments, earlier, asked)
+        if before.deciding == arguments.deciding and earlier.done:
+            if (before.stderr or np.inf) <= (arguments.stderr or np.inf):
+                return Piece(structure, earlier)
+            coarser = coarser or earlier
+    return Piece(structure, Job(LABEL, arguments, folder), coarser)
+
+
+def _require_same(before: LabelArguments, now: LabelArguments, earlier: Job, asked: Asked) -> None:
+    """Refuse what would lose a label of another geometry or seed, or mix outputs of two geometries."""
     elsewhere = ENGINES[asked.engine.name].elsewhere
-    if before.geometry != arguments.geometry and (elsewhere or earlier.result.exists()):
+    if before.geometry != now.geometry and (elsewhere or earlier.result.exists()):
         raise DataError(
             f"{asked.out} holds {'inputs' if elsewhere else 'a label'} of another geometry called "
-            f"{structure.structure_id}; give this one another structure_id, or choose another folder."
+            f"{now.structure_id}; give this one another structure_id, or choose another folder."
         )
-    if before.seed != arguments.seed and earlier.result.exists():
+    if before.seed != now.seed and earlier.result.exists():
         raise DataError(
-            f"{asked.out} holds a label of {structure.structure_id} made with another seed, which would be lost; give "
+            f"{asked.out} holds a label of {now.structure_id} made with another seed, which would be lost; give "
             "the seed that it had, or choose another folder."
         )
-    same = before.deciding == arguments.deciding
-    if same and earlier.done and (before.stderr or np.inf) <= (arguments.stderr or np.inf):
-        return earlier
-    return Job(LABEL, arguments, folder)
 
 
 def _is_random(asked: Asked) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from rung.data.readers.structures import read_structures
 from rung.label.engines import ENGINES
 from rung.label.labelling import asked_of, folder_before
-from rung.label.plan import JOB, Piece, given_up, pieces_of
+from rung.label.plan import Piece, given_up, made_in, pieces_of
 from rung.label.settings import LabelSettings
 from rung.label.work import LabelArguments
 from rung.label.writing import still_there
@@ -89,8 +89,9 @@ def _costs(out: Path, told: Labelled) -> Sequence[_Cost]:
     found = []
     for entry in (still_there(out, one) for one in told.entries):
         if entry.state == "labelled":
-            request = JobRequest.read(out / entry.folder / JOB / REQUEST_FILE)
-            record = LabelRecord.read(out / entry.folder / JOB / METRICS_FILE)
+            made = made_in(out / entry.folder)
+            request = JobRequest.read(made / REQUEST_FILE)
+            record = LabelRecord.read(made / METRICS_FILE)
             arguments = LabelArguments.read(dict(request.arguments))
             electrons = float(sum(arguments.geometry.numbers))
             found.append(_Cost(electrons, record.energy_stderr, record.cpu_seconds))

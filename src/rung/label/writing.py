@@ -13,7 +13,8 @@ from rung.data.labels import Labels
 from rung.data.readers.structures import read_structures, text_of, write_structures
 from rung.data.structure import Structure
 from rung.errors import DataError, counted
-from rung.label.plan import JOB, Piece, failure
+from rung.label.plan import Piece, failure, made_in
+from rung.label.work import LabelArguments
 from rung.results.label import LabelEntry, Labelled, LabelRecord, LabelState
 from rung.results.metrics import METRICS_FILE
 from rung.storage import write_text
@@ -22,6 +23,9 @@ LABELS_FILE, STRUCTURE_FILE = "labels.extxyz", "structure.extxyz"
 
 ALL_FILE, TABLE_FILE = "structures.extxyz", "outputs.csv"
 """All structures, and the folder of each, for ``rung collect``."""
+
+_NO_FAILURE: Mapping[str, LabelState] = {"": "missing", "WaitingError": "waiting"}
+"""What a structure without a label is by the kind of its error, where nothing failed."""
 
 
 def write_structure(piece: Piece) -> None:
@@ -33,27 +37,55 @@ def write_structure(piece: Piece) -> None:
 
 def entry_of(piece: Piece) -> LabelEntry:
     """Return what became of a piece of work."""
-    record = LabelRecord.read(piece.job.result) if piece.job.done else None
+    label = piece.label
+    if label is not None:
+        return _entry_of_label(piece, LabelRecord.read(label.result))
     error = failure(piece.job)
-    states: dict[str, LabelState] = {"": "missing", "WaitingError": "waiting"}
     nan = float("nan")
     return LabelEntry(
         structure_id=piece.structure.structure_id,
-        folder=f"{piece.folder.parent.name}/{piece.folder.name}",
-        state="labelled" if record is not None else states.get(error.kind, "failed"),
-        sentence="" if record is not None else error.sentence,
-        energy=nan if record is None else record.energy,
-        energy_stderr=nan if record is None else record.energy_stderr,
-        stderr_wanted=nan if record is None else record.stderr_wanted,
-        independent=nan if record is None else record.independent,
-        cpu_seconds=nan if record is None else record.cpu_seconds,
-        warnings=() if record is None else record.warnings,
+        folder=_place(piece),
+        state=_NO_FAILURE.get(error.kind, "failed"),
+        sentence=error.sentence,
+        energy=nan,
+        energy_stderr=nan,
+        stderr_wanted=nan,
+        independent=nan,
+        cpu_seconds=nan,
+        warnings=(),
     )
+
+
+def _entry_of_label(piece: Piece, record: LabelRecord) -> LabelEntry:
+    arguments, sentence = piece.job.arguments, ""
+    wanted, warnings = record.stderr_wanted, record.warnings
+    if piece.label is not piece.job and isinstance(arguments, LabelArguments) and arguments.stderr is not None:
+        wanted, error = arguments.stderr, failure(piece.job)
+        if error.kind in _NO_FAILURE:
+            warnings = (*warnings, f"{wanted:g} eV was asked for since: {error.sentence.rstrip('.')}")
+        else:
+            sentence = f"{error.sentence} Its label of {record.stderr_wanted:g} eV, made before, is kept."
+    return LabelEntry(
+        structure_id=piece.structure.structure_id,
+        folder=_place(piece),
+        state="labelled",
+        sentence=sentence,
+        energy=record.energy,
+        energy_stderr=record.energy_stderr,
+        stderr_wanted=wanted,
+        independent=record.independent,
+        cpu_seconds=record.cpu_seconds,
+        warnings=warnings,
+    )
+
+
+def _place(piece: Piece) -> str:
+    return f"{piece.folder.parent.name}/{piece.folder.name}"
 
 
 def still_there(out: Path, entry: LabelEntry) -> LabelEntry:
     """Return what an earlier call said of a structure, unless somebody removed its label since."""
-    if entry.state != "labelled" or (out / entry.folder / JOB / METRICS_FILE).exists():
+    if entry.state != "labelled" or (made_in(out / entry.folder) / METRICS_FILE).exists():
         return entry
     return entry.model_copy(update={"state": "missing", "sentence": "Its label was removed."})
 
@@ -75,7 +107,7 @@ def write_labels(out: Path, told: Labelled, structures: Mapping[str, Structure])
     for entry in told.entries:
         if entry.state != "labelled":
             continue
-        record = LabelRecord.read(out / entry.folder / JOB / METRICS_FILE)
+        record = LabelRecord.read(made_in(out / entry.folder) / METRICS_FILE)
         structure = structures.get(entry.structure_id) or _read(out / entry.folder / STRUCTURE_FILE)
         records[entry.structure_id] = record
         frames.append(labelled(structure, record, told.fidelity, entry.folder))

@@ -62,7 +62,7 @@ class LabelEntry(Entry):
     state: LabelState
     """Whether it has a label."""
     sentence: str
-    """Why it has none; empty where it has one."""
+    """Why it has none, or none as precise as it was asked for; empty where it has."""
     energy: Number
     """Of the cell, eV."""
     energy_stderr: Number

@@ -24,7 +24,7 @@ STRUCTURE, TABLE, COLLECTED = "structure.extxyz", "outputs.csv", "collected.extx
 INPUTS = "inputs.json"
 """Hashes of the inputs as rung wrote them, by name."""
 
-OURS = frozenset({STRUCTURE, TABLE, COLLECTED, INPUTS, "collected.collected.json", "job"})
+OURS = frozenset({STRUCTURE, TABLE, COLLECTED, INPUTS, "collected.collected.json", "job", "coarser"})
 """What lies in the folder of a structure besides inputs and outputs."""
 
 MISSED = 1.25
