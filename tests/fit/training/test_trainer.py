@@ -204,6 +204,18 @@ def test_patience_stops_and_the_best_average_is_kept() -> None:
     assert done.best_loss == min(row["valid_loss"] for row in done.log)
 
 
+def test_a_validation_whose_labels_weigh_nothing_chooses_no_epoch() -> None:
+    """Its loss is 0 at every epoch, so the first one looked best and the training flat at once."""
+    energies = pack(toy_structures(4, forces=False), ["low"] * 4, CUTOFF)
+    settings = TrainingSettings(epochs=6, batch_size=3, patience=2, loss=LossSettings(energy_weight=0.0), **PLAIN)
+    model, alone = model_of(), model_of()
+    done = run(model, settings, valid=energies)
+    assert done.best_epoch == 6
+    assert done.finished == "all epochs were run"
+    run(alone, settings, valid=None)
+    assert torch.equal(weights(model), weights(alone))
+
+
 def test_energies_alone_ask_for_no_forces() -> None:
     rows = pack(toy_structures(4, forces=False), ["low"] * 4, CUTOFF)
     asked = []

@@ -79,6 +79,11 @@ class LossSettings(Settings):
     fidelity_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     """Weight of the loss of each fidelity; 1 where a fidelity is not named."""
 
+    def weights_of_terms(self, device: torch.device) -> Tensor:
+        """Return the weights of energies, forces and stress, shape ``(3,)``."""
+        weights = [self.energy_weight, self.forces_weight, self.stress_weight]
+        return torch.tensor(weights, dtype=torch.float64, device=device)
+
     def weights_of(self, fidelities: Sequence[str]) -> tuple[float, ...]:
         """Return the weight of each of ``fidelities``.
 
@@ -143,15 +148,16 @@ def by_fidelity(sums: LossSums, settings: LossSettings, expected: Tensor | None 
     expected
         What the sums are divided by, shape ``(F, 3)``; by default the number of their labels. See :func:`total`.
     """
-    weights = torch.tensor(
-        [settings.energy_weight, settings.forces_weight, settings.stress_weight],
-        dtype=torch.float64,
-        device=sums.sums.device,
-    )
+    weights = settings.weights_of_terms(sums.sums.device)
     if expected is None:
         return (weights * sums.sums / sums.counts.clamp(min=1.0)).sum(dim=1)
     known = expected > 0
     return (weights * torch.where(known, sums.sums, 0.0) / torch.where(known, expected, 1.0)).sum(dim=1)
+
+
+def counting(sums: LossSums, settings: LossSettings) -> Tensor:
+    """Return whether some label of each fidelity counts by its term's weight, shape ``(F,)``."""
+    return ((sums.counts > 0) & (settings.weights_of_terms(sums.counts.device) > 0)).any(dim=1)
 
 
 def total(sums: LossSums, settings: LossSettings, expected: Tensor | None = None) -> Tensor:

@@ -17,7 +17,7 @@ from rung.errors import FitError, StorageError
 from rung.fit.training import checkpoint as checkpointing
 from rung.fit.training.checkpoint import TrainingState
 from rung.fit.training.log import ErrorSums, error_sums, write_log
-from rung.fit.training.loss import LossSettings, LossSums, by_fidelity, loss_sums, nothing, total
+from rung.fit.training.loss import LossSettings, LossSums, by_fidelity, counting, loss_sums, nothing, total
 from rung.fit.training.stages import Stage, TrainingSettings, next_stage
 from rung.model.reference import ReferenceEnergies
 from rung.model.trainable import TrainablePotential
@@ -143,11 +143,12 @@ class Worker:
         row = {"epoch": float(epoch + 1), "stage": float(stage.index), "learning_rate": rate}
         row["train_loss"] = float(total(seen, stage.loss))
         row["valid_loss"] = self._judged(seen, stage.loss)
-        row.update(self._validate(stage.loss))
+        validated = self._validate(stage.loss)
+        row.update(validated)
         if not math.isfinite(row["valid_loss"]):
             return self._diverged(epoch, len(batches) - 1)
         row["seconds"] = time.monotonic() - started
-        self._record(row, stage)
+        self._record(row, stage, judged="valid_loss" in validated)
         return ""
 
     def update(self, chosen: Indices, loss: LossSettings, rate: float) -> LossSums | None:
@@ -180,7 +181,7 @@ class Worker:
             torch._foreach_lerp_(state.average, self.parameters, 1.0 - decay)
 
     def _validate(self, loss: LossSettings) -> dict[str, float]:
-        """Return the validation's row of the log; without ``valid_loss`` where no validation row can judge."""
+        """Return the validation's row of the log; without ``valid_loss`` where no validation label can judge."""
         if self.valid is None or not len(self.valid):
             return {}
         sums = nothing(self.fidelities, self.fabric.device)
@@ -191,7 +192,7 @@ class Worker:
                 more = self.judged_batch(self.valid, chosen, loss)
                 sums, errors = sums + more[0], errors + more[1]
         sums, errors = self._over_processes(sums), ErrorSums(self._summed(errors.values))
-        row = {"valid_loss": self._judged(sums, loss)} if self._has_judge else {}
+        row = {"valid_loss": self._judged(sums, loss)} if self._judges(sums, loss) else {}
         row.update(errors.rmse(self.judge or 0))
         if len(self.fidelities) > 1:
             losses = by_fidelity(sums, loss).tolist()
@@ -219,12 +220,12 @@ class Worker:
             return float(total(sums, loss))
         return float(by_fidelity(sums, loss)[self.judge])
 
-    @property
-    def _has_judge(self) -> bool:
-        """Whether some validation row can tell which epoch is best."""
-        if self.valid is None or not len(self.valid):
-            return False
-        return self.judge is None or bool((self.valid.fidelity == self.judge).any())
+    def _judges(self, sums: LossSums, loss: LossSettings) -> bool:
+        """Whether some label of the validation counts in the loss, so that it can tell which epoch is best."""
+        counts = counting(sums, loss).tolist()
+        if self.judge is not None:
+            return bool(counts[self.judge])
+        return any(one and weight > 0 for one, weight in zip(counts, loss.weights_of(self.fidelities), strict=True))
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
@@ -238,11 +239,11 @@ class Worker:
             with torch.no_grad():
                 torch._foreach_copy_(self.parameters, kept)
 
-    def _record(self, row: dict[str, float], stage: Stage) -> None:
+    def _record(self, row: dict[str, float], stage: Stage, *, judged: bool) -> None:
         state = self.state
         new_stage = not state.log or state.log[-1]["stage"] != stage.index
         state.log.append(row)
-        if not self._has_judge or new_stage or row["valid_loss"] < state.best_loss:
+        if not judged or new_stage or row["valid_loss"] < state.best_loss:
             state.best_loss, state.best_epoch = row["valid_loss"], int(row["epoch"])
             state.best = [tensor.clone() for tensor in state.average]
         self.task.describe(_describe(row))
