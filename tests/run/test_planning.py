@@ -10,7 +10,7 @@ from rung.cli import main
 from rung.cli.plan import print_plan
 from rung.config import load_config
 from rung.data.readers.structures import read_structures, write_structures
-from rung.errors import DataError, FindingsError
+from rung.errors import DataError, FindingsError, StorageError
 from rung.features.cache import DesignCache
 from rung.fit.linear import probing
 from rung.results.plan import FitPlan
@@ -120,6 +120,19 @@ def test_the_run_itself_is_refused_in_the_same_words(world: SmallWorld) -> None:
     config = load_config(world.config())
     with pytest.raises(FindingsError, match="nothing was fitted"):
         plan_fit(config)
+
+
+def test_a_folder_of_another_run_is_refused_and_the_next_free_one_is_planned(world: SmallWorld) -> None:
+    run_fit(load_config(world.config(method={"name": "offset"})))
+    other = load_config(world.config(method={"name": "readout"}))
+    with pytest.raises(StorageError, match="is another run: method changed since"):
+        plan_fit(other)
+    plan = plan_fit(other, new=True)
+    assert (Path(plan.run).name, plan.state) == ("run-2", "new")
+    (world.folder / "mine").mkdir()
+    (world.folder / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(StorageError, match=r"thesis\.txt"):
+        plan_fit(load_config(world.config(run="mine")))
 
 
 def test_labels_that_do_not_identify_reference_energies_are_warned_of(world: SmallWorld) -> None:

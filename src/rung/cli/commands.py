@@ -83,7 +83,7 @@ def _fit(settings: RunFile, printing: Printing) -> int:
 
     config = load_config(settings.config)
     if settings.dry_run:
-        plan = plan_fit(config, progress=TerminalProgress())
+        plan = plan_fit(config, new=settings.new, progress=TerminalProgress())
         if printing.as_json:
             print_json(plan.as_json())
         else:

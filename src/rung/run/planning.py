@@ -16,6 +16,8 @@ from rung.progress import SILENT, Progress, duration, memory_size
 from rung.results.plan import FitPlan, PlannedDesigns
 from rung.results.references import open_sentences
 from rung.run.inputs import coarse_base
+from rung.run.opening import in_free_folder
+from rung.run.provenance import ingredients, require_files
 from rung.run.stages import STAGES, check
 from rung.run.work import Work
 
@@ -26,13 +28,15 @@ SHARE = 0.7
 """The share of the machine's memory above which it is warned of."""
 
 
-def plan_fit(config: RunConfig, *, progress: Progress = SILENT) -> FitPlan:
+def plan_fit(config: RunConfig, *, new: bool = False, progress: Progress = SILENT) -> FitPlan:
     """Return what ``rung fit`` would do with a config; data and base are read and checked as it does.
 
     Parameters
     ----------
     config
         The run; relative paths are taken from the working folder.
+    new
+        Of the run in the next free folder beside ``config.run`` where that exists.
     progress
         Where long work reports.
 
@@ -42,9 +46,15 @@ def plan_fit(config: RunConfig, *, progress: Progress = SILENT) -> FitPlan:
         When a file is missing or cannot be used.
     FindingsError
         When the checks find an error, as in the run itself.
+    StorageError
+        When the folder is another run's, or rung did not make it.
     """
     config = config.resolved(Path.cwd())
+    config = in_free_folder(config) if new else config
     work = Work(config, progress)
+    work.folder.require_own()
+    require_files(config)
+    work.folder.require_same(ingredients(config))
     diagnosis = check(work)
     lift, method = work.lift, method_of(config.method)
     context = replace(work.context, folder=None)
