@@ -87,6 +87,18 @@ def test_a_run_on_a_card_is_that_of_a_cpu_and_its_files_open_without_one(
     assert energies[1] == pytest.approx(energies[0], abs=1e-6)
 
 
+def test_a_model_beside_the_base_is_trained_on_a_card(world: SmallWorld, device: str) -> None:
+    """A training leaves its model on the CPU, and the base is on the card."""
+    method = {"name": "delta", "learner": {"name": "mace", "training": {"epochs": 2}}}
+    run = run_fit(load_config(world.config(device=device, method=method)))
+    atoms = read_structures(world.folder / "test.extxyz")[0].atoms
+    energies = []
+    for where in ("cpu", device):
+        atoms.calc = RungCalculator(run.folder.model, fidelity="high", device=where)
+        energies.append(atoms.get_potential_energy())
+    assert energies[1] == pytest.approx(energies[0], abs=1e-3)
+
+
 def test_error_bars_on_a_card(finished: SmallWorld, device: str) -> None:
     atoms = read_structures(finished.folder / "test.extxyz")[0].atoms
     bars = [

@@ -180,7 +180,9 @@ def _with_model(lift: Lift, base: Base, settings: DeltaSettings, learner: ModelL
     target, potential = lift.target, base.plain
     data, start = _begun(lift, base, settings.learns, learner, context)
     result = fit_together(start, data, learner.training, settings, context, judge=target)
-    return replace(result, potential=summed(potential, base.fidelity, result.potential, target, target=target))
+    # a training leaves its model on the CPU
+    change = trainable(result.potential, {target: target}).to(potential.device).frozen()
+    return replace(result, potential=summed(potential, base.fidelity, change, target, target=target))
 
 
 def _begun(
