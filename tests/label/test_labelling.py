@@ -245,3 +245,15 @@ def test_a_finer_label_that_is_not_made_leaves_the_coarser_one(tmp_path: Path, m
     assert finer.n_new == 3
     assert {record.energy_stderr for record in finer.records.values()} == {0.1}
     assert not list((tmp_path / "dmc").glob("structures/*/coarser"))
+
+
+def test_a_project_that_was_moved_goes_on(tmp_path: Path) -> None:
+    """Labels are made on a cluster and gone on with at home; files count by their name and content."""
+    there, home = tmp_path / "there", tmp_path / "home"
+    engine = known(there)
+    first = label_structures(molecules("H2O"), "cc", engine, there / "cc")
+    there.rename(home)
+    moved = KnownEngine.read({"files": [str(home / "truth" / "labels.extxyz")], "key": "truth"})
+    made = label_structures(molecules("H2O", "CH4"), "cc", moved, home / "cc")
+    assert made.n_new == 1
+    assert made.records["H2O"] == first.records["H2O"]

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import JsonValue
-
 from rung import __version__
 from rung.collect.merging import require_unlabelled
 from rung.data.readers.structures import read_structures, require_matter
@@ -34,7 +32,7 @@ from rung.label.plan import (
     pieces_of,
 )
 from rung.label.settings import LabelSettings
-from rung.label.work import LABEL
+from rung.label.work import LABEL, contents, with_names
 from rung.label.writing import LABELS_FILE, entry_of, still_there, write_for_collect, write_labels, write_structure
 from rung.progress import SILENT, Progress, Task
 from rung.report.tasks.label import PAGE, write_label_report
@@ -332,28 +330,28 @@ def folder_before(asked: Asked) -> Labelled:
     if made or any(one.state == "labelled" for one in before.entries):
         if before.fidelity != asked.fidelity:
             raise DataError(f"{asked.out} holds labels of {before.fidelity}; choose another folder.")
-        if changed := _unlike(before.engine, engine):
+        if changed := _unlike(before, asked):
             raise DataError(
                 f"{asked.out} holds labels that were made with another value of the engine's {changed!r}; choose "
                 "another folder."
             )
-        if dict(before.files) != dict(asked.files):
-            raise DataError(f"{asked.out} holds labels that were made with other content of {_changed(before, asked)}.")
+        if changed := _changed(before, asked):
+            raise DataError(f"{asked.out} holds labels that were made with other content of {changed}.")
     return new.model_copy(update={"entries": before.entries})
 
 
-def _unlike(before: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> str:
+def _unlike(before: Labelled, asked: Asked) -> str:
     """Return the first setting that differs; one that did not exist before counts with its default."""
-    if before.get("name") != now["name"]:
+    if before.engine.get("name") != asked.engine.name:
         return "name"
-    kind = ENGINES[str(now["name"])].settings
-    earlier = jsonable(kind.read(before, LABEL_FILE).model_dump(mode="json"))
+    earlier, now = (with_names(one) for one in (type(asked.engine).read(before.engine, LABEL_FILE), asked.engine))
     return next((key for key in now if earlier.get(key) != now[key]), "")
 
 
 def _changed(before: Labelled, asked: Asked) -> str:
-    paths = sorted(before.files.keys() | asked.files.keys())
-    return next(path for path in paths if before.files.get(path) != asked.files.get(path))
+    """Return the path of a file whose content is another one than before; empty where there is none."""
+    known = contents(before.files)
+    return next((path for path, found in asked.files.items() if (Path(path).name, found) not in known), "")
 
 
 def _concluded(told: Labelled, asked: Asked, pieces: Sequence[Piece], n_new: int) -> Labelling:

@@ -4,7 +4,7 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -94,9 +94,10 @@ class LabelArguments(Settings):
     """Seconds that it may take."""
 
     @property
-    def deciding(self) -> "LabelArguments":
-        """These without what may change while a label stays one: its precision, and how long it may take."""
-        return self.model_copy(update={"stderr": None, "time_limit": None})
+    def deciding(self) -> dict[str, Any]:
+        """Plain data of what a label is: without its precision, how long it may take, and where its files lie."""
+        values = self.model_dump(exclude={"stderr", "time_limit", "engine", "files"})
+        return jsonable({**values, "engine": with_names(self.engine), "files": contents(self.files)})
 
     @property
     def settings_hash(self) -> str:
@@ -107,6 +108,24 @@ class LabelArguments(Settings):
 def settings_hash(engine: Settings, files: dict[str, str]) -> str:
     """Return a hash of settings and of the content of the files that decide labels."""
     return content_hash(repr(sorted(_flat(jsonable(engine.model_dump(mode="json"))))), *sorted(files.values()))
+
+
+def with_names(settings: Settings) -> Any:
+    """Return settings as plain data, with each file by its name alone: a project may be moved."""
+    return jsonable(_shortened(settings.model_dump()))
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _shortened(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_shortened(one) for one in value]
+    return value.name if isinstance(value, Path) else value
+
+
+def contents(files: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the name and hash of each file, sorted."""
+    return sorted((Path(path).name, found) for path, found in files.items())
 
 
 def label(folder: Path, **arguments: Any) -> LabelRecord:

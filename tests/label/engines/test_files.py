@@ -187,3 +187,23 @@ def test_frames_with_a_periodic_cell_are_written_too(template: Path) -> None:
     made = run(template, [structure_from(atoms, "box")])
     height = atoms.cell[2, 2]
     assert (made.folder / "structures" / "box" / "job.inp").read_text() == f"{height} True {height / BOHR:.6f}"
+
+
+def test_a_project_that_was_moved_goes_on_and_another_template_does_not(tmp_path: Path) -> None:
+    """Inputs are written at home and run on a cluster: there the template has another path."""
+    options = {"outputs": {"series": [2], "equilibration": 10}}
+    (tmp_path / "home").mkdir()
+    template = tmp_path / "home" / "job.inp.j2"
+    template.write_text("{{ charge }}")
+    made = run(template, molecules("H2O"), **options)
+    shutil.copy(DIAMOND / "dmc.s002.scalar.dat", made.folder / "structures" / "H2O")
+    first = run(template, molecules("H2O"), **options).records
+    assert list(first) == ["H2O"]
+    (tmp_path / "home").rename(tmp_path / "cluster")
+    moved = tmp_path / "cluster" / "job.inp.j2"
+    made = run(moved, **options)
+    assert made.n_new == 0 and made.waiting == ("CH3",)
+    assert made.records == first
+    moved.write_text("tight")
+    with pytest.raises(DataError, match=r"with other content of .*cluster/job\.inp\.j2"):
+        run(moved, **options)
