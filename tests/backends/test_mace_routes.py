@@ -16,7 +16,7 @@ from rung.backends.cards import card_of
 from rung.backends.mace.importing import environment_restored
 from rung.backends.mace.lammps_atoms import LammpsAtoms
 from rung.backends.mace.routes import ROUTES, evaluate_unified, loses_biases
-from rung.backends.routes import convert
+from rung.backends.routes import convert, lammps_input
 from rung.data.trial_structures import trial_structures
 from rung.errors import MissingExtraError, ModelError
 from rung.model.potential import ReadoutPotential
@@ -81,6 +81,18 @@ def test_trial_structures_are_usable(periodic: int) -> None:
     distances = atoms.get_all_distances(mic=any(atoms.pbc))
     assert distances[distances > 0].min() > 1.5
     assert content_hash("x", trial_structures([1, 16, 42])[periodic].positions) == content_hash("x", atoms.positions)
+
+
+def test_the_input_of_lammps_gives_the_masses() -> None:
+    """ASE writes none into a data file by default, and LAMMPS starts no run without them."""
+    lines = lammps_input("purpose", "pair_style mace", "pair_coeff * * {file} {elements}")("x.pt", ["S", "Mo"]).split(
+        "\n"
+    )
+    assert [line.split() for line in lines if line.startswith("mass")] == [
+        ["mass", "1", "32.06"],
+        ["mass", "2", "95.95"],
+    ]
+    assert "pair_coeff * * x.pt S Mo" in lines
 
 
 @pytest.mark.slow

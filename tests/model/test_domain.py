@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose
 
 from rung.model import domain as module
 from rung.model.domain import DISTANCE_LIMIT, Domain, domain_of, element_domains
+from rung.model.environments import environment_kernel, overlaps
 
 RANDOM = np.random.default_rng(8)
 FEATURES = [RANDOM.normal(size=(6, 4)) * [3.0, 1.0, 0.3, 0.1] for _ in range(200)]
@@ -74,3 +75,17 @@ def test_far_apart_environments_stand_for_all(monkeypatch: pytest.MonkeyPatch) -
 def test_one_environment_alone_knows_no_other() -> None:
     (only,) = element_domains([np.ones((2, 3))], [np.array([6, 6])]).values()
     assert only.distances(np.array([[1.0, 1.0, 1.0], [1.0, 1.2, 1.0]])).tolist() == [0.0, np.inf]
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-7, 1e-6])
+def test_equal_environments_are_one_up_to_rounding(noise: float) -> None:
+    """The same crystal, turned or in float32, lay some spreads of its own rounding away."""
+    random = np.random.default_rng(0)
+    features = 3.0 * random.normal(size=16)
+    numbers = np.full(8, 14)
+    found, again, other = (features * (1.0 + size * random.normal(size=(8, 16))) for size in (noise, noise, 0.1))
+    domain = element_domains([found], [numbers])[14]
+    assert domain.distances(again).max() == 0.0
+    assert np.isinf(domain.distances(other)).all()
+    kernel = environment_kernel([found], [numbers])
+    assert overlaps([kernel.environments(found, numbers)])[0, 0] == pytest.approx(64.0)

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import molecule
+from ase.io import write
 
 from rung import RungCalculator, checkpoint
 from rung.backends.cards import card_in
 from rung.cli import main
 from rung.data.readers.structures import read_structures
-from rung.errors import ConfigError, ModelError, StorageError
+from rung.errors import ConfigError, DataError, ModelError, StorageError
 from rung.features.errorbars import PosteriorErrors
 from rung.model.draws import committee_of
 from rung.run.exporting import export_files
@@ -114,6 +115,13 @@ def test_the_command_says_what_the_spread_holds(
 
 
 @pytest.mark.slow
+def test_structures_of_strange_elements_are_refused_before_the_conversion(finished: SmallWorld, tmp_path: Path) -> None:
+    write(tmp_path / "gold.xyz", Atoms("Au2", positions=[[0, 0, 0], [0, 0, 2.5]]), format="extxyz")
+    with pytest.raises(DataError, match="Structures hold Au, which the model does not know"):
+        exported(finished, tmp_path, engine="lammps", structures=tmp_path / "gold.xyz")
+    assert [one.name for one in tmp_path.iterdir()] == ["gold.xyz"]
+
+
 def test_a_user_may_name_structures_to_compare_on(finished: SmallWorld, tmp_path: Path) -> None:
     atoms = molecule("H2O")
     atoms.write(tmp_path / "mine.xyz")

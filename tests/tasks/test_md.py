@@ -48,6 +48,8 @@ def test_the_leverage_is_that_over_the_largest_error_of_each_element(tmp_path: P
         result = find_md(potential, chosen, tmp_path / f"{factor}")
         assert ("times that of the reference structures" in result.reason) == stops
     assert len(read(tmp_path / "0.999" / "for_labelling.extxyz")) == 3
+    with pytest.raises(DataError, match="of another setting"):
+        find_md(potential, limit, tmp_path / "0.999")  # the start alone is another reference
     write(tmp_path / "oxygen.xyz", far[far.symbols == "O"], format="extxyz")
     chosen = limit.model_copy(update={"leverage_reference": tmp_path / "oxygen.xyz"})
     with pytest.raises(DataError, match=r"oxygen.xyz has no C, and .*start.xyz has: nothing says how large an error"):

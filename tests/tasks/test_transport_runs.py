@@ -40,6 +40,21 @@ def test_a_temperature_given_twice_is_refused(start: Path, tmp_path: Path) -> No
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("steps", "skip_fs", "frames"), [(15, 0, "2 frames"), (40, 30, "2 frames after the first 3")])
+def test_runs_too_short_to_analyse_are_refused_before_they_are_made(
+    start: Path, tmp_path: Path, steps: int, skip_fs: float, frames: str
+) -> None:
+    task = TransportTask(
+        files=[start],
+        temperatures=(300,),
+        diffusion={"species": "Li", "skip_fs": skip_fs},
+        runs={"runs": 2, "steps": steps, "frame_every": 10, "timestep": 1.0},
+    )
+    with pytest.raises(ConfigError, match=f"with a frame every 10 has {frames}"):
+        find_transport_of_model(Opened.of(Nothing(), fidelity="free"), task, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_trajectory_given_twice_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "a.extxyz", Atoms("Li", positions=[[0, 0, 0]]))
     twice = [tmp_path / "a.extxyz", tmp_path / "b" / ".." / "a.extxyz"]

@@ -47,6 +47,18 @@ def test_another_potential_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "vacancies.json").read_text() == before
 
 
+def test_a_function_whose_code_changed_is_another_potential(tmp_path: Path) -> None:
+    """Its fingerprint is its name, and finished hops came back as those of the new code."""
+
+    def of(calculator: Carton) -> dict[str, Opened]:
+        return {"high": Opened.of(calculator, fidelity="high", source="mine:potential")}
+
+    study_vacancies(of(Carton()), QUICK, tmp_path)
+    study_vacancies(of(Carton()), QUICK, tmp_path)
+    with pytest.raises(DataError, match="another potential"):
+        study_vacancies(of(LowCarton()), QUICK, tmp_path)
+
+
 class Killed(Carton):
     """Dies after so many calls, as a process does."""
 

@@ -1,11 +1,13 @@
 """``rung vibrations``: modes, errors and trajectories of a structure, in a folder that goes on."""
 
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms
 from ase.io import read, write
@@ -105,6 +107,30 @@ def test_a_folder_keeps_what_it_has_and_refuses_other_work(tmp_path: Path) -> No
         find_vibrations(potentials, VibrationsTask(structure=tmp_path / "other.xyz"), tmp_path / "out")
     with pytest.raises(DataError, match="of another setting"):
         find_vibrations(potentials, VibrationsTask(structure=task.structure, fmax=0.01), tmp_path / "out")
+
+
+def test_a_function_whose_code_changed_is_another_potential(tmp_path: Path) -> None:
+    """Its fingerprint is its name, so the old modes came back as those of the new code."""
+
+    class Spring(Calculator):
+        implemented_properties: ClassVar[list[str]] = ["energy", "forces"]
+        stiffness = 10.0
+
+        def calculate(self, atoms: Any = None, properties: Any = (), system_changes: Any = all_changes) -> None:
+            super().calculate(atoms, properties, system_changes)
+            along = self.atoms.positions[1] - self.atoms.positions[0]
+            length = np.linalg.norm(along)
+            force = self.stiffness * (length - 0.75) * along / length
+            energy = 0.5 * self.stiffness * (length - 0.75) ** 2
+            self.results = {"energy": energy, "forces": np.array([force, -force])}
+
+    write(tmp_path / "h2.xyz", Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.75]]), format="extxyz")
+    task = VibrationsTask(structure=tmp_path / "h2.xyz")
+    find_vibrations({"x": Opened.of(Spring(), fidelity="x")}, task, tmp_path / "out")
+    find_vibrations({"x": Opened.of(Spring(), fidelity="x")}, task, tmp_path / "out")
+    Spring.stiffness = 40.0
+    with pytest.raises(DataError, match="holds modes of another potential"):
+        find_vibrations({"x": Opened.of(Spring(), fidelity="x")}, task, tmp_path / "out")
 
 
 def test_what_did_not_relax_has_no_modes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

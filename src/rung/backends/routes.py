@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from ase import Atoms
+from ase.data import atomic_masses, atomic_numbers
 
 from rung.backends.cards import attach
 from rung.data.batch import collate
@@ -208,6 +209,7 @@ newton          on
 boundary        p p p
 read_data       structure.data   # of ASE: write("structure.data", atoms, format="lammps-data", specorder=[...])
 {pair}
+{masses}
 timestep        0.0005           # ps
 thermo          10
 thermo_style    custom step temp pe etotal press
@@ -230,6 +232,10 @@ def lammps_input(purpose: str, *pair: str) -> Callable[[str, Sequence[str]], str
 
     def script(name: str, elements: Sequence[str]) -> str:
         lines = "\n".join(pair).format(file=name, elements=" ".join(elements))
-        return _HEAD.format(purpose=purpose, elements=" ".join(elements), pair=lines)
+        masses = "\n".join(
+            f"mass            {kind} {atomic_masses[atomic_numbers[element]]:.6g}"
+            for kind, element in enumerate(elements, start=1)
+        )
+        return _HEAD.format(purpose=purpose, elements=" ".join(elements), pair=lines, masses=masses)
 
     return script

@@ -27,6 +27,9 @@ LEVERAGE_SHARE = 0.95
 FLOOR = 1e-4
 """Variance of a direction of the features, over the largest one, below which it does not count as a direction."""
 
+ROUNDING = 1e-5
+"""Of the length of the features: equal environments differ by less, turned or computed in float32."""
+
 ROW_FLOOR = 1e-6
 """The same of a direction of the rows, whose columns all have a size of one."""
 
@@ -209,11 +212,25 @@ def element_domains(
     return {int(number): _element_domain(atoms[kinds == number]) for number in np.unique(kinds)}
 
 
+def least_variance(values: Array, features: NDArray[np.floating]) -> float:
+    """Return the variance below which a direction of the features is none: next to others, or to their rounding.
+
+    Parameters
+    ----------
+    values
+        Variances of the directions, in ascending order.
+    features
+        Shape ``(n, D)``.
+    """
+    rounding = ROUNDING**2 * float(np.mean(np.sum(np.square(features, dtype=np.float64), axis=1)))
+    return max(FLOOR * float(values[-1]), rounding, 1e-300)
+
+
 def _element_domain(features: NDArray[np.floating]) -> ElementDomain:
     features = features.astype(np.float64)
     centre = features.mean(axis=0)
     values, vectors = np.linalg.eigh((features - centre).T @ (features - centre) / len(features))
-    kept = values > FLOOR * max(float(values[-1]), 1e-300)
+    kept = values > least_variance(values, features)
     axes = vectors[:, kept] / np.sqrt(values[kept] * max(int(kept.sum()), 1))
     step = -(-len(features) // MOST_COMPARED)
     return ElementDomain(centre, axes, _far_apart((features[::step] - centre) @ axes).astype(np.float32))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from rung.data.labels import Array
-from rung.model.domain import ElementDomain
+from rung.model.domain import ElementDomain, least_variance
 
 LENGTH = 0.2
 """Distance at which the environments of two predicted structures stop sharing their error, in units of the features'
@@ -22,9 +22,6 @@ r.m.s. spread."""
 EQUAL = 0.05
 """The same among the labels of a fit: only equal environments share there. With ``LENGTH`` in its place energies and
 forces of the test systems gain 2 to 5 %, but the barrier of the testbed moves away from the truth."""
-
-FLOOR = 1e-4
-"""Variance of a direction of the features, over the largest one, below which it does not count as a direction."""
 
 PAIRS_AT_ONCE = 4_000_000
 
@@ -129,7 +126,7 @@ def environment_kernel(
         own = own - own.mean(axis=0)
         spread += own.T @ own
     values, vectors = np.linalg.eigh(spread / len(rows))
-    kept = values > FLOOR * max(float(values[-1]), 1e-300)
+    kept = values > least_variance(values, rows)
     axes = vectors[:, kept] / np.sqrt(values[kept] * max(int(kept.sum()), 1)) / length
     return EnvironmentKernel(axes)
 

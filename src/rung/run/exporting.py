@@ -17,6 +17,7 @@ from rung.checkpoint import Checkpoint, open_model
 from rung.data.readers.structures import read_structures
 from rung.data.trial_structures import trial_structures
 from rung.errors import ModelError, StorageError
+from rung.fit.fidelities.normalisation import refuse_strangers
 from rung.model.draws import committee_of
 from rung.model.posterior import Posterior
 from rung.model.potential import ReadoutPotential
@@ -154,6 +155,7 @@ def _structures(potential: ReadoutPotential, settings: ExportSettings) -> tuple[
     if settings.structures is None:
         return tuple(trial_structures(sorted(potential.elements)))
     read = read_structures(settings.structures)[:MOST_COMPARED]
+    refuse_strangers(read, sorted(potential.elements))
     return tuple(one.atoms for one in read)
 
 

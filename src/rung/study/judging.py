@@ -45,8 +45,8 @@ def structure_errors(
         known = error[np.isfinite(error)]
         counts.append(len(known))
         force.append(float(np.sqrt(np.mean(known**2))) if len(known) else float("nan"))
-    keyed = by in ("structure_id", "composition") or all(by in structure.info for structure in structures)
-    groups = [str(key(structure)) if keyed else structure.structure_id for structure in structures]
+    told = by in ("structure_id", "composition")
+    groups = [str(key(one)) if told or by in one.info else f"{one.structure_id} alone" for one in structures]
     return StructureErrors(groups=tuple(groups), energy=tuple(energy), force=tuple(force), n_forces=tuple(counts))
 
 

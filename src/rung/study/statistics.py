@@ -34,7 +34,7 @@ class Difference:
         Standard error of the mean: the scatter of the draws, and of the test structures where it is known. NaN for one
         draw.
     n
-        How many distinct draws both have.
+        How many distinct draws both have; where there are several folds, how many folds.
     """
 
     mean: float
@@ -69,6 +69,8 @@ class Difference:
 def paired(one: Values, other: Values, test_stderr: float = 0.0) -> Difference:
     """Return the difference of ``one`` less ``other`` over the draws that both have; NaN where there is none.
 
+    With several folds the draws of each are averaged first: they share its test structures.
+
     Parameters
     ----------
     one, other
@@ -80,11 +82,22 @@ def paired(one: Values, other: Values, test_stderr: float = 0.0) -> Difference:
     if not common:
         return Difference(np.nan, np.nan, 0)
     again = repeated({key: one[key] for key in common}) & repeated({key: other[key] for key in common})
-    differences = np.array([one[key] - other[key] for key in common if key not in again])
+    differences = _by_fold({key: one[key] - other[key] for key in common if key not in again})
     if len(differences) == 1:
         return Difference(float(differences[0]), np.nan, 1)
     scatter = float(np.std(differences, ddof=1)) / np.sqrt(len(differences))
     return Difference(float(differences.mean()), float(np.hypot(scatter, test_stderr)), len(differences))
+
+
+def _by_fold(values: Values) -> Array:
+    """Return what scatters independently: the draws, or where there are several folds, the mean over draws of each.
+
+    All draws of a fold are judged on its test structures, and its neighbours' are others.
+    """
+    folds: dict[int, list[float]] = {}
+    for (_, fold), value in values.items():
+        folds.setdefault(fold, []).append(value)
+    return np.array(list(values.values()) if len(folds) == 1 else [np.mean(own) for own in folds.values()])
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

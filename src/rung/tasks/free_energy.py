@@ -13,6 +13,7 @@ from rung.evaluate.free_energy.collective import (
     CollectiveVariable,
     PathSettings,
     collective_variable,
+    key_of,
     read_band,
     read_collective,
 )
@@ -37,7 +38,7 @@ from rung.results.free_energy import (
 )
 from rung.results.settings import SettingsEntry
 from rung.settings import Option, Settings
-from rung.storage import content_hash, file_hash
+from rung.storage import content_hash
 from rung.tasks.domain import MOST_FRAMES, standing_of
 from rung.tasks.folder import TaskFolder
 from rung.tasks.opened import OneFidelity, Opened, read_start
@@ -126,7 +127,8 @@ def find_free_energy(
     settings = read_collective(task.variable)
     coordinate = collective_variable(settings, atoms)
     images = task.band or (settings.band if isinstance(settings, PathSettings) else None)
-    variable_key = settings.model_dump_json() + potential.fidelity + ("" if images is None else file_hash(images))
+    band = None if images is None else read_band(images, atoms)
+    variable_key = key_of(coordinate) + potential.fidelity + ("" if band is None else geometry_key(*band))
     identity = {
         "start": geometry_key(atoms),
         PHYSICS: physics_key(atoms),
@@ -140,7 +142,7 @@ def find_free_energy(
             coordinate,
             sampling,
             out,
-            band=None if images is None else read_band(images, atoms),
+            band=band,
             identity=variable_key,
             progress=progress,
         )

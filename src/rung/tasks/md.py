@@ -18,6 +18,7 @@ from rung.evaluate.dynamics.md import (
     TRAJECTORY,
     MDSettings,
     Trajectory,
+    reference_key,
     run_md,
 )
 from rung.evaluate.dynamics.radial import RadialDistribution, radial_distribution
@@ -97,7 +98,8 @@ def find_md(potential: Opened, task: MDTask, out: Path, *, progress: Progress = 
     atoms, settings = read_start(task.start), task.dynamics
     potential.check_state(atoms)
     reference = _reference_errors(potential, task, atoms)
-    identity = {"start": geometry_key(atoms), PHYSICS: physics_key(atoms), "setting": content_hash(settings.deciding())}
+    setting = content_hash(settings.deciding() + reference_key(settings, reference))
+    identity = {"start": geometry_key(atoms), PHYSICS: physics_key(atoms), "setting": setting}
     with FOLDER.open(out, {potential.fidelity: potential}, identity, reads=task):
         run = run_md(
             atoms,

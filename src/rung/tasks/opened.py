@@ -97,6 +97,11 @@ class Opened:
     offered: tuple[str, ...] = ()
     stateless: bool = False
 
+    @property
+    def known(self) -> bool:
+        """Whether the fingerprint is of all that the potential computes, and no mere name of a function."""
+        return self.reference is not None
+
     def check_state(self, *structures: Atoms) -> None:
         """Refuse a structure with a charge, a spin or magnetic moments where the potential does not take them.
 

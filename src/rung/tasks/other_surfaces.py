@@ -92,6 +92,7 @@ class SampledBarrier:
             self.sampling.temperature,
             Region(self.free_energy.barrier.transition_state, spacing, low),
             ReweightingSettings(),
+            {index: one.inefficiency for index, one in enumerate(self.free_energy.windows)},
         )
 
 

@@ -9,9 +9,10 @@ import numpy as np
 from ase import Atoms
 
 from rung.data.trajectory import read_trajectory
-from rung.errors import ConfigError, DataError
+from rung.errors import ConfigError, DataError, counted
 from rung.evaluate.dynamics.md import MARKER, TRAJECTORY, MDSettings, run_key, run_md
 from rung.evaluate.identity import PHYSICS, geometry_key, is_claimed, physics_key
+from rung.evaluate.transport.displacement import FEWEST_FRAMES
 from rung.evaluate.transport.regime import Run, TransportSettings
 from rung.progress import SILENT, Progress
 from rung.report.tasks.transport import transport_summary
@@ -92,13 +93,15 @@ def find_transport_of_model(
     Raises
     ------
     ConfigError
-        When there is not one file, a temperature stands there twice, or draws are asked for without a posterior.
+        When there is not one file, a temperature stands there twice, draws are asked for without a posterior, or the
+        runs would be too short to analyse.
     DataError
         When a run ended before its time (what was run is kept), or the folder holds other work.
     """
     _require_one_file(task)
     planned = tuple(plan(task.temperatures, task.runs))
     settings = task.diffusion.narrowed(TransportSettings, frame_fs=task.runs.frame_fs, unwrapped=True)
+    _require_frames(task.runs, settings)
     atoms = read_start(task.files[0])
     potential.check_state(atoms)
     deciding = task.runs.model_dump_json(include=_DECIDES)
@@ -107,6 +110,18 @@ def find_transport_of_model(
         runs = make_runs(potential, atoms, out, planned, task.runs, progress=progress)
         domains = _domains(potential, runs, settings)
         return analyse_runs(runs, out, settings, extrapolate=task.extrapolate, domains=domains, progress=progress)
+
+
+def _require_frames(runs: RunsSettings, settings: TransportSettings) -> None:
+    """Refuse runs that would be too short to analyse, before any is made."""
+    skipped = settings.n_skipped
+    frames = runs.steps // runs.frame_every + 1 - skipped
+    if frames < FEWEST_FRAMES:
+        beside = f" after the first {skipped} are left out" if skipped else ""
+        raise ConfigError(
+            f"A run of {counted(runs.steps, 'step')} with a frame every {runs.frame_every} has "
+            f"{counted(max(frames, 0), 'frame')}{beside}, and an analysis needs {FEWEST_FRAMES}; ask for more steps."
+        )
 
 
 def _domains(potential: Opened, runs: Sequence[Run], settings: TransportSettings) -> Domains:

@@ -224,8 +224,12 @@ def _hops(monolayer: Monolayer, size: tuple[int, int], count: int, way: Way) -> 
 
 
 def _is_of(hop: HopInCell, folder: Path, potential: Opened) -> bool:
-    """Return whether a finished hop is of ``potential``; of rung 0.1, which did not write it, the energy says so."""
-    if hop.potential:
+    """Return whether a finished hop is of ``potential``.
+
+    Of a user's function, whose fingerprint does not know its code, and of rung 0.1, which did not write any, the energy
+    of a structure says so.
+    """
+    if hop.potential and (hop.potential != potential.fingerprint or potential.known):
         return hop.potential == potential.fingerprint
     kept = BandFolder(folder / "hop-0")
     stored = kept.shown("initial")

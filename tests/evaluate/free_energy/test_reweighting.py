@@ -16,11 +16,12 @@ def sampled(samples, seed=0):
     return windows, analyse(windows, TEMPERATURE, AnalysisSettings(transition_state=0.03))
 
 
-def reweighted(windows, found, change):
+def reweighted(windows, found, change, inefficiency=1.0):
     chosen = {window.index: np.arange(len(window.frames)) for window in windows}
     changes = {window.index: np.atleast_2d(change(window.frames[:, 0])) for window in windows}
     region = Region(found.barrier.transition_state, 0.25, low=True)
-    return reweight(windows, found.free_energies, changes, chosen, TEMPERATURE, region, SETTINGS)
+    counts = {window.index: inefficiency for window in windows}
+    return reweight(windows, found.free_energies, changes, chosen, TEMPERATURE, region, SETTINGS, counts)
 
 
 def across(strength):
@@ -82,6 +83,47 @@ def test_a_constant_changes_nothing_and_a_step_all_of_it():
     step = reweighted(windows, found, lambda places: np.where(places[:, 0] > -0.3, 0.02, 0.0))
     assert step.change[0] == pytest.approx(0.02, abs=1e-3)
     assert step.first_order[0] == pytest.approx(0.02, abs=1e-3)
+
+
+def alike(rng, count, memory):
+    """A series of variance one in which each number remembers the one before: g = (1 + m)/(1 − m)."""
+    series = rng.normal(size=count)
+    for place in range(1, count):
+        series[place] = memory * series[place - 1] + np.sqrt(1 - memory**2) * series[place]
+    return series
+
+
+def test_structures_that_are_alike_count_as_fewer():
+    """An energy change that follows its own course in time has the spread over runs that is said."""
+    changes, errors = [], []
+    for seed in range(30):
+        windows, found = sampled(500, seed)
+        rng = np.random.default_rng(seed)
+        chosen = {window.index: np.arange(500) for window in windows}
+        drifting = {window.index: 0.5 * THERMAL * alike(rng, 500, 0.9)[None] for window in windows}
+        region = Region(found.barrier.transition_state, 0.25, low=True)
+        counts = dict.fromkeys(chosen, 19.0)
+        told = reweight(windows, found.free_energies, drifting, chosen, TEMPERATURE, region, SETTINGS, counts)
+        changes.append(told.change[0])
+        errors.append(told.stderr[0])
+    assert np.mean(errors) == pytest.approx(np.std(changes, ddof=1), rel=0.4)
+
+
+def test_a_few_structures_far_apart_are_independent():
+    """Those of a target are labelled here and there: of 500 samples every 25th, where 19 count as one."""
+    windows, found = sampled(500)
+    chosen = {window.index: np.arange(0, 500, 5) for window in windows}
+    rng = np.random.default_rng(0)
+    changes = {index: 0.3 * THERMAL * rng.normal(size=(1, 100)) for index in chosen}
+    region = Region(found.barrier.transition_state, 0.25, low=True)
+    errors = [
+        reweight(
+            windows, found.free_energies, changes, chosen, TEMPERATURE, region, SETTINGS, dict.fromkeys(chosen, g)
+        ).stderr[0]
+        for g in (1.0, 5.0, 20.0)
+    ]
+    assert errors[0] == errors[1]
+    assert errors[2] == pytest.approx(2.0 * errors[0], rel=0.3)
 
 
 def test_kish_counts():

@@ -10,10 +10,13 @@ from ase.constraints import FixAtoms, FixCartesian, FixedLine, FixedPlane, FixIn
 from ase.optimize import BFGS
 from ase.vibrations import Vibrations as OtherVibrations
 
+from rung.data.held import Held
 from rung.errors import DataError
+from rung.evaluate.identity import exact_geometry
+from rung.evaluate.paths.kept_rows import KeptRows
 from rung.evaluate.paths.rates import along_band, harmonic_rate, saddle_sentence, vineyard_prefactor
 from rung.evaluate.paths.vibrations import Vibrations, VibrationSettings, vibrations
-from rung.storage import DamagedFileWarning
+from rung.storage import DamagedFileWarning, content_hash
 from tests.evaluate.paths.wells import DoubleWell, at
 
 WELL = DoubleWell()
@@ -122,6 +125,23 @@ def test_a_linear_molecule_that_is_relaxed_roughly_keeps_its_bends(off):
     assert found.wavenumbers == pytest.approx(line.wavenumbers, rel=0.02, abs=1.0)
 
 
+def test_a_wire_turns_about_itself_freely():
+    """Its turn is no mode: near zero and mostly imaginary, it made a start that was relaxed look like a saddle."""
+    places = [
+        (2.0 * ring, 1.5 * np.cos(angle), 1.5 * np.sin(angle))
+        for ring in range(4)
+        for angle in 2 * np.pi * np.arange(3) / 3 + np.pi / 3 * (ring % 2)
+    ]
+    wire = Atoms("Cu12", positions=places, cell=[8.0, 0, 0], pbc=[True, False, False])
+    wire.calc = EMT()
+    BFGS(wire, logfile=None).run(fmax=1e-3, steps=200)
+    found = vibrations(wire, EMT())
+    assert found.n_rigid == 4
+    assert found.wavenumbers[0] > 20
+    chain = Atoms("Cu2", positions=[[0, 0, 0], [2.3, 0, 0]], cell=[4.6, 0, 0], pbc=[True, False, False])
+    assert vibrations(chain, EMT()).n_rigid == 3  # and on a line there is no turn
+
+
 @pytest.mark.parametrize("atoms", [Atoms("Cu", positions=[[1, 2, 3]]), bulk("Cu", "fcc", 3.6)])
 def test_what_moves_as_a_whole_alone_has_no_vibrations(atoms):
     with pytest.raises(DataError, match="moves as a whole and in no other way"):
@@ -204,6 +224,17 @@ def test_a_crystal_held_across_a_plane_loses_its_shifts_in_it():
     assert (found.n_rigid, len(found.quanta)) == (2, 9)
 
 
+def test_rows_of_another_potential_are_forgotten(tmp_path):
+    water = molecule("H2O")
+    coordinates = Held.of(water).coordinates(np.arange(3))
+    key = content_hash(*exact_geometry(water), 0.01, *coordinates)
+    kept = KeptRows(tmp_path / "rows.npz", key, np.zeros((9, 9)), _saved=-1e9)
+    kept.add(np.full(9, 7.0))
+    assert (tmp_path / "rows.npz").exists()
+    found = vibrations(water, EMT(), state=tmp_path / "rows.npz")
+    np.testing.assert_allclose(found.quanta, vibrations(water, EMT()).quanta, rtol=0, atol=1e-12)
+
+
 def test_a_hessian_that_was_broken_off_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr("rung.evaluate.paths.kept_rows.SAVE_EVERY", 0.0)
     atoms, state, calls = bulk("Cu", cubic=True), tmp_path / "rows.npz", []
@@ -220,7 +251,8 @@ def test_a_hessian_that_was_broken_off_goes_on(tmp_path, monkeypatch):
     assert state.exists()
     found = vibrations(atoms, Breaks(), state=state)
     assert found.quanta == pytest.approx(vibrations(atoms, EMT()).quanta, abs=1e-12)
-    assert len(calls) == 11 + 2 * (12 - 5)  # five rows were kept, and the sixth was broken off
+    # five rows were kept, and the sixth was broken off; one of the five is held against the potential of now
+    assert len(calls) == 11 + 2 * (12 - 5) + 2
     assert not state.exists()
     state.write_bytes(b"no archive")
     with pytest.warns(DamagedFileWarning, match=r"rows\.npz"):

@@ -57,3 +57,39 @@ def test_the_spread_is_what_composition_does_not_explain():
     assert spread_beyond(energy, composition) == pytest.approx(SPREAD, rel=0.1)
     assert spread_beyond(energy[:2], composition[:2]) == 0.0
     assert spread_beyond(np.zeros(0), np.zeros((0, 2))) == 0.0
+
+
+def repeated(times, apart, sigma=0.02):
+    """Two geometries that differ by ``apart``, eV, each labelled several times."""
+    shared = np.kron(9.0 * np.eye(2), np.ones((times, times)))
+    count = 2 * times
+    change = np.repeat([0.0, apart], times)
+    return EnergyData(np.zeros((count, 0)), np.full((count, 1), 9.0), change, sigma**2 * np.eye(count), shared)
+
+
+def test_labels_of_one_geometry_again_and_again_tell_it_once():
+    once = misfit(repeated(1, 0.002), SPREAD)
+    for times in (2, 5, 10):
+        assert misfit(repeated(times, 0.002), SPREAD) == pytest.approx(once, rel=1e-6)
+
+
+def test_labels_of_nearly_one_geometry_do_not_blow_it_up():
+    """The scatter of two labels, over the little of the model's error in their difference, would be a huge error."""
+    change = np.random.default_rng(0).normal(scale=0.3, size=40)
+    before = misfit(energies(change), SPREAD)
+    for alike in (1.0 - 1e-8, 1.0 - 1e-6, 1.0 - 1e-4):
+        model = 9.0 * np.eye(41)
+        model[0, 40] = model[40, 0] = 9.0 * alike
+        again = np.append(change, change[0] + 0.03)
+        data = EnergyData(np.zeros((41, 0)), np.full((41, 1), 9.0), again, 0.02**2 * np.eye(41), model)
+        assert misfit(data, SPREAD) == pytest.approx(before, rel=0.05)
+
+
+def test_where_all_that_is_compared_is_one_geometry_it_is_what_is_usual():
+    count = 6
+    change = np.random.default_rng(0).normal(scale=0.02, size=count)
+    data = EnergyData(
+        np.zeros((count, 0)), np.full((count, 1), 9.0), change, 0.02**2 * np.eye(count), np.full((count, count), 9.0)
+    )
+    assert misfit(data, SPREAD) == pytest.approx(MISFIT_SHARE * SPREAD)
+    assert misfit(data, 0.0) == USUAL_MISFIT

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase import Atoms
 from numpy.testing import assert_allclose
 
 from rung.data.batch import collate
@@ -371,3 +372,89 @@ def test_an_anchor_that_no_frame_has_is_refused():
     ):
         with pytest.raises(error, match=words):
             fit(bare, settings_with(Energies(model_error=0.01), Band(anchor=anchor), WeightPrior(alpha=0.2)), base)
+
+
+def alone(frame: Structure, times: int) -> list[Structure]:
+    """Return a structure with several labels of its one geometry."""
+    label = frame.labels["high"]
+    random = np.random.default_rng(times)
+    return [
+        replace(
+            frame,
+            structure_id=f"{frame.structure_id}-{k}",
+            labels={"high": replace(label, energy=label.energy + 0.02 * random.normal())},
+        )
+        for k in range(times)
+    ]
+
+
+@pytest.mark.parametrize("times", [(2, 0), (2, 2), (3, 5)])
+def test_labels_of_one_geometry_a_composition_are_a_fit(times: tuple[int, int]) -> None:
+    """All that they tell is the scatter of the labels; what was left of the model's error was rounding."""
+    base = pair_base()
+    unlabelled = geometries(30)
+    first, second = labelled(unlabelled[:2], base, truth(base), 2, 0.02)
+    frames = [*alone(first, times[0]), *alone(second, times[1]), *unlabelled[2:]]
+    result = fit_readout(lift_of(frames, base), ReadoutSettings(), CONTEXT)
+    assert result.posterior is not None
+    assert 1e-3 < result.posterior.model_error < 1.0
+
+
+@pytest.mark.parametrize("error", [0.0, "auto"])
+def test_exact_labels_of_two_fragments_and_of_both_far_apart_are_a_fit(error: float | str) -> None:
+    """The model's own error of the pair follows from those of the two, and their labels hold rounding."""
+    base = pair_base()
+    one, other, *more = (molecule_of(k, [8, 6, 8] if k % 2 else [6, 8, 6]) for k in range(10))
+    both = one + other
+    both.positions[3:] += (30.0, 0.0, 0.0)
+    frames = [Structure(atoms, str(k), {}) for k, atoms in enumerate((one, other, *more, both))]
+    frames = [
+        replace(frame, labels={"high": replace(frame.labels["high"], energy_stderr=np.nan)})
+        for frame in labelled(frames, base, truth(base), 11, 1e-4)
+    ]
+    terms = (Energies(label_error=error), Band(), WeightPrior())
+    found = [
+        fit_readout(lift_of(some, base), ReadoutSettings(terms=terms), CONTEXT).diagnostics
+        for some in (frames[:-1], frames)
+    ]
+    assert found[1]["model_error"] == pytest.approx(found[0]["model_error"], rel=1.0)
+    assert found[1]["leave_one_out_rmse"] < 2.0 * found[0]["leave_one_out_rmse"]
+
+
+def molecule_of(seed: int, numbers: list[int]) -> Atoms:
+    places = np.array([[0, 0, 0], [1.2, 0, 0], [2.0, 1.1, 0.0]])
+    return Atoms(numbers, positions=places + np.random.default_rng(seed).normal(scale=0.1, size=(3, 3)))
+
+
+@pytest.mark.parametrize("last", [("cell-0", "cell-4"), ("cell-2", "cell-0"), ("cell-4", "cell-2")])
+def test_a_pair_that_follows_from_others_is_named(last: tuple[str, str]) -> None:
+    base = pair_base()
+    frames = labelled(geometries(30), base, truth(base), 16, 0.01)
+    pairs = (("cell-0", "cell-2"), ("cell-2", "cell-4"), last)
+    settings = ReadoutSettings(terms=(Energies(), EnergyPairs(pairs=pairs), Band(), WeightPrior()))
+    with pytest.raises(FitError, match=f"The pair {last[0]}, {last[1]} follows from the pairs before it"):
+        fit_readout(lift_of(frames, base), settings, CONTEXT)
+
+
+def test_a_label_in_two_pairs_has_one_error() -> None:
+    base = pair_base()
+    frames = [
+        replace(frame, labels={"high": replace(frame.labels["high"], energy_stderr=np.nan)})
+        for frame in labelled(geometries(12), base, truth(base), 6, 0.01)[:6]
+    ]
+    problem = gather(lift_of(frames, base), ReadoutSettings(), CONTEXT)
+    pairs = EnergyPairs(pairs=(("cell-0", "cell-2"), ("cell-0", "cell-4")))
+    given = assemble((Energies(label_error=0.01), pairs, WeightPrior()), problem)
+    auto = assemble((Energies(label_error="auto"), pairs, WeightPrior()), problem)
+    assert auto.exact is not None
+    data = auto.model.data.with_variance(0.01**2 * auto.exact)
+    np.testing.assert_allclose(data.covariance(0.1), given.model.data.covariance(0.1), rtol=1e-12)
+
+
+def test_a_hinge_tells_no_error_of_a_quadratic_band_s() -> None:
+    base = pair_base()
+    frames = labelled(geometries(30), base, truth(base), 14, 0.01)
+    terms = (Energies(), Band(shape="hinge", tau=0.3), WeightPrior())
+    result = fit_readout(lift_of(frames, base), ReadoutSettings(terms=terms), CONTEXT)
+    assert np.isnan(result.diagnostics["leave_one_out_rmse"])
+    assert not any("ithin a composition" in one for one in result.warnings)

@@ -29,6 +29,7 @@ from rung.fit.linear.model_error import feature_error, probed_force_ratio
 from rung.fit.linear.problem import Problem, energy_data, spread_beyond
 from rung.fit.linear.spans import spans_of, step_of
 from rung.fit.linear.terms import Band, Energies, WeightPrior, misfit
+from rung.fit.methods import tangent
 from rung.fit.methods.readout import ReadoutSettings, fit_readout
 from rung.fit.methods.tangent import TangentSettings, _assembly, fit_tangent
 from rung.model.potential import ReadoutPotential
@@ -354,3 +355,28 @@ def test_a_network_that_was_put_elsewhere_is_warned_of(tiny_potential, molecules
     monkeypatch.setattr(Course, "follow", astray)
     result = fit(frames(molecules), tiny_potential)
     assert any("it is not where the fit is" in sentence for sentence in result.warnings)
+
+
+def test_one_label_alone_has_no_left_out_error_to_tell(tiny_potential, molecules):
+    found = fit(frames(molecules[:1], 4, 1), tiny_potential)
+    assert np.isnan(found.diagnostics["leave_one_out_rmse"])
+    assert not [one for one in (*found.warnings, *found.details.notes) if "nan" in one]
+
+
+def test_the_model_s_own_error_never_falls_for_the_network_s_sake(monkeypatch, tiny_potential, molecules):
+    """Where the evidence's s is above the misfit already, the curvature asks for no smaller one."""
+    asked, equal = [], tangent.where_equal
+
+    def spied(size, low, high):
+        asked.append((low, high))
+        return equal(size, low, high)
+
+    monkeypatch.setattr(tangent, "where_equal", spied)
+    for count, scale in ((2, 1.0), (2, 10.0), (3, 3.0)):
+        train = []
+        for frame in frames(molecules[:1], 6, count):
+            label = frame.labels.get("high")
+            farther = label and {"high": replace(label, energy=-15 + scale * (label.energy + 15))}
+            train.append(replace(frame, labels=farther or {}))
+        fit(train, tiny_potential)
+    assert all(low < high for low, high in asked)

@@ -150,7 +150,7 @@ def run_md(
     check_drift(integrator, motion)
     claim(
         folder / MARKER,
-        run_key(start, settings, identity),
+        run_key(start, settings, f"{identity}{reference_key(settings, reference_errors)}"),
         holds="the run",
         other="another start or setting",
         energy=motion.energy,
@@ -338,6 +338,13 @@ def _opened(path: Path, length: int) -> IO[bytes]:
         file.truncate(length)
         file.seek(length)
     return file
+
+
+def reference_key(settings: MDSettings, reference_errors: Mapping[int, float] | None) -> str:
+    """Return what the limit for the leverage is measured by, as part of a key; nothing without a limit."""
+    if settings.leverage_limit is None or reference_errors is None:
+        return ""
+    return ",".join(f"{number}:{error:.3g}" for number, error in sorted(reference_errors.items()))
 
 
 def run_key(start: Atoms, settings: MDSettings, identity: str) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 from ase import Atoms
+from ase.cell import Cell
 from ase.geometry import find_mic
 from numpy.typing import NDArray
 from pydantic import Field
@@ -17,10 +18,14 @@ from rung.data.readers.structures import complete_atoms, read_structures, requir
 from rung.errors import ConfigError, DataError, counted
 from rung.evaluate.paths.endpoints import HELD_STILL, check_same_atoms, unwrapped
 from rung.settings import Settings
+from rung.storage import content_hash
 from rung.yaml_files import read_yaml
 
 _COINCIDENT = 1e-3
 """Å: two places closer than this give no direction."""
+
+_DIGITS = 6
+"""Of places and directions, Å, by which two variables are told apart."""
 
 Pair = tuple[int, int]
 Indices = NDArray[np.intp]
@@ -202,6 +207,19 @@ def collective_variable(settings: CollectiveSettings, start: Atoms) -> Collectiv
     if isinstance(settings, ProjectedDisplacementSettings):
         return _projected(settings, start)
     return _path(settings, start)
+
+
+def key_of(variable: CollectiveVariable) -> str:
+    """Return a hash of what a variable is, whatever files it was read from and wherever these lie."""
+    return content_hash(type(variable).__name__, *(_part(value) for value in vars(variable).values()))
+
+
+def _part(value: Any) -> Any:
+    """Return a part of a hash: what was written with fewer digits than it has is the same."""
+    if isinstance(value, (Cell, np.ndarray)):
+        array = np.asarray(value)
+        return np.round(array, _DIGITS) + 0.0 if array.dtype.kind == "f" else array
+    return round(value, _DIGITS) if isinstance(value, float) else value
 
 
 def read_band(path: Path, start: Atoms) -> list[Atoms]:

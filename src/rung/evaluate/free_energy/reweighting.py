@@ -117,6 +117,7 @@ def reweight(
     temperature: float,
     region: Region,
     settings: ReweightingSettings,
+    inefficiencies: Mapping[int, float],
 ) -> Reweighted:
     """Return how ΔF‡ changes on other surfaces.
 
@@ -136,11 +137,14 @@ def reweight(
         Top and basin.
     settings
         Resampling.
+    inefficiencies
+        How many samples of each window count as one.
 
     Notes
     -----
     exp(−β ΔΔF‡) = ⟨exp(−βΔU)⟩ at the top over that in the basin, each structure weighted as MBAR weights it. Refused
-    where a window keeps fewer than 50 effective structures: the average is then that of a few.
+    where a window keeps fewer than 50 effective structures: the average is then that of a few. Structures that follow
+    each other are alike, so a resample takes as many of a window as are independent.
     """
     beta = 1.0 / (BOLTZMANN * temperature)
     used = [window for window in windows if window.index in chosen]
@@ -153,15 +157,21 @@ def reweight(
     log_weights = -_denominators(all_values, used, free_energies, frames, beta)
     found = _differences(all_values, all_shifts, log_weights, region)
     rng = np.random.default_rng(settings.seed)
+    samples = [window.frame_samples[chosen[window.index]] for window in used]
+    alone = np.array(
+        [_independent(one, inefficiencies[window.index]) for one, window in zip(samples, used, strict=True)]
+    )
     resampled = []
     for _ in range(settings.resamples):
         picked = np.concatenate(
             [
-                start + rng.integers(0, count, count)
-                for start, count in zip(np.cumsum(frames) - frames, frames, strict=True)
+                start + rng.integers(0, count, taken)
+                for start, count, taken in zip(np.cumsum(frames) - frames, frames, alone, strict=True)
             ]
         )
-        resampled.append(_differences(all_values[picked], all_shifts[:, picked], log_weights[picked], region)[0])
+        # a window that is thinned keeps its weight among the others
+        weights = log_weights[picked] + np.repeat(np.log(frames / np.maximum(alone, 1)), alone)
+        resampled.append(_differences(all_values[picked], all_shifts[:, picked], weights, region)[0])
     refused = effective.min(axis=1) < FEWEST_EFFECTIVE
     stderr = _spread_of(np.array(resampled))
     return Reweighted(
@@ -173,6 +183,14 @@ def reweight(
         frames=frames,
         reason=_reason(refused, spread, effective),
     )
+
+
+def _independent(samples: Array, inefficiency: float) -> int:
+    """Return how many of the structures at ``samples`` of a window are independent; at least one."""
+    if len(samples) < 2:
+        return len(samples)
+    spacing = float(np.diff(np.sort(samples)).mean())
+    return max(1, round(len(samples) / max(1.0, inefficiency / spacing)))
 
 
 def _spread_of(resampled: Array) -> Array:

@@ -11,7 +11,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from pydantic import Field, field_validator, model_validator
 
 from rung.data.labels import Array
-from rung.errors import ConfigError, counted
+from rung.errors import ConfigError, DataError, counted
 from rung.evaluate.dynamics.integrator import (
     Integrator,
     Motion,
@@ -31,6 +31,10 @@ from rung.results.arrays import TEXT, ArrayKind
 
 MARKER = "windows.json"
 """Says whose windows a folder holds."""
+
+
+_DRAGGED = 1e-6
+"""Of the variable over Å: how far it may change when all atoms move alike."""
 
 
 class SamplingSettings(DynamicsSettings):
@@ -227,7 +231,8 @@ def sample_windows(
     Raises
     ------
     DataError
-        When the folder holds other windows, or the forces say that the atoms are held from outside.
+        When the folder holds other windows, the forces say that the atoms are held from outside, or the variable
+        changes when all atoms move alike.
     """
     integrator = integrator_of(
         start,
@@ -239,6 +244,7 @@ def sample_windows(
     surface = surface_of(start, calculator)
     first = integrator.start(start.positions, np.zeros_like(start.positions), surface)
     check_drift(integrator, first)
+    _check_dragged(integrator, variable, start)
     claim(
         folder / MARKER,
         settings.key(start, identity, *(exact_geometry(image) for image in (start, *(band or ())))),
@@ -250,6 +256,19 @@ def sample_windows(
     with progress.task("windows", len(settings.centres) * settings.steps) as task:
         seeds = run.from_band(band) if band is not None else run.steered(task)
         return tuple(run.window(index, seeds[index], task) for index in range(len(settings.centres)))
+
+
+def _check_dragged(integrator: Integrator, variable: CollectiveVariable, start: Atoms) -> None:
+    """Refuse a variable that the springs change by dragging all atoms along, until no window is held by its spring."""
+    if not integrator.remove_drift:
+        return
+    _, gradient = variable.evaluate(np.array(start.positions, dtype=float))
+    if np.linalg.norm(integrator.held.shifts @ gradient.sum(axis=0)) > _DRAGGED:
+        raise DataError(
+            "The collective variable changes when all atoms move alike, so its springs would drag the whole structure; "
+            "give the atoms that it counts from (relative_to), hold some atoms, or say remove_drift: false where a "
+            "field holds them."
+        )
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,11 @@ class KeptRows:
             np.savez(stream, key=np.array(self.key), done=self.done, rows=self.rows)
         self._saved = time.monotonic()
 
+    def forget(self) -> None:
+        """Start again: what is kept is of another potential."""
+        self.rows[:] = 0.0
+        self.done = 0
+
     def close(self) -> None:
         """Delete the file: all that it holds is in the result."""
         if self.file is not None:

@@ -39,6 +39,10 @@ _ON_A_LINE = 0.02
 """Å from an axis: a relaxed linear molecule is bent so far at most, and its turn about the axis would be the bend."""
 
 
+_SAME, _SAME_SHARE = 0.05, 1e-3
+"""eV/Å², and of the largest element: what float32 leaves open of second derivatives along one direction."""
+
+
 class VibrationSettings(Settings):
     """How vibrations are found."""
 
@@ -108,8 +112,8 @@ def vibrations(
     """Return the harmonic modes of ``atoms`` where they stand.
 
     Each coordinate that nothing holds is moved to both sides, so a cubic term of the energy cancels. Where all atoms
-    move, whole shifts (and turns without periodicity) are taken out if the Hessian does not resist them: a molecule
-    loses six, a periodic cell three, a slab with held atoms or a particle in an outer field none. Masses are those of
+    move, whole shifts and turns are taken out if the Hessian does not resist them: a molecule loses six, a wire four, a
+    crystal or a layer three, a slab with held atoms or a particle in an outer field none. Masses are those of
     ``atoms``: an isotope has its own modes.
 
     Parameters
@@ -170,17 +174,15 @@ def _hessian(
     """Return the symmetrised second derivatives of the energy, eV/Å², shape ``(k, k)`` for k free coordinates."""
     image = atoms.copy()
     image.set_constraint()
-    where, directions = coordinates
+    where, _ = coordinates
+    if kept.done:
+        stiffest = int(np.abs(np.diag(kept.rows)[: kept.done]).argmax())
+        if not same_row(kept.rows[stiffest], _row(image, calculator, coordinates, step, stiffest)):
+            kept.forget()
     with progress.task("vibrations", len(where)) as task:
         task.advance(kept.done)
-        for index, direction in zip(where[kept.done :], directions[kept.done :], strict=True):
-            pushed = []
-            for way in (step, -step):
-                image.positions[index] = atoms.positions[index] + way * direction
-                forces = np.array(calculator.get_forces(image), dtype=float)
-                pushed.append((forces[where] * directions).sum(axis=1))
-            image.positions[index] = atoms.positions[index]
-            kept.add((pushed[1] - pushed[0]) / (2 * step))
+        for number in range(kept.done, len(where)):
+            kept.add(_row(image, calculator, coordinates, step, number))
             task.advance()
     hessian = kept.rows
     if not np.isfinite(hessian).all():
@@ -188,13 +190,49 @@ def _hessian(
     return 0.5 * (hessian + hessian.T)
 
 
+def _row(image: Atoms, calculator: Any, coordinates: Coordinates, step: float, number: int) -> Array:
+    """Return one row of the second derivatives, eV/Å², shape ``(k,)``."""
+    where, directions = coordinates
+    index, here, pushed = where[number], image.positions[where[number]].copy(), []
+    for way in (step, -step):
+        image.positions[index] = here + way * directions[number]
+        forces = np.array(calculator.get_forces(image), dtype=float)
+        pushed.append((forces[where] * directions).sum(axis=1))
+    image.positions[index] = here
+    return np.asarray((pushed[1] - pushed[0]) / (2 * step))
+
+
+def probe_of(atoms: Atoms, calculator: Any, settings: VibrationSettings) -> Array:
+    """Return the second derivatives along one direction, eV/Å², by which kept modes are held against a calculator.
+
+    All coordinates move along it, so that no stiff mode is overlooked.
+    """
+    held, image = Held.of(atoms), atoms.copy()
+    image.set_constraint()
+    where, directions = held.coordinates(_moving(held, settings.moving))
+    sizes = np.random.default_rng(0).uniform(-1.0, 1.0, size=len(where))
+    way = np.zeros_like(image.positions)
+    np.add.at(way, where, sizes[:, None] * directions)
+    pushed = []
+    for sign in (settings.step, -settings.step):
+        image.positions = atoms.positions + sign * way
+        forces = np.array(calculator.get_forces(image), dtype=float)
+        pushed.append((forces[where] * directions).sum(axis=1))
+    return np.asarray((pushed[1] - pushed[0]) / (2 * settings.step))
+
+
+def same_row(before: Array, now: Array) -> bool:
+    """Return whether second derivatives along one direction are of one potential, up to what float32 leaves open."""
+    return before.shape == now.shape and bool(np.abs(before - now).max() <= _SAME + _SAME_SHARE * np.abs(now).max())
+
+
 def _rigid_motions(atoms: Atoms, held: Held, dynamical: Array, coordinates: Coordinates) -> Array:
     """Return orthonormal mass-weighted shifts and turns that the Hessian does not resist, shape ``(motions, k)``."""
     where, directions = coordinates
     offsets = atoms.positions - atoms.get_center_of_mass()
     candidates = [np.tile(shift, (len(atoms), 1)) for shift in held.shifts]
-    if held.nothing and not atoms.pbc.any():
-        candidates += [np.cross(axis, offsets) for axis in _axes_of_turns(offsets)]
+    if held.nothing:
+        candidates += [np.cross(axis, offsets) for axis in _axes_of_turns(atoms, offsets)]
     if not candidates:
         return np.empty((0, len(where)))
     root = np.sqrt(atoms.get_masses()[where])
@@ -208,11 +246,20 @@ def _rigid_motions(atoms: Atoms, held: Held, dynamical: Array, coordinates: Coor
     return np.asarray((turned.T @ basis)[free])
 
 
-def _axes_of_turns(offsets: Array) -> Array:
-    """Return axes about which a molecule turns, shape ``(k, 3)``: two of a linear one, which has none of its own."""
+def _axes_of_turns(atoms: Atoms, offsets: Array) -> Array:
+    """Return axes about which a structure turns, shape ``(k, 3)``.
+
+    A molecule has three, and a linear one two, for it has no turn about itself. A wire has the one that it repeats
+    along; what repeats in two or three directions has none.
+    """
+    if atoms.pbc.sum() > 1:
+        return np.empty((0, 3))
     own, *across = np.linalg.svd(offsets, full_matrices=True)[2]
+    if atoms.pbc.any():
+        along = atoms.cell.array[atoms.pbc][0]
+        own, across = along / np.linalg.norm(along), []
     off = np.linalg.norm(offsets - np.outer(offsets @ own, own), axis=1).max()
-    return np.array(across if off < _ON_A_LINE else (own, *across))
+    return np.array(across if off < _ON_A_LINE else (own, *across)).reshape(-1, 3)
 
 
 def _complement(rigid: Array) -> Array:

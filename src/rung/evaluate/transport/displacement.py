@@ -17,7 +17,7 @@ AMBIGUOUS = 0.4
 _SAME_CELL = 1e-4
 """Å: cells that differ by less are one cell; what text files round off is smaller."""
 
-_FEWEST_FRAMES = 3
+FEWEST_FRAMES = 3
 
 
 @dataclass(frozen=True)
@@ -192,8 +192,8 @@ def _inverse(cell: Array, periodic: Array) -> Array:
 
 
 def _check(frames: Sequence[Atoms], species: str) -> None:
-    if len(frames) < _FEWEST_FRAMES:
-        raise DataError(f"A run has at least {_FEWEST_FRAMES} frames, not {len(frames)}.")
+    if len(frames) < FEWEST_FRAMES:
+        raise DataError(f"A run has at least {FEWEST_FRAMES} frames, not {len(frames)}.")
     first = frames[0]
     if not is_element(species):
         raise DataError(one_of(species, set(first.symbols), "element"))

@@ -56,6 +56,11 @@ class TransportSettings(DiffusionSettings):
     unwrapped: bool = False
     """Whether the positions run on beyond the cell already."""
 
+    @property
+    def n_skipped(self) -> int:
+        """How many frames at the beginning of a run are left out."""
+        return round(self.skip_fs / self.frame_fs)
+
 
 @dataclass(frozen=True)
 class Run:
@@ -147,9 +152,10 @@ class Window:
 
 def measured_run(run: Run, settings: TransportSettings) -> MeasuredRun:
     """Return the squared displacements of one run; errors name it."""
-    skip = round(settings.skip_fs / settings.frame_fs)
     try:
-        moved = displacements(run.frames[skip:], settings.species, unwrapped=settings.unwrapped or run.unwrapped)
+        moved = displacements(
+            run.frames[settings.n_skipped :], settings.species, unwrapped=settings.unwrapped or run.unwrapped
+        )
     except DataError as error:
         raise DataError(f"{run.name}: {error}") from error
     if not np.ptp(moved.mobile + moved.drift[:, np.newaxis], axis=0).any():

@@ -59,6 +59,16 @@ class Solution:
     table: tuple[Mapping[str, float], ...] = ()
     label_error: LabelError | None = None
 
+    def leave_one_out(self) -> tuple[Array, Array]:
+        """Return how far each datum is from what the others predict, eV, and the variance expected of that, eV².
+
+        NaN for a hinge: its solution without one energy is no closed form, and that of a quadratic band is another fit.
+        """
+        if np.isnan(self.gaussian.covariance).any():
+            unknown = np.full(len(self.assembly.model.data), np.nan)
+            return unknown, unknown
+        return self.assembly.model.leave_one_out(self.values)
+
 
 def quadratic_solution(
     assembly: Assembly, *, choose: str = "evidence", n_points: int | Literal["auto"] = "auto"

@@ -67,7 +67,7 @@ def explain(problem: Problem, solution: Solution, terms: Sequence[Term]) -> Expl
     if not len(data):
         return Explanation(numbers, ("There are no target energies: this is the prior, not a fit.",), tables)
     tables = tables.with_tables(FitDetails(notes=composition_notes(data, solution)))
-    error, variance = solution.assembly.model.leave_one_out(solution.values)
+    error, variance = solution.leave_one_out()
     known = np.isfinite(variance)
     numbers["leave_one_out_rmse"] = _rms(error[known])
     numbers["leave_one_out_z2"] = float(np.mean(error[known] ** 2 / variance[known])) if known.any() else np.nan

@@ -67,8 +67,12 @@ class Blind(ABC):
         """Return P at s, eV/√atom; two exact labels that contradict each other raise a ``FitError``."""
 
     @abstractmethod
-    def error_size(self, residual: Array) -> float:
-        """Return the s, eV/√atom, that makes ``residual`` of the energies, eV, shape ``(n,)``, as likely as may be."""
+    def error_size(self, residual: Array) -> tuple[float, int]:
+        """Return the size of ``residual`` of the energies, eV, shape ``(n,)``, and how many combinations tell it.
+
+        The size is that of the model's own error, s in eV/√atom, which makes it as likely as may be. Combinations that
+        hold next to none of that error do not count: such as the difference of two labels of one geometry.
+        """
 
 
 @dataclass(frozen=True)

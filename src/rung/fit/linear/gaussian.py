@@ -123,8 +123,8 @@ class EnergyData(Energies):
         )
 
     def with_variance(self, variance: Array) -> "EnergyData":
-        """Return the data with independent errors added, variances in eV², shape ``(n,)``."""
-        return replace(self, statistical=self.statistical + np.diag(variance))
+        """Return the data with errors added, eV²: variances, shape ``(n,)``, or a covariance, shape ``(n, n)``."""
+        return replace(self, statistical=self.statistical + (np.diag(variance) if variance.ndim == 1 else variance))
 
     def transformed(self, combination: Array) -> "EnergyData":
         """Return ``combination @ data``, shape ``(m, n)``: differences, say, with the covariances that follow."""
@@ -204,13 +204,6 @@ class LinearModel:
     def blind(self) -> Blind:
         """The energies as far as no flat E0 touches them."""
         return self.data.blind(self.reference_stderr)
-
-    def error_size(self, residual: Array) -> float:
-        """Return the s, eV/√atom, that makes ``residual`` of the energies, eV, shape ``(n,)``, as likely as may be.
-
-        Changes of E0 do not count.
-        """
-        return self.blind.error_size(residual)
 
     def posterior(self, hypers: Mapping[str, float]) -> Gaussian:
         """Return the distribution of (d, e) given the energies, in closed form.

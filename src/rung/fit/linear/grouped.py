@@ -214,11 +214,8 @@ class GroupedBlind(Blind):
         """Return the precision at s; two exact labels that contradict each other raise."""
         return GroupedPrecision(self.data, model_error, self.columns, self.prior, self.flat_size)
 
-    def error_size(self, residual: Array) -> float:
-        """Return the s that makes ``residual`` of the energies as likely as may be, eV/√atom.
-
-        By the means of groups, for only they hold the model's own error.
-        """
+    def error_size(self, residual: Array) -> tuple[float, int]:
+        """See :class:`~rung.fit.linear.energies.Blind`: by the means of groups, which hold the model's own error."""
         data = self.data
         weight = np.where((data.counts > 1)[data.group], 1.0 / np.maximum(data.label_variances, 1e-300), 1.0)
         total = data.sums @ weight
@@ -227,4 +224,5 @@ class GroupedBlind(Blind):
         if self.n_flat:
             flat = scale[:, None] * (data.sums @ (weight[:, None] * self.columns[:, : self.n_flat])) / total[:, None]
             rest = rest - flat @ np.linalg.lstsq(flat, rest, rcond=None)[0]
-        return float(np.sqrt(np.sum(rest**2) / max(len(rest) - self.n_flat, 1)))
+        count = max(len(rest) - self.n_flat, 0)
+        return float(np.sqrt(np.sum(rest**2) / max(count, 1))), count

@@ -79,7 +79,7 @@ def fitted_label_error(assembly: Assembly) -> tuple[Assembly, LabelError]:
     Parameters
     ----------
     assembly
-        Whose ``exact`` says how many such labels stand in each datum.
+        Whose ``exact`` says how such labels stand in the data.
     """
     exact = assembly.exact
     assert exact is not None  # noqa: S101 - the caller asks only where there are such labels
@@ -90,7 +90,8 @@ def fitted_label_error(assembly: Assembly) -> tuple[Assembly, LabelError]:
     value = float(np.sqrt(weights @ SIZES**2))
     cumulative = np.cumsum(weights) - 0.5 * weights
     low, high = np.exp(np.interp([0.16, 0.84], cumulative, np.log(SIZES)))
-    return _at(assembly, exact, value), LabelError(value, float(low), float(high), int(np.count_nonzero(exact)))
+    count = int(np.count_nonzero(exact if exact.ndim == 1 else np.diag(exact)))
+    return _at(assembly, exact, value), LabelError(value, float(low), float(high), count)
 
 
 def _at(assembly: Assembly, exact: Array, size: float) -> Assembly:

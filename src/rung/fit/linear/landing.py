@@ -67,10 +67,9 @@ class Landing:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was found, in sentences."""
-        found = (
-            f"After its step the network is {MILLI * self.residual:.0f} meV off the labels it was fitted to, r.m.s.; "
-            f"each left out in turn, the linear fit errs by {MILLI * self.leave_one_out:.0f} meV.",
-        )
+        step = f"After its step the network is {MILLI * self.residual:.0f} meV off the labels it was fitted to, r.m.s."
+        left = f"; each left out in turn, the linear fit errs by {MILLI * self.leave_one_out:.0f} meV."
+        found = (step.rstrip(".") + left if np.isfinite(self.leave_one_out) else step,)
         if not np.isfinite(self.departure):
             return found
         return (
@@ -140,6 +139,11 @@ def _forces(potential: Predicts, structures: Sequence[Structure], fidelity: str)
         if one.forces is not None
     ]
     return np.concatenate(found) if found else np.zeros(0)
+
+
+def rms_of_known(values: Array) -> float:
+    """Return the r.m.s. of what is known of ``values``; NaN where nothing is."""
+    return _rms(values[np.isfinite(values)])
 
 
 def _rms(values: Array) -> float:

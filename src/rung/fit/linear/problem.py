@@ -28,6 +28,10 @@ LABEL_FLOOR = 1e-4
 MOST_BESIDE_DIFFERENCES = 5_000
 """Of how many structures the errors are held as full matrices where labels are differences."""
 
+FOLLOWS, ROUNDING = 1e-6, 9.0
+"""Share of the variance of the model's own error in one datum, given all others, that is no more than rounding; and by
+how many times as much a datum may exceed it."""
+
 NEARLY_EQUAL = 0.999
 """Share of their environments above which one structure repeats another."""
 
@@ -216,13 +220,28 @@ def energy_data(
     if special:
         exact = exact.transformed(rows)
     own = np.sqrt(np.maximum(np.diag(exact.model), 1e-300))
-    alike = np.abs(exact.model / own[:, None] / own[None, :] - np.eye(len(own)))
-    repeats = (alike.max(axis=1, initial=0.0) > NEARLY_EQUAL) | (np.abs(rows).sum(axis=1) > 1)
+    alike = exact.model / own[:, None] / own[None, :]
+    pairs = np.abs(alike - np.eye(len(own))).max(axis=1, initial=0.0) > NEARLY_EQUAL
+    repeats = pairs | (np.abs(rows).sum(axis=1) > 1)
+    if ((labels.sigma == 0) & ~repeats).any():
+        repeats |= _follow_from_others(alike)
     floor = _floor(np.abs(rows) @ composition.sum(axis=1), labels.sigma, repeats)
     statistical = (
         labels.covariance + target.energy_shared_stderr**2 * np.outer(exact.share, exact.share) + np.diag(floor)
     )
     return replace(exact, target=labels.energy + exact.target, statistical=statistical)
+
+
+def _follow_from_others(alike: Array) -> NDArray[np.bool_]:
+    """Return whose model error follows from that of all others, as that of two fragments does of both far apart.
+
+    Parameters
+    ----------
+    alike
+        Correlations of the model's own errors, shape ``(n, n)``.
+    """
+    inverse = np.linalg.inv(alike + FOLLOWS * np.eye(len(alike)))
+    return np.asarray(1.0 / np.diag(inverse) < 2.0 * FOLLOWS * (1.0 + ROUNDING))
 
 
 def grouped_energies(

@@ -54,13 +54,14 @@ def posterior_of(problem: Problem, solution: Solution, error: FeatureError) -> P
 def shared_response(solution: Solution, size: float) -> Array | None:
     """Return how the parameters follow an error of ``size``, eV, that all labels share; None without one.
 
-    In a difference it cancels.
+    In a difference it cancels. Weights that a fit of reference energies alone leaves where they are do not follow.
     """
     model = solution.assembly.model
     if size == 0.0 or not len(model.data):
         return None
     moved = replace(model, data=replace(model.data, target=model.data.target + size * model.data.share))
-    return moved.posterior(solution.values).mean - model.posterior(solution.values).mean
+    response = moved.posterior(solution.values).mean - model.posterior(solution.values).mean
+    return np.concatenate([np.zeros(len(solution.gaussian.mean) - len(response)), response])
 
 
 def domain_of_fit(problem: Problem, elements: Mapping[int, ElementDomain]) -> Domain:

@@ -10,6 +10,13 @@ from rung.errors import FitError
 from rung.fit.linear.energies import Blind, Precision
 from rung.fit.linear.factors import SINGULAR, cholesky
 
+OWN_SHARE = 1e-3
+"""Share of the model's own error in a contrast, over the largest one, below which the contrast says nothing of it: the
+errors of two labels of nearly one geometry, over what is left of the model's error, would look like a huge one."""
+
+NOTHING = 1e-10
+"""Of the model's own error, below which none of it is left in the contrasts."""
+
 
 @dataclass(frozen=True)
 class Rotated(Blind):
@@ -50,11 +57,11 @@ class Rotated(Blind):
             raise FitError(SINGULAR)
         return RotatedPrecision(self, variance, float(np.log(variance).sum() - 2.0 * self.log_determinant))
 
-    def error_size(self, residual: Array) -> float:
-        """Return the s that makes ``residual`` of the energies as likely as may be, eV/√atom."""
-        own = self.model > 1e-9 * self.model.max(initial=0.0)
+    def error_size(self, residual: Array) -> tuple[float, int]:
+        """See :class:`~rung.fit.linear.energies.Blind`."""
+        own = self.model > OWN_SHARE * self.model.max(initial=0.0)
         rest = (self.turn.T @ residual)[own]
-        return float(np.sqrt(np.sum(rest**2 / self.model[own]) / max(len(rest), 1)))
+        return float(np.sqrt(np.sum(rest**2 / self.model[own]) / max(len(rest), 1))), len(rest)
 
 
 @dataclass(frozen=True)
@@ -82,9 +89,12 @@ class RotatedPrecision(Precision):
 
 def rotated(statistical: Array, model: Array, contrasts: Array, design: Array, target: Array) -> Rotated:
     """Return the ``contrasts``, shape ``(n, k)``, of energies with the two covariances, each of shape ``(n, n)``."""
+    whole = np.trace(model)
     statistical = contrasts.T @ statistical @ contrasts
     model = contrasts.T @ model @ contrasts
     # either may be singular (exact labels; frames with equal environments), so their sum is whitened
+    if np.trace(model) <= NOTHING * whole:
+        model = np.zeros_like(model)  # all that is compared are labels of one geometry: what is left is rounding
     sizes = np.trace(statistical), np.trace(model)
     balance = sizes[0] / sizes[1] if min(sizes) > 0 else 1.0
     lower = cholesky(statistical + balance * model)[0]

@@ -45,8 +45,8 @@ class Assembly:
     directions
         A name for each uncertain direction of each component, by hyper-parameter.
     exact
-        How many labels without an error stand in each datum, shape ``(n,)``, where evidence is to give them one; else
-        None.
+        The covariance of the data's errors where each label without an error has one of 1: how many stand in each
+        datum, shape ``(n,)``, or where data share labels, shape ``(n, n)``. None where evidence is to give them none.
     """
 
     model: LinearModel
@@ -93,10 +93,11 @@ def misfit(data: energies.Energies, spread: float) -> float:
     """
     blind = data.blind(np.inf) if len(data) else None
     usual = MISFIT_SHARE * spread if spread > 0 else USUAL_MISFIT
-    if blind is None or blind.freedom == 0:
+    told, freedom = (0.0, 0) if blind is None else blind.error_size(data.target)
+    if not freedom:
         return usual
-    told = max(blind.error_size(data.target), 1e-9)
-    return _expected(told, blind.freedom, usual) if spread > 0 else told
+    told = max(told, 1e-9)
+    return _expected(told, freedom, usual) if spread > 0 else told
 
 
 def _expected(told: float, freedom: int, usual: float) -> float:
@@ -200,11 +201,28 @@ class EnergyPairs(Settings):
         for row, (first, second) in enumerate(self.pairs, start=len(single)):
             combination[row, names.index(first)] += 1.0
             combination[row, names.index(second)] -= 1.0
+        if ring := _first_that_follows(combination):
+            first, second = self.pairs[ring - len(single)]
+            raise FitError(
+                f"The pair {first}, {second} follows from the pairs before it, and says nothing more; leave it out."
+            )
         return replace(
             assembly,
             model=replace(assembly.model, data=assembly.model.data.transformed(combination)),
-            exact=None if assembly.exact is None else np.abs(combination) @ assembly.exact,
+            exact=None if assembly.exact is None else (combination * assembly.exact) @ combination.T,
         )
+
+
+def _first_that_follows(rows: Array) -> int:
+    """Return the first row that is a combination of those before it; 0 where there is none."""
+    basis = np.zeros((0, rows.shape[1]))
+    for place, row in enumerate(rows):
+        rest = row - basis.T @ (basis @ row)
+        length = float(np.linalg.norm(rest))
+        if length < 1e-8:
+            return place
+        basis = np.vstack([basis, rest / length])
+    return 0
 
 
 class Band(Settings):

@@ -30,7 +30,7 @@ from rung.fit.linear.evidence import HyperPrior
 from rung.fit.linear.expected import expected_tangent
 from rung.fit.linear.gaussian import MODEL_ERROR, EnergyData, LinearModel, PriorComponent
 from rung.fit.linear.label_error import with_label_error
-from rung.fit.linear.landing import landing_of
+from rung.fit.linear.landing import landing_of, rms_of_known
 from rung.fit.linear.model_error import probed_force_ratio
 from rung.fit.linear.outlying import outlying
 from rung.fit.linear.problem import Problem, energy_data, exact_labels
@@ -147,7 +147,7 @@ def fit_tangent(lift: Lift, settings: TangentSettings, context: Context) -> FitR
     agreed = _agreed(course, assembly, size, partial(step_of, rows, spans))
     solution = replace(agreed.solution, label_error=label_error)
     _finish(model, elements, target, solution, combination @ agreed.arrival.change)
-    error, variance = solution.assembly.model.leave_one_out(solution.values)
+    error, variance = solution.leave_one_out()
     numbers = {**_numbers(agreed, solution, error), "n_parameters": float(rows.stacked.shape[1])}
     potential = model.to(base.plain.device).frozen()
     landing = landing_of(potential, target, base, labelled, course.inspected, numbers["leave_one_out_rmse"], lift.table)
@@ -261,6 +261,8 @@ def _agreed(course: Course, assembly: Assembly, size: float, step_of: Callable[[
     if first.sound:
         return first
     most = float(np.fmin(first.arrival.curvature, size))
+    if most <= first.solution.model_error:
+        return first  # the evidence's s is as large as it may become already
     return fixed(where_equal(lambda error: fixed(error).arrival.curvature, first.solution.model_error, most))
 
 
@@ -270,7 +272,7 @@ def _numbers(agreed: Agreed, solution: Solution, error: Array) -> dict[str, floa
     return {
         **dict(solution.values),
         "n_energies": float(len(error)),
-        "leave_one_out_rmse": float(np.sqrt(np.nanmean(error**2))),
+        "leave_one_out_rmse": rms_of_known(error),
         "log_evidence": solution.hypers.log_evidence,
         "log_marginal": solution.hypers.log_marginal,
         "curvature": agreed.arrival.curvature,
