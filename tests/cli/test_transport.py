@@ -163,7 +163,7 @@ def test_runs_are_made_and_friction_alone_gives_its_diffusivity(tmp_path: Path) 
 
 
 def test_draws_need_a_posterior(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = of_model(free_lithium(tmp_path), tmp_path / "out", steps=10)
+    words = of_model(free_lithium(tmp_path), tmp_path / "out", steps=40)
     assert main([*words, "--draws", "2"]) == 2
     assert "has no posterior to draw from; leave out --draws" in capsys.readouterr().err
 

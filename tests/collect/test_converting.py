@@ -261,3 +261,35 @@ def test_a_key_that_no_frame_has_is_told_although_another_is_there(tmp_path: Pat
     with pytest.raises(DataError, match=r"No frame has a label \(my_force\), so nothing is written; .*'my_forces'"):
         convert(told(tmp_path, path, keys={"energy": "E", "forces": "my_force"}, **STATED))
     assert not (tmp_path / "out.extxyz").exists()
+
+
+UNITS = {"energy_unit": "hartree", "length_unit": "angstrom"}
+
+
+def test_a_word_of_the_comment_line_is_no_energy(tmp_path: Path) -> None:
+    """ASE takes the E of "Coordinates from ORCA-job run E -76.3" for a flag, and true is the number one."""
+    path = tmp_path / "orca.xyz"
+    path.write_text("1\nCoordinates from ORCA-job run E -76.3\nH 0 0 0\n")
+    with pytest.raises(DataError, match="energy is a word without a value"):
+        made(tmp_path, path, keys={"energy": "E"}, **UNITS)
+    assert not (tmp_path / "out.extxyz").exists()
+
+
+def test_errors_are_converted_and_labels_beside_them_are_named(tmp_path: Path) -> None:
+    atoms = frame(dmc_energy=-1.0, dmc_energy_stderr=0.001)
+    atoms.set_array("dmc_forces", np.ones((len(atoms), 3)))
+    write(tmp_path / "a.extxyz", atoms)
+    keys = {"energy": "dmc_energy", "energy_stderr": "dmc_energy_stderr"}
+    done, (structure,) = made(tmp_path, tmp_path / "a.extxyz", keys=keys, **UNITS)
+    assert labels_of(structure).energy_stderr == pytest.approx(0.001 * HARTREE)
+    assert done.left_out == ("dmc_forces",)
+    (tmp_path / "out.extxyz").unlink()
+    done, _ = made(tmp_path, tmp_path / "a.extxyz", keys={"energy": "dmc_energy"}, **UNITS)
+    assert done.left_out == ("dmc_energy_stderr", "dmc_forces")
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 3), (2, 3, 4)])
+def test_forces_of_another_shape_than_the_positions_are_one_sentence(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = arrays(tmp_path, F=np.zeros(shape))
+    with pytest.raises(DataError, match=r"forces has shape .*, not \(3, 3\), as the positions"):
+        made(tmp_path, path, keys={**KEYS, "forces": "F"}, **UNITS)

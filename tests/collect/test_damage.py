@@ -108,7 +108,8 @@ def test_damage_is_an_energy_or_one_sentence(tmp_path: Path, name: str) -> None:
     chance, content, path = random.Random(name), samples()[name], tmp_path / name
     path.write_bytes(content)
     whole = outcome(path)
-    assert whole == ("refused" if name.startswith("unconverged") or name == "dmc.s000.scalar.dat" else "energy")
+    no_label = name.startswith(("unconverged", "unread")) or name == "dmc.s000.scalar.dat"
+    assert whole == ("refused" if no_label else "energy")
     outcomes = set()
     for _ in range(4):
         for version in damaged(content, chance):

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from rung.collect.arrays import read_columns
+from rung.collect.collecting import collect
+from rung.collect.settings import CollectSettings
 from rung.collect.tables import TableMeaning, read_all, read_labels
 from rung.errors import ConfigError, DataError
 from rung.units import HARTREE
@@ -225,3 +227,15 @@ def test_pickles_are_not_run(tmp_path: Path) -> None:
 def test_what_columns_mean_is_checked(columns: dict[str, str], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         TableMeaning(columns, 1.0)
+
+
+@pytest.mark.parametrize(
+    "more", [{"series": (2,)}, {"level": "ccsd"}, {"join": True}, {"mpc": True}, {"equilibration": 3}]
+)
+def test_what_outputs_alone_have_is_refused_beside_a_table(tmp_path: Path, more: dict[str, object]) -> None:
+    """--mpc was passed over, and the user believed that the correction was there."""
+    path = tmp_path / "a.csv"
+    path.write_text("name,E\na,-1.0\n")
+    told = {"paths": (path,), "columns": {"structure_id": "name", "energy": "E"}, "unit": "hartree", **more}
+    with pytest.raises(ConfigError, match=f"--{next(iter(more))} is of outputs, and --columns reads finished energies"):
+        collect(CollectSettings.read(told))

@@ -61,6 +61,28 @@ def test_one_file_is_divided_and_a_base_is_trained_first(world: SmallWorld, tmp_
     assert not formulas["train"] & formulas["test"]
 
 
+def test_a_kind_of_energy_is_no_level_and_a_name_that_cannot_be_one_leaves_nothing(
+    world: SmallWorld, tmp_path: Path
+) -> None:
+    frames = read_structures(world.folder / "train.extxyz")
+    few = [
+        replace(one, labels={**one.labels, "kinetic": one.labels["low"]}) if number < 3 else one
+        for number, one in enumerate(frames)
+    ]
+    write_structures(tmp_path / "kinetic.extxyz", few)
+    begun = begin(InitSettings(files=(tmp_path / "kinetic.extxyz",), out=tmp_path / "kinetic"))
+    assert (begun.low, begun.target) == ("low", "high")
+    named = [
+        replace(one, labels={"ccsd(t)" if name == "high" else name: label for name, label in one.labels.items()})
+        for one in frames
+    ]
+    write_structures(tmp_path / "named.extxyz", named)
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"'ccsd\(t\)' must be .*; rename its labels, as rung convert --keys"):
+            begin(InitSettings(files=(tmp_path / "named.extxyz",), out=tmp_path / "named"))
+    assert not (tmp_path / "named").exists()
+
+
 def test_what_cannot_be_told_is_asked(world: SmallWorld, tmp_path: Path) -> None:
     file, out = world.folder / "train.extxyz", tmp_path / "out"
     with pytest.raises(ConfigError, match="fidelity"):

@@ -13,12 +13,14 @@ from ase.calculators.emt import EMT
 from ase.io import write
 
 from rung.calculator import RungCalculator
+from rung.data.readers.structures import read_structures
 from rung.errors import ConfigError, DataError, ModelError, UntrustedError
 from rung.evaluate.free_energy import collective
 from rung.model.potential import ReadoutPotential
 from rung.model.reference import ReferenceEnergies
 from rung.tasks import fixed_paths
 from rung.tasks.opened import Opened, Source, open_calculator, open_fidelities, read_start
+from rung.tasks.prediction import PredictionTask, predict_file
 from tests.pair_hop import lifted
 from tests.run.small_world import SmallWorld
 
@@ -132,3 +134,35 @@ def test_a_start_or_band_that_no_matter_has_is_refused_with_its_file(
     for reader in readers:
         with pytest.raises(DataError, match=rf"start.xyz, frame 0: the structure H3 has .*{sentence}"):
             reader(path)
+
+
+def test_a_calculator_of_a_user_may_lack_forces_and_have_an_array_for_an_energy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that wrap coupled cluster have no forces, and those that wrap torch often give an array of one."""
+    (tmp_path / "mine_of_arrays.py").write_text(
+        "import numpy as np\nfrom ase.calculators.emt import EMT\n\n\n"
+        "class Wrapped(EMT):\n    size = 1\n\n    def calculate(self, *arguments, **named):\n"
+        "        super().calculate(*arguments, **named)\n"
+        "        self.results['energy'] = np.full(self.size, self.results['energy'])\n\n\n"
+        "class Several(Wrapped):\n    size = 2\n\n\n"
+        "class Bare(EMT):\n    implemented_properties = ['energy']\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    copper = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.2]])
+    plain = Atoms("Cu2", positions=copper.positions, calculator=EMT()).get_potential_energy()
+    found = {}
+    for name in ("Wrapped", "Several", "Bare"):
+        potential = open_calculator(Source(model=f"mine_of_arrays:{name}", trusted=True), "high")
+        found[name] = potential.calculator
+    assert found["Wrapped"].get_potential_energy(copper) == pytest.approx(plain)
+    assert isinstance(found["Wrapped"].get_potential_energy(copper), float)
+    with pytest.raises(ModelError, match=r"gives an energy of the shape \(2,\), and it should be one number"):
+        found["Several"].get_potential_energy(copper)
+    with pytest.raises(ModelError, match="mine_of_arrays:Bare gives no forces, which this asks for"):
+        found["Bare"].get_forces(copper)
+    write(tmp_path / "cu.extxyz", copper)
+    task = PredictionTask(structures=(tmp_path / "cu.extxyz",), out=tmp_path / "out.extxyz")
+    predict_file(Opened.of(found["Bare"], fidelity="high"), task)
+    labels = read_structures(tmp_path / "out.extxyz")[0].labels["high"]
+    assert labels.energy == pytest.approx(plain) and not labels.has_forces

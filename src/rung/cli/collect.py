@@ -54,6 +54,13 @@ def _convert(settings: ConvertSettings) -> int:
         f"Wrote {done.out}: {counted(done.structures, 'structure')}, {counted(done.energies, 'energy', 'energies')}, "
         f"{done.forces} with forces, {done.stresses} with stress. Check it with rung doctor {done.out}.",
     )
+    if done.left_out:
+        are = "is" if len(done.left_out) == 1 else "are"
+        ERR.print(
+            f"warning: {', '.join(done.left_out)} {are} left out: --keys names others of that name and not these, "
+            "and nobody said their units.",
+            style="yellow",
+        )
     return 0
 
 

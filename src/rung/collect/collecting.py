@@ -105,6 +105,17 @@ def _from_tables(settings: CollectSettings, structures: Sequence[Structure], bef
     """Take the labels of tables, where outputs need not be read."""
     if settings.unit is None:
         raise ConfigError("--columns needs --unit, the unit of the energies in the table, such as hartree.")
+    given = {
+        "--series": settings.series,
+        "--level": settings.level,
+        "--join": settings.join,
+        "--mpc": settings.mpc,
+        "--table": settings.table,
+        "--equilibration": settings.equilibration is not None,
+        "--twist-weights": settings.twist_weights,
+    }
+    if idle := [name for name, value in given.items() if value]:
+        raise ConfigError(f"{idle[0]} is of outputs, and --columns reads finished energies of tables; leave one out.")
     if not settings.paths:
         raise DataError("No table was named.")
     stderr = float("nan") if settings.stderr is None else settings.stderr

@@ -23,7 +23,7 @@ from rung.errors import ConfigError, DataError, StorageError, counted, one_of
 from rung.fidelity import Fidelity
 from rung.progress import SILENT, Progress
 
-LABELS = ("energy", "forces", "gradient", *TENSORS)
+LABELS = ("energy", "energy_stderr", "forces", "forces_stderr", "gradient", *TENSORS)
 GEOMETRY = ("numbers", "positions", "cell")
 ARRAYS = (".npz", ".h5", ".hdf5")
 
@@ -47,6 +47,8 @@ class Converted:
         The file.
     structures, energies, forces, stresses
         How many of each.
+    left_out
+        Labels of the fidelities whose keys were named that no key was named for: in what unit they are nobody said.
     """
 
     out: Path
@@ -54,6 +56,7 @@ class Converted:
     energies: int
     forces: int
     stresses: int
+    left_out: tuple[str, ...] = ()
 
 
 def convert(settings: ConvertSettings, *, progress: Progress = SILENT) -> Converted:
@@ -79,9 +82,10 @@ def convert(settings: ConvertSettings, *, progress: Progress = SILENT) -> Conver
     if settings.out.exists():
         raise StorageError(f"{settings.out} is there already; choose another --out.")
     structures: list[Structure] = []
+    left_out: set[str] = set()
     with progress.task("Converting", len(settings.paths)) as task:
         for path in settings.paths:
-            structures += _structures(path, settings, scales)
+            structures += _structures(path, settings, scales, left_out)
             task.advance()
     labels = [structure.labelled(settings.fidelity) for structure in structures]
     done = Converted(
@@ -90,6 +94,7 @@ def convert(settings: ConvertSettings, *, progress: Progress = SILENT) -> Conver
         sum(one.has_energy for one in labels),
         sum(one.has_forces for one in labels),
         sum(one.has_stress for one in labels),
+        tuple(sorted(left_out)),
     )
     if absent := _absent(settings, done):
         raise DataError(
@@ -165,7 +170,7 @@ def _checked(settings: ConvertSettings) -> Scales:
     return Scales(ENERGY[settings.energy_unit], LENGTH[settings.length_unit], stress)
 
 
-def _structures(path: Path, settings: ConvertSettings, scales: Scales) -> Iterator[Structure]:
+def _structures(path: Path, settings: ConvertSettings, scales: Scales, left_out: set[str]) -> Iterator[Structure]:
     if _of_arrays(path, settings):
         yield from _from_arrays(path, settings, scales)
         return
@@ -175,6 +180,7 @@ def _structures(path: Path, settings: ConvertSettings, scales: Scales) -> Iterat
     for number, frame in enumerate(reader_of(path).frames(path)):
         where = f"{path}, frame {number}"
         structure = _without(structure_of(frame, path, number, {}), settings.keys)
+        left_out |= _beside(frame, settings.keys)
         values = _of_keys(frame, settings.keys, where) if settings.keys else _of_calculator(frame)
         yield _labelled(structure, values, settings.fidelity, scales, where)
 
@@ -198,6 +204,14 @@ def _of_keys(frame: Frame, keys: Mapping[str, str], where: str) -> dict[str, Any
     return found
 
 
+def _beside(frame: Frame, keys: Mapping[str, str]) -> set[str]:
+    """Return the labels of a frame that have a prefix of ``keys`` and are none of these."""
+    pairs = (split_key(name) for name in keys.values())
+    prefixes = {pair[0] for pair in pairs if pair is not None}
+    found = {key: split_key(str(key)) for key in (*frame.atoms.info, *frame.atoms.arrays)}
+    return {key for key, pair in found.items() if pair is not None and pair[0] in prefixes} - set(keys.values())
+
+
 def _without(structure: Structure, keys: Mapping[str, str]) -> Structure:
     """Return a structure without the labels under ``keys``, which are in other units than rung took them for."""
     pairs = (split_key(name) for name in keys.values())
@@ -217,7 +231,9 @@ def _labelled(structure: Structure, values: Mapping[str, Any], fidelity: str, sc
     labels = replace(
         empty_labels(count),
         energy=float(_shaped(values, "energy", (), where)) * scales.energy,
+        energy_stderr=float(_shaped(values, "energy_stderr", (), where)) * scales.energy,
         forces=forces,
+        forces_stderr=_shaped(values, "forces_stderr", (count, 3), where) * force,
         stress=stress_of(
             values,
             lambda name, shape: _shaped(values, name, shape, where),
@@ -238,6 +254,8 @@ def _shaped(values: Mapping[str, Any], name: str, shape: tuple[int, ...], where:
     """Return a label as numbers, NaN where there is none."""
     if name not in values:
         return np.full(shape, np.nan)
+    if np.asarray(values[name]).dtype.kind == "b":
+        raise DataError(f"{where}: {name} is a word without a value, which ASE reads as true, and no number.")
     try:
         array = np.asarray(values[name], dtype=float)
     except (TypeError, ValueError) as error:
@@ -265,8 +283,11 @@ def _from_arrays(path: Path, settings: ConvertSettings, scales: Scales) -> Itera
         if isinstance(values.get(STRUCTURE_ID), bytes):
             values[STRUCTURE_ID] = values[STRUCTURE_ID].decode()
         present, atoms = _atoms(chosen, number, scales, where)
-        for name in ("forces", "gradient"):
+        for name in ("forces", "gradient", "forces_stderr"):
             if name in values and np.ndim(values[name]) == 2:
+                given, due = np.shape(values[name]), (len(present), 3)
+                if given != due:
+                    raise DataError(f"{where}: {name} has shape {given}, not {due}, as the positions.")
                 values[name] = values[name][present]
         structure = structure_of(Frame(number, atoms), path, number, {})
         yield _labelled(structure, values, settings.fidelity, scales, where)

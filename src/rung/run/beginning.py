@@ -16,6 +16,7 @@ from rung.data.readers.structures import read_structures, reading_of, write_stru
 from rung.data.splits import formula, grouped_split, key_of, overlaps
 from rung.data.structure import Structure
 from rung.errors import ConfigError, DataError, counted
+from rung.fidelity import Fidelity
 from rung.progress import SILENT, Progress
 from rung.run.file_settings import InitSettings
 from rung.storage import require_own, write_text
@@ -170,6 +171,13 @@ def begin(settings: InitSettings, *, progress: Progress = SILENT) -> Beginning:
     return begun
 
 
+NO_LEVELS = frozenset(
+    {"kinetic", "potential", "total", "free", "formation", "binding", "cohesive", "adsorption", "dispersion", "hull"}
+    | {"atomization", "interaction", "reaction", "correlation", "zero_point", "band", "surface", "fermi"}
+)
+"""Words before ``_energy`` that tell a kind of energy and no level of theory: none is guessed to be a target."""
+
+
 def _remedy(structures: Sequence[Structure]) -> str:
     """Return the command that names the labels of structures that have them under no name that rung reads."""
     readings = [reading_of(structure) for structure in structures]
@@ -183,7 +191,7 @@ def _fidelities(settings: InitSettings, known: Mapping[str, Census]) -> tuple[st
     for name in (settings.target, settings.base_fidelity):
         if name is not None and name not in known:
             raise ConfigError(no_such_label(name, known))
-    with_energies = [name for name, one in known.items() if one.energies]
+    with_energies = [name for name, one in known.items() if one.energies and name.lower() not in NO_LEVELS]
     low = settings.base_fidelity
     target = settings.target or _target_among([name for name in with_energies if name != low], known)
     if low is None:
@@ -195,6 +203,13 @@ def _fidelities(settings: InitSettings, known: Mapping[str, Census]) -> tuple[st
         low = max(others, key=lambda name: known[name].forces)
     if low == target:
         raise ConfigError(f"Base and target are both {low}; give --target or --base-fidelity.")
+    for name in (target, low):
+        try:
+            Fidelity(name)
+        except ConfigError as error:
+            raise ConfigError(
+                f"{str(error).rstrip('.')}; rename its labels, as rung convert --keys energy={name}_energy does."
+            ) from error
     return target, low
 
 

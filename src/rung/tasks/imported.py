@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import PropertyNotImplementedError
 
 from rung.errors import ConfigError, ModelError, RungError
 from rung.importing import imported
@@ -24,6 +26,8 @@ def imported_calculator(path: str) -> Any:
         raise ConfigError(f"{path} returned a {type(calculator).__name__} and no ASE calculator.")
     if hasattr(calculator, "calculate"):
         calculator.calculate = _telling(path, calculator.calculate)
+    if hasattr(calculator, "get_property"):
+        calculator.get_property = _giving(path, calculator.get_property)
     return calculator
 
 
@@ -35,6 +39,25 @@ def _telling(path: str, calculate: Callable[..., Any]) -> Callable[..., Any]:
         return _told(of, calculate, atoms, *arguments, **named)
 
     return told
+
+
+def _giving(path: str, get_property: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``get_property`` of a calculator, energies as numbers also where it has them as arrays of one."""
+
+    def given(name: str, *arguments: Any, **named: Any) -> Any:
+        try:
+            found = get_property(name, *arguments, **named)
+        except PropertyNotImplementedError as error:
+            if name not in ("energy", "forces"):  # ASE itself asks for others, and goes on without
+                raise
+            raise ModelError(f"{path} gives no {name}, which this asks for.") from error
+        if name not in ("energy", "free_energy") or np.ndim(found) == 0:
+            return found
+        if np.size(found) != 1:
+            raise ModelError(f"{path} gives an {name} of the shape {np.shape(found)}, and it should be one number.")
+        return float(np.ravel(found)[0])
+
+    return given
 
 
 def _told(what: str, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

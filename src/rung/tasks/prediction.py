@@ -219,11 +219,12 @@ def _together(calculator: "RungCalculator", part: Sequence[Structure]) -> Iterat
 def _calculated(calculator: Calculator, atoms: Atoms) -> Labels:
     """Return what an ASE calculator says of a structure."""
     absent = empty_labels(len(atoms))
-    offers = "stress" in calculator.implemented_properties and _has_volume(atoms)
+    given = calculator.implemented_properties
+    offers = "stress" in given and _has_volume(atoms)
     return replace(
         absent,
         energy=float(calculator.get_potential_energy(atoms)),
-        forces=np.array(calculator.get_forces(atoms), dtype=float),
+        forces=np.array(calculator.get_forces(atoms), dtype=float) if "forces" in given else absent.forces,
         stress=np.array(calculator.get_stress(atoms), dtype=float) if offers else absent.stress,
     )
 

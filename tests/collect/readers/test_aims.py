@@ -77,3 +77,10 @@ def test_what_is_no_label_is_one_sentence(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=sentence) as error:
             read(path)
         assert str(error.value).startswith(str(path))
+
+
+def test_an_energy_beyond_the_functional_is_not_left_unseen(tmp_path: Path) -> None:
+    path = tmp_path / "aims.out"
+    path.write_text(TEXT.replace("          Have a", "  RPA total energy      :   -2160.1 eV\n          Have a"))
+    with pytest.raises(DataError, match="holds an RPA or MP2 energy"):
+        read(path)

@@ -148,6 +148,50 @@ def test_the_rydberg_of_ase_s_reader_of_espresso_is_taken_out(tmp_path: Path) ->
     assert total.atoms.pbc.all()
 
 
+HYBRID = ESPRESSO.replace(
+    "!    total energy              =   -5206.00000000 Ry",
+    "     EXX-fraction              =        0.25\n!    total energy              =   -5200.00000000 Ry\n"
+    "     est. exchange err (dexx)  =       0.1 Ry\n!    total energy              =   -5205.00000000 Ry\n"
+    "!!   total energy              =   -5206.00000000 Ry",
+)
+
+
+def test_a_hybrid_of_espresso_has_the_energy_with_exact_exchange(tmp_path: Path) -> None:
+    """Its self-consistency without exact exchange comes first, with a total energy of its own, which ASE takes."""
+    path = written(tmp_path, HYBRID)
+    reader = reader_of(path)
+    assert reader is not None
+    assert reader.read(path).energies["total"] == pytest.approx(-2603.0 * HARTREE, abs=1e-7)
+    path = written(tmp_path, HYBRID.replace("!!  ", "    "))
+    with pytest.raises(DataError, match=r"energy with exact exchange .* is not there"):
+        reader.read(path)
+
+
+def test_two_jobs_of_orca_are_refused_and_a_gradient_is_no_failed_optimisation(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """ASE joins the energy of the second job and the gradient of the first."""
+    heads = [f"$$$$$$$$$$$$$$$$  JOB NUMBER  {number} $$$$$$$$$$$$$$\n" for number in (1, 2)]
+    second = "FINAL SINGLE POINT ENERGY       -76.0\n****ORCA TERMINATED NORMALLY****\n"
+    path = written(tmp_path, heads[0] + ORCA + heads[1] + second)
+    reader = reader_of(path)
+    assert reader is not None
+    with pytest.raises(DataError, match="ORCA holds 2 jobs"):
+        reader.read(path)
+    said = ORCA.replace("CARTESIAN GRADIENT", "ORCA SCF GRADIENT CALCULATION\nCARTESIAN GRADIENT", 1)
+    reader.read(written(tmp_path, said))
+    assert not [one for one in recwarn if "optimization" in str(one.message)]
+
+
+@pytest.mark.parametrize("line", ["HF+RPA corr. energy TOTEN  =       -36.96463791 eV", "   ALGO = ACFDTR"])
+def test_an_energy_beyond_the_functional_is_not_left_unseen(tmp_path: Path, line: str) -> None:
+    path = written(tmp_path, outcar(9) + line, "OUTCAR")
+    reader = reader_of(path)
+    assert reader is not None
+    with pytest.raises(DataError, match="holds an RPA energy, which rung does not read"):
+        reader.read(path)
+
+
 def test_vasp_s_energy_is_that_without_smearing(tmp_path: Path) -> None:
     path = written(tmp_path, vasprun(5), "vasprun.xml")
     reader = reader_of(path)

@@ -15,6 +15,10 @@ LOGS = Path(__file__).parents[1] / "data" / "pyscf"
 ENERGIES = {
     "ccsdt": {"scf": -74.96302313846124, "ccsd": -75.0124617127727, "ccsd(t)": -75.01252912269851},
     "mp2": {"scf": -74.96302313846124, "mp2": -74.99856877172336},
+    "dfmp2": {"scf": -74.9637178226898, "mp2": -74.9996319430568},
+    "rpa": {"scf": -75.2268695730258, "rpa": -75.04787066519},
+    "casscf": {"scf": -74.9636307973705, "casscf": -74.9768771107282},
+    "casci": {"scf": -74.9636307973705, "casci": -74.9711915086354},
     "pbe": {"scf": -75.22556669754537},
     "uccsd": {"scf": -1.5468775027523092, "ccsd": -1.5710709762693078},
 }
@@ -99,3 +103,20 @@ def test_damage_is_one_sentence(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=sentence) as error:
             read(path)
         assert str(error.value).startswith(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "sentence"),
+    [
+        ("unread-crystal", "", "", "is of a crystal"),
+        ("casscf", "1-step CASSCF converged", "1-step CASSCF not converged", "did not converge"),
+        ("dfmp2", "E(DFRMP2)", "E(RCISD)", "holds an energy of RCISD, which rung does not read"),
+    ],
+)
+def test_what_rung_does_not_read_is_no_scf_energy_in_silence(
+    tmp_path: Path, name: str, old: str, new: str, sentence: str
+) -> None:
+    path = tmp_path / "a.log"
+    path.write_text((LOGS / f"{name}.log").read_text().replace(old, new))
+    with pytest.raises(DataError, match=sentence):
+        read(path)

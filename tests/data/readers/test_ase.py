@@ -10,7 +10,7 @@ from ase.build import molecule
 from ase.db import connect
 
 from rung.data.readers.ase import READER, frames_through_ase
-from rung.data.readers.structures import read_structures
+from rung.data.readers.structures import read_structures, reading_of
 from rung.errors import DataError
 
 
@@ -49,11 +49,14 @@ def test_a_name_is_a_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("name", ["frames.db", "frames.json"])
 def test_labels_in_a_database_of_ase_are_not_lost_in_silence(name: str, tmp_path: Path) -> None:
-    """ASE's reader leaves the keys of a row out; without labels a database is read."""
+    """ASE's reader leaves the keys of a row out: they are read as those of a comment line, and data are refused."""
     with connect(tmp_path / name) as database:
         database.write(molecule("H2O"), relaxed=True)
-    assert len(read_structures(tmp_path / name)) == 1
+        database.write(molecule("CH4"), dmc_energy=-3.0, energy_above_hull=0.1)
+    plain, labelled = read_structures(tmp_path / name)
+    assert not plain.labels and labelled.labelled("dmc").energy == -3.0
+    assert reading_of(labelled).unread_keys == ("energy_above_hull",)
     with connect(tmp_path / name) as database:
-        database.write(molecule("CH4"), dmc_energy=-3.0, data={"dmc_forces": np.zeros((5, 3))})
-    with pytest.raises(DataError, match=rf"{name}, row 2: dmc_energy, dmc_forces of a database is not read"):
+        database.write(molecule("CH4"), data={"dmc_forces": np.zeros((5, 3))})
+    with pytest.raises(DataError, match=rf"{name}, row 3: dmc_forces in the data of a database is not read"):
         read_structures(tmp_path / name)

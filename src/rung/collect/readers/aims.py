@@ -25,6 +25,7 @@ _NUMBER = r"(-?\d+\.\d+(?:E[+-]\d+)?)"
 _THREE = rf"{_NUMBER} +{_NUMBER} +{_NUMBER}"
 _ENDED = re.compile(r"Have a nice day\.")
 _CONVERGED = re.compile(r"Self-consistency cycle converged\.")
+_BEYOND = re.compile(r"(RPA|MP2|rPT2)[ \w/()+-]*total energy", re.IGNORECASE)
 _ENERGY = re.compile(rf"^ +\| Total energy uncorrected +: +{_NUMBER} eV", re.MULTILINE)
 _CELL = re.compile(rf"^ +\| Unit cell:.*\n +\| +{_THREE} *\n +\| +{_THREE} *\n +\| +{_THREE}", re.MULTILINE)
 _ATOM = re.compile(rf"^ +\| +\d+: Species (\S+) +{_THREE} *$", re.MULTILINE)
@@ -45,6 +46,8 @@ def read(path: Path) -> Total:
     text = text_of(path)
     require(path, text, _ENDED, "FHI-aims did not come to its end; the run is going on, or it failed.")
     require(path, text, _CONVERGED, "FHI-aims did not converge, so its energy is no label.")
+    if _BEYOND.search(text):
+        raise DataError(f"{path} holds an RPA or MP2 energy, which rung does not read; give it in a table.")
     energies = _ENERGY.findall(text)
     if len(energies) != 1:
         raise DataError(

@@ -5,6 +5,7 @@ converged, and without them an output is refused.
 """
 
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,10 @@ class _Code:
         Returns why the last energy did not converge, from the text; empty where it did.
     scale
         By what ASE's energies, forces and stress are multiplied, where it takes another Hartree than CODATA 2014.
+    strange
+        Returns what an output holds besides the energy that ASE reads, so that this is no label; empty if nothing.
+    energy
+        Returns the last energy, eV, from the text, where ASE reads another one; None where it does not.
     """
 
     program: str
@@ -47,6 +52,8 @@ class _Code:
     ended: re.Pattern[str]
     unconverged: Callable[[str], str]
     scale: float = _SAME
+    strange: Callable[[str], str] = lambda _: ""
+    energy: Callable[[str], float | None] = lambda _: None
 
     def read(self, path: Path) -> Total:
         """Read an output.
@@ -62,12 +69,19 @@ class _Code:
         why = self.unconverged(text)
         if why:
             raise DataError(f"{path}: {self.program} did not converge ({why}), so its energy is no label.")
-        frames = frames_through_ase(path, path.absolute(), format=self.form, do_not_split_by_at_sign=True)
+        if strange := self.strange(text):
+            raise DataError(f"{path}: {self.program} {strange}.")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # ASE's own of ORCA's gradients names no file and is wrong
+            frames = frames_through_ase(path, path.absolute(), format=self.form, do_not_split_by_at_sign=True)
         if not frames:
             raise DataError(f"{path}: ASE finds no calculation in this output of {self.program}.")
         atoms = frames[-1]
         results = dict(atoms.calc.results) if atoms.calc is not None else {}
-        if not np.isfinite(results.get("energy", np.nan)):
+        energy = self.energy(text)
+        if energy is None:
+            energy = self.scale * float(results.get("energy", np.nan))
+        if not np.isfinite(energy):
             raise DataError(f"{path}: ASE finds no energy in this output of {self.program}.")
         plain = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
         scaled = {
@@ -76,7 +90,7 @@ class _Code:
         return Total(
             path,
             self.program,
-            {"total": self.scale * float(results["energy"])},
+            {"total": energy},
             plain,
             _finite(scaled.get("forces")),
             _finite(scaled.get("stress")),
@@ -118,15 +132,40 @@ def _outcar_loop(text: str) -> str:
     return f"{taken} electronic steps of {most[1]}" if most and taken >= int(most[1]) else ""
 
 
+def _espresso_energy(text: str) -> float | None:
+    """Return the last total energy, eV: that of a hybrid is marked by !! and follows one without exact exchange."""
+    found = re.findall(r"(?m)^!!?\s+total energy\s+=\s+(-?\d+\.\d+)\s+Ry", text)
+    return float(found[-1]) * HARTREE / 2.0 if found else None
+
+
+def _espresso_strange(text: str) -> str:
+    hybrid = re.search(r"EXX-fraction|est\. exchange err|EXX: now go back", text)
+    done = re.search(r"(?m)^!!\s+total energy", text)
+    return (
+        "is of a hybrid functional, and its energy with exact exchange (!!) is not there" if hybrid and not done else ""
+    )
+
+
+def _orca_jobs(text: str) -> str:
+    jobs = set(re.findall(r"\$+\s+JOB NUMBER\s+(\d+)", text))
+    return f"holds {len(jobs)} jobs; write each calculation into a file of its own" if len(jobs) > 1 else ""
+
+
+RPA = r"HF\+RPA corr\. energy|RPA total energy|ALGO\s*=\s*ACFDT"
+"""What outputs say that hold an energy of the random-phase approximation beside that of the functional."""
+
+_NOT_RPA = _if(RPA, "holds an RPA energy, which rung does not read, and no other is its label; give it in a table")
+
 _ESPRESSO_RYDBERG = float(create_units("2006")["Rydberg"])
 """eV: what ASE's reader of Quantum ESPRESSO multiplies by (ase/io/espresso.py), of CODATA 2006."""
 
-VASP_XML = _Code("VASP", "vasp-xml", re.compile(r"</modeling>\s*$"), _vasp_steps)
+VASP_XML = _Code("VASP", "vasp-xml", re.compile(r"</modeling>\s*$"), _vasp_steps, strange=_NOT_RPA)
 OUTCAR = _Code(
     "VASP",
     "vasp-out",
     re.compile(r"General timing and accounting informations"),
     _outcar_loop,
+    strange=_NOT_RPA,
 )
 ESPRESSO = _Code(
     "Quantum ESPRESSO",
@@ -134,6 +173,8 @@ ESPRESSO = _Code(
     re.compile(r"JOB DONE\."),
     _if(r"convergence NOT achieved", "convergence was not achieved"),
     HARTREE / (2.0 * _ESPRESSO_RYDBERG),
+    _espresso_strange,
+    _espresso_energy,
 )
 GPAW = _Code(
     "GPAW", "gpaw-out", re.compile(r"(?m)^Total:\s+[\d.]+ 100\.0%"), _unless(r"Converged after", "its SCF cycle")
@@ -143,6 +184,7 @@ ORCA = _Code(
     "orca-output",
     re.compile(r"ORCA TERMINATED NORMALLY"),
     _if(r"SCF NOT CONVERGED|did not converge|not fully converged", "its SCF or correlation"),
+    strange=_orca_jobs,
 )
 
 

@@ -56,25 +56,33 @@ def _frames(path: Path) -> Iterator[Frame]:
         raise DataError(f"{path} is empty.")
     # ASE would take postgres… for a database to call, "-" for the terminal, and what follows an @ for an index
     frames = frames_through_ase(path, path.absolute(), do_not_split_by_at_sign=True)
-    _require_no_lost_labels(path)
     _require_no_isotopes(path)
-    for number, atoms in enumerate(frames):
+    for number, (atoms, keys) in enumerate(zip(frames, _keys_of_rows(path, len(frames)), strict=True)):
+        atoms.info.update(keys)
         yield Frame(number, atoms)
 
 
-def _require_no_lost_labels(path: Path) -> None:
-    """Raise where a database of ASE, which was read before, holds labels: ASE leaves the keys of its rows out."""
+def _keys_of_rows(path: Path, count: int) -> list[dict[str, object]]:
+    """Return the keys of each row of a database of ASE, which was read before: ASE leaves them out of its atoms.
+
+    Raises
+    ------
+    DataError
+        When data beside the keys look like a label: they are of any shape.
+    """
     with path.open("rb") as file:
         is_sqlite = file.read(len(_SQLITE)) == _SQLITE
     if not is_sqlite and path.suffix.lower() != ".json":
-        return
+        return [{} for _ in range(count)]
+    found = []
     for row in connect(path.absolute(), type="db" if is_sqlite else "json", use_lock_file=False).select():
-        lost = [key for key in (*row.key_value_pairs, *row.data) if LOOKS_LIKE_A_LABEL.search(key)]
-        if lost:
+        if lost := [key for key in row.data if LOOKS_LIKE_A_LABEL.search(key)]:
             raise DataError(
-                f"{path}, row {row.id}: {', '.join(lost)} of a database is not read; write the frames as extended XYZ "
-                "with such keys in info."
+                f"{path}, row {row.id}: {', '.join(lost)} in the data of a database is not read; write it as a key of "
+                "the row, or the frames as extended XYZ with such keys in info."
             )
+        found.append(dict(row.key_value_pairs))
+    return found
 
 
 def _require_no_isotopes(path: Path) -> None:

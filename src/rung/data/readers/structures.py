@@ -257,7 +257,10 @@ def structure_of(frame: Frame, path: Path, number: int, keys: Mapping[str, str])
     info = dict(atoms.info)
     bare = sorted({key for key in BARE_KEYS if key in info or key in arrays or key in results})
     labels = _renamed(_labels(info, arrays, len(atoms), where), keys, where)
-    used = {key for key in (*info, *arrays) if split_key(key) is not None} | {*BARE_KEYS, STRUCTURE_ID}
+    read = {key for key in info if _is_label(key, INFO_SUFFIXES)} | {
+        key for key in arrays if _is_label(key, ARRAY_SUFFIXES)
+    }
+    used = read | {*BARE_KEYS, STRUCTURE_ID}
     unread = sorted({key for key in {*info, *arrays, *_nested(info)} - used if _label_like(str(key))} | {*frame.unread})
     constraints = _constraints(atoms, info, where)
     reading = Reading(
