@@ -93,7 +93,7 @@ class MethodComparison(Entry):
     spread: Number
     """Standard deviation between draws; null for one draw, or where all draws are the same."""
     n_draws: int
-    """Distinct draws that the method shares with the best."""
+    """Distinct draws that the method shares with the best; with several folds, the folds."""
     best: bool
     """Whether it has the least mean."""
     difference: Number

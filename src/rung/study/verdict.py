@@ -174,13 +174,15 @@ def caveats(
 
 
 def _draws(config: StudyConfig) -> Iterator[str]:
-    n_draws = len(config.seeds) * len(config.folds())
+    n_folds = len(config.folds())
+    # seeds of one fold share its test structures, so folds are what scatters independently
+    n_draws, what, more = (n_folds, "folds", "folds") if n_folds > 1 else (len(config.seeds), "draws", "seeds")
     if n_draws == 1:
         yield "There is one draw: differences between methods have no known spread."
     elif n_draws < FEWEST_DRAWS:
         yield (
-            f"{n_draws} draws are too few to call a method worse than another: a spread from them is itself uncertain "
-            f"by about {100 / np.sqrt(2 * (n_draws - 1)):.0f} %. Give at least {FEWEST_DRAWS} seeds."
+            f"{n_draws} {what} are too few to call a method worse than another: a spread from them is itself uncertain "
+            f"by about {100 / np.sqrt(2 * (n_draws - 1)):.0f} %. Give at least {FEWEST_DRAWS} {more}."
         )
 
 
