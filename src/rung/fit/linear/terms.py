@@ -201,10 +201,9 @@ class EnergyPairs(Settings):
         for row, (first, second) in enumerate(self.pairs, start=len(single)):
             combination[row, names.index(first)] += 1.0
             combination[row, names.index(second)] -= 1.0
-        if ring := _first_that_follows(combination):
-            first, second = self.pairs[ring - len(single)]
+        if ring := _first_that_follows(self.pairs):
             raise FitError(
-                f"The pair {first}, {second} follows from the pairs before it, and says nothing more; leave it out."
+                f"The pair {', '.join(ring)} follows from the pairs before it, and says nothing more; leave it out."
             )
         return replace(
             assembly,
@@ -213,16 +212,21 @@ class EnergyPairs(Settings):
         )
 
 
-def _first_that_follows(rows: Array) -> int:
-    """Return the first row that is a combination of those before it; 0 where there is none."""
-    basis = np.zeros((0, rows.shape[1]))
-    for place, row in enumerate(rows):
-        rest = row - basis.T @ (basis @ row)
-        length = float(np.linalg.norm(rest))
-        if length < 1e-8:
-            return place
-        basis = np.vstack([basis, rest / length])
-    return 0
+def _first_that_follows(pairs: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
+    """Return the first pair whose structures the pairs before it join already; None where there is none."""
+    joined: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while (above := joined.setdefault(name, name)) != name:
+            name = above
+        return name
+
+    for first, second in pairs:
+        one, other = root(first), root(second)
+        if one == other:
+            return first, second
+        joined[other] = one
+    return None
 
 
 class Band(Settings):
