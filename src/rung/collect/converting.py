@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rung.collect.arrays import Columns, column, read_columns
 from rung.collect.convert_settings import ConvertSettings
+from rung.collect.readers.ase_codes import misread
 from rung.collect.tensors import PER_VOLUME, TENSORS, stress_of
 from rung.collect.units import ENERGY, LENGTH, STRESS
 from rung.data.labels import STRUCTURE_ID, Array, Labels, empty_labels, split_key
@@ -177,6 +178,8 @@ def _structures(path: Path, settings: ConvertSettings, scales: Scales, left_out:
     for name in GEOMETRY:
         if name in settings.keys:
             raise ConfigError(f"--keys names {name}, and {path} is no file of arrays ({', '.join(ARRAYS)}).")
+    if not settings.keys and (why := misread(path)):
+        raise DataError(f"{path} {why}; rung collect says what it can take of it.")
     for number, frame in enumerate(reader_of(path).frames(path)):
         where = f"{path}, frame {number}"
         structure = _without(structure_of(frame, path, number, {}), settings.keys)

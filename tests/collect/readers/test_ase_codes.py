@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rung.collect.convert_settings import ConvertSettings
+from rung.collect.converting import convert
 from rung.collect.readers import reader_of
 from rung.errors import DataError
 from rung.units import BOHR, HARTREE
@@ -162,6 +164,9 @@ def test_a_hybrid_of_espresso_has_the_energy_with_exact_exchange(tmp_path: Path)
     reader = reader_of(path)
     assert reader is not None
     assert reader.read(path).energies["total"] == pytest.approx(-2603.0 * HARTREE, abs=1e-7)
+    told = {"paths": (path,), "fidelity": "pbe0", "out": tmp_path / "out.extxyz"}
+    with pytest.raises(DataError, match="of which ASE takes another energy; rung collect says"):
+        convert(ConvertSettings.read(told))
     path = written(tmp_path, HYBRID.replace("!!  ", "    "))
     with pytest.raises(DataError, match=r"energy with exact exchange .* is not there"):
         reader.read(path)

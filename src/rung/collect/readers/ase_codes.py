@@ -23,6 +23,8 @@ from rung.errors import DataError
 from rung.units import HARTREE
 
 _SAME = 1.0
+_HEAD = 8192
+"""Bytes in which the mark of a code stands."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class _Code:
         Its name.
     form
         What ASE calls the format.
+    mark
+        What stands at the beginning of its outputs.
     ended
         A pattern without which the run did not end.
     unconverged
@@ -49,6 +53,7 @@ class _Code:
 
     program: str
     form: str
+    mark: bytes
     ended: re.Pattern[str]
     unconverged: Callable[[str], str]
     scale: float = _SAME
@@ -159,10 +164,11 @@ _NOT_RPA = _if(RPA, "holds an RPA energy, which rung does not read, and no other
 _ESPRESSO_RYDBERG = float(create_units("2006")["Rydberg"])
 """eV: what ASE's reader of Quantum ESPRESSO multiplies by (ase/io/espresso.py), of CODATA 2006."""
 
-VASP_XML = _Code("VASP", "vasp-xml", re.compile(r"</modeling>\s*$"), _vasp_steps, strange=_NOT_RPA)
+VASP_XML = _Code("VASP", "vasp-xml", b"<modeling>", re.compile(r"</modeling>\s*$"), _vasp_steps, strange=_NOT_RPA)
 OUTCAR = _Code(
     "VASP",
     "vasp-out",
+    b"\n executed on ",
     re.compile(r"General timing and accounting informations"),
     _outcar_loop,
     strange=_NOT_RPA,
@@ -170,6 +176,7 @@ OUTCAR = _Code(
 ESPRESSO = _Code(
     "Quantum ESPRESSO",
     "espresso-out",
+    b"Program PWSCF",
     re.compile(r"JOB DONE\."),
     _if(r"convergence NOT achieved", "convergence was not achieved"),
     HARTREE / (2.0 * _ESPRESSO_RYDBERG),
@@ -177,25 +184,45 @@ ESPRESSO = _Code(
     _espresso_energy,
 )
 GPAW = _Code(
-    "GPAW", "gpaw-out", re.compile(r"(?m)^Total:\s+[\d.]+ 100\.0%"), _unless(r"Converged after", "its SCF cycle")
+    "GPAW",
+    "gpaw-out",
+    b"  ___ ___ ___ _ _ _",
+    re.compile(r"(?m)^Total:\s+[\d.]+ 100\.0%"),
+    _unless(r"Converged after", "its SCF cycle"),
 )
 ORCA = _Code(
     "ORCA",
     "orca-output",
+    b"* O   R   C   A *",
     re.compile(r"ORCA TERMINATED NORMALLY"),
     _if(r"SCF NOT CONVERGED|did not converge|not fully converged", "its SCF or correlation"),
     strange=_orca_jobs,
 )
 
 
-def _reader(code: _Code, kind: str, mark: bytes, *suffixes: str) -> OutputReader:
-    return OutputReader(kind, suffixes, lambda _, head: mark in head, code.read)
+def misread(path: Path) -> str:
+    """Return why the energy that ASE reads from a file is not that of its level; empty where nothing says so.
+
+    Of a hybrid functional of Quantum ESPRESSO ASE takes the energy without exact exchange.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    for code in (VASP_XML, OUTCAR, ESPRESSO, ORCA):
+        if code.mark in head:
+            text = text_of(path)
+            hybrid = code is ESPRESSO and re.search(r"(?m)^!!\s+total energy", text)
+            return code.strange(text) or ("is of a hybrid, of which ASE takes another energy" if hybrid else "")
+    return ""
+
+
+def _reader(code: _Code, kind: str, *suffixes: str) -> OutputReader:
+    return OutputReader(kind, suffixes, lambda _, head: code.mark in head, code.read)
 
 
 READERS = (
-    _reader(VASP_XML, "VASP vasprun.xml", b"<modeling>", "vasprun.xml"),
-    _reader(OUTCAR, "VASP OUTCAR", b"\n executed on ", "OUTCAR"),
-    _reader(ESPRESSO, "Quantum ESPRESSO output", b"Program PWSCF"),
-    _reader(GPAW, "GPAW output", b"  ___ ___ ___ _ _ _"),
-    _reader(ORCA, "ORCA output", b"* O   R   C   A *"),
+    _reader(VASP_XML, "VASP vasprun.xml", "vasprun.xml"),
+    _reader(OUTCAR, "VASP OUTCAR", "OUTCAR"),
+    _reader(ESPRESSO, "Quantum ESPRESSO output"),
+    _reader(GPAW, "GPAW output"),
+    _reader(ORCA, "ORCA output"),
 )
