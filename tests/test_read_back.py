@@ -127,7 +127,14 @@ BAND = {
     "memory_velocities": np.zeros((3, 2, 3)),
 }
 ROWS = {"key": "k", "done": 2, "rows": np.zeros((6, 6))}
-MODES = {"key": "k", "quanta": np.zeros(6), "modes": np.zeros((6, 2, 3)), "n_rigid": 3, "floor": 0.1}
+MODES = {
+    "key": "k",
+    "quanta": np.zeros(6),
+    "modes": np.zeros((6, 2, 3)),
+    "n_rigid": 3,
+    "floor": 0.1,
+    "probe": np.zeros(6),
+}
 
 
 def claimed(path: Path) -> None:
@@ -146,7 +153,7 @@ KINDS: dict[str, Kind] = {
     "state of a window": Kind(WINDOW, write_arrays, lambda path: read_motion(path, 2, _series_kinds(2))),
     "optimisation": Kind(BAND, write_arrays, lambda path: Stand.read(path, "k")),
     "rows of a Hessian": Kind(ROWS, write_arrays, lambda path: KeptRows.open(path, "k", 6)),
-    "modes": Kind(MODES, write_arrays, lambda path: _read_modes(path, "k")),
+    "modes": Kind(MODES, write_arrays, lambda path: _read_modes(path, "k", np.zeros(6))),
 }  # fmt: skip
 
 
