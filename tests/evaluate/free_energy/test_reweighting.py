@@ -96,8 +96,8 @@ def alike(rng, count, memory):
 def test_structures_that_are_alike_count_as_fewer():
     """An energy change that follows its own course in time has the spread over runs that is said."""
     changes, errors = [], []
+    windows, found = sampled(500)
     for seed in range(30):
-        windows, found = sampled(500, seed)
         rng = np.random.default_rng(seed)
         chosen = {window.index: np.arange(500) for window in windows}
         drifting = {window.index: 0.5 * THERMAL * alike(rng, 500, 0.9)[None] for window in windows}
