@@ -209,16 +209,19 @@ def _of_keys(frame: Frame, keys: Mapping[str, str], where: str) -> dict[str, Any
 
 def _beside(frame: Frame, keys: Mapping[str, str]) -> set[str]:
     """Return the labels of a frame that have a prefix of ``keys`` and are none of these."""
-    pairs = (split_key(name) for name in keys.values())
-    prefixes = {pair[0] for pair in pairs if pair is not None}
+    taken = _prefixes(keys)
     found = {key: split_key(str(key)) for key in (*frame.atoms.info, *frame.atoms.arrays)}
-    return {key for key, pair in found.items() if pair is not None and pair[0] in prefixes} - set(keys.values())
+    return {key for key, pair in found.items() if pair is not None and pair[0] in taken} - set(keys.values())
+
+
+def _prefixes(keys: Mapping[str, str]) -> set[str]:
+    """Return the fidelities that the user's keys look like labels of."""
+    return {pair[0] for pair in map(split_key, keys.values()) if pair is not None}
 
 
 def _without(structure: Structure, keys: Mapping[str, str]) -> Structure:
     """Return a structure without the labels under ``keys``, which are in other units than rung took them for."""
-    pairs = (split_key(name) for name in keys.values())
-    taken = {pair[0] for pair in pairs if pair is not None}
+    taken = _prefixes(keys)
     return replace(structure, labels={name: labels for name, labels in structure.labels.items() if name not in taken})
 
 

@@ -217,8 +217,8 @@ def label_structures(
         for piece in pieces:
             write_structure(piece)
         left = [piece for piece in pieces if not piece.job.done and (retry or not given_up(piece.job))][:at_most]
-        kept = {id(piece): keep_coarser(piece) for piece in left}
-        pieces = [kept.get(id(piece), piece) for piece in pieces]
+        now = {piece.folder for piece in left}
+        pieces = [keep_coarser(piece) if piece.folder in now else piece for piece in pieces]
         jobs = [piece.job for piece in left]
         if jobs:
             with _pool(out, executor, threads) as pool:

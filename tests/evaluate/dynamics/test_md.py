@@ -17,6 +17,7 @@ from rung.evaluate.dynamics.radial import radial_distribution
 from rung.evaluate.dynamics.statistics import inefficiency, line, mean_error, statistics
 from rung.storage import DamagedFileWarning
 from rung.units import BOLTZMANN
+from tests.evaluate.series import correlated
 from tests.full_disk import small_files
 
 
@@ -185,13 +186,6 @@ def test_the_kinetic_temperature_is_canonical(tmp_path):
     assert found.temperature == pytest.approx(600.0, abs=4 * found.temperature_stderr)
     assert found.temperature_stderr < 15
     assert found.temperature_variance_ratio == pytest.approx(1.0, abs=0.2)
-
-
-def correlated(count, memory, rng):
-    noise = rng.normal(size=count)
-    for index in range(1, count):
-        noise[index] = memory * noise[index - 1] + np.sqrt(1 - memory**2) * noise[index]
-    return noise
 
 
 def test_drift_and_its_error_are_those_of_a_known_line():

@@ -6,6 +6,7 @@ import pytest
 from rung.evaluate.free_energy.analysis import AnalysisSettings, analyse
 from rung.evaluate.free_energy.reweighting import Region, ReweightingSettings, kish, reweight
 from tests.evaluate.free_energy.umbrella_worlds import TEMPERATURE, THERMAL, World
+from tests.evaluate.series import correlated
 
 WORLD = World()
 SETTINGS = ReweightingSettings(resamples=60)
@@ -85,14 +86,6 @@ def test_a_constant_changes_nothing_and_a_step_all_of_it():
     assert step.first_order[0] == pytest.approx(0.02, abs=1e-3)
 
 
-def alike(rng, count, memory):
-    """A series of variance one in which each number remembers the one before: g = (1 + m)/(1 − m)."""
-    series = rng.normal(size=count)
-    for place in range(1, count):
-        series[place] = memory * series[place - 1] + np.sqrt(1 - memory**2) * series[place]
-    return series
-
-
 def test_structures_that_are_alike_count_as_fewer():
     """An energy change that follows its own course in time has the spread over runs that is said."""
     changes, errors = [], []
@@ -100,7 +93,7 @@ def test_structures_that_are_alike_count_as_fewer():
     for seed in range(30):
         rng = np.random.default_rng(seed)
         chosen = {window.index: np.arange(500) for window in windows}
-        drifting = {window.index: 0.5 * THERMAL * alike(rng, 500, 0.9)[None] for window in windows}
+        drifting = {window.index: 0.5 * THERMAL * correlated(500, 0.9, rng)[None] for window in windows}
         region = Region(found.barrier.transition_state, 0.25, low=True)
         counts = dict.fromkeys(chosen, 19.0)
         told = reweight(windows, found.free_energies, drifting, chosen, TEMPERATURE, region, SETTINGS, counts)

@@ -143,12 +143,13 @@ def _espresso_energy(text: str) -> float | None:
     return float(found[-1]) * HARTREE / 2.0 if found else None
 
 
+_WITH_EXCHANGE = re.compile(r"(?m)^!!\s+total energy")
+
+
 def _espresso_strange(text: str) -> str:
-    hybrid = re.search(r"EXX-fraction|est\. exchange err|EXX: now go back", text)
-    done = re.search(r"(?m)^!!\s+total energy", text)
-    return (
-        "is of a hybrid functional, and its energy with exact exchange (!!) is not there" if hybrid and not done else ""
-    )
+    if _WITH_EXCHANGE.search(text) or not re.search(r"EXX-fraction|est\. exchange err|EXX: now go back", text):
+        return ""
+    return "is of a hybrid functional, and its energy with exact exchange (!!) is not there"
 
 
 def _orca_jobs(text: str) -> str:
@@ -156,10 +157,10 @@ def _orca_jobs(text: str) -> str:
     return f"holds {len(jobs)} jobs; write each calculation into a file of its own" if len(jobs) > 1 else ""
 
 
-RPA = r"HF\+RPA corr\. energy|RPA total energy|ALGO\s*=\s*ACFDT"
+_RPA = r"HF\+RPA corr\. energy|RPA total energy|ALGO\s*=\s*ACFDT"
 """What outputs say that hold an energy of the random-phase approximation beside that of the functional."""
 
-_NOT_RPA = _if(RPA, "holds an RPA energy, which rung does not read, and no other is its label; give it in a table")
+_NOT_RPA = _if(_RPA, "holds an RPA energy, which rung does not read, and no other is its label; give it in a table")
 
 _ESPRESSO_RYDBERG = float(create_units("2006")["Rydberg"])
 """eV: what ASE's reader of Quantum ESPRESSO multiplies by (ase/io/espresso.py), of CODATA 2006."""
@@ -210,7 +211,7 @@ def misread(path: Path) -> str:
     for code in (VASP_XML, OUTCAR, ESPRESSO, ORCA):
         if code.mark in head:
             text = text_of(path)
-            hybrid = code is ESPRESSO and re.search(r"(?m)^!!\s+total energy", text)
+            hybrid = code is ESPRESSO and _WITH_EXCHANGE.search(text)
             return code.strange(text) or ("is of a hybrid, of which ASE takes another energy" if hybrid else "")
     return ""
 

@@ -193,12 +193,20 @@ def _hessian(
 def _row(image: Atoms, calculator: Any, coordinates: Coordinates, step: float, number: int) -> Array:
     """Return one row of the second derivatives, eV/Å², shape ``(k,)``."""
     where, directions = coordinates
-    index, here, pushed = where[number], image.positions[where[number]].copy(), []
-    for way in (step, -step):
-        image.positions[index] = here + way * directions[number]
+    way = np.zeros_like(image.positions)
+    way[where[number]] = directions[number]
+    return _along(image, calculator, coordinates, step, way)
+
+
+def _along(image: Atoms, calculator: Any, coordinates: Coordinates, step: float, way: Array) -> Array:
+    """Return the second derivatives along ``way``, shape ``(n, 3)``; the image stays where it is."""
+    where, directions = coordinates
+    here, pushed = image.positions.copy(), []
+    for signed in (step, -step):
+        image.positions = here + signed * way
         forces = np.array(calculator.get_forces(image), dtype=float)
         pushed.append((forces[where] * directions).sum(axis=1))
-    image.positions[index] = here
+    image.positions = here
     return np.asarray((pushed[1] - pushed[0]) / (2 * step))
 
 
@@ -209,16 +217,11 @@ def probe_of(atoms: Atoms, calculator: Any, settings: VibrationSettings) -> Arra
     """
     held, image = Held.of(atoms), atoms.copy()
     image.set_constraint()
-    where, directions = held.coordinates(_moving(held, settings.moving))
-    sizes = np.random.default_rng(0).uniform(-1.0, 1.0, size=len(where))
+    coordinates = held.coordinates(_moving(held, settings.moving))
+    where, directions = coordinates
     way = np.zeros_like(image.positions)
-    np.add.at(way, where, sizes[:, None] * directions)
-    pushed = []
-    for sign in (settings.step, -settings.step):
-        image.positions = atoms.positions + sign * way
-        forces = np.array(calculator.get_forces(image), dtype=float)
-        pushed.append((forces[where] * directions).sum(axis=1))
-    return np.asarray((pushed[1] - pushed[0]) / (2 * settings.step))
+    np.add.at(way, where, np.random.default_rng(0).uniform(-1.0, 1.0, size=len(where))[:, None] * directions)
+    return _along(image, calculator, coordinates, settings.step, way)
 
 
 def same_row(before: Array, now: Array) -> bool:
